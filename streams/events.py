@@ -1,0 +1,255 @@
+"""The contracts: every event that Tidegate reads, as validated structs.
+
+Each input topic holds JSON objects that name their `kind`. A struct says which fields a kind has and
+which values are allowed; nothing else in Tidegate checks them again. `asyncapi.yaml` is generated
+from these structs.
+
+Times are RFC 3339 text with a zone, or whole milliseconds since 1970. Quantities are whole units.
+Money is in the item's currency. Fields that a kind does not know are ignored, so that a producer may
+add its own.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
+Timestamp = str | int
+Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
+Level = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Change = Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
+Money = Annotated[float, Meta(ge=0, le=1e12)]
+Days = Annotated[float, Meta(ge=0, le=3_650)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+
+DEFAULT_WAREHOUSE = "main"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
+    """What every event carries. Kafka key: `sku`."""
+
+    event_id: Identifier  # unique per source: a second one with the same id is not counted
+    occurred_at: Timestamp  # event time
+    sku: Identifier
+    warehouse: Identifier = DEFAULT_WAREHOUSE
+    source: str = ""
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="heartbeat"):
+    """Time passes on this topic partition, even though nothing happened. Written to a partition."""
+
+    occurred_at: Timestamp
+
+
+class Placed(Event, frozen=True, kw_only=True, gc=False, tag="placed"):
+    """A customer ordered `quantity` units: one order line."""
+
+    order_id: Identifier
+    quantity: Quantity
+    price: Money | None = None  # per unit
+    currency: str | None = None
+    campaign_id: str | None = None
+    promised_by: Timestamp | None = None
+
+
+class Cancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
+    """A customer took back `quantity` units before or after dispatch."""
+
+    order_id: Identifier
+    quantity: Quantity
+    price: Money | None = None
+    currency: str | None = None
+    campaign_id: str | None = None
+
+
+class Returned(Event, frozen=True, kw_only=True, gc=False, tag="returned"):
+    """`quantity` units came back from a customer and are on the shelf again."""
+
+    order_id: Identifier
+    quantity: Quantity
+    price: Money | None = None
+    currency: str | None = None
+    campaign_id: str | None = None
+
+
+class Dispatched(Event, frozen=True, kw_only=True, gc=False, tag="dispatched"):
+    """Outbound: `quantity` units of an order left the warehouse."""
+
+    order_id: Identifier
+    quantity: Quantity
+
+
+class Delivered(Event, frozen=True, kw_only=True, gc=False, tag="delivered"):
+    """Outbound: `quantity` units of an order reached the customer."""
+
+    order_id: Identifier
+    quantity: Quantity
+
+
+class Inbound(Event, frozen=True, kw_only=True, gc=False):
+    """What happens to goods that a supplier sends."""
+
+    po_id: Identifier
+    supplier: Identifier
+    quantity: Quantity
+    expected_at: Timestamp | None = None
+
+
+class Advised(Inbound, frozen=True, kw_only=True, gc=False, tag="advised"):
+    """The supplier announces goods for `expected_at`."""
+
+
+class Delayed(Inbound, frozen=True, kw_only=True, gc=False, tag="delayed"):
+    """The supplier moves the arrival to `expected_at`."""
+
+
+class Received(Inbound, frozen=True, kw_only=True, gc=False, tag="received"):
+    """`quantity` units are on the shelf."""
+
+
+class Rejected(Inbound, frozen=True, kw_only=True, gc=False, tag="rejected"):
+    """`quantity` units arrived and were refused: they will not come in under this order."""
+
+
+class Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the stock that expires together."""
+
+    quantity: Level
+    expires_at: Timestamp | None = None
+
+
+class Counted(Event, frozen=True, kw_only=True, gc=False, tag="counted"):
+    """`level` units were on the shelf at that moment."""
+
+    level: Level
+    lots: list[Lot] = []
+
+
+class Adjusted(Event, frozen=True, kw_only=True, gc=False, tag="adjusted"):
+    """The stock changed by `change` units for another reason than a sale or an arrival."""
+
+    change: Change
+    reason: str | None = None
+
+
+class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
+    """Master data of one item: what its two suppliers cost and how fast they are."""
+
+    unit_cost_lean: Money
+    unit_cost_flexible: Money
+    setup_cost_lean: Money = 0.0
+    setup_cost_flexible: Money = 0.0
+    lead_time_days_lean: Days
+    lead_time_days_flexible: Days
+    review_period_days: Annotated[float, Meta(gt=0, le=365)]
+    holding_cost_per_unit_day: Annotated[float, Meta(gt=0, le=1e9)]
+    backorder_cost_per_unit_day: Annotated[float, Meta(gt=0, le=1e9)]
+    service_target: Share | None = None
+    service_type: str = "cycle"
+    supplier_lean: Identifier = "lean"
+    supplier_flexible: Identifier = "flexible"
+    lean_capacity_units: Level | None = None  # per review; none: unlimited
+    minimum_order_units_lean: Level = 0
+    minimum_order_units_flexible: Level = 0
+    pack_size_units_lean: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    pack_size_units_flexible: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    currency: str | None = None
+    category: str | None = None
+    # For a shop without shipment events: a sale leaves the shelf when it is placed ...
+    assume_dispatched: bool = False
+    # ... and a purchase order arrives on its due date.
+    assume_received: bool = False
+
+
+class CampaignLine(Event, frozen=True, kw_only=True, gc=False):
+    """One SKU's part in a campaign."""
+
+    campaign_id: Identifier
+    starts_at: Timestamp
+    ends_at: Timestamp
+    expected_units: Level
+    discount: Annotated[float, Meta(ge=0, le=1)] | None = None
+    promise_days: Days | None = None
+
+
+class CampaignPlanned(CampaignLine, frozen=True, kw_only=True, gc=False, tag="planned"):
+    """The line is planned."""
+
+
+class CampaignChanged(CampaignLine, frozen=True, kw_only=True, gc=False, tag="changed"):
+    """The line has new values."""
+
+
+class CampaignCancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
+    """The line will not take place."""
+
+    campaign_id: Identifier
+
+
+class Response(Event, frozen=True, kw_only=True, gc=False):
+    """What a person, an ERP or a supplier says of a purchase order."""
+
+    po_id: Identifier
+    reason: str | None = None
+
+
+class Approved(Response, frozen=True, kw_only=True, gc=False, tag="approved"):
+    """Somebody with the right to do so agreed."""
+
+
+class Held(Response, frozen=True, kw_only=True, gc=False, tag="held"):
+    """The hand-over waits."""
+
+
+class Released(Response, frozen=True, kw_only=True, gc=False, tag="released"):
+    """The hand-over goes on."""
+
+
+class Sent(Response, frozen=True, kw_only=True, gc=False, tag="sent"):
+    """The order went to the supplier."""
+
+
+class Acknowledged(Response, frozen=True, kw_only=True, gc=False, tag="acknowledged"):
+    """The supplier confirmed, perhaps with another arrival."""
+
+    expected_at: Timestamp | None = None
+
+
+class OrderChanged(Response, frozen=True, kw_only=True, gc=False, tag="changed"):
+    """The order now stands at `quantity` units."""
+
+    quantity: Quantity
+    expected_at: Timestamp | None = None
+
+
+class OrderRejected(Response, frozen=True, kw_only=True, gc=False, tag="rejected"):
+    """The supplier will not deliver."""
+
+
+class OrderCancelled(Response, frozen=True, kw_only=True, gc=False, tag="cancelled"):
+    """The order was called off."""
+
+
+TOPICS: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "catalog": (Item, Heartbeat),
+    "campaigns": (CampaignPlanned, CampaignChanged, CampaignCancelled, Heartbeat),
+    "orders": (Placed, Cancelled, Returned, Heartbeat),
+    "shipments": (Dispatched, Delivered, Advised, Delayed, Received, Rejected, Heartbeat),
+    "stock": (Counted, Adjusted, Heartbeat),
+    "order-responses": (
+        Approved,
+        Held,
+        Released,
+        Sent,
+        Acknowledged,
+        OrderChanged,
+        OrderRejected,
+        OrderCancelled,
+        Heartbeat,
+    ),
+}
+"""The input topics, in the order in which events of one instant take effect, and their kinds.
+
+Stock counts stand after orders and shipments: a count includes what moved in its own instant.
+"""
