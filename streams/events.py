@@ -9,7 +9,8 @@ Money is in the item's currency. Fields that a kind does not know are ignored, s
 add its own.
 """
 
-from typing import Annotated
+from enum import IntEnum
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,9 +22,24 @@ Level = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Change = Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
 Money = Annotated[float, Meta(ge=0, le=1e12)]
 Days = Annotated[float, Meta(ge=0, le=3_650)]
-Share = Annotated[float, Meta(gt=0, lt=1)]
+Share = Annotated[float, Meta(gt=0, le=0.999)]
 
 DEFAULT_WAREHOUSE = "main"
+
+
+class Kind(IntEnum):
+    """What the fold does with an event. Kinds without a code of their own are told in full."""
+
+    HEARTBEAT = 0
+    PLACED = 1
+    CANCELLED = 2
+    RETURNED = 3
+    DISPATCHED = 4
+    DELIVERED = 5
+    COUNTED = 6
+    ADJUSTED = 7
+    TOLD = 8
+    DEAD_LETTER = 9  # never in an event: marks the place of a bad record
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
@@ -33,18 +49,31 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind
     occurred_at: Timestamp  # event time
     sku: Identifier
     warehouse: Identifier = DEFAULT_WAREHOUSE
-    source: str = ""
+    source: Annotated[str, Meta(max_length=128)] = ""
+
+    code: ClassVar[Kind] = Kind.TOLD
 
 
-class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="heartbeat"):
+class Heartbeat(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="heartbeat"
+):
     """Time passes on this topic partition, even though nothing happened. Written to a partition."""
 
     occurred_at: Timestamp
+
+    code: ClassVar[Kind] = Kind.HEARTBEAT
+    event_id: ClassVar[str] = ""
+    order_id: ClassVar[str] = ""
+    sku: ClassVar[str] = ""
+    warehouse: ClassVar[str] = DEFAULT_WAREHOUSE
+    source: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
 
 
 class Placed(Event, frozen=True, kw_only=True, gc=False, tag="placed"):
     """A customer ordered `quantity` units: one order line."""
 
+    code: ClassVar[Kind] = Kind.PLACED
     order_id: Identifier
     quantity: Quantity
     price: Money | None = None  # per unit
@@ -56,6 +85,7 @@ class Placed(Event, frozen=True, kw_only=True, gc=False, tag="placed"):
 class Cancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
     """A customer took back `quantity` units before or after dispatch."""
 
+    code: ClassVar[Kind] = Kind.CANCELLED
     order_id: Identifier
     quantity: Quantity
     price: Money | None = None
@@ -66,6 +96,7 @@ class Cancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
 class Returned(Event, frozen=True, kw_only=True, gc=False, tag="returned"):
     """`quantity` units came back from a customer and are on the shelf again."""
 
+    code: ClassVar[Kind] = Kind.RETURNED
     order_id: Identifier
     quantity: Quantity
     price: Money | None = None
@@ -76,6 +107,7 @@ class Returned(Event, frozen=True, kw_only=True, gc=False, tag="returned"):
 class Dispatched(Event, frozen=True, kw_only=True, gc=False, tag="dispatched"):
     """Outbound: `quantity` units of an order left the warehouse."""
 
+    code: ClassVar[Kind] = Kind.DISPATCHED
     order_id: Identifier
     quantity: Quantity
 
@@ -83,6 +115,7 @@ class Dispatched(Event, frozen=True, kw_only=True, gc=False, tag="dispatched"):
 class Delivered(Event, frozen=True, kw_only=True, gc=False, tag="delivered"):
     """Outbound: `quantity` units of an order reached the customer."""
 
+    code: ClassVar[Kind] = Kind.DELIVERED
     order_id: Identifier
     quantity: Quantity
 
@@ -90,6 +123,7 @@ class Delivered(Event, frozen=True, kw_only=True, gc=False, tag="delivered"):
 class Inbound(Event, frozen=True, kw_only=True, gc=False):
     """What happens to goods that a supplier sends."""
 
+    order_id: ClassVar[str] = ""
     po_id: Identifier
     supplier: Identifier
     quantity: Quantity
@@ -122,31 +156,47 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
 class Counted(Event, frozen=True, kw_only=True, gc=False, tag="counted"):
     """`level` units were on the shelf at that moment."""
 
+    code: ClassVar[Kind] = Kind.COUNTED
+    order_id: ClassVar[str] = ""
     level: Level
     lots: list[Lot] = []
+
+    @property
+    def quantity(self) -> int:
+        """The column that the fold reads."""
+        return self.level
 
 
 class Adjusted(Event, frozen=True, kw_only=True, gc=False, tag="adjusted"):
     """The stock changed by `change` units for another reason than a sale or an arrival."""
 
+    code: ClassVar[Kind] = Kind.ADJUSTED
+    order_id: ClassVar[str] = ""
     change: Change
     reason: str | None = None
+
+    @property
+    def quantity(self) -> int:
+        """The column that the fold reads."""
+        return self.change
 
 
 class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
     """Master data of one item: what its two suppliers cost and how fast they are."""
 
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
     unit_cost_lean: Money
     unit_cost_flexible: Money
     setup_cost_lean: Money = 0.0
     setup_cost_flexible: Money = 0.0
     lead_time_days_lean: Days
     lead_time_days_flexible: Days
-    review_period_days: Annotated[float, Meta(gt=0, le=365)]
+    review_period_days: Annotated[float, Meta(ge=0.01, le=365)]
     holding_cost_per_unit_day: Annotated[float, Meta(gt=0, le=1e9)]
     backorder_cost_per_unit_day: Annotated[float, Meta(gt=0, le=1e9)]
     service_target: Share | None = None
-    service_type: str = "cycle"
+    service_type: Literal["cycle", "fill", "paper"] = "cycle"
     supplier_lean: Identifier = "lean"
     supplier_flexible: Identifier = "flexible"
     lean_capacity_units: Level | None = None  # per review; none: unlimited
@@ -161,10 +211,18 @@ class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
     # ... and a purchase order arrives on its due date.
     assume_received: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        if self.lead_time_days_lean < self.lead_time_days_flexible:
+            rule = f">= lead_time_days_flexible ({self.lead_time_days_flexible})"
+            raise ValueError(f"lead_time_days_lean must be {rule}, got {self.lead_time_days_lean}")
+
 
 class CampaignLine(Event, frozen=True, kw_only=True, gc=False):
     """One SKU's part in a campaign."""
 
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
     campaign_id: Identifier
     starts_at: Timestamp
     ends_at: Timestamp
@@ -184,12 +242,16 @@ class CampaignChanged(CampaignLine, frozen=True, kw_only=True, gc=False, tag="ch
 class CampaignCancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
     """The line will not take place."""
 
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
     campaign_id: Identifier
 
 
 class Response(Event, frozen=True, kw_only=True, gc=False):
     """What a person, an ERP or a supplier says of a purchase order."""
 
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
     po_id: Identifier
     reason: str | None = None
 

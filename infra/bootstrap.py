@@ -1,0 +1,115 @@
+"""The one place that wires everything. Nothing connects before it is called."""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from infra import publisher, store
+from infra.admin import AdminServer, make_admin
+from infra.metrics import ShardCollector, WorkerMetrics, make_registry
+from infra.settings import Settings
+from infra.topics import ensure_topics
+from streams.app import make_app
+from streams.transport import BatchConsumer
+from streams.worker import Worker
+
+log = logging.getLogger("tidegate")
+
+_REDIS_TIMEOUT_S = 10.0
+
+
+def redis_pool(url: str) -> ConnectionPool:
+    """Return connections without silent retries: a commit is repeated knowingly, or not at all."""
+    return ConnectionPool.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=_REDIS_TIMEOUT_S,
+        socket_connect_timeout=_REDIS_TIMEOUT_S,
+        max_connections=64,
+    )
+
+
+async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
+    """Run a worker until SIGTERM or SIGINT; then finish the batch, commit and leave the group.
+
+    Args:
+        settings: all of them.
+        on_ready: called once with the admin URL when the port answers.
+
+    Raises:
+        TopicError: topics are missing or do not fit together.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await ensure_topics(
+        settings.kafka_bootstrap,
+        settings.topic_prefix,
+        settings.partitions,
+        settings.replication_factor,
+    )
+    pool = redis_pool(settings.redis_url)
+    producer = publisher.Publisher(settings.kafka_bootstrap, settings.topic_prefix)
+    registry = make_registry()
+    worker = Worker(
+        store.RedisStore(pool, settings.keys(), settings.retention()),
+        producer.publish,
+        producer.beat,
+        settings.worker(),
+        WorkerMetrics(registry),
+        unreachable=(*store.UNREACHABLE, *publisher.UNREACHABLE),
+        topic_prefix=settings.topic_prefix,
+    )
+    registry.register(ShardCollector(worker))
+    admin = AdminServer(make_admin(worker, registry), settings.admin_host, settings.admin_port)
+    await producer.start()
+    url = await admin.start()
+    if on_ready is not None:
+        on_ready(url)
+    try:
+        await _feed(worker, settings, stop)
+    finally:
+        await admin.stop()
+        await producer.stop()
+        await pool.disconnect()
+
+
+async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None:
+    app = make_app(
+        worker,
+        bootstrap=settings.kafka_bootstrap,
+        group_id=settings.group_id,
+        topic_prefix=settings.topic_prefix,
+        session_timeout_s=settings.session_timeout_seconds,
+    )
+    consumer: BatchConsumer = app.consumer
+    worker.attach(consumer, lambda: app.consumer_generation_id)
+    worker.start()
+    # Records are many and short-lived; what is here now stays for good.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    await app.start()
+    crashed = asyncio.create_task(_crashed(app))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([crashed, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    crashed.cancel()
+    log.info("stopping: no more is read, what was read is committed")
+    consumer.stop_flow()
+    await worker.stop()
+    await app.stop()
+    if app.crashed:
+        raise app.crash_reason or RuntimeError("the stream runtime crashed")
+
+
+async def _crashed(app: object) -> None:
+    while not app.crashed:  # type: ignore[attr-defined]
+        await asyncio.sleep(0.5)

@@ -1,0 +1,64 @@
+"""The names of everything that Tidegate keeps in Redis, in one place.
+
+All keys of a partition carry its number as hash tag, so that one commit touches one slot.
+"""
+
+from dataclasses import dataclass
+
+from streams.outputs import rfc3339
+from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
+
+RING_WIDTHS_MS = {"minute": MINUTE_MS, "hour": HOUR_MS, "day": DAY_MS}
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under a prefix.
+
+    >>> Keys("tg:").item(3, "85123A@main")
+    'tg:item:{3}:85123A@main'
+    """
+
+    prefix: str = "tg:"
+
+    def shard(self, partition: int) -> str:
+        """Hash: epoch, sequence, offsets, meta."""
+        return f"{self.prefix}shard:{{{partition}}}"
+
+    def names(self, partition: int) -> str:
+        """List: each item's [sku, warehouse], in order of their places."""
+        return f"{self.prefix}names:{{{partition}}}"
+
+    def item(self, partition: int, key: str) -> str:
+        """Hash: an item's fields by name, with units, and `row`, all of it packed."""
+        return f"{self.prefix}item:{{{partition}}}:{key}"
+
+    def bucket(self, partition: int, ring: str, bucket: int) -> str:
+        """Hash: item -> packed units, lines and orders of one minute, hour or day."""
+        text = rfc3339(bucket * RING_WIDTHS_MS[ring])
+        length = {"minute": 16, "hour": 13, "day": 10}[ring]
+        return f"{self.prefix}{ring}:{{{partition}}}:{text[:length]}"
+
+    def memory(self, partition: int, name: str, side: int) -> str:
+        """String: one generation of a key memory."""
+        return f"{self.prefix}memory:{{{partition}}}:{name}:{side}"
+
+    def pending(self, partition: int) -> str:
+        """Hash: number -> chunk of events that wait for their time."""
+        return f"{self.prefix}pending:{{{partition}}}"
+
+    def orders(self, partition: int) -> str:
+        """Hash: po_id -> open purchase order."""
+        return f"{self.prefix}orders:{{{partition}}}"
+
+    def told(self, partition: int) -> str:
+        """Hash: item -> its catalog and campaign lines."""
+        return f"{self.prefix}told:{{{partition}}}"
+
+    def decisions(self, partition: int, day: int) -> str:
+        """Hash: review -> packed decisions of one day."""
+        return f"{self.prefix}decisions:{{{partition}}}:{rfc3339(day * DAY_MS)[:10]}"
+
+    def outbox(self, partition: int) -> str:
+        """Hash: number -> record that is not yet known to be in Kafka."""
+        return f"{self.prefix}outbox:{{{partition}}}"

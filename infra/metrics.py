@@ -1,0 +1,167 @@
+"""What Prometheus sees. Label sets are bounded: topics, outcomes, partitions; never a SKU.
+
+Counts are read from the shards when Prometheus asks, so that the event path pays nothing for them.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import Counter as CounterMetric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streams.events import TOPICS
+from streams.fold import NO_CLOCK
+from streams.shard import DEAD_LETTERED
+from streams.worker import Owned, Worker
+
+OUTCOMES = ("folded", "folded_late", "duplicate", "late", "heartbeat", DEAD_LETTERED)
+_COMMIT_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_VISIBLE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class WorkerMetrics:
+    """The worker's `Observer`: what is measured as it happens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._commit = Histogram(
+            "tidegate_commit_duration_seconds",
+            "Time from the start of a commit to Redis's answer.",
+            buckets=_COMMIT_BUCKETS,
+            registry=registry,
+        )
+        self._visible = Histogram(
+            "tidegate_record_visible_seconds",
+            "Time from when the newest record of a commit was written to Kafka until it is in Redis.",
+            buckets=_VISIBLE_BUCKETS,
+            registry=registry,
+        )
+        self._failures = CounterMetric(
+            "tidegate_retries",
+            "Times that something outside failed and was tried again.",
+            ["operation"],
+            registry=registry,
+        )
+        for operation in ("claim", "load", "commit", "publish_loop", "beat_loop"):
+            self._failures.labels(operation)
+
+    def committed(self, seconds: float, visible_seconds: float) -> None:
+        """Note a commit."""
+        self._commit.observe(seconds)
+        self._visible.observe(max(0.0, visible_seconds))
+
+    def failed(self, what: str) -> None:
+        """Note a failure that is tried again."""
+        self._failures.labels(what).inc()
+
+
+class ShardCollector(Collector):
+    """Reads the shards of a worker on each scrape."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked of the worker when this is registered."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all families."""
+        owned = dict(self._worker.owned)
+        yield self._records(owned)
+        yield from self._times(owned)
+        yield from self._sizes(owned)
+        yield self._lag(owned)
+        yield _gauge("tidegate_ready", "Whether the worker is ready.", float(not self._worker.faults()))
+
+    def _records(self, owned: dict[int, Owned]) -> Metric:
+        family = CounterMetricFamily(
+            "tidegate_records",
+            "Records consumed, by what became of them; folded_late is a part of folded.",
+            labels=["topic", "outcome"],
+        )
+        totals: Counter[str] = Counter()
+        for one in owned.values():
+            totals.update(one.shard.counts)
+        for topic in TOPICS:
+            for outcome in OUTCOMES:
+                family.add_metric([topic, outcome], totals[f"{topic}:{outcome}"])
+        return family
+
+    def _times(self, owned: dict[int, Owned]) -> Iterable[Metric]:
+        watermark = GaugeMetricFamily(
+            "tidegate_watermark_timestamp_seconds",
+            "Event time up to which a partition is decided.",
+            labels=["partition"],
+        )
+        horizon = GaugeMetricFamily(
+            "tidegate_dedupe_horizon_seconds",
+            "Event time that the memory of event ids reaches back, the shortest of all partitions.",
+            labels=["topic"],
+        )
+        horizons: dict[str, list[int]] = {topic: [] for topic in TOPICS}
+        for partition, one in owned.items():
+            if one.shard.watermark_ms != NO_CLOCK:
+                watermark.add_metric([str(partition)], one.shard.watermark_ms / 1000)
+            for topic, seconds in one.shard.dedupe_horizon_s().items():
+                horizons[topic].append(seconds)
+        for topic, seconds_of in horizons.items():
+            horizon.add_metric([topic], min(seconds_of, default=0))
+        yield watermark
+        yield horizon
+
+    def _sizes(self, owned: dict[int, Owned]) -> Iterable[Metric]:
+        shards = [one.shard for one in owned.values()]
+        sizes = {
+            "tidegate_shards": ("Shards that this worker owns.", len(shards)),
+            "tidegate_items": ("Items known.", sum(len(s.timeline.items) for s in shards)),
+            "tidegate_pending_events": (
+                "Events that wait for their time.",
+                sum(len(s.timeline.pending) for s in shards),
+            ),
+            "tidegate_open_purchase_orders": (
+                "Purchase orders that are not closed.",
+                sum(len(s.timeline.supply) for s in shards),
+            ),
+            "tidegate_outbox_records": (
+                "Records that are stored and not yet known to be in Kafka.",
+                sum(len(s.outbox) for s in shards),
+            ),
+        }
+        for name, (text, value) in sizes.items():
+            yield _gauge(name, text, float(value))
+        reviews = CounterMetricFamily("tidegate_reviews", "Decisions made, orders or not.")
+        reviews.add_metric([], sum(s.timeline.reviews for s in shards))
+        yield reviews
+
+    def _lag(self, owned: dict[int, Owned]) -> Metric:
+        family = GaugeMetricFamily(
+            "tidegate_consumer_lag_records",
+            "Records in Kafka that are not in Redis yet.",
+            labels=["topic", "partition"],
+        )
+        for (topic, partition), lag in self._worker.lag_records().items():
+            if partition in owned:
+                family.add_metric([topic, str(partition)], lag)
+        return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, text)
+    family.add_metric([], value)
+    return family
+
+
+def make_registry() -> CollectorRegistry:
+    """Return an empty registry with the moment of its making."""
+    registry = CollectorRegistry()
+    started = _gauge("tidegate_start_timestamp_seconds", "When the worker started.", time.time())
+
+    class Started(Collector):
+        def collect(self) -> Iterable[Metric]:
+            yield started
+
+    registry.register(Started())
+    return registry

@@ -1,0 +1,353 @@
+"""Shards in Redis: one atomic fenced commit, and what a new owner needs to go on."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
+
+from infra.keys import RING_WIDTHS_MS, Keys
+from infra.resp import ScriptCall, bulk
+from streams.commit import Commit, StoredShard
+from streams.items import ROW
+from streams.rings import CELL, DAY_CELL, DAY_MS
+from streams.types import AnyArray, Int64Array, Table
+
+_ITEMS_AT_ONCE = 5_000
+UNREACHABLE = (ConnectionError, TimeoutError, OSError)
+
+
+class StoreError(RuntimeError):
+    """Redis answered with something that retrying does not mend."""
+
+
+class Verdict(StrEnum):
+    """What became of a commit."""
+
+    STORED = "stored"
+    FENCED = "fenced"  # somebody else owns the shard, or Redis has another past: load it again
+
+
+@dataclass(slots=True)
+class Claim:
+    """The right to commit a shard, and where its stored state stands."""
+
+    partition: int
+    epoch: int
+    sequence: int
+    offsets: str  # as stored
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Buckets that Redis keeps."""
+
+    minutes: int = 60
+    hours: int = 48
+    days: int = 400
+    decision_days: int = 400
+    ring_days: int = 35  # days that a shard itself works on
+
+    def of(self, ring: str) -> int:
+        """Buckets kept of a ring."""
+        return {"minute": self.minutes, "hour": self.hours, "day": self.days}[ring]
+
+
+class RedisStore:
+    """All shards of a worker.
+
+    Args:
+        pool: connections; silent retries must be off, a commit is repeated knowingly.
+        keys: names.
+        retention: what to forget.
+    """
+
+    def __init__(self, pool: ConnectionPool, keys: Keys, retention: Retention) -> None:
+        self._pool = pool
+        self._keys = keys
+        self._retention = retention
+        self._commit_script = _script("commit_script.lua")
+        self._claim_script = _script("claim_script.lua")
+        self._names: dict[int, list[bytes]] = {}
+        self._newest: dict[int, dict[str, int]] = {}
+
+    # -- taking over --------------------------------------------------------------------------
+
+    async def claim(self, partition: int, generation: int) -> Claim:
+        """Take a shard over; commits under an older claim are refused from now on."""
+        call = ScriptCall(
+            self._claim_script.digest, self._keys.shard(partition), [b"%d" % generation]
+        )
+        epoch, sequence, offsets = await self._run(call.to_bytes(), self._claim_script)
+        return Claim(partition, int(epoch), int(sequence), offsets.decode())
+
+    async def load(self, claim: Claim) -> StoredShard | None:
+        """Return the stored shard, or None where nothing was ever committed."""
+        self._names[claim.partition] = []
+        self._newest[claim.partition] = {}
+        if claim.sequence == 0:
+            return None
+        async with Redis(connection_pool=self._pool) as redis:
+            stored = await self._load(redis, claim.partition)
+        self._names[claim.partition] = [_item_bulk(*name) for name in stored.names]
+        return stored
+
+    async def _load(self, redis: "Redis", partition: int) -> StoredShard:
+        keys = self._keys
+        meta, offsets = await redis.hmget(keys.shard(partition), ["meta", "offsets"])
+        state = json.loads(meta)
+        names = [
+            tuple(json.loads(name)) for name in await redis.lrange(keys.names(partition), 0, -1)
+        ]
+        newest = state["newest_buckets"]
+        self._newest[partition] = dict(newest)
+        place = {f"{sku}@{warehouse}".encode(): item for item, (sku, warehouse) in enumerate(names)}
+        pending, orders, told, outbox = [
+            await redis.hgetall(key)
+            for key in (
+                keys.pending(partition),
+                keys.orders(partition),
+                keys.told(partition),
+                keys.outbox(partition),
+            )
+        ]
+        return StoredShard(
+            offsets=json.loads(offsets),
+            meta=meta,
+            names=names,
+            rows=await self._load_rows(redis, partition, names),
+            memories={
+                name: (
+                    await redis.get(keys.memory(partition, name, 0)) or b"",
+                    await redis.get(keys.memory(partition, name, 1)) or b"",
+                )
+                for name in state["memories"]
+            },
+            cells={
+                ring: await self._load_cells(redis, partition, ring, newest[ring], place)
+                for ring in RING_WIDTHS_MS
+            },
+            pending={int(number): chunk for number, chunk in pending.items()},
+            orders=list(orders.values()),
+            told={key.decode(): line for key, line in told.items()},
+            outbox={int(number): record for number, record in outbox.items()},
+        )
+
+    async def _load_rows(
+        self, redis: "Redis", partition: int, names: Sequence[tuple[str, str]]
+    ) -> Table:
+        rows = np.zeros(len(names), ROW)
+        for start in range(0, len(names), _ITEMS_AT_ONCE):
+            pipeline = redis.pipeline(transaction=False)
+            chosen = names[start : start + _ITEMS_AT_ONCE]
+            for sku, warehouse in chosen:
+                pipeline.hget(self._keys.item(partition, f"{sku}@{warehouse}"), "row")
+            packed = b"".join(await pipeline.execute())
+            rows[start : start + len(chosen)] = np.frombuffer(packed, ROW)
+        return rows
+
+    async def _load_cells(
+        self, redis: "Redis", partition: int, ring: str, newest: int, place: dict[bytes, int]
+    ) -> dict[int, tuple[Int64Array, AnyArray]]:
+        if newest < 0:
+            return {}
+        # Older days are history: nothing in the shard needs them to go on.
+        kept = self._retention.ring_days if ring == "day" else self._retention.of(ring)
+        buckets = range(max(0, newest - kept + 1), newest + 1)
+        pipeline = redis.pipeline(transaction=False)
+        for bucket in buckets:
+            pipeline.hgetall(self._keys.bucket(partition, ring, bucket))
+        loaded = {}
+        for bucket, cells in zip(buckets, await pipeline.execute(), strict=True):
+            if cells:
+                items = np.array([place[name] for name in cells], np.int64)
+                loaded[bucket] = (items, np.frombuffer(b"".join(cells.values()), cell_of(ring)))
+        return loaded
+
+    # -- committing ---------------------------------------------------------------------------
+
+    async def commit(self, claim: Claim, commit: Commit) -> Verdict:
+        """Store a commit, or learn that the claim is void.
+
+        A lost reply is no loss: the same commit is sent again, and Redis knows it by its number.
+
+        Raises:
+            StoreError: Redis refuses the commit for another reason (memory, rights, a wrong type).
+            ConnectionError, TimeoutError: Redis is away; the same commit may be tried again.
+        """
+        offsets = json.dumps(commit.offsets, sort_keys=True)
+        payload = self._payload(claim, commit, offsets)
+        verdict = (await self._run(payload, self._commit_script)).decode()
+        if verdict not in ("ok", "already"):
+            return Verdict.FENCED
+        claim.sequence += 1
+        claim.offsets = offsets
+        self._newest[claim.partition] = dict(commit.newest_buckets)
+        return Verdict.STORED
+
+    def _payload(self, claim: Claim, commit: Commit, offsets: str) -> bytes:
+        partition = commit.partition
+        keys = self._keys
+        call = ScriptCall(
+            self._commit_script.digest,
+            keys.shard(partition),
+            [
+                b"%d" % claim.epoch,
+                b"%d" % claim.sequence,
+                b"%d" % (claim.sequence + 1),
+                claim.offsets.encode(),
+                offsets.encode(),
+                commit.meta,
+            ],
+        )
+        self._add_items(call, commit)
+        self._add_cells(call, commit)
+        self._add_memories(call, commit)
+        _add_hash(call, keys.pending(partition), commit.pending_added, commit.pending_removed)
+        _add_hash(call, keys.outbox(partition), commit.outbox_added, commit.outbox_removed)
+        closed = [po_id for po_id, order in commit.orders.items() if order is None]
+        opened = [(po_id, order) for po_id, order in commit.orders.items() if order is not None]
+        _add_hash(call, keys.orders(partition), opened, closed)
+        _add_hash(call, keys.told(partition), list(commit.told.items()), [])
+        self._add_decisions(call, commit)
+        return call.to_bytes()
+
+    def _add_items(self, call: ScriptCall, commit: Commit) -> None:
+        partition = commit.partition
+        if commit.new_items:
+            names = [bulk(json.dumps(name).encode()) for name in commit.new_items]
+            call.add_many(b"RPUSH", self._keys.names(partition), names, 1)
+            known = self._names[partition]
+            # A commit that is sent again brings the same items again.
+            first = _place_of_first(commit, known)
+            known[first:] = [_item_bulk(*name) for name in commit.new_items]
+        fields = [bulk(name.encode()) for name in commit.readable]
+        columns = [commit.rows[name].tolist() for name in commit.readable]
+        packed = commit.rows.tobytes()
+        size = commit.rows.dtype.itemsize
+        row_field = bulk(b"row")
+        for number, key in enumerate(commit.row_keys):
+            bulks = []
+            for field, column in zip(fields, columns, strict=True):
+                bulks.append(field)
+                bulks.append(bulk(repr(column[number]).encode()))
+            bulks.append(row_field)
+            bulks.append(bulk(packed[number * size : (number + 1) * size]))
+            call.add_many(b"HSET", self._keys.item(partition, key), bulks, 2)
+
+    def _add_cells(self, call: ScriptCall, commit: Commit) -> None:
+        names = self._names[commit.partition]
+        for ring, changes in commit.cells.items():
+            for change in changes:
+                size = change.cells.dtype.itemsize
+                packed = change.cells.tobytes()
+                head = b"$%d\r\n" % size
+                bulks: list[bytes] = []
+                for number, item in enumerate(change.items.tolist()):
+                    bulks.append(names[item])
+                    bulks.append(head + packed[number * size : (number + 1) * size] + b"\r\n")
+                key = self._keys.bucket(commit.partition, ring, change.bucket)
+                call.add_many(b"HSET", key, bulks, 2)
+            self._forget_buckets(call, commit, ring)
+
+    def _forget_buckets(self, call: ScriptCall, commit: Commit, ring: str) -> None:
+        kept = self._retention.of(ring)
+        newest = commit.newest_buckets[ring]
+        before = self._newest[commit.partition].get(ring, -1)
+        first = max(0, before - kept + 1)
+        gone = range(first, min(first + kept, newest - kept + 1))
+        late = [change.bucket for change in commit.cells[ring] if change.bucket <= newest - kept]
+        for bucket in sorted({*gone, *late}):
+            call.add(b"DEL", self._keys.bucket(commit.partition, ring, bucket).encode())
+
+    def _add_memories(self, call: ScriptCall, commit: Commit) -> None:
+        for name, tails in commit.tails.items():
+            for tail in tails:
+                key = self._keys.memory(commit.partition, name, tail.side).encode()
+                if tail.is_fresh:
+                    call.add(b"DEL", key)
+                call.add(b"SETRANGE", key, b"%d" % tail.start, tail.data)
+
+    def _add_decisions(self, call: ScriptCall, commit: Commit) -> None:
+        days = set()
+        for table in commit.decisions:
+            day = int(table["reviewed_ms"][0]) // DAY_MS
+            days.add(day)
+            occasion = "surge" if table["is_surge"][0] else "regular"
+            field = f"{int(table['reviewed_ms'][0])}:{occasion}"
+            key = self._keys.decisions(commit.partition, day)
+            call.add(b"HSET", key.encode(), field.encode(), table.tobytes())
+        for day in sorted(days):
+            old = self._keys.decisions(commit.partition, day - self._retention.decision_days)
+            call.add(b"DEL", old.encode())
+
+    # -- talking to Redis ---------------------------------------------------------------------
+
+    async def _run(self, payload: bytes, script: "_Script") -> Any:
+        try:
+            return await self._send(payload)
+        except NoScriptError:
+            await self._send_words(b"SCRIPT", b"LOAD", script.source)
+            return await self._send(payload)
+        except ResponseError as error:
+            raise StoreError(f"Redis refused a commit: {error}") from error
+
+    async def _send_words(self, *words: bytes) -> Any:
+        return await self._send(b"*%d\r\n%b" % (len(words), b"".join(map(bulk, words))))
+
+    async def _send(self, payload: bytes) -> Any:
+        connection = await self._pool.get_connection()
+        try:
+            await connection.send_packed_command(payload)
+            return await connection.read_response()
+        except asyncio.CancelledError:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    source: bytes
+    digest: str
+
+
+def _script(name: str) -> _Script:
+    source = files("infra").joinpath(name).read_bytes()
+    return _Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
+
+
+def _item_bulk(sku: str, warehouse: str) -> bytes:
+    return bulk(f"{sku}@{warehouse}".encode())
+
+
+def _place_of_first(commit: Commit, known: Sequence[bytes]) -> int:
+    first = _item_bulk(*commit.new_items[0])
+    return known.index(first) if first in known[-len(commit.new_items) :] else len(known)
+
+
+def _add_hash(
+    call: ScriptCall,
+    key: str,
+    added: Sequence[tuple[int | str, bytes]],
+    removed: Sequence[int | str],
+) -> None:
+    bulks: list[bytes] = []
+    for field, value in added:
+        bulks.append(bulk(str(field).encode()))
+        bulks.append(bulk(value))
+    call.add_many(b"HSET", key, bulks, 2)
+    call.add_many(b"HDEL", key, [bulk(str(field).encode()) for field in removed], 1)
+
+
+def cell_of(ring: str) -> "np.dtype[np.void]":
+    """The dtype of a ring's cells as they are stored."""
+    return DAY_CELL if ring == "day" else CELL

@@ -1,0 +1,162 @@
+"""The topics that Tidegate reads and writes: their names, and creating them.
+
+Input topics are co-partitioned: partition `p` of every one belongs to shard `p`, and the key, the
+sku, decides the partition. So all of them must have the same number of partitions.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import for_code
+
+from streams.events import TOPICS
+
+INPUTS: tuple[str, ...] = tuple(TOPICS)
+PURCHASE_ORDERS = "purchase-orders"
+ALERTS = "alerts"
+COMPACTED = frozenset({"catalog", "campaigns"})
+
+_CREATED = 0
+_TOPIC_ALREADY_EXISTS = 36
+_INVALID_CONFIG = 40
+_VISIBLE_TIMEOUT_SECONDS = 20.0
+_log = logging.getLogger(__name__)
+
+
+class TopicError(RuntimeError):
+    """A topic cannot be made, or breaks a rule: the message has topic, rule and value."""
+
+    def __init__(self, topic: str, rule: str, value: object) -> None:
+        super().__init__(f"topic {topic!r} must {rule}, got {value!r}")
+        self.topic = topic
+
+
+def dead_letter_topic(topic: str) -> str:
+    """The topic that takes the bad records of `topic`, byte for byte."""
+    return f"{topic}.dlt"
+
+
+def late_topic(topic: str) -> str:
+    """The topic that takes the records of `topic` that came after the grace."""
+    return f"{topic}.late"
+
+
+def input_topics(prefix: str = "") -> list[str]:
+    """The input topics in the order of `streams.events.TOPICS`."""
+    return [prefix + name for name in INPUTS]
+
+
+def output_topics(prefix: str = "") -> list[str]:
+    """The output topics: purchase orders, alerts, and the two side exits of each input."""
+    exits = [name(topic) for topic in INPUTS for name in (dead_letter_topic, late_topic)]
+    return [prefix + name for name in (PURCHASE_ORDERS, ALERTS, *exits)]
+
+
+def all_topics(prefix: str = "") -> list[str]:
+    return input_topics(prefix) + output_topics(prefix)
+
+
+async def ensure_topics(
+    bootstrap: str,
+    prefix: str,
+    partitions: int,
+    replication_factor: int = 1,
+    **client_options: Any,
+) -> int:
+    """Create the topics that are missing and return the number of partitions of the inputs.
+
+    Inputs that exist already decide that number; `partitions` holds when none exists. Safe to call
+    again, and by several workers at once.
+
+    Args:
+        bootstrap: `host:port`, several with commas between them.
+        prefix: in front of every topic name.
+        partitions: of each topic that is created, >= 1, when no input topic exists yet.
+        replication_factor: of each topic that is created, >= 1.
+        client_options: more for aiokafka's admin client: security, timeouts.
+
+    Raises:
+        TopicError: the inputs differ in their number of partitions, or the broker refuses a topic.
+        aiokafka.errors.KafkaError: the broker cannot be reached.
+    """
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client_options)
+    try:
+        await client.start()
+        existing = await _partition_counts(client)
+        count = _common_partitions(existing, prefix) or partitions
+        missing = [name for name in all_topics(prefix) if name not in existing]
+        if missing:
+            await _create(client, missing, prefix, count, replication_factor)
+            existing = await _wait_until_visible(client, missing)
+        # Somebody else may have made the inputs meanwhile, in another number.
+        return _common_partitions(existing, prefix) or count
+    finally:
+        await client.close()
+
+
+async def _create(
+    client: AIOKafkaAdminClient,
+    names: Iterable[str],
+    prefix: str,
+    partitions: int,
+    replication_factor: int,
+) -> None:
+    refused: list[str] = []
+    for compact in (True, False):
+        wanted = [n for n in names if (n.removeprefix(prefix) in COMPACTED) == compact]
+        wanted += refused
+        if not wanted:
+            continue
+        config = {"cleanup.policy": "compact"} if compact else {}
+        response = await client.create_topics(
+            [
+                NewTopic(name, partitions, replication_factor, topic_configs=config)
+                for name in wanted
+            ]
+        )
+        for topic, code, *message in response.topic_errors:
+            if code in (_CREATED, _TOPIC_ALREADY_EXISTS):
+                continue
+            if compact and code == _INVALID_CONFIG:
+                _log.warning("the broker does not compact topics: %s is kept whole", topic)
+                refused.append(topic)
+                continue
+            reason = f"{for_code(code).__name__} {message[0] if message else ''}".strip()
+            raise TopicError(topic, "be accepted by the broker", reason)
+
+
+async def _wait_until_visible(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+    """A broker answers before every one of its nodes knows the new topics."""
+    deadline = asyncio.get_running_loop().time() + _VISIBLE_TIMEOUT_SECONDS
+    while True:
+        counts = await _partition_counts(client)
+        hidden = [name for name in names if not counts.get(name)]
+        if not hidden:
+            return counts
+        if asyncio.get_running_loop().time() > deadline:
+            rule = f"be visible within {_VISIBLE_TIMEOUT_SECONDS:g} s of its creation"
+            raise TopicError(hidden[0], rule, "no metadata")
+        await asyncio.sleep(0.05)
+
+
+async def _partition_counts(client: AIOKafkaAdminClient) -> dict[str, int]:
+    """All topics are asked for, not ours by name: some brokers create what they are asked for."""
+    described = await client.describe_topics()
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+def _common_partitions(counts: dict[str, int], prefix: str) -> int | None:
+    """Return the number of partitions that all existing inputs have; None when there is none."""
+    inputs = {name: counts[name] for name in input_topics(prefix) if counts.get(name)}
+    if not inputs:
+        return None
+    # The odd one out is named against what most of the others have.
+    numbers = list(inputs.values())
+    usual = max(numbers, key=numbers.count)
+    for name, number in inputs.items():
+        if number != usual:
+            raise TopicError(name, f"have {usual} partitions like the other input topics", number)
+    return usual

@@ -1,0 +1,21 @@
+"""Replenishment decisions as pure numerics: numbers in, numbers out."""
+
+from policy.decide import Decisions, Method, Reason, decide
+from policy.errors import PolicyInputError
+from policy.policy_cache import PolicyCache
+from policy.record import decision_record, recompute
+from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
+
+__all__ = [
+    "Decisions",
+    "DemandFamily",
+    "Method",
+    "PolicyCache",
+    "PolicyInputError",
+    "Reason",
+    "ReviewInputs",
+    "ServiceType",
+    "decide",
+    "decision_record",
+    "recompute",
+]

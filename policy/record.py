@@ -1,0 +1,85 @@
+"""Recompute one decision from the plain record of its inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from policy.decide import Decisions, Method, Reason, decide
+from policy.errors import PolicyInputError
+from policy.review_inputs import FIELD_NAMES, DemandFamily, ReviewInputs, ServiceType
+
+INFINITE_WHEN_NONE = ("lean_capacity_units", "setup_cost_lean", "setup_cost_flexible")
+_OPTIONAL: dict[str, Any] = {"allow_lean": True, "demand_family": int(DemandFamily.AUTO)}
+_CODES = {"service_type": ServiceType, "demand_family": DemandFamily}
+_NAMES = {"method": Method, "reason": Reason, "demand_family_used": DemandFamily}
+
+
+def _value(record: Mapping[str, Any], name: str) -> Any:
+    if name not in record and name not in _OPTIONAL:
+        raise PolicyInputError(name, "present in the record", None)
+    value = record.get(name, _OPTIONAL.get(name))
+    if value is None and name in INFINITE_WHEN_NONE:
+        return math.inf
+    if name in _CODES and isinstance(value, str):
+        if value not in _CODES[name].__members__:
+            raise PolicyInputError(name, f"one of {', '.join(_CODES[name].__members__)}", value)
+        return int(_CODES[name][value])
+    if name == "allow_lean" and not isinstance(value, bool):
+        raise PolicyInputError(name, "true or false", value)
+    if name != "allow_lean" and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise PolicyInputError(name, "a number", value)
+    return value
+
+
+def inputs_of(record: Mapping[str, Any]) -> ReviewInputs:
+    """Return the inputs of one item from a record with the field names of ReviewInputs.
+
+    None stands for infinity where that is allowed; codes may be given by name.
+    """
+    unknown = sorted(set(record) - set(FIELD_NAMES))
+    if unknown:
+        raise PolicyInputError(unknown[0], "a field of ReviewInputs", record[unknown[0]])
+    return ReviewInputs(**{name: np.array([_value(record, name)]) for name in FIELD_NAMES})
+
+
+def decision_record(decisions: Decisions, item: int) -> dict[str, Any]:
+    """Return one decision as plain JSON values: names for codes, None for infinity."""
+    plain: dict[str, Any] = {}
+    for field in fields(Decisions):
+        value = getattr(decisions, field.name)[item].item()
+        if field.name in _NAMES:
+            value = _NAMES[field.name](value).name.lower()
+        elif isinstance(value, float) and math.isinf(value):
+            value = None
+        plain[field.name] = value
+    return plain
+
+
+def recompute(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the decision that `decide` makes for one recorded item, as plain JSON values.
+
+    Args:
+        record: field names of ReviewInputs with plain numbers; `allow_lean` and `demand_family`
+            may be missing, None stands for an infinite capacity or set-up cost.
+
+    Raises:
+        PolicyInputError: a field is missing, unknown or out of range.
+
+    >>> decision = recompute({
+    ...     "inventory_position_units": -3, "demand_mean_units_per_day": 0,
+    ...     "demand_sd_units_per_day": 0, "review_period_days": 7, "lead_time_days_lean": 4,
+    ...     "lead_time_days_flexible": 2, "setup_cost_lean": 90, "setup_cost_flexible": 9,
+    ...     "unit_cost_lean": 10, "unit_cost_flexible": 13, "holding_cost_per_unit_day": 0.01,
+    ...     "backorder_cost_per_unit_day": 0.5, "service_target": 0.95, "service_type": "CYCLE",
+    ...     "lean_capacity_units": None, "minimum_order_units_lean": 0,
+    ...     "minimum_order_units_flexible": 0, "pack_size_units_lean": 1,
+    ...     "pack_size_units_flexible": 1})
+    >>> decision["quantity_flexible_units"], decision["reason"], decision["method"]
+    (3, 'no_demand', 'no_demand')
+    """
+    return decision_record(decide(inputs_of(record)), 0)

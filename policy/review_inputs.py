@@ -1,0 +1,184 @@
+"""What a review knows of its items, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from policy.errors import PolicyInputError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class ServiceType(IntEnum):
+    """What `service_target` is a share of."""
+
+    COST = 0  # no target: the cheapest policy
+    CYCLE = 1  # replenishment cycles [tau_2, T + tau_2) without a stock-out
+    FILL = 2  # units served from stock
+    PAPER = 3  # P(D_{T + tau_2} <= U), the published condition; weak, see the model
+
+
+class DemandFamily(IntEnum):
+    """Distribution of demand; AUTO picks one by the dispersion index sd^2 / mean."""
+
+    AUTO = 0
+    NORMAL = 1
+    POISSON = 2
+    NEGATIVE_BINOMIAL = 3
+    GAMMA = 4
+
+
+LARGEST_POSITION_UNITS = 1e12
+LARGEST_DEMAND = 1e9
+LARGEST_MONEY = 1e12
+LONGEST_DAYS = 3660.0
+HIGHEST_TARGET = 0.999
+
+# Field: (lowest, lowest is allowed, highest, highest is allowed, infinity is allowed).
+_RANGES: dict[str, tuple[float, bool, float, bool]] = {
+    "inventory_position_units": (-LARGEST_POSITION_UNITS, True, LARGEST_POSITION_UNITS, False),
+    "demand_mean_units_per_day": (0.0, True, LARGEST_DEMAND, False),
+    "demand_sd_units_per_day": (0.0, True, LARGEST_DEMAND, False),
+    "review_period_days": (0.01, True, LONGEST_DAYS, False),
+    "lead_time_days_lean": (0.0, True, LONGEST_DAYS, False),
+    "lead_time_days_flexible": (0.0, True, LONGEST_DAYS, False),
+    "setup_cost_lean": (0.0, True, LARGEST_MONEY, True),
+    "setup_cost_flexible": (0.0, True, LARGEST_MONEY, True),
+    "unit_cost_lean": (0.0, True, LARGEST_MONEY, False),
+    "unit_cost_flexible": (0.0, True, LARGEST_MONEY, False),
+    "holding_cost_per_unit_day": (0.0, False, LARGEST_MONEY, False),
+    "backorder_cost_per_unit_day": (0.0, False, LARGEST_MONEY, False),
+    "service_target": (0.0, True, HIGHEST_TARGET, False),
+    "lean_capacity_units": (0.0, True, LARGEST_POSITION_UNITS, True),
+    "minimum_order_units_lean": (0.0, True, LARGEST_POSITION_UNITS, False),
+    "minimum_order_units_flexible": (0.0, True, LARGEST_POSITION_UNITS, False),
+    "pack_size_units_lean": (0.0, True, LARGEST_POSITION_UNITS, False),
+    "pack_size_units_flexible": (0.0, True, LARGEST_POSITION_UNITS, False),
+}
+FLOAT_FIELDS = tuple(_RANGES)
+
+
+@dataclass(frozen=True)
+class ReviewInputs:
+    """One review of many items; every field has shape (item,). Money in one currency.
+
+    A supplier that does not exist has an infinite set-up cost. A minimum order or pack size of 0 or
+    1 means none. `service_target` is ignored where `service_type` is COST.
+    """
+
+    inventory_position_units: FloatArray
+    """On hand + on order due within the horizon - backlog; may be negative."""
+    demand_mean_units_per_day: FloatArray
+    demand_sd_units_per_day: FloatArray
+    review_period_days: FloatArray
+    lead_time_days_lean: FloatArray
+    lead_time_days_flexible: FloatArray
+    setup_cost_lean: FloatArray
+    setup_cost_flexible: FloatArray
+    unit_cost_lean: FloatArray
+    unit_cost_flexible: FloatArray
+    holding_cost_per_unit_day: FloatArray
+    backorder_cost_per_unit_day: FloatArray
+    service_target: FloatArray
+    service_type: IntArray
+    lean_capacity_units: FloatArray
+    minimum_order_units_lean: FloatArray
+    minimum_order_units_flexible: FloatArray
+    pack_size_units_lean: FloatArray
+    pack_size_units_flexible: FloatArray
+    allow_lean: BoolArray | None = None
+    """False where a surge review may use the flexible supplier only; None allows all."""
+    demand_family: IntArray | None = None
+    """DemandFamily codes; None is AUTO for all."""
+
+    def __len__(self) -> int:
+        return int(np.asarray(self.inventory_position_units).size)
+
+
+def _rule(low: float, closed: bool, high: float, infinite: bool) -> str:
+    text = f"{'>=' if closed else '>'} {low:g} and <= {high:g}"
+    return text + (" or infinite" if infinite else "")
+
+
+def _column(name: str, value: Any, size: int) -> FloatArray:
+    column = np.asarray(value, dtype=np.float64)
+    if column.shape != (size,):
+        raise PolicyInputError(name, f"an array of shape ({size},)", column.shape)
+    low, closed, high, infinite = _RANGES[name]
+    good = (column >= low if closed else column > low) & (column <= high)
+    if infinite:
+        good |= column == np.inf
+    if not good.all():
+        first = int(np.argmin(good))
+        raise PolicyInputError(name, _rule(low, closed, high, infinite), float(column[first]))
+    return column
+
+
+def _codes(name: str, value: Any, size: int, codes: type[IntEnum]) -> FloatArray:
+    column = np.asarray(value)
+    if column.shape != (size,):
+        raise PolicyInputError(name, f"an array of shape ({size},)", column.shape)
+    good = np.isin(column, [int(code) for code in codes])
+    if not good.all():
+        names = ", ".join(f"{int(code)} {code.name}" for code in codes)
+        raise PolicyInputError(name, f"one of {names}", column[int(np.argmin(good))].item())
+    return column.astype(np.float64)
+
+
+def _require(good: BoolArray, name: str, rule: str, column: FloatArray) -> None:
+    if not good.all():
+        raise PolicyInputError(name, rule, float(column[int(np.argmin(good))]))
+
+
+def checked_columns(inputs: ReviewInputs) -> dict[str, FloatArray]:
+    """Return all fields as float columns; raise PolicyInputError naming field, rule and value."""
+    size = len(inputs)
+    columns = {name: _column(name, getattr(inputs, name), size) for name in FLOAT_FIELDS}
+    columns["service_type"] = _codes("service_type", inputs.service_type, size, ServiceType)
+    family: Any = inputs.demand_family
+    family = np.zeros(size, np.int64) if family is None else family
+    columns["demand_family"] = _codes("demand_family", family, size, DemandFamily)
+    allow: Any = np.ones(size, np.bool_) if inputs.allow_lean is None else inputs.allow_lean
+    allow = np.asarray(allow)
+    if allow.shape != (size,) or allow.dtype != np.bool_:
+        raise PolicyInputError("allow_lean", f"a bool array of shape ({size},)", allow)
+    columns["allow_lean"] = allow.astype(np.float64)
+    _check_together(columns)
+    return columns
+
+
+def _check_together(columns: dict[str, FloatArray]) -> None:
+    """Rules that bind two fields."""
+    target = columns["service_target"]
+    wants = columns["service_type"] != ServiceType.COST
+    _require(~wants | (target > 0.0), "service_target", "> 0 where a service type is set", target)
+    lean = usable_lean(columns)
+    flexible = columns["setup_cost_flexible"] < np.inf
+    setup = columns["setup_cost_lean"]
+    _require(
+        lean | flexible, "setup_cost_lean", "finite, with capacity, or a flexible supplier", setup
+    )
+    slow = columns["lead_time_days_lean"]
+    ordered = ~(lean & flexible) | (slow >= columns["lead_time_days_flexible"])
+    _require(ordered, "lead_time_days_lean", ">= lead_time_days_flexible", slow)
+
+
+def usable_lean(columns: dict[str, FloatArray]) -> BoolArray:
+    """True where the lean supplier exists and its capacity admits one smallest order."""
+    least = np.maximum(columns["minimum_order_units_lean"], 1.0)
+    pack = np.maximum(columns["pack_size_units_lean"], 1.0)
+    least = np.ceil(least / pack) * pack
+    usable: BoolArray = (columns["setup_cost_lean"] < np.inf) & (
+        columns["lean_capacity_units"] >= least
+    )
+    return usable
+
+
+FIELD_NAMES = tuple(field.name for field in fields(ReviewInputs))

@@ -1,0 +1,184 @@
+"""One instance of the classic periodic dual-sourcing model, and the two-speed model it reduces to.
+
+A period runs: order from both suppliers, receive what is due, meet demand, pay for the stock or the
+backlog that is left. With an expedited lead of `e` periods, nothing ordered now changes the cost of
+the next `e` periods, so the state counts everything due within `e` periods as stock and the cost of
+the period `e` ahead is charged now (the standard reduction): a fast order then raises stock at once
+and a slow one after `gap_periods`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from policy.errors import PolicyInputError
+from policy.sourcing_demand import FloatArray, GridDemand, demand_from, real, whole
+
+LONGEST_LEAD_PERIODS = 60
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A checked instance; money per unit, per order or per unit and period."""
+
+    regular_lead_periods: int
+    expedited_lead_periods: int
+    regular_cost: float
+    expedited_cost: float
+    regular_setup: float
+    expedited_setup: float
+    holding: float
+    backorder: float
+    demand: GridDemand
+
+
+@dataclass(frozen=True)
+class TwoSpeedModel:
+    """What the solvers see: stock in lots, the cheaper unit cost taken out.
+
+    Every unit of demand is bought once, so taking the cheaper unit cost out of both suppliers
+    lowers the cost per period by `base_cost` whatever the policy.
+    """
+
+    gap_periods: int
+    cover_periods: int  # periods from a fast order to the end of the period it serves: lead + 1
+    fast_unit: float
+    slow_unit: float
+    fast_setup: float
+    slow_setup: float
+    holding: float
+    backorder: float
+    demand: GridDemand
+    base_cost: float
+
+    @property
+    def has_setups(self) -> bool:
+        """Whether an order of either supplier has a fixed cost."""
+        return self.fast_setup > 0 or self.slow_setup > 0
+
+    def with_gap(self, gap_periods: int) -> TwoSpeedModel:
+        """Return the same model with the slow supplier `gap_periods` behind the fast one."""
+        changed = {**self.__dict__, "gap_periods": gap_periods}
+        return TwoSpeedModel(**changed)
+
+    def tail_allowance(self) -> tuple[float, float]:
+        """Return what a cut demand tail may take off the lower and add to the upper bound.
+
+        Upper: run the policy of the cut demand and expedite every unit of demand beyond the grid
+        one period later. Lower: the cut system can follow any policy of the true one by keeping
+        those units until the next order, which after such a demand is in the next period.
+        """
+        units, chance = self.demand.tail_units, self.demand.tail_probability
+        below = units * self.holding * (self.cover_periods + self.gap_periods + 1)
+        above = units * (self.backorder * self.cover_periods + self.fast_unit + self.slow_unit)
+        return below, above + chance * self.fast_setup
+
+
+_FIELDS = tuple(Instance.__dataclass_fields__)
+
+
+def read_instance(instance: object) -> Instance:
+    """Check an instance and return it with its demand on a grid.
+
+    Leads are whole periods from 0 to 60; costs and set-ups >= 0; holding and backorder > 0 per unit
+    and period. `regular_cost`, the set-ups and `expedited_lead_periods` are 0 when absent.
+
+    Raises:
+        PolicyInputError: a field is missing, unknown or out of range.
+
+    >>> read_instance({"regular_lead_periods": 2, "expedited_cost": 20, "holding": 5,
+    ...     "backorder": -1, "demand": {"family": "poisson", "mean": 3}})
+    Traceback (most recent call last):
+    policy.errors.PolicyInputError: backorder must be > 0, got -1
+    """
+    if not isinstance(instance, Mapping):
+        raise PolicyInputError("instance", "an object", instance)
+    for name in instance:
+        if name not in _FIELDS and name != "name":
+            raise PolicyInputError(f"instance.{name}", f"one of {', '.join(_FIELDS)}", name)
+    return Instance(
+        regular_lead_periods=whole(instance, "regular_lead_periods", 0, LONGEST_LEAD_PERIODS),
+        expedited_lead_periods=whole(
+            _zero(instance, "expedited_lead_periods"),
+            "expedited_lead_periods",
+            0,
+            LONGEST_LEAD_PERIODS,
+        ),
+        regular_cost=_cost(_zero(instance, "regular_cost"), "regular_cost"),
+        expedited_cost=_cost(instance, "expedited_cost"),
+        regular_setup=_cost(_zero(instance, "regular_setup"), "regular_setup"),
+        expedited_setup=_cost(_zero(instance, "expedited_setup"), "expedited_setup"),
+        holding=real(instance, "holding", "> 0", 0, strict=True),
+        backorder=real(instance, "backorder", "> 0", 0, strict=True),
+        demand=demand_from(instance.get("demand")),
+    )
+
+
+def two_speed(instance: Instance) -> TwoSpeedModel:
+    """Reduce an instance to a fast supplier that delivers at once and a slow one behind it.
+
+    The regular supplier may be the faster one; the roles then change places.
+    """
+    regular = (instance.regular_lead_periods, instance.regular_cost, instance.regular_setup)
+    expedited = (instance.expedited_lead_periods, instance.expedited_cost, instance.expedited_setup)
+    fast, slow = (expedited, regular) if expedited[0] <= regular[0] else (regular, expedited)
+    cheaper = min(fast[1], slow[1])
+    lot = instance.demand.lot_units
+    return TwoSpeedModel(
+        gap_periods=slow[0] - fast[0],
+        cover_periods=fast[0] + 1,
+        fast_unit=(fast[1] - cheaper) * lot,
+        slow_unit=(slow[1] - cheaper) * lot,
+        fast_setup=fast[2],
+        slow_setup=slow[2],
+        holding=instance.holding * lot,
+        backorder=instance.backorder * lot,
+        demand=instance.demand,
+        base_cost=cheaper * instance.demand.mean_units,
+    )
+
+
+def period_cost(model: TwoSpeedModel, periods: int, low: int, high: int) -> FloatArray:
+    """Return the expected stock cost of one period at levels low..high.
+
+    The level has to last `periods` periods, of which the last one is paid for.
+    """
+    chances = model.demand.over_periods(periods)
+    levels = np.arange(low, high + 1)
+    beyond = np.maximum(levels, 0)
+    inside = np.minimum(beyond, len(chances))
+    below_chance = np.concatenate([[0.0], np.cumsum(chances)])
+    below_units = np.concatenate([[0.0], np.cumsum(np.arange(len(chances)) * chances)])
+    left_over = levels * below_chance[inside] - below_units[inside]
+    short = left_over - levels + below_units[-1]
+    cost: FloatArray = model.holding * left_over + model.backorder * np.maximum(short, 0.0)
+    return cost
+
+
+def highest_useful_level(model: TwoSpeedModel, periods: int, setup: float) -> int:
+    """Return the level above which an order should wait a period, whatever happens later.
+
+    Postponing what lifts stock above the cheapest level changes the cost of one period only and
+    adds at most one set-up; other orders in between can only make the higher level dearer, because
+    the period cost is convex. So no order needs to lift stock to a level whose period cost exceeds
+    the least one by more than the set-up.
+    """
+    reach = periods * model.demand.largest_lots + int(setup / model.holding) + 2
+    costs = period_cost(model, periods, 0, reach)
+    within = np.flatnonzero(costs <= costs.min() + setup + 1e-9 * (1 + abs(costs.min())))
+    return int(within[-1])
+
+
+def _cost(instance: Mapping[str, Any], name: str) -> float:
+    return real(instance, name, ">= 0", 0)
+
+
+def _zero(instance: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return instance if name in instance else {name: 0}

@@ -1,0 +1,49 @@
+"""What a shard hands to the store, and what it gets back: plain data, no keys of Redis."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streams.memory import Tail
+from streams.rings import CellChanges
+from streams.types import AnyArray, Int64Array, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that changed in a shard, to be stored in one piece or not at all."""
+
+    partition: int
+    offsets: dict[str, int]  # topic -> where its log goes on
+    meta: bytes
+    new_items: list[tuple[str, str]]  # (sku, warehouse), in order of their places
+    row_keys: list[str]
+    rows: Table  # shape (len(row_keys),)
+    readable: tuple[str, ...]  # fields of a row to be shown by name
+    item_key: Callable[[int], str]
+    cells: dict[str, list[CellChanges]]
+    newest_buckets: dict[str, int]
+    tails: dict[str, list[Tail]]
+    pending_added: list[tuple[int, bytes]]
+    pending_removed: list[int]
+    orders: dict[str, bytes | None]
+    told: dict[str, bytes]
+    decisions: list[Table]
+    outbox_added: list[tuple[int, bytes]]
+    outbox_removed: list[int]
+    outbox_stored_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredShard:
+    """A shard as it was stored."""
+
+    offsets: dict[str, int]
+    meta: bytes
+    names: list[tuple[str, str]]
+    rows: Table
+    memories: dict[str, tuple[bytes, bytes]]
+    cells: dict[str, dict[int, tuple[Int64Array, AnyArray]]]
+    pending: dict[int, bytes]
+    orders: list[bytes]
+    told: dict[str, bytes]
+    outbox: dict[int, bytes]

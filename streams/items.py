@@ -1,0 +1,142 @@
+"""What a shard knows of each item: one row of named fields an item, all items in one array."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from streams.events import DEFAULT_WAREHOUSE
+from streams.types import Int32Array, Table
+
+SURGE_FACTORS = (1.5, 2.0, 3.0, 5.0, 8.0, 20.0)
+"""How much faster than usual a surge may run; the detector keeps one sum for each."""
+
+CATALOG = np.dtype(
+    [
+        ("unit_cost_lean", "<f8"),
+        ("unit_cost_flexible", "<f8"),
+        ("setup_cost_lean", "<f8"),
+        ("setup_cost_flexible", "<f8"),
+        ("lead_time_days_lean", "<f8"),
+        ("lead_time_days_flexible", "<f8"),
+        ("review_period_days", "<f8"),
+        ("holding_cost_per_unit_day", "<f8"),
+        ("backorder_cost_per_unit_day", "<f8"),
+        ("service_target", "<f8"),
+        ("service_type", "<i8"),
+        ("lean_capacity_units", "<f8"),
+        ("minimum_order_units_lean", "<i8"),
+        ("minimum_order_units_flexible", "<i8"),
+        ("pack_size_units_lean", "<i8"),
+        ("pack_size_units_flexible", "<i8"),
+        ("assume_dispatched", "?"),
+        ("assume_received", "?"),
+    ]
+)
+"""Master data that decisions read, as `streams.events.Item` names them."""
+
+ROW = np.dtype(
+    [
+        ("on_hand_units", "<i8"),  # last count and what moved after it
+        ("counted_at_ms", "<i8"),  # last count; 0: never counted, so the stock is not known
+        ("backlog_units", "<i8"),  # ordered by customers, not yet dispatched
+        ("on_order_lean_units", "<i8"),
+        ("on_order_flexible_units", "<i8"),
+        ("next_due_ms", "<i8"),  # earliest open arrival; 0: none
+        ("cancelled_units", "<i8"),  # since the beginning
+        ("returned_units", "<i8"),  # since the beginning
+        ("tick_orders", "<i8"),  # in the open tick, by the time at which they take effect
+        ("day_orders", "<i8"),  # in the open day, likewise
+        ("day_units", "<i8"),
+        ("observed_days", "<i8"),  # days that closed since the first sale
+        ("demand_level_units_per_day", "<f8"),
+        ("demand_trend_units_per_day", "<f8"),  # change of the level in a day
+        ("demand_variance_units", "<f8"),  # of one-step errors, units squared
+        ("order_level_per_day", "<f8"),
+        ("order_variance", "<f8"),
+        ("surge_sums", "<f8", (len(SURGE_FACTORS),)),
+        ("surge_ticked_ms", "<i8"),
+        ("surge_since_ms", "<i8"),  # open incident; 0: none
+        ("low_cover_since_ms", "<i8"),  # open incident; 0: none
+        ("stale_stock_since_ms", "<i8"),  # open incident; 0: none
+        ("surge_reviewed_ms", "<i8"),  # window of the newest extra review
+        ("next_review_ms", "<i8"),  # 0: no catalog line yet
+        *CATALOG.descr,
+    ]
+)
+"""Everything that decides about an item, as it is stored."""
+
+READABLE = (
+    "on_hand_units",
+    "counted_at_ms",
+    "backlog_units",
+    "on_order_lean_units",
+    "on_order_flexible_units",
+    "next_due_ms",
+    "cancelled_units",
+    "returned_units",
+    "observed_days",
+    "demand_level_units_per_day",
+    "demand_trend_units_per_day",
+    "demand_variance_units",
+    "order_level_per_day",
+    "next_review_ms",
+)
+"""Fields that the item's hash shows by name; the row itself lies beside them, packed."""
+
+
+def item_key(sku: str, warehouse: str) -> str:
+    """Return the name of an item: `sku@warehouse`.
+
+    >>> item_key("85123A", "main")
+    '85123A@main'
+    """
+    return f"{sku}@{warehouse}"
+
+
+class Items:
+    """The items of a shard: their names, in the order of first sight, and their rows."""
+
+    def __init__(self) -> None:
+        self.rows: Table = np.zeros(0, ROW)
+        self.names: list[tuple[str, str]] = []  # (sku, warehouse)
+        self._by_sku: dict[str, int] = {}
+        self._by_name: dict[tuple[str, str], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def key(self, item: int) -> str:
+        """The name of an item as text."""
+        return item_key(*self.names[item])
+
+    def index(self, skus: list[str], warehouses: list[str]) -> Int32Array:
+        """Return the place of each named item, shape (row,); new ones get the next free place."""
+        if warehouses.count(DEFAULT_WAREHOUSE) == len(warehouses):
+            found = list(map(self._by_sku.get, skus))
+        else:
+            found = list(map(self._by_name.get, zip(skus, warehouses, strict=True)))
+        if None in found:
+            self._add(zip(skus, warehouses, strict=True))
+            return self.index(skus, warehouses)
+        return np.array(found, np.int32)
+
+    def find(self, sku: str, warehouse: str) -> int | None:
+        """Return the place of an item, or None where it was never seen."""
+        return self._by_name.get((sku, warehouse))
+
+    def _add(self, names: Iterable[tuple[str, str]]) -> None:
+        for name in names:
+            if name not in self._by_name:
+                self._by_name[name] = len(self.names)
+                if name[1] == DEFAULT_WAREHOUSE:
+                    self._by_sku[name[0]] = len(self.names)
+                self.names.append(name)
+        if len(self.names) > self.rows.size:
+            rows = np.zeros(max(256, len(self.names), 2 * self.rows.size), ROW)
+            rows[: self.rows.size] = self.rows
+            self.rows = rows
+
+    def restore(self, names: list[tuple[str, str]], rows: Table) -> None:
+        """Take over stored items."""
+        self._add(names)
+        self.rows[: len(rows)] = rows

@@ -1,0 +1,133 @@
+"""The contracts of what Tidegate writes: purchase orders and alerts.
+
+Both are pure functions of the logs: the same logs give the same bytes under the same id, at any
+speed and on any worker. So they carry event times only.
+"""
+
+import datetime
+import hashlib
+from enum import StrEnum
+
+import msgspec
+
+
+class SupplierRole(StrEnum):
+    """Which of an item's two suppliers: the cheap slow one or the dear fast one."""
+
+    LEAN = "lean"
+    FLEXIBLE = "flexible"
+
+
+class Occasion(StrEnum):
+    """Why an item was reviewed: its turn came, or a surge called for it."""
+
+    REGULAR = "regular"
+    SURGE = "surge"
+
+
+class Candidates(msgspec.Struct, frozen=True, kw_only=True):
+    """Expected cost of each split, in the item's currency; none: that split was not allowed."""
+
+    nothing: float | None
+    lean_only: float | None
+    flexible_only: float | None
+    both: float | None
+
+
+class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="proposed"):
+    """An order that Tidegate proposes to one supplier. Kafka key: `sku`. `po_id` is idempotent."""
+
+    po_id: str
+    version: int = 1
+    sku: str
+    warehouse: str
+    supplier: str
+    supplier_role: SupplierRole
+    occasion: Occasion
+    quantity: int
+    unit_cost: float
+    currency: str | None
+    window_started_at: str
+    decided_at: str
+    expected_at: str
+    method: str
+    reason: str
+    inputs: dict[str, float | int | bool | None]
+    candidates: Candidates
+
+
+class AlertKind(StrEnum):
+    """What an alert is about."""
+
+    SURGE = "surge"
+    LOW_COVER = "low_cover"
+    LATE_DELIVERY = "late_delivery"
+    STALE_INPUT = "stale_input"
+    STALE_STOCK = "stale_stock"
+    DEAD_LETTERS = "dead_letters"
+
+
+class AlertState(StrEnum):
+    """Where an incident stands."""
+
+    RAISED = "raised"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+
+
+ACTIONS = {
+    AlertKind.SURGE: "Check stock and price; order from the flexible supplier if cover is short.",
+    AlertKind.LOW_COVER: "Weaken or end the promotion of this item, or expedite the next arrival.",
+    AlertKind.LATE_DELIVERY: "Call the supplier; move the next order to the other one if needed.",
+    AlertKind.STALE_INPUT: "Check the shop's order feed: orders were due and none came.",
+    AlertKind.STALE_STOCK: "Count the shelf: Tidegate does not order on a stock that it does not know.",
+    AlertKind.DEAD_LETTERS: "Read the dead letters (tidegate dlt list), mend and replay them.",
+}
+"""One recommended action for each alert."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of an incident. Kafka key: `subject`. An incident keeps its id until resolved."""
+
+    kind: AlertState
+    incident_id: str
+    version: int
+    alert: AlertKind
+    subject: str  # an item (sku@warehouse), a purchase order or a topic partition
+    sku: str | None
+    warehouse: str | None
+    started_at: str
+    occurred_at: str
+    summary: str
+    action: str
+    figures: dict[str, float | int | str | None]
+
+
+def purchase_order_id(key: str, window_ms: int, role: str, occasion: str) -> str:
+    """Return the id of the one order of (item, review window, supplier, occasion).
+
+    >>> purchase_order_id("85123A@main", 0, "lean", "regular")
+    'po-0d42234752cf8a81a419'
+    """
+    return "po-" + _digest(key, str(window_ms), role, occasion)
+
+
+def incident_id(alert: str, subject: str, started_ms: int) -> str:
+    """Return the id of the one incident that began then."""
+    return "in-" + _digest(alert, subject, str(started_ms))
+
+
+def _digest(*parts: str) -> str:
+    joined = "\x00".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=10).hexdigest()
+
+
+def rfc3339(milliseconds: int) -> str:
+    """Return a time as text, to the second where it is whole, else to the millisecond.
+
+    >>> rfc3339(1314864900000)
+    '2011-09-01T08:15:00Z'
+    """
+    moment = datetime.datetime.fromtimestamp(milliseconds // 1000, datetime.UTC)
+    fraction = f".{milliseconds % 1000:03d}" if milliseconds % 1000 else ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"

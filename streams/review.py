@@ -1,0 +1,270 @@
+"""A review: which items, with what inputs, and the record of what was decided and why."""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+
+from policy import Decisions, Method, PolicyCache, Reason, ReviewInputs, ServiceType, decide
+from streams.items import CATALOG, Items
+from streams.outputs import (
+    Candidates,
+    Occasion,
+    PurchaseOrder,
+    SupplierRole,
+    purchase_order_id,
+    rfc3339,
+)
+from streams.rings import DAY_MS, HOUR_MS
+from streams.types import Float64Array, Int64Array, Table
+
+_POLICY_FIELDS = [name for name in CATALOG.names or () if not name.startswith("assume_")]
+CANDIDATES = ("nothing", "lean_only", "flexible_only", "both")
+RESULTS = ("gap", "cycle_service", "fill_rate", "break_even_fast_unit")
+_QUANTITIES = ("quantity_lean_units", "quantity_flexible_units")
+_LARGEST_POSITION_UNITS = 1e12
+_LARGEST_DEMAND = 1e9
+
+DECISION = np.dtype(
+    [
+        ("reviewed_ms", "<i8"),
+        ("window_ms", "<i8"),
+        ("item", "<i4"),
+        ("is_surge", "?"),
+        ("on_hand_units", "<i8"),
+        ("backlog_units", "<i8"),
+        ("on_order_lean_units", "<i8"),
+        ("on_order_flexible_units", "<i8"),
+        ("inventory_position_units", "<f8"),
+        ("demand_mean_units_per_day", "<f8"),
+        ("demand_sd_units_per_day", "<f8"),
+        ("allow_lean", "?"),
+        *[field for field in CATALOG.descr if field[0] in _POLICY_FIELDS],
+        ("quantity_lean_units", "<i8"),
+        ("quantity_flexible_units", "<i8"),
+        *[(f"expected_cost_{candidate}", "<f8") for candidate in CANDIDATES],
+        *[(result, "<f8") for result in RESULTS],
+        ("method", "S16"),
+        ("reason", "S32"),
+    ]
+)
+"""One decision: its inputs, the cost of each candidate split, the quantities and the reason."""
+
+POLICY_INPUTS = (
+    "inventory_position_units",
+    "demand_mean_units_per_day",
+    "demand_sd_units_per_day",
+    "allow_lean",
+    *_POLICY_FIELDS,
+)
+"""The fields of a decision from which `policy.decide` gives it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSettings:
+    """When Tidegate orders at all, and how reviews are spread."""
+
+    slot_ms: int = HOUR_MS  # reviews begin at multiples of this
+    minimum_days: int = 2  # closed days of demand before the first order
+    stock_valid_ms: int = 400 * DAY_MS  # an older count is no stock to order on
+    trend_days: float = 14.0  # the trend is trusted no further than this
+
+
+def first_review_ms(key: str, after_ms: int, period_ms: int, slot_ms: int) -> int:
+    """Return the first boundary after a time at which an item has its turn.
+
+    Items are spread evenly over the period by their name, so that not all come at once.
+    """
+    slots = max(1, period_ms // slot_ms)
+    phase_ms = crc32(key.encode("utf-8", "surrogatepass")) % slots * slot_ms
+    return window_start_ms(after_ms, phase_ms, period_ms) + period_ms
+
+
+def window_start_ms(at_ms: int, phase_ms: int, period_ms: int) -> int:
+    """Return the start of the review window in which a time lies."""
+    return (at_ms - phase_ms) // period_ms * period_ms + phase_ms
+
+
+def period_ms(row: Table, slot_ms: int) -> Int64Array:
+    """Return the review period of rows, whole slots, at least one."""
+    slots = np.maximum(1, np.round(row["review_period_days"] * DAY_MS / slot_ms))
+    periods: Int64Array = (slots * slot_ms).astype(np.int64)
+    return periods
+
+
+def decide_items(
+    rows: Table,
+    items: Int64Array,
+    windows_ms: Int64Array,
+    demand_mean: Float64Array,
+    boundary_ms: int,
+    *,
+    is_surge: bool,
+    settings: ReviewSettings,
+    cache: PolicyCache,
+) -> Table:
+    """Decide for the items given.
+
+    Args:
+        rows: `streams.items.ROW` records of the shard.
+        items: places of the items under review, shape (n,).
+        windows_ms: start of each one's review window, shape (n,).
+        demand_mean: units per day over the time that the decision covers, shape (n,).
+        boundary_ms: event time of the review.
+        is_surge: an extra review, which may use the flexible supplier only.
+        settings: when to order at all.
+        cache: solved policies.
+
+    Returns:
+        `DECISION` records, shape (n,). An item without known stock or history gets no order, and
+        the reason says so.
+    """
+    decisions = _gather(rows, items, windows_ms, demand_mean, boundary_ms, is_surge)
+    held = _held(rows[items], boundary_ms, settings)
+    free = np.flatnonzero(held == b"")
+    decisions["reason"] = held
+    decisions["method"] = np.where(held == b"", b"", b"held")
+    for candidate in CANDIDATES:
+        decisions[f"expected_cost_{candidate}"] = np.inf
+    if free.size:
+        _fill(decisions, free, decide(policy_inputs(decisions[free]), cache))
+    return decisions
+
+
+def _gather(
+    rows: Table,
+    items: Int64Array,
+    windows_ms: Int64Array,
+    demand_mean: Float64Array,
+    boundary_ms: int,
+    is_surge: bool,
+) -> Table:
+    chosen = rows[items]
+    decisions = np.zeros(items.size, DECISION)
+    decisions["reviewed_ms"] = boundary_ms
+    decisions["window_ms"] = windows_ms
+    decisions["item"] = items
+    decisions["is_surge"] = is_surge
+    decisions["allow_lean"] = not is_surge
+    for name in ("on_hand_units", "backlog_units", *_POLICY_FIELDS):
+        decisions[name] = chosen[name]
+    for role in SupplierRole:
+        decisions[f"on_order_{role}_units"] = chosen[f"on_order_{role}_units"]
+    position = chosen["on_hand_units"] - chosen["backlog_units"]
+    for role in SupplierRole:
+        position = position + chosen[f"on_order_{role}_units"]
+    decisions["inventory_position_units"] = np.clip(
+        position, -_LARGEST_POSITION_UNITS, _LARGEST_POSITION_UNITS
+    )
+    spread = np.sqrt(np.maximum(chosen["demand_variance_units"], 0))
+    decisions["demand_mean_units_per_day"] = np.minimum(demand_mean, _LARGEST_DEMAND)
+    decisions["demand_sd_units_per_day"] = np.minimum(spread, _LARGEST_DEMAND)
+    return decisions
+
+
+def _held(chosen: Table, boundary_ms: int, settings: ReviewSettings) -> "np.ndarray":
+    """Why an item may not be ordered at all, or nothing."""
+    held = np.full(chosen.size, b"", "S32")
+    held[chosen["observed_days"] < settings.minimum_days] = b"too_little_history"
+    too_old = chosen["counted_at_ms"] < boundary_ms - settings.stock_valid_ms
+    held[too_old | (chosen["counted_at_ms"] == 0)] = b"stale_stock"
+    return held
+
+
+def policy_inputs(decisions: Table) -> ReviewInputs:
+    """Return what the policy reads of decisions."""
+    return ReviewInputs(**{name: decisions[name].copy() for name in POLICY_INPUTS})
+
+
+def _fill(decisions: Table, free: Int64Array, decided: Decisions) -> None:
+    for name in (*_QUANTITIES, *(f"expected_cost_{one}" for one in CANDIDATES), *RESULTS):
+        decisions[name][free] = getattr(decided, name)
+    decisions["method"][free] = [Method(code).name.lower().encode() for code in decided.method]
+    decisions["reason"][free] = [Reason(code).name.lower().encode() for code in decided.reason]
+
+
+def expected_demand(
+    rows: Table, items: Int64Array, planned_units_per_day: Float64Array, settings: ReviewSettings
+) -> Float64Array:
+    """Return the demand that a decision sees: level, half its trend over the cover, and plans.
+
+    Args:
+        rows: `streams.items.ROW` records.
+        items: places, shape (n,).
+        planned_units_per_day: campaign units beyond the everyday level, shape (n,).
+        settings: how far the trend is trusted.
+
+    Returns:
+        Units per day, shape (n,), between half and twice the level plus what is planned.
+    """
+    chosen = rows[items]
+    level = chosen["demand_level_units_per_day"]
+    cover_days = chosen["review_period_days"] + chosen["lead_time_days_lean"]
+    ahead = chosen["demand_trend_units_per_day"] * np.minimum(cover_days, settings.trend_days) / 2
+    mean: Float64Array = np.clip(level + ahead, 0.5 * level, 2.0 * level) + planned_units_per_day
+    return mean
+
+
+def purchase_orders(
+    decision: Table, items: Items, names: dict[SupplierRole, str], currency: str | None
+) -> list[PurchaseOrder]:
+    """Return the orders of one decision, lean first; none where nothing is ordered."""
+    sku, warehouse = items.names[int(decision["item"])]
+    occasion = Occasion.SURGE if decision["is_surge"] else Occasion.REGULAR
+    window_ms, reviewed_ms = int(decision["window_ms"]), int(decision["reviewed_ms"])
+    orders = []
+    for role in SupplierRole:
+        quantity = int(decision[f"quantity_{role}_units"])
+        if quantity:
+            due_ms = reviewed_ms + round(float(decision[f"lead_time_days_{role}"]) * DAY_MS)
+            key = items.key(int(decision["item"]))
+            orders.append(
+                PurchaseOrder(
+                    po_id=purchase_order_id(key, window_ms, role, occasion),
+                    sku=sku,
+                    warehouse=warehouse,
+                    supplier=names[role],
+                    supplier_role=role,
+                    occasion=occasion,
+                    quantity=quantity,
+                    unit_cost=float(decision[f"unit_cost_{role}"]),
+                    currency=currency,
+                    window_started_at=rfc3339(window_ms),
+                    decided_at=rfc3339(reviewed_ms),
+                    expected_at=rfc3339(due_ms),
+                    method=decision["method"].decode(),
+                    reason=decision["reason"].decode(),
+                    inputs=inputs_record(decision),
+                    candidates=candidates_record(decision),
+                )
+            )
+    return orders
+
+
+def inputs_record(decision: Table) -> dict[str, float | int | bool | None]:
+    """Return everything that a decision rested on, as JSON values; none stands for unlimited."""
+    fields = (
+        "on_hand_units",
+        "backlog_units",
+        "on_order_lean_units",
+        "on_order_flexible_units",
+        *POLICY_INPUTS,
+    )
+    return {name: _json_value(decision[name].item()) for name in fields}
+
+
+def candidates_record(decision: Table) -> Candidates:
+    """Return the cost of each candidate split, to the hundredth."""
+    costs = {name: float(decision[f"expected_cost_{name}"]) for name in CANDIDATES}
+    return Candidates(
+        **{name: round(cost, 2) if np.isfinite(cost) else None for name, cost in costs.items()}
+    )
+
+
+def _json_value(value: float | int | bool) -> float | int | bool | None:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def service_type_code(name: str, target: float | None) -> int:
+    """Return the policy's code of a catalog line's service type."""
+    return int(ServiceType.COST if target is None else ServiceType[name.upper()])

@@ -1,0 +1,365 @@
+"""A shard: all that one partition of the input topics amounts to.
+
+Pure: no I/O, no wall clock, no randomness. `fold` takes batches as they come, `advance` applies
+what the watermark allows, `take_commit` hands over what has to be stored together. The state is a
+function of the logs' prefixes alone, whatever the batches, the interleaving of topics and the pace.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from policy import PolicyCache
+from streams.commit import Commit, StoredShard
+from streams.decode import Columns, Decoded
+from streams.events import TOPICS, Kind
+from streams.fold import NO_CLOCK, FoldResult, Outcome, fold_rows
+from streams.items import READABLE
+from streams.memory import KeyMemory
+from streams.outbox import Outbox
+from streams.pending import ENTRY
+from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
+from streams.timeline import Timeline, TimelineSettings
+from streams.types import Int32Array, Int64Array
+
+STATE_VERSION = 1
+DEAD_LETTERED = "dead_lettered"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSettings:
+    """What a shard keeps and how late an event may be."""
+
+    allowed_lateness_ms: int = 10_000
+    grace_ms: int = DAY_MS
+    minutes: int = 60
+    hours: int = 48
+    days: int = 35
+    dedupe_keys: int = 1_000_000  # per input topic: at least the newest so many are remembered
+    order_keys: int = 1_000_000  # orders by item and day
+    timeline: TimelineSettings = field(default_factory=TimelineSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What a batch did: how many records of each outcome, and which rows came too late."""
+
+    counts: dict[str, int]
+    late_rows: list[int]
+
+
+class Meta(msgspec.Struct, kw_only=True):
+    """The small part of a shard's state, stored as one JSON text."""
+
+    version: int
+    clocks: dict[str, int]
+    first: dict[str, int]
+    applied_ms: int | None
+    counts: dict[str, int]
+    memories: dict[str, list[int]]
+    newest_buckets: dict[str, int]
+    pending_next: int
+    outbox_next: int
+    profile: list[float]
+    hour_orders: list[float]
+    alerts: list[int]
+    reviews: int
+    history_from: dict[str, int]
+
+
+class Shard:
+    """The state of one partition.
+
+    Args:
+        partition: its number.
+        settings: what it keeps.
+        cache: solved policies, shared by the shards of a worker.
+    """
+
+    def __init__(self, partition: int, settings: ShardSettings, cache: PolicyCache) -> None:
+        self.partition = partition
+        self.settings = settings
+        self.clocks: dict[str, int] = dict.fromkeys(TOPICS, NO_CLOCK)
+        self._first: dict[str, int] = {}
+        self.offsets: dict[str, int] = {}
+        self.history_from: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        self.memories = {f"seen-{topic}": KeyMemory(settings.dedupe_keys) for topic in TOPICS}
+        self.memories["orders"] = KeyMemory(settings.order_keys)
+        self.memories["orders-again"] = KeyMemory(settings.order_keys)
+        self.rings = {
+            "minute": Ring(MINUTE_MS, settings.minutes, CELL),
+            "hour": Ring(HOUR_MS, settings.hours, CELL),
+            "day": Ring(DAY_MS, settings.days, DAY_CELL, keeps_history=True),
+        }
+        self.timeline = Timeline(partition, settings.timeline, cache)
+        self.outbox = Outbox()
+        self._stored_items = 0
+
+    # -- folding ------------------------------------------------------------------------------
+
+    def fold(self, topic: str, decoded: Decoded, next_offset: int) -> Folded:
+        """Take in one batch of a topic.
+
+        Args:
+            topic: its name without prefix.
+            decoded: what `TopicDecoder.decode` made of the batch.
+            next_offset: where the log goes on after it.
+
+        Returns:
+            Counts by outcome and the rows, as places in the batch, that came too late to count.
+        """
+        columns = decoded.columns
+        counts: Counter[str] = Counter({DEAD_LETTERED: len(decoded.rejects)})
+        late_rows: list[int] = []
+        items = self._items_of(columns)
+        for start, stop in self._pieces(columns):
+            piece = slice(start, stop)
+            result = self._fold_piece(topic, columns, items, piece)
+            counts.update(_outcomes(result))
+            late = np.flatnonzero(result.outcome == Outcome.LATE)
+            late_rows.extend(columns.rows[piece][late].tolist())
+        self._mark_dead_letters(topic, len(decoded.rejects))
+        self.counts.update({f"{topic}:{name}": count for name, count in counts.items()})
+        self.offsets[topic] = next_offset
+        return Folded(dict(counts), late_rows)
+
+    def _items_of(self, columns: Columns) -> Int32Array:
+        index = self.timeline.items.index
+        beats = columns.code == Kind.HEARTBEAT
+        if not beats.any():
+            return index(columns.skus, columns.warehouses)
+        items = np.zeros(len(columns), np.int32)
+        named = np.flatnonzero(~beats)
+        items[named] = index(
+            [columns.skus[row] for row in named], [columns.warehouses[row] for row in named]
+        )
+        return items
+
+    def _pieces(self, columns: Columns) -> Iterator[tuple[int, int]]:
+        """Cut a batch so that no piece spans more days than half the ring keeps."""
+        if not len(columns):
+            return
+        newest = np.maximum.accumulate(columns.occurred_ms) // DAY_MS
+        newest = np.maximum(newest, self.rings["day"].newest)
+        step = max(1, self.settings.days // 2)
+        cuts = np.flatnonzero(np.diff((newest - newest[0]) // step)) + 1
+        edges = [0, *cuts.tolist(), len(columns)]
+        yield from zip(edges, edges[1:], strict=False)
+
+    def _fold_piece(
+        self, topic: str, columns: Columns, items: Int32Array, piece: slice
+    ) -> FoldResult:
+        occurred_ms = columns.occurred_ms[piece]
+        rows = occurred_ms.size
+        code = columns.code[piece]
+        is_sale = topic == "orders"
+        memories = (
+            self.memories[f"seen-{topic}"],
+            self.memories["orders"],
+            self.memories["orders-again"],
+        )
+        rings = tuple(self.rings.values())
+        memories[0].reserve(rows)
+        if is_sale:
+            memories[1].reserve(rows)
+            memories[2].reserve(2 * rows)
+            self._roll(code, occurred_ms)
+            for ring in rings:
+                ring.reserve(len(self.timeline.items), rows)
+        self._first.setdefault(topic, int(occurred_ms[0]))
+        result = fold_rows(
+            code=code,
+            occurred_ms=occurred_ms,
+            quantity=columns.quantity[piece],
+            event_key=columns.event_key[piece],
+            order_key=columns.order_key[piece],
+            item=items[piece],
+            clock_ms=self.clocks[topic],
+            allowed_lateness_ms=self.settings.allowed_lateness_ms,
+            grace_ms=self.settings.grace_ms,
+            memories=(memories[0].arrays, memories[1].arrays, memories[2].arrays),
+            rings=(rings[0].arrays, rings[1].arrays, rings[2].arrays),
+        )
+        self.clocks[topic] = result.clock_ms
+        self._let_wait(topic, columns, items, piece, result)
+        return result
+
+    def _roll(self, code: "np.ndarray", occurred_ms: Int64Array) -> None:
+        sales = occurred_ms[code != Kind.HEARTBEAT]
+        if sales.size:
+            newest = int(sales.max())
+            for ring in self.rings.values():
+                ring.roll_to(newest // ring.width_ms)
+
+    def _let_wait(
+        self,
+        topic: str,
+        columns: Columns,
+        items: Int32Array,
+        piece: slice,
+        result: FoldResult,
+    ) -> None:
+        code = columns.code[piece]
+        waits = (result.outcome == Outcome.FOLDED) & (code != Kind.DELIVERED)
+        chosen: Any = slice(None) if waits.all() else np.flatnonzero(waits)
+        effective_ms = result.effective_ms[chosen]
+        entries = np.empty(effective_ms.size, ENTRY)
+        entries["effective_ms"] = effective_ms
+        entries["quantity"] = columns.quantity[piece][chosen]
+        entries["item"] = items[piece][chosen]
+        entries["code"] = code[chosen]
+        entries["is_new_order"] = result.is_new_order[chosen]
+        told = {}
+        if columns.told:
+            places = {int(row): place for place, row in enumerate(np.arange(code.size)[chosen])}
+            told = {
+                places[row - piece.start]: event
+                for row, event in columns.told.items()
+                if row - piece.start in places
+            }
+        self.timeline.pending.add(topic, entries, told)
+
+    def _mark_dead_letters(self, topic: str, count: int) -> None:
+        """Let bad records take their place in event time: that of their topic's clock."""
+        if not count or self.clocks[topic] == NO_CLOCK:
+            return
+        entries = np.zeros(count, ENTRY)
+        entries["effective_ms"] = self.clocks[topic]
+        entries["code"] = Kind.DEAD_LETTER
+        self.timeline.pending.add(topic, entries, {})
+
+    # -- event time ---------------------------------------------------------------------------
+
+    @property
+    def watermark_ms(self) -> int:
+        """Nothing takes effect before this any more; `NO_CLOCK` until every topic has a clock."""
+        clock = min(self.clocks.values())
+        return clock if clock == NO_CLOCK else clock - self.settings.allowed_lateness_ms
+
+    def advance(self, limit: int = 1_000) -> bool:
+        """Apply boundaries up to the watermark, at most `limit`; return whether it was reached."""
+        watermark_ms = self.watermark_ms
+        if watermark_ms == NO_CLOCK:
+            return True
+        start_ms = min(self._first.values()) - self.settings.allowed_lateness_ms
+        done = self.timeline.advance(watermark_ms, start_ms, limit)
+        for outgoing in self.timeline.take_outputs():
+            self.outbox.put(outgoing)
+        return done
+
+    def changed_cells(self) -> int:
+        """Cells of the rings that the next commit carries."""
+        return sum(int(ring.arrays.counters[1]) + ring.left_cells for ring in self.rings.values())
+
+    def dedupe_horizon_s(self) -> dict[str, int]:
+        """Seconds of event time that the memory of each topic reaches back; 0: nothing yet."""
+        horizons = {}
+        for topic, clock in self.clocks.items():
+            oldest = self.memories[f"seen-{topic}"].oldest_value
+            horizons[topic] = max(0, clock // 1000 - oldest) if oldest >= 0 else 0
+        return horizons
+
+    # -- storing ------------------------------------------------------------------------------
+
+    def take_commit(self) -> Commit:
+        """Return everything that changed since the last call, to be stored in one piece."""
+        timeline = self.timeline
+        changed = timeline.take_changed()
+        new_items = range(self._stored_items, len(timeline.items))
+        self._stored_items = len(timeline.items)
+        pending_added, pending_removed = timeline.pending.take_changes()
+        outbox_added, outbox_removed = self.outbox.take_changes()
+        rows = sorted({*changed, *new_items})
+        return Commit(
+            partition=self.partition,
+            offsets=dict(self.offsets),
+            meta=msgspec.json.encode(self._meta()),
+            new_items=[timeline.items.names[item] for item in new_items],
+            row_keys=[timeline.items.key(item) for item in rows],
+            rows=timeline.items.rows[rows],
+            readable=READABLE,
+            item_key=timeline.items.key,
+            cells={name: ring.take_changes() for name, ring in self.rings.items()},
+            newest_buckets={name: ring.newest for name, ring in self.rings.items()},
+            tails={name: memory.take_tails() for name, memory in self.memories.items()},
+            pending_added=pending_added,
+            pending_removed=pending_removed,
+            orders=timeline.supply.take_changes(),
+            told={timeline.items.key(item): told for item, told in timeline.take_told().items()},
+            decisions=timeline.take_decisions(),
+            outbox_added=outbox_added,
+            outbox_removed=outbox_removed,
+            outbox_stored_to=self.outbox.next_number,
+        )
+
+    def _meta(self) -> Meta:
+        timeline = self.timeline
+        return Meta(
+            version=STATE_VERSION,
+            clocks=self.clocks,
+            first=self._first,
+            applied_ms=timeline.applied_ms,
+            counts=dict(self.counts),
+            memories={name: memory.state() for name, memory in self.memories.items()},
+            newest_buckets={name: ring.newest for name, ring in self.rings.items()},
+            pending_next=timeline.pending.next_number,
+            outbox_next=self.outbox.next_number,
+            profile=timeline.profile.tolist(),
+            hour_orders=timeline.hour_orders.tolist(),
+            alerts=timeline.alerts.state(),
+            reviews=timeline.reviews,
+            history_from=self.history_from,
+        )
+
+    def restore(self, stored: StoredShard) -> None:
+        """Take over what was stored; the shard must be new.
+
+        Raises:
+            ValueError: the state was written by another version.
+        """
+        meta = msgspec.json.decode(stored.meta, type=Meta)
+        if meta.version != STATE_VERSION:
+            raise ValueError(f"state version must be {STATE_VERSION}, got {meta.version}")
+        timeline = self.timeline
+        self.offsets = dict(stored.offsets)
+        self.clocks.update(meta.clocks)
+        self._first = meta.first
+        self.counts = Counter(meta.counts)
+        self.history_from = meta.history_from
+        timeline.items.restore(stored.names, stored.rows)
+        self._stored_items = len(timeline.items)
+        for name, memory in self.memories.items():
+            if name in meta.memories:
+                memory.restore(meta.memories[name], stored.memories[name])
+        for name, ring in self.rings.items():
+            ring.reserve(len(timeline.items), 0)
+            ring.restore(meta.newest_buckets[name], stored.cells[name])
+        self.outbox.restore(meta.outbox_next, stored.outbox)
+        self._restore_timeline(meta, stored)
+
+    def _restore_timeline(self, meta: Meta, stored: StoredShard) -> None:
+        timeline = self.timeline
+        applied_ms = NO_CLOCK if meta.applied_ms is None else meta.applied_ms
+        timeline.applied_ms = meta.applied_ms
+        timeline.pending.restore(meta.pending_next, stored.pending, applied_ms)
+        timeline.supply.restore(stored.orders, applied_ms)
+        timeline.profile = np.array(meta.profile)
+        timeline.hour_orders = np.array(meta.hour_orders)
+        timeline.alerts.restore(meta.alerts)
+        timeline.reviews = meta.reviews
+        for key, told in stored.told.items():
+            sku, _, warehouse = key.rpartition("@")
+            item = timeline.items.find(sku, warehouse)
+            if item is not None:
+                timeline.restore_told(item, told)
+
+
+def _outcomes(result: FoldResult) -> Mapping[str, int]:
+    counts = np.bincount(result.outcome, minlength=len(Outcome))
+    found = {outcome.name.lower(): int(counts[outcome]) for outcome in Outcome}
+    return {**found, "folded_late": result.late_folded}

@@ -1,0 +1,166 @@
+"""The surge test: do distinct orders come faster than the item's own rate, and than its spread?
+
+For each item a Shiryaev-Roberts sum of likelihood ratios, one for each factor in
+`streams.items.SURGE_FACTORS`, negative binomial with the item's own overdispersion, against the
+inflated null "at most 1.5 times the usual rate": a baseline that is somewhat too low raises nothing.
+Sums start anew only in ticks with an order, which can only lower them, so that ticks without orders
+are skipped in closed form. In the simple form here the rate is spread over the day by the shop's own
+profile of the hours.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from streams.items import SURGE_FACTORS
+from streams.rings import DAY_MS, HOUR_MS
+from streams.types import Float64Array, Int32Array, Table
+
+NULL_FACTOR = 1.5
+HOURS = 24
+_FACTORS = np.array(SURGE_FACTORS) * NULL_FACTOR
+_FLAT = np.full(HOURS, 1.0 / HOURS)
+# A sum that could grow without bound would take as long to fall again: the surge would never end.
+_CEILING = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class SurgeSettings:
+    """When a surge is called, and when it is over."""
+
+    threshold: float = 1e6  # mean sum at which a surge is called
+    end_share: float = 1e-3  # of the threshold, below which it is over
+    minimum_orders_per_day: float = 0.2  # the rate is taken to be at least this
+    minimum_days: int = 3  # closed days before the test begins
+
+
+@njit(cache=True)
+def _skip_empty(
+    sums: Float64Array, rate: float, size: float, weight: Float64Array, from_ms: int, to_ms: int
+) -> None:
+    """Multiply the sums by the ratios of an interval without orders, hour by hour."""
+    start = from_ms
+    while start < to_ms:
+        stop = min((start // HOUR_MS + 1) * HOUR_MS, to_ms)
+        mean = rate * weight[(start // HOUR_MS) % HOURS] * (stop - start) / HOUR_MS
+        for factor in range(sums.size):
+            null = NULL_FACTOR * mean
+            other = _FACTORS[factor] * mean
+            sums[factor] *= ((size + null) / (size + other)) ** size
+        start = stop
+        if sums.max() < 1e-12:
+            sums[:] = 0.0
+            return
+
+
+@njit(cache=True)
+def _tick(
+    rows: Table,
+    items: Int32Array,
+    weight: Float64Array,
+    boundary_ms: int,
+    tick_ms: int,
+    minimum_rate: float,
+    minimum_days: int,
+    highest: float,
+    means: Float64Array,
+) -> None:
+    for place in range(items.size):
+        row = rows[items[place]]
+        orders = row.tick_orders
+        row.tick_orders = 0
+        if row.observed_days < minimum_days:
+            row.surge_ticked_ms = boundary_ms
+            continue
+        rate = max(row.order_level_per_day, minimum_rate)
+        # Overdispersion of daily counts; at least a little, at most that of very wild items.
+        excess = max(row.order_variance - rate, 0.05 * rate)
+        size = min(max(rate * rate / excess, 0.25), 50.0)
+        sums = row.surge_sums
+        start = boundary_ms - tick_ms
+        if row.surge_ticked_ms and row.surge_ticked_ms < start:
+            _skip_empty(sums, rate, size, weight, row.surge_ticked_ms, start)
+        mean = rate * weight[(start // HOUR_MS) % HOURS] * tick_ms / HOUR_MS
+        total = 0.0
+        for factor in range(sums.size):
+            null = NULL_FACTOR * mean
+            other = _FACTORS[factor] * mean
+            ratio = (other / null) ** orders * ((size + null) / (size + other)) ** (size + orders)
+            start_anew = 1.0 if orders > 0 else 0.0
+            sums[factor] = min((start_anew + sums[factor]) * ratio, highest)
+            total += sums[factor]
+        row.surge_ticked_ms = boundary_ms
+        means[place] = total / sums.size
+
+
+def surge_tick(
+    rows: Table,
+    items: Int32Array,
+    hour_weight: Float64Array,
+    boundary_ms: int,
+    tick_ms: int,
+    settings: SurgeSettings,
+) -> Float64Array:
+    """Close the tick that ends at the boundary for the items given; return their mean sums.
+
+    Args:
+        rows: `streams.items.ROW` records, shape (item,), changed in place.
+        items: those with orders in the tick, and any other to be brought up to date, shape (n,).
+        hour_weight: share of a day's orders that falls into each UTC hour, shape (24,), sum 1.
+        boundary_ms: end of the tick.
+        tick_ms: its width, at most an hour.
+        settings: the test.
+
+    Returns:
+        Mean over the factors, shape (n,); a surge is called at `settings.threshold`.
+    """
+    means = np.zeros(items.size)
+    _tick(
+        rows,
+        items,
+        hour_weight,
+        boundary_ms,
+        tick_ms,
+        settings.minimum_orders_per_day,
+        settings.minimum_days,
+        _CEILING * settings.threshold,
+        means,
+    )
+    return means
+
+
+def surge_factor(sums: Float64Array) -> float:
+    """Return how many times the usual rate the orders come, by the weight of each factor's sum.
+
+    >>> surge_factor(np.array([0.0, 0.0, 5.0, 0.0, 0.0, 0.0]))
+    4.5
+    """
+    total = float(sums.sum())
+    return float(sums @ _FACTORS / total) if total > 0 else 1.0
+
+
+def flat_profile() -> Float64Array:
+    """The profile of a shop of which nothing is known yet."""
+    return _FLAT.copy()
+
+
+def learn_profile(
+    profile: Float64Array, orders_by_hour: Float64Array, weight: float
+) -> Float64Array:
+    """Return the profile after a day with these orders, shape (24,), sum 1.
+
+    An hour never falls below a hundredth of an even share: a first order at night is no surge.
+    """
+    total = orders_by_hour.sum()
+    if not total > 0:
+        return profile
+    floor = 0.01 / HOURS
+    mixed = np.maximum((1 - weight) * profile + weight * orders_by_hour / total, floor)
+    learned: Float64Array = mixed / mixed.sum()
+    return learned
+
+
+def day_of(boundary_ms: int) -> int:
+    """Return the day that a boundary at its end closes."""
+    return boundary_ms // DAY_MS - 1

@@ -1,0 +1,460 @@
+"""Event time: boundary by boundary, what waited takes effect, buckets close, reviews run.
+
+At each boundary, a multiple of the tick: the events before it, then the surge test for items with
+orders, then the day's estimates where a day ends, then the reviews that are due, then the alerts.
+Boundaries at which nothing can happen are jumped over; the result is that of visiting each.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from policy import PolicyCache
+from streams import events
+from streams.alerts import Alerts, AlertSettings
+from streams.decode import AnyEvent
+from streams.estimate import EstimateSettings, close_day
+from streams.events import Kind
+from streams.items import Items
+from streams.movements import apply_entries
+from streams.outbox import Outgoing, order_record
+from streams.outputs import SupplierRole
+from streams.pending import ENTRY, Due, Pending
+from streams.review import (
+    ReviewSettings,
+    decide_items,
+    expected_demand,
+    first_review_ms,
+    period_ms,
+    purchase_orders,
+    service_type_code,
+)
+from streams.rings import DAY_MS, HOUR_MS
+from streams.supply import OpenOrder, Supply
+from streams.surge import SurgeSettings, flat_profile, learn_profile, surge_factor, surge_tick
+from streams.text import one_time
+from streams.types import Float64Array, Int64Array, Table
+
+_NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineSettings:
+    """How event time is cut, and the parts' own settings."""
+
+    tick_ms: int = 60_000
+    profile_weight: float = 0.1
+    estimate: EstimateSettings = field(default_factory=EstimateSettings)
+    surge: SurgeSettings = field(default_factory=SurgeSettings)
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+
+
+class Timeline:
+    """The part of a shard that depends on order: everything that waits for the watermark.
+
+    Args:
+        partition: the shard's number, named in alerts about its inputs.
+        settings: as above.
+        cache: solved policies, shared by all shards of a worker; never decides anything.
+    """
+
+    def __init__(self, partition: int, settings: TimelineSettings, cache: PolicyCache) -> None:
+        self._settings = settings
+        self._cache = cache
+        self.items = Items()
+        self.pending = Pending()
+        self.supply = Supply()
+        self.alerts = Alerts(partition, settings.alerts)
+        self.catalog: dict[int, events.Item] = {}
+        self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
+        self.profile = flat_profile()
+        self.hour_orders: Float64Array = np.zeros(24)
+        self.applied_ms: int | None = None
+        self.reviews = 0
+        self._due = Due(np.zeros(0, ENTRY), {})
+        self._due_place = 0
+        self._outputs: list[Outgoing] = []
+        self._decisions: list[Table] = []
+        self._changed: set[int] = set()
+        self._told_changed: set[int] = set()
+
+    # -- advancing ----------------------------------------------------------------------------
+
+    def advance(self, watermark_ms: int, start_ms: int, limit: int) -> bool:
+        """Apply boundaries up to the watermark, at most `limit` of them.
+
+        Args:
+            watermark_ms: nothing before this time will come any more.
+            start_ms: no event takes effect before this; where a new shard begins.
+            limit: boundaries to apply before control goes back to the caller.
+
+        Returns:
+            Whether the watermark was reached.
+        """
+        tick_ms = self._settings.tick_ms
+        if self.applied_ms is None:
+            self.applied_ms = start_ms // tick_ms * tick_ms
+        target = watermark_ms // tick_ms * tick_ms
+        if target <= self.applied_ms:
+            return True
+        for _ in range(limit):
+            self._take_due(target)
+            boundary = min(target, self._next_boundary())
+            self._apply(boundary)
+            if boundary == target:
+                return True
+        return False
+
+    def _take_due(self, target: int) -> None:
+        """Draw what is due before the target, once all that was drawn before has taken effect."""
+        if self._due_place == self._due.entries.size:
+            self._due, self._due_place = self.pending.take_before(target), 0
+
+    def _next_boundary(self) -> int:
+        """The next boundary at which something can happen."""
+        assert self.applied_ms is not None
+        tick_ms = self._settings.tick_ms
+        moments = [self.applied_ms // DAY_MS * DAY_MS + DAY_MS - 1]
+        if self._due_place < self._due.entries.size:
+            moments.append(int(self._due.entries["effective_ms"][self._due_place]))
+        arrival = self.supply.next_due()
+        if arrival is not None:
+            moments.append(arrival[0])
+        rows = self._rows()
+        if rows.size:
+            due = rows["next_review_ms"]
+            moments.append(int(np.where(due == 0, _NEVER, due).min()) - 1)
+        if self.alerts.is_open(rows):
+            moments.append(self.applied_ms)
+        moments.append(self.alerts.silence_ends_ms(rows, self.profile) - 1)
+        earliest = max(min(moments), self.applied_ms)
+        return (earliest // tick_ms + 1) * tick_ms
+
+    def _apply(self, boundary: int) -> None:
+        self._apply_events(boundary)
+        self._close_tick(boundary)
+        if boundary % DAY_MS == 0:
+            self._close_day()
+        self._review(boundary)
+        self._outputs.extend(self.alerts.close_tick(boundary, self.items, self.profile))
+        self._changed.update(self.alerts.take_changed())
+        self.applied_ms = boundary
+        if self._due_place == self._due.entries.size:
+            self.pending.settle()
+
+    # -- events -------------------------------------------------------------------------------
+
+    def _apply_events(self, boundary: int) -> None:
+        """Apply entries and due arrivals before the boundary, in event time."""
+        entries = self._due.entries
+        stop = int(np.searchsorted(entries["effective_ms"], boundary))
+        told = [place for place in self._due.told if self._due_place <= place < stop]
+        for place in [*sorted(told), stop]:
+            moment = int(entries["effective_ms"][place]) if place < stop else boundary
+            self._apply_plain(place, moment)
+            if place < stop:
+                item = int(entries["item"][place])
+                self._tell(item, self._due.told[place], moment)
+                self._due_place = place + 1
+        self._forget_told(stop)
+
+    def _apply_plain(self, stop: int, until_ms: int) -> None:
+        """Apply entries up to a place, with the arrivals that are due among them."""
+        while (arrival := self.supply.next_due()) is not None and arrival[0] < until_ms:
+            times = self._due.entries["effective_ms"][self._due_place : stop]
+            before = self._due_place + int(np.searchsorted(times, arrival[0]))
+            self._apply_slice(before)
+            self._arrive(self.supply.take_due(), arrival[0])
+        self._apply_slice(stop)
+
+    def _apply_slice(self, stop: int) -> None:
+        entries = self._due.entries[self._due_place : stop]
+        self._due_place = stop
+        if not entries.size:
+            return
+        bad = entries["code"] == Kind.DEAD_LETTER
+        if bad.any():
+            self.alerts.note_dead_letters(int(bad.sum()), int(entries["effective_ms"][bad][-1]))
+            entries = entries[~bad]
+        plain = entries[entries["code"] != Kind.TOLD]
+        touched = apply_entries(plain, self.items.rows)
+        self._changed.update(touched.tolist())
+        self.alerts.touch(touched)
+        opened = plain["effective_ms"][plain["is_new_order"]]
+        if opened.size:
+            self.alerts.note_orders(int(opened[-1]))
+            hours = opened // HOUR_MS % 24
+            self.hour_orders += np.bincount(hours, minlength=24)
+
+    def _forget_told(self, stop: int) -> None:
+        if self._due.told:
+            left = {place: event for place, event in self._due.told.items() if place >= stop}
+            self._due = Due(self._due.entries, left)
+
+    def _tell(self, item: int, event: AnyEvent, moment: int) -> None:
+        """Apply an event that is told in full."""
+        match event:
+            case events.Item():
+                self._describe(item, event, moment)
+            case events.CampaignLine():
+                self.campaigns.setdefault(item, {})[event.campaign_id] = event
+                self._told_changed.add(item)
+            case events.CampaignCancelled():
+                self.campaigns.get(item, {}).pop(event.campaign_id, None)
+                self._told_changed.add(item)
+            case events.Inbound():
+                self._inbound(item, event)
+            case events.Response():
+                self._respond(item, event)
+        self._changed.add(item)
+        self.alerts.touch(np.array([item], np.int32))
+
+    def _describe(self, item: int, line: events.Item, moment: int) -> None:
+        row = self.items.rows[item]
+        self.catalog[item] = line
+        self._told_changed.add(item)
+        for name in line.__struct_fields__:
+            if name in row.dtype.names and name not in ("service_type", "service_target"):
+                value = getattr(line, name)
+                row[name] = np.inf if value is None else value
+        row["service_target"] = line.service_target or 0.0
+        row["service_type"] = service_type_code(line.service_type, line.service_target)
+        slot_ms = self._settings.review.slot_ms
+        period = int(period_ms(self.items.rows[item : item + 1], slot_ms)[0])
+        row["next_review_ms"] = first_review_ms(self.items.key(item), moment, period, slot_ms)
+
+    def _inbound(self, item: int, event: events.Inbound) -> None:
+        order = self.supply.get(event.po_id)
+        due_ms = None if event.expected_at is None else one_time(event.expected_at)
+        if isinstance(event, events.Received):
+            self.items.rows[item]["on_hand_units"] += event.quantity
+        if order is None or order.item != item:
+            return
+        taken = event.quantity if isinstance(event, events.Received | events.Rejected) else 0
+        self._change_order(order, outstanding=order.outstanding - taken, due_ms=due_ms)
+
+    def _respond(self, item: int, event: events.Response) -> None:
+        order = self.supply.get(event.po_id)
+        if order is None or order.item != item:
+            return
+        order.state = str(event.__struct_config__.tag)
+        if isinstance(event, events.OrderRejected | events.OrderCancelled):
+            self._change_order(order, outstanding=0)
+        elif isinstance(event, events.OrderChanged):
+            arrived = order.quantity - order.outstanding
+            order.quantity = event.quantity
+            due_ms = None if event.expected_at is None else one_time(event.expected_at)
+            self._change_order(order, outstanding=event.quantity - arrived, due_ms=due_ms)
+        elif isinstance(event, events.Acknowledged) and event.expected_at is not None:
+            self._change_order(
+                order, outstanding=order.outstanding, due_ms=one_time(event.expected_at)
+            )
+        else:
+            self.supply.mark(order)
+
+    def _arrive(self, order: OpenOrder, moment: int) -> None:
+        """An order's due date has come: it is taken as received, or from now on it is late."""
+        if order.is_assumed:
+            self.items.rows[order.item]["on_hand_units"] += order.outstanding
+            self._change_order(order, outstanding=0)
+        else:
+            self.alerts.expect(order, moment)
+
+    def _change_order(
+        self, order: OpenOrder, *, outstanding: int, due_ms: int | None = None
+    ) -> None:
+        if due_ms is not None and due_ms < 0:
+            due_ms = None
+        self.supply.change(order, outstanding=outstanding, due_ms=due_ms)
+        self._count_supply(order.item)
+        if order.outstanding == 0 or (due_ms is not None and due_ms > order.late_since_ms):
+            self.alerts.settle(order)
+
+    def _count_supply(self, item: int) -> None:
+        row = self.items.rows[item]
+        for role in SupplierRole:
+            row[f"on_order_{role}_units"] = self.supply.on_order_units(item, role)
+        row["next_due_ms"] = self.supply.next_arrival_ms(item)
+        self._changed.add(item)
+
+    # -- buckets ------------------------------------------------------------------------------
+
+    def _close_tick(self, boundary: int) -> None:
+        """Run the surge test for the items with orders in the tick, and for open surges."""
+        rows = self._rows()
+        active = np.flatnonzero((rows["tick_orders"] > 0) | (rows["surge_since_ms"] > 0))
+        if not active.size:
+            return
+        items = active.astype(np.int32)
+        settings = self._settings
+        means = surge_tick(
+            self.items.rows, items, self.profile, boundary, settings.tick_ms, settings.surge
+        )
+        self._changed.update(active.tolist())
+        called = items[(means >= settings.surge.threshold) & (rows["surge_since_ms"][items] == 0)]
+        over = means < settings.surge.threshold * settings.surge.end_share
+        ended = items[over & (rows["surge_since_ms"][items] > 0)]
+        self._outputs.extend(self.alerts.end_surges(ended, self.items, boundary))
+        self._outputs.extend(self.alerts.call_surges(called, self.items, boundary))
+        self._review_surges(called.astype(np.int64), boundary)
+
+    def _close_day(self) -> None:
+        close_day(self._rows(), self._settings.estimate)
+        self.profile = learn_profile(self.profile, self.hour_orders, self._settings.profile_weight)
+        self.hour_orders = np.zeros(24)
+        seen = np.flatnonzero(self._rows()["observed_days"] > 0)
+        self._changed.update(seen.tolist())
+
+    # -- reviews ------------------------------------------------------------------------------
+
+    def _review(self, boundary: int) -> None:
+        """Review the items whose turn has come."""
+        rows = self._rows()
+        due = rows["next_review_ms"]
+        items = np.flatnonzero((due > 0) & (due <= boundary))
+        if not items.size:
+            return
+        windows = due[items].copy()
+        periods = period_ms(rows[items], self._settings.review.slot_ms)
+        missed = (boundary - windows) // periods
+        self.items.rows["next_review_ms"][items] = windows + (missed + 1) * periods
+        self._changed.update(items.tolist())
+        demand = expected_demand(rows, items, self._planned(items, boundary), self._settings.review)
+        self._decide(items, windows + missed * periods, demand, boundary, is_surge=False)
+
+    def _review_surges(self, called: Int64Array, boundary: int) -> None:
+        """Give items in a new surge an extra review, once in a review window."""
+        rows = self._rows()
+        known = called[rows["next_review_ms"][called] > boundary]
+        if not known.size:
+            return
+        windows = rows["next_review_ms"][known] - period_ms(
+            rows[known], self._settings.review.slot_ms
+        )
+        fresh = rows["surge_reviewed_ms"][known] != windows
+        known, windows = known[fresh], windows[fresh]
+        self.items.rows["surge_reviewed_ms"][known] = windows
+        factors = np.array([surge_factor(rows["surge_sums"][item]) for item in known])
+        demand = expected_demand(rows, known, self._planned(known, boundary), self._settings.review)
+        self._decide(known, windows, demand * factors, boundary, is_surge=True)
+
+    def _decide(
+        self,
+        items: Int64Array,
+        windows: Int64Array,
+        demand: Float64Array,
+        boundary: int,
+        *,
+        is_surge: bool,
+    ) -> None:
+        if not items.size:
+            return
+        decisions = decide_items(
+            self.items.rows,
+            items,
+            windows,
+            demand,
+            boundary,
+            is_surge=is_surge,
+            settings=self._settings.review,
+            cache=self._cache,
+        )
+        self.reviews += items.size
+        self._decisions.append(decisions)
+        self._outputs.extend(
+            self.alerts.check_stock(
+                items, decisions["reason"] == b"stale_stock", self.items, boundary
+            )
+        )
+        ordered = decisions["quantity_lean_units"] + decisions["quantity_flexible_units"] > 0
+        for decision in decisions[ordered]:
+            self._order(decision)
+
+    def _order(self, decision: Table) -> None:
+        """Open the orders of a decision: they count as supply from now on."""
+        item = int(decision["item"])
+        line = self.catalog[item]
+        names = {
+            SupplierRole.LEAN: line.supplier_lean,
+            SupplierRole.FLEXIBLE: line.supplier_flexible,
+        }
+        for order in purchase_orders(decision, self.items, names, line.currency):
+            self.supply.open(
+                OpenOrder(
+                    po_id=order.po_id,
+                    item=item,
+                    role=order.supplier_role,
+                    supplier=order.supplier,
+                    quantity=order.quantity,
+                    outstanding=order.quantity,
+                    due_ms=one_time(order.expected_at),
+                    is_assumed=line.assume_received,
+                )
+            )
+            self._outputs.append(order_record(order))
+        self._count_supply(item)
+
+    def _planned(self, items: Int64Array, boundary: int) -> Float64Array:
+        """Campaign units per day beyond the everyday level, over the time a decision covers."""
+        planned = np.zeros(items.size)
+        if not self.campaigns:
+            return planned
+        for place, item in enumerate(items.tolist()):
+            for line in self.campaigns.get(item, {}).values():
+                planned[place] += self._planned_units_per_day(item, line, boundary)
+        return planned
+
+    def _planned_units_per_day(self, item: int, line: events.CampaignLine, boundary: int) -> float:
+        row = self.items.rows[item]
+        cover_days = float(row["review_period_days"] + row["lead_time_days_lean"])
+        starts, ends = one_time(line.starts_at), one_time(line.ends_at)
+        overlap_ms = min(ends, boundary + cover_days * DAY_MS) - max(starts, boundary)
+        if ends <= starts or overlap_ms <= 0:
+            return 0.0
+        everyday = float(row["demand_level_units_per_day"]) * (ends - starts) / DAY_MS
+        extra = max(0.0, line.expected_units - everyday)
+        return float(extra * overlap_ms / (ends - starts) / cover_days)
+
+    # -- what to store ------------------------------------------------------------------------
+
+    def _rows(self) -> Table:
+        rows: Table = self.items.rows[: len(self.items)]
+        return rows
+
+    def take_outputs(self) -> list[Outgoing]:
+        """Return the purchase orders and alerts since the last call."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def take_decisions(self) -> list[Table]:
+        """Return the decisions since the last call, one table a review."""
+        decisions, self._decisions = self._decisions, []
+        return decisions
+
+    def take_changed(self) -> list[int]:
+        """Return the items whose rows changed since the last call."""
+        changed, self._changed = sorted(self._changed), set()
+        return changed
+
+    def take_told(self) -> dict[int, bytes]:
+        """Return the catalog and campaign lines of items where they changed, as stored."""
+        changed, self._told_changed = sorted(self._told_changed), set()
+        return {
+            item: msgspec.json.encode(
+                (self.catalog.get(item), list(self.campaigns.get(item, {}).values()))
+            )
+            for item in changed
+        }
+
+    def restore_told(self, item: int, stored: bytes) -> None:
+        """Take over stored catalog and campaign lines of an item."""
+        line, lines = msgspec.json.decode(
+            stored,
+            type=tuple[events.Item | None, list[events.CampaignPlanned | events.CampaignChanged]],
+        )
+        if line is not None:
+            self.catalog[item] = line
+        if lines:
+            self.campaigns[item] = {one.campaign_id: one for one in lines}

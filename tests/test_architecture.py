@@ -1,0 +1,292 @@
+"""The plan of the house, kept: who may import whom, what stands where, what must not be here.
+
+Each check is a function from sources to a list of complaints, so that a bad snippet can show that
+it is able to complain.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("streams", "policy", "infra")
+
+Sources = Mapping[str, str]  # path from the root of the tree, with slashes -> text
+
+FORBIDDEN_IMPORTS = {
+    # Numbers in, numbers out: no Kafka, Redis, clock, settings, files or logging.
+    "policy": (
+        *("streams", "infra", "tests", "aiokafka", "faust", "mode", "redis", "aiohttp"),
+        *("prometheus_client", "pydantic_settings", "cyclopts", "rich", "confluent_kafka"),
+        *("logging", "time", "datetime", "asyncio", "socket", "subprocess", "threading"),
+    ),
+    "streams": ("infra", "tests", "confluent_kafka"),
+    "infra": ("tests", "confluent_kafka"),
+}
+
+TRANSPORT = "streams/transport.py"
+AIOKAFKA_PUBLIC = ("abc", "admin", "errors", "helpers", "partitioner", "ssl", "structs")
+
+TOP = {
+    *PACKAGES,
+    *("grafana", "tests", ".ci"),
+    *("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"),
+}
+TOP_PATTERNS = (r"\.[^/]+", r"[\w.-]+\.lock", r"requirements[\w.-]*\.txt")
+
+REGISTRIES = re.compile(
+    r"\b(?:pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|crates\.io|proxy\.golang\.org"
+    r"|repo1?\.maven\b|deb\.debian\.org|security\.debian\.org)",
+    re.IGNORECASE,
+)
+THIS_MACHINE = re.compile(r"(?<![\w.~}])/(?:work|root|home/\w+)/")
+CODE_FROM_DATA = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve"}
+
+
+# --- what the tree holds ---------------------------------------------------------------------
+
+
+@cache
+def tree() -> Sources:
+    """Every text file that is, or would be, committed."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    files = {}
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        path = ROOT / name
+        if path.is_file():
+            files[name] = _text(path)
+    return files
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""  # a binary file
+
+
+def python_files(sources: Sources, package: str = "") -> Iterator[tuple[str, ast.Module]]:
+    for name, text in sources.items():
+        if name.endswith(".py") and (not package or name.startswith(f"{package}/")):
+            yield name, ast.parse(text, filename=name)
+
+
+def imported(module: ast.Module, path: str) -> Iterator[str]:
+    """The dotted names that a module imports anywhere, with `a.b` for `from a import b`."""
+    here = PurePosixPath(path).parts[:-1]
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else ()
+            start = ".".join([*base, *([node.module] if node.module else [])])
+            yield start
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "__import__",
+            "import_module",
+            "importlib.import_module",
+        ):
+            yield from (str(a.value) for a in node.args if isinstance(a, ast.Constant))
+
+
+def is_under(name: str, *roots: str) -> bool:
+    return any(name == root or name.startswith(f"{root}.") for root in roots)
+
+
+# --- the checks ------------------------------------------------------------------------------
+
+
+def import_direction(sources: Sources) -> list[str]:
+    """`streams -> policy`, `infra -> streams, policy`, `policy` imports nothing that connects."""
+    return [
+        f"{path} imports {name}"
+        for package, forbidden in FORBIDDEN_IMPORTS.items()
+        for path, module in python_files(sources, package)
+        for name in imported(module, path)
+        if is_under(name, *forbidden)
+    ]
+
+
+def library_insides(sources: Sources) -> list[str]:
+    """Only the transport knows the insides of Faust's transport and of aiokafka."""
+    public = tuple(f"aiokafka.{name}" for name in AIOKAFKA_PUBLIC)
+    complaints = []
+    for package in PACKAGES:
+        for path, module in python_files(sources, package):
+            if path == TRANSPORT:
+                continue
+            for name in imported(module, path):
+                # `from aiokafka import X`: classes are public, lower-case names are modules.
+                inside = name.startswith("aiokafka.") and name.split(".")[1][0].islower()
+                if is_under(name, "faust.transport") or (inside and not is_under(name, *public)):
+                    complaints.append(f"{path} imports {name}")
+    return complaints
+
+
+def top_of_tree(sources: Sources) -> list[str]:
+    """At the top there is only what DESIGN.md names."""
+    names = sorted({PurePosixPath(path).parts[0] for path in sources})
+    return [
+        f"{name} does not belong at the top of the tree"
+        for name in names
+        if name not in TOP and not any(re.fullmatch(pattern, name) for pattern in TOP_PATTERNS)
+    ]
+
+
+def places(sources: Sources) -> list[str]:
+    """No file names a package registry's host or a path of one machine."""
+    return [
+        f"{path}:{number} names {found.group()!r}"
+        for path, text in sources.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        for pattern in (REGISTRIES, THIS_MACHINE)
+        if (found := pattern.search(line))
+    ]
+
+
+def code_from_data(sources: Sources) -> list[str]:
+    """Nothing reads data that can run as code."""
+    complaints = []
+    for path, module in python_files(sources):
+        for name in imported(module, path):
+            if name.split(".")[0] in CODE_FROM_DATA:
+                complaints.append(f"{path} imports {name}")
+        for node in ast.walk(module):
+            if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+                name, value = node.arg or "", node.value.value
+                if (name == "allow_pickle" and value) or (
+                    name.endswith("serializer") and value == "pickle"
+                ):
+                    complaints.append(f"{path}:{node.value.lineno} has {name}={value!r}")
+    return complaints
+
+
+_IMPORT_EVERYTHING = """
+import importlib, json, os, sys, traceback
+complaints, current = [], ""
+
+def hook(event, arguments):
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo"):
+        complaints.append(f"{current} does {event} at import: {arguments[1:]}")
+    elif event == "subprocess.Popen":
+        # The one that called `subprocess`, not one that imports a library which does.
+        callers = traceback.extract_stack()[-6:-1]
+        if any(caller.filename.startswith(os.getcwd() + os.sep) for caller in callers):
+            complaints.append(f"{current} starts a process at import: {arguments[1]}")
+
+sys.addaudithook(hook)
+for current in sys.argv[1:]:
+    try:
+        importlib.import_module(current)
+    except BaseException as error:
+        complaints.append(f"{current} cannot be imported: {type(error).__name__}: {error}")
+print(json.dumps(complaints))
+"""
+
+
+def imports_alone(root: Path, sources: Sources) -> list[str]:
+    """Every module can be imported, and nothing connects while it is."""
+    names = []
+    for path in sources:
+        parts = PurePosixPath(path).with_suffix("").parts
+        if path.endswith(".py") and parts[0] in PACKAGES and parts[-1] != "__main__":
+            names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    command = [sys.executable, "-c", _IMPORT_EVERYTHING, *sorted(names)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    complaints: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return complaints
+
+
+CHECKS = (import_direction, library_insides, top_of_tree, places, code_from_data)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_tree_keeps_the_plan(check):
+    """No source breaks a rule of the plan."""
+    assert check(tree()) == []
+
+
+def test_modules_import_without_connecting():
+    """Every file of the packages imports, and opens no connection doing so."""
+    assert imports_alone(ROOT, tree()) == []
+
+
+def test_the_tree_was_read():
+    """An empty listing would make every check pass."""
+    assert {"pyproject.toml", "streams/events.py", "tests/test_architecture.py"} <= set(tree())
+
+
+BAD = [
+    (import_direction, "policy/a.py", "import streams.events"),
+    (import_direction, "policy/a.py", "from infra import settings"),
+    (import_direction, "policy/deep/a.py", "def f():\n    from streams.text import g"),
+    (import_direction, "policy/a.py", "import logging"),
+    (import_direction, "policy/a.py", "from ..streams import fold"),
+    (import_direction, "policy/a.py", "import importlib\nimportlib.import_module('infra.x')"),
+    (import_direction, "streams/a.py", "from infra.store import Store"),
+    (import_direction, "infra/a.py", "import tests.bench"),
+    (library_insides, "streams/a.py", "from faust.transport.drivers import aiokafka"),
+    (library_insides, "infra/a.py", "import aiokafka.consumer.fetcher"),
+    (library_insides, "infra/a.py", "from aiokafka.consumer import fetcher"),
+    (library_insides, "infra/a.py", "from aiokafka import consumer"),
+    (top_of_tree, "notes.txt", ""),
+    (top_of_tree, "scripts/run.py", ""),
+    (places, "README.md", "see https://" + "pypi" + ".org/p/x"),
+    (places, "infra/a.py", "PATH = '/" + "root/x'"),
+    (code_from_data, "infra/a.py", "import pickle"),
+    (code_from_data, "tests/a.py", "from pickle import loads"),
+    (code_from_data, "infra/a.py", "np.load(f, allow_pickle=True)"),
+    (code_from_data, "streams/a.py", "app.topic('x', value_serializer='pickle')"),
+]
+GOOD = [
+    (import_direction, "streams/a.py", "from policy.errors import E\nfrom . import text"),
+    (library_insides, TRANSPORT, "import aiokafka.consumer.fetcher, faust.transport.base"),
+    (library_insides, "infra/a.py", "from aiokafka import AIOKafkaConsumer, TopicPartition"),
+    (library_insides, "infra/a.py", "from aiokafka.errors import KafkaError"),
+    (top_of_tree, ".gitignore", ""),
+    (top_of_tree, "requirements-dev.txt", ""),
+    (places, "README.md", "cd ~/work/x; ${HOME}/work/y; ../shared/data"),
+    (code_from_data, "infra/a.py", "np.load(f, allow_pickle=False)"),
+]
+
+
+@pytest.mark.parametrize(("check", "path", "text"), BAD)
+def test_a_broken_rule_is_seen(check, path, text):
+    """Each check complains of a snippet that breaks its rule."""
+    assert check({path: text})
+
+
+@pytest.mark.parametrize(("check", "path", "text"), GOOD)
+def test_what_is_allowed_is_not_complained_of(check, path, text):
+    """The checks leave in peace what the plan allows."""
+    assert check({path: text}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("import no_such_module", "cannot be imported"),
+        ("import socket; socket.socket().connect_ex(('127.0.0.1', 9))", "does socket.connect"),
+        ("import subprocess; subprocess.run(['true'])", "starts a process at import"),
+    ],
+)
+def test_a_module_that_connects_at_import_is_seen(tmp_path, text, complaint):
+    """The import check complains of a module that fails, connects or starts a process."""
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra" / "__init__.py").touch()
+    (tmp_path / "infra" / "bad.py").write_text(text)
+    (seen,) = imports_alone(tmp_path, {"infra/bad.py": text})
+    assert complaint in seen
