@@ -99,13 +99,15 @@ async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None
     await app.start()
     crashed = asyncio.create_task(_crashed(app))
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([crashed, stopped], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([crashed, stopped, worker.failed], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     crashed.cancel()
     log.info("stopping: no more is read, what was read is committed")
     consumer.stop_flow()
     await worker.stop()
     await app.stop()
+    if worker.failed.done():
+        worker.failed.result()
     if app.crashed:
         raise app.crash_reason or RuntimeError("the stream runtime crashed")
 

@@ -29,8 +29,12 @@ class Keys:
         """List: each item's [sku, warehouse], in order of their places."""
         return f"{self.prefix}names:{{{partition}}}"
 
+    def rows(self, partition: int) -> str:
+        """Hash: item -> everything that decides about it, packed (`streams.items.ROW`)."""
+        return f"{self.prefix}rows:{{{partition}}}"
+
     def item(self, partition: int, key: str) -> str:
-        """Hash: an item's fields by name, with units, and `row`, all of it packed."""
+        """Hash: an item's fields by name, with units, for people and other programs."""
         return f"{self.prefix}item:{{{partition}}}:{key}"
 
     def bucket(self, partition: int, ring: str, bucket: int) -> str:

@@ -44,7 +44,10 @@ class WorkerMetrics:
             ["operation"],
             registry=registry,
         )
-        for operation in ("claim", "load", "commit", "publish_loop", "beat_loop"):
+        for operation in (
+            *("claim", "load", "commit"),
+            *("commit_loop", "publish_loop", "offsets_loop", "beat_loop"),
+        ):
             self._failures.labels(operation)
 
     def committed(self, seconds: float, visible_seconds: float) -> None:
@@ -74,7 +77,9 @@ class ShardCollector(Collector):
         yield from self._times(owned)
         yield from self._sizes(owned)
         yield self._lag(owned)
-        yield _gauge("tidegate_ready", "Whether the worker is ready.", float(not self._worker.faults()))
+        yield _gauge(
+            "tidegate_ready", "Whether the worker is ready.", float(not self._worker.faults())
+        )
 
     def _records(self, owned: dict[int, Owned]) -> Metric:
         family = CounterMetricFamily(

@@ -15,6 +15,23 @@ from streams.outbox import Outgoing
 UNREACHABLE = (KafkaError,)
 
 
+_RECORD_BYTES_AT_MOST = 1_000_000  # brokers take 1 MiB by default
+
+
+def _fitting(record: Outgoing) -> Outgoing:
+    """Return the record, without its value if that is too large for a broker with its headers.
+
+    A bad record that Kafka just so took does not fit once more with the reason in its headers. The
+    original lies where `kafka_dlt-original-offset` says; it must not hold up all that follows.
+    """
+    extra = sum(len(name) + len(value) + 10 for name, value in record.headers)
+    size = len(record.value or b"")
+    if size + len(record.key or b"") + extra <= _RECORD_BYTES_AT_MOST:
+        return record
+    headers = [*record.headers, ("tidegate-value-dropped", b"%d" % size)]
+    return Outgoing(record.topic, record.key, None, headers)
+
+
 class Publisher:
     """The worker's producer.
 
@@ -46,17 +63,18 @@ class Publisher:
 
     async def publish(self, outgoing: Sequence[Outgoing]) -> None:
         """Write records, in their order for each key; return when Kafka has all of them."""
-        sent = [
-            await self._producer.send(
-                self._prefix + record.topic,
-                value=record.value,
-                key=record.key,
-                headers=record.headers,
-            )
-            for record in outgoing
-        ]
+        sent = [await self._send(_fitting(record)) for record in outgoing]
         await self._producer.flush()
         await asyncio.gather(*sent)
+
+    async def _send(self, record: Outgoing) -> "asyncio.Future[object]":
+        accepted: asyncio.Future[object] = await self._producer.send(
+            self._prefix + record.topic,
+            value=record.value,
+            key=record.key,
+            headers=record.headers,
+        )
+        return accepted
 
     async def beat(self, targets: Sequence[tuple[str, int]], now_ms: int) -> None:
         """Write a heartbeat to each (topic, partition)."""

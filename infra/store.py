@@ -21,11 +21,14 @@ from streams.rings import CELL, DAY_CELL, DAY_MS
 from streams.types import AnyArray, Int64Array, Table
 
 _ITEMS_AT_ONCE = 5_000
-UNREACHABLE = (ConnectionError, TimeoutError, OSError)
 
 
 class StoreError(RuntimeError):
-    """Redis answered with something that retrying does not mend."""
+    """Redis refuses: it is full, read-only, or the rights are missing. Somebody has to mend it."""
+
+
+UNREACHABLE = (ConnectionError, TimeoutError, OSError, StoreError)
+"""Errors after which the same is tried again."""
 
 
 class Verdict(StrEnum):
@@ -77,11 +80,15 @@ class RedisStore:
         self._claim_script = _script("claim_script.lua")
         self._names: dict[int, list[bytes]] = {}
         self._newest: dict[int, dict[str, int]] = {}
+        self._shown: dict[int, Table] = {}  # readable fields as Redis has them
+        self._sent: dict[int, tuple[Commit, bytes]] = {}
 
     # -- taking over --------------------------------------------------------------------------
 
     async def claim(self, partition: int, generation: int) -> Claim:
         """Take a shard over; commits under an older claim are refused from now on."""
+        # So that the first commit, which can be large, is not sent twice.
+        await self._send_words(b"SCRIPT", b"LOAD", self._commit_script.source)
         call = ScriptCall(
             self._claim_script.digest, self._keys.shard(partition), [b"%d" % generation]
         )
@@ -92,6 +99,8 @@ class RedisStore:
         """Return the stored shard, or None where nothing was ever committed."""
         self._names[claim.partition] = []
         self._newest[claim.partition] = {}
+        self._shown.pop(claim.partition, None)
+        self._sent.pop(claim.partition, None)
         if claim.sequence == 0:
             return None
         async with Redis(connection_pool=self._pool) as redis:
@@ -145,12 +154,9 @@ class RedisStore:
     ) -> Table:
         rows = np.zeros(len(names), ROW)
         for start in range(0, len(names), _ITEMS_AT_ONCE):
-            pipeline = redis.pipeline(transaction=False)
-            chosen = names[start : start + _ITEMS_AT_ONCE]
-            for sku, warehouse in chosen:
-                pipeline.hget(self._keys.item(partition, f"{sku}@{warehouse}"), "row")
-            packed = b"".join(await pipeline.execute())
-            rows[start : start + len(chosen)] = np.frombuffer(packed, ROW)
+            chosen = [f"{sku}@{warehouse}" for sku, warehouse in names[start:][:_ITEMS_AT_ONCE]]
+            packed = await redis.hmget(self._keys.rows(partition), chosen)
+            rows[start : start + len(chosen)] = np.frombuffer(b"".join(packed), ROW)
         return rows
 
     async def _load_cells(
@@ -182,14 +188,18 @@ class RedisStore:
             StoreError: Redis refuses the commit for another reason (memory, rights, a wrong type).
             ConnectionError, TimeoutError: Redis is away; the same commit may be tried again.
         """
+        partition = claim.partition
         offsets = json.dumps(commit.offsets, sort_keys=True)
-        payload = self._payload(claim, commit, offsets)
-        verdict = (await self._run(payload, self._commit_script)).decode()
+        sent = self._sent.get(partition)
+        if sent is None or sent[0] is not commit:
+            sent = self._sent[partition] = (commit, self._payload(claim, commit, offsets))
+        verdict = (await self._run(sent[1], self._commit_script)).decode()
+        del self._sent[partition]
         if verdict not in ("ok", "already"):
             return Verdict.FENCED
         claim.sequence += 1
         claim.offsets = offsets
-        self._newest[claim.partition] = dict(commit.newest_buckets)
+        self._newest[partition].update(commit.newest_buckets)
         return Verdict.STORED
 
     def _payload(self, claim: Claim, commit: Commit, offsets: str) -> bytes:
@@ -224,23 +234,49 @@ class RedisStore:
         if commit.new_items:
             names = [bulk(json.dumps(name).encode()) for name in commit.new_items]
             call.add_many(b"RPUSH", self._keys.names(partition), names, 1)
-            known = self._names[partition]
-            # A commit that is sent again brings the same items again.
-            first = _place_of_first(commit, known)
-            known[first:] = [_item_bulk(*name) for name in commit.new_items]
-        fields = [bulk(name.encode()) for name in commit.readable]
-        columns = [commit.rows[name].tolist() for name in commit.readable]
+            self._names[partition].extend(_item_bulk(*name) for name in commit.new_items)
+        self._add_rows(call, commit)
+
+    def _add_rows(self, call: ScriptCall, commit: Commit) -> None:
+        partition = commit.partition
         packed = commit.rows.tobytes()
         size = commit.rows.dtype.itemsize
-        row_field = bulk(b"row")
+        head = b"$%d\r\n" % size
+        bulks: list[bytes] = []
         for number, key in enumerate(commit.row_keys):
-            bulks = []
-            for field, column in zip(fields, columns, strict=True):
-                bulks.append(field)
-                bulks.append(bulk(repr(column[number]).encode()))
-            bulks.append(row_field)
-            bulks.append(bulk(packed[number * size : (number + 1) * size]))
-            call.add_many(b"HSET", self._keys.item(partition, key), bulks, 2)
+            bulks.append(bulk(key.encode()))
+            bulks.append(head + packed[number * size : (number + 1) * size] + b"\r\n")
+        call.add_many(b"HSET", self._keys.rows(partition), bulks, 2)
+        self._add_readable(call, commit)
+
+    def _add_readable(self, call: ScriptCall, commit: Commit) -> None:
+        """Write the named fields that Redis does not have yet as they are now."""
+        shown = self._shown_rows(commit)
+        places = commit.row_places
+        bulks: dict[int, list[bytes]] = {}
+        for name in commit.readable:
+            now = commit.rows[name]
+            changed = np.flatnonzero((shown[name][places] != now) | ~shown["is_known"][places])
+            field = bulk(name.encode())
+            for number, value in zip(changed.tolist(), now[changed].tolist(), strict=True):
+                bulks.setdefault(number, []).extend((field, bulk(repr(value).encode())))
+            shown[name][places] = now
+        shown["is_known"][places] = True
+        for number, words in bulks.items():
+            key = self._keys.item(commit.partition, commit.row_keys[number])
+            call.add_many(b"HSET", key, words, 2)
+
+    def _shown_rows(self, commit: Commit) -> Table:
+        """The readable fields as Redis has them, with room for every item of the commit."""
+        dtype = np.dtype([(name, commit.rows.dtype[name]) for name in commit.readable])
+        dtype = np.dtype([*dtype.descr, ("is_known", "?")])
+        shown = self._shown.get(commit.partition, np.zeros(0, dtype))
+        wanted = int(commit.row_places.max(initial=-1)) + 1
+        if wanted > shown.size:
+            grown = np.zeros(max(256, 2 * wanted), dtype)
+            grown[: shown.size] = shown
+            shown = self._shown[commit.partition] = grown
+        return shown
 
     def _add_cells(self, call: ScriptCall, commit: Commit) -> None:
         names = self._names[commit.partition]
@@ -284,20 +320,28 @@ class RedisStore:
             field = f"{int(table['reviewed_ms'][0])}:{occasion}"
             key = self._keys.decisions(commit.partition, day)
             call.add(b"HSET", key.encode(), field.encode(), table.tobytes())
-        for day in sorted(days):
-            old = self._keys.decisions(commit.partition, day - self._retention.decision_days)
-            call.add(b"DEL", old.encode())
+        if days:
+            self._forget_decisions(call, commit.partition, max(days))
+
+    def _forget_decisions(self, call: ScriptCall, partition: int, newest: int) -> None:
+        kept = self._retention.decision_days
+        known = self._newest[partition]
+        before = known.get("decisions", newest - 31)
+        for day in range(max(0, before - kept), newest - kept + 1):
+            call.add(b"DEL", self._keys.decisions(partition, day).encode())
+        known["decisions"] = max(before, newest)
 
     # -- talking to Redis ---------------------------------------------------------------------
 
     async def _run(self, payload: bytes, script: "_Script") -> Any:
         try:
-            return await self._send(payload)
-        except NoScriptError:
-            await self._send_words(b"SCRIPT", b"LOAD", script.source)
-            return await self._send(payload)
+            try:
+                return await self._send(payload)
+            except NoScriptError:
+                await self._send_words(b"SCRIPT", b"LOAD", script.source)
+                return await self._send(payload)
         except ResponseError as error:
-            raise StoreError(f"Redis refused a commit: {error}") from error
+            raise StoreError(f"Redis refused a command: {error}") from error
 
     async def _send_words(self, *words: bytes) -> Any:
         return await self._send(b"*%d\r\n%b" % (len(words), b"".join(map(bulk, words))))
@@ -327,11 +371,6 @@ def _script(name: str) -> _Script:
 
 def _item_bulk(sku: str, warehouse: str) -> bytes:
     return bulk(f"{sku}@{warehouse}".encode())
-
-
-def _place_of_first(commit: Commit, known: Sequence[bytes]) -> int:
-    first = _item_bulk(*commit.new_items[0])
-    return known.index(first) if first in known[-len(commit.new_items) :] else len(known)
 
 
 def _add_hash(

@@ -23,12 +23,7 @@ from policy.review_inputs import (
     checked_columns,
     usable_lean,
 )
-from policy.rounding import (
-    MEAN_STEPS_PER_DOUBLING,
-    SD_STEPS_PER_DOUBLING,
-    SMALLEST_MEAN,
-    round_to_grid,
-)
+from policy.rounding import rounded_demand
 
 TOLERANCE = 2e-4
 """Relative gap at which a solve stops; the published gap is what was reached."""
@@ -101,10 +96,9 @@ def _parameter_rows(columns: dict[str, FloatArray]) -> FloatArray:
     size = columns["inventory_position_units"].size
     rows = np.zeros((size, kernel.PARAMETERS))
     mean = columns["demand_mean_units_per_day"]
-    rows[:, kernel.P_MEAN] = round_to_grid(
-        np.where(mean < SMALLEST_MEAN, 0.0, mean), MEAN_STEPS_PER_DOUBLING
+    rows[:, kernel.P_MEAN], rows[:, kernel.P_SD] = rounded_demand(
+        mean, columns["demand_sd_units_per_day"]
     )
-    rows[:, kernel.P_SD] = round_to_grid(columns["demand_sd_units_per_day"], SD_STEPS_PER_DOUBLING)
     for place, name in _PLAIN_COLUMNS.items():
         rows[:, place] = columns[name]
     for place, name in _LOT_COLUMNS.items():

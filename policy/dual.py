@@ -403,6 +403,7 @@ def _search(problem: DualProblem, terms: Terms, tolerance: float) -> _Found | No
         kernel.allowed_measure(row),
         kernel.first_price(row, problem.demand.sd_units**2, measure),
         tolerance,
+        1e-3 * tolerance,
         levels,
         np.zeros(3),
         np.zeros(3),

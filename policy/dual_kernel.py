@@ -342,10 +342,24 @@ def _fill_steps(terms: Terms, rules: Rules, plan: Plan, steps: FloatArray) -> No
 
 
 @compiled
-def _add_scaled(target: FloatArray, source: FloatArray, factor: float) -> None:
-    """target += factor * source, in place; two plain arrays, so that it becomes vector code."""
-    for k in range(target.size):
-        target[k] += factor * source[k]
+def _spread(
+    cost: FloatArray,
+    stockout: FloatArray,
+    short: FloatArray,
+    periods: FloatArray,
+    chances: FloatArray,
+    x0: float,
+    x1: float,
+    x2: float,
+    x3: float,
+) -> None:
+    """Add chances * x to the four columns; plain arrays, so that it becomes vector code."""
+    for k in range(chances.size):
+        p = chances[k]
+        cost[k] += p * x0
+        stockout[k] += p * x1
+        short[k] += p * x2
+        periods[k] += p * x3
 
 
 @compiled
@@ -353,25 +367,40 @@ def _walk_up(
     final: IntArray,
     mass: FloatArray,
     at_least: FloatArray,
-    lag: FloatArray,
+    columns: Columns,
     state: FloatArray,
     work: FloatArray,
 ) -> None:
-    """Turn `state` from step values into values of one column, and `work` into E of them.
+    """Turn `state` from step values into values, and `work` into E of them, level by level.
 
     State i is its step plus the lagged value of its order level or, where it orders nothing, plus
     the value of its own level, which the lower states have already completed.
     """
     size = final.size
+    cost, stockout, short = columns.cost, columns.stockout, columns.short
     for i in range(size):
         chances = at_least if i == 0 else mass
         last = min(size, i + chances.size)
-        stay = chances[0]
-        if final[i] == i:
-            state[i] = (state[i] + work[i]) / (1.0 - stay)
+        b = final[i]
+        if b == i:
+            scale = 1.0 / (1.0 - chances[0])
+            for c in range(4):
+                state[c, i] = (state[c, i] + work[c, i]) * scale
         else:
-            state[i] += lag[final[i]]
-        _add_scaled(work[i:last], chances[: last - i], state[i])
+            state[0, i] += cost[b]
+            state[1, i] += stockout[b]
+            state[2, i] += short[b]
+        _spread(
+            work[0, i:last],
+            work[1, i:last],
+            work[2, i:last],
+            work[3, i:last],
+            chances[: last - i],
+            state[0, i],
+            state[1, i],
+            state[2, i],
+            state[3, i],
+        )
 
 
 @compiled
@@ -392,12 +421,7 @@ def evaluate(
     state = np.empty((4, size))
     _fill_steps(terms, rules, plan, state)
     work[0, :] = terms.deep_slope * terms.demand_beyond_units[:size]
-    nothing = np.zeros(size)
-    final, mass, at_least = plan.final_level, terms.demand_mass, terms.demand_at_least
-    _walk_up(final, mass, at_least, columns.cost, state[0], work[0])
-    _walk_up(final, mass, at_least, columns.stockout, state[1], work[1])
-    _walk_up(final, mass, at_least, columns.short, state[2], work[2])
-    _walk_up(final, mass, at_least, nothing, state[3], work[3])
+    _walk_up(plan.final_level, terms.demand_mass, terms.demand_at_least, columns, state, work)
     _relative(columns.cost, 0, reference, state, work, values, rates)
     _relative(columns.stockout, 1, reference, state, work, values, rates)
     _relative(columns.short, 2, reference, state, work, values, rates)

@@ -21,6 +21,7 @@ from policy.dual_kernel import (
     Plan,
     Rules,
     Terms,
+    evaluate,
     flexible_cost,
     improve,
     new_columns,
@@ -68,7 +69,9 @@ SERVICE_PAPER = 3
 
 LEVELS_MOST = 320
 LEVELS_CAP = 720  # a lot or a capacity may ask for finer cells than LEVELS_MOST
-WORK_CELLS = 6000.0
+WORK_CELLS = 5000.0
+UNIT_WORK_CELLS = 12000.0  # single units are worth more work: counts are exact on them
+TIGHTEN = 3e-4  # a single-unit plan with a larger gap is improved by a search between two plans
 
 # Rows of the tables that a review reads, one column per level.
 T_NOTHING = 0
@@ -110,13 +113,13 @@ ANSWERS = A_CHOICES + MOST_INTERVALS
 def named_family(mean: float, sd: float, days: float) -> int:
     """Choose the family by the dispersion index sd^2 / mean of daily demand.
 
-    Above 1.05 negative binomial, below 0.95 normal if that is safely positive over a review period
+    Above 1.1 negative binomial, below 0.9 normal if that is safely positive over a review period
     (coefficient of variation at most 1/4), Poisson otherwise.
     """
     index = sd * sd / mean if mean > 0.0 else 0.0
-    if index > 1.05:
+    if index > 1.1:
         return FAMILY_NEGATIVE_BINOMIAL
-    if index < 0.95 and sd <= 0.25 * mean * math.sqrt(days):
+    if index < 0.9 and sd <= 0.25 * mean * math.sqrt(days):
         return FAMILY_NORMAL
     return FAMILY_POISSON
 
@@ -152,7 +155,7 @@ def _cell_size(row: FloatArray, span: float, demand_reach: float) -> float:
     """
     finest = span / (LEVELS_CAP - 8.0)
     cell = max(math.sqrt(span * demand_reach / WORK_CELLS), span / (LEVELS_MOST - 4.0))
-    if cell <= 1.0:
+    if cell <= 1.0 or (span <= LEVELS_MOST - 4.0 and span * demand_reach <= UNIT_WORK_CELLS):
         return 1.0
     lot = row[P_LEAN_PACK] if row[P_LEAN_PACK] > 1.0 else row[P_FLEXIBLE_PACK]
     if row[P_CAPACITY] < span and lot <= 1.0 and row[P_CAPACITY] > 0.0:
@@ -376,6 +379,7 @@ def search_price(
     allowed: float,
     first_price: float,
     tolerance: float,
+    chord_tolerance: float,
     levels: IntArray,
     rates_met: FloatArray,
     rates_below: FloatArray,
@@ -401,38 +405,45 @@ def search_price(
         _write_levels(plan, levels, 0)
         rates_met[:] = rates
         return 0.0, lower, 1.0, sweeps
-    price = first_price
-    for _ in range(40):
+    price = last = first_price
+    on_chord = False
+    for attempt in range(60):
         used = solve_at_penalty(
             terms, rules, plan, columns, price, measure, tolerance, 400, rates, bounds
         )
         if used < 0:
             return 0.0, 0.0, 0.0, -1
         sweeps += used
+        reached = _measured(rates, measure)
         lower = max(lower, bounds[0] - price * allowed)
-        value = rates[0] + price * _measured(rates, measure)
-        if _measured(rates, measure) <= allowed:
-            chord = np.inf
-            if met:
-                chord = rates_met[0] + price * _measured(rates_met, measure)
+        value = rates[0] + price * reached
+        chord = rates_below[0] + price * _measured(rates_below, measure)
+        if reached <= allowed:
             met = True
             _write_levels(plan, levels, 0)
             rates_met[:] = rates
         else:
-            chord = rates_below[0] + price * _measured(rates_below, measure)
-            if not met:
-                chord = np.inf
             _write_levels(plan, levels, PLAN_ROWS)
             rates_below[:] = rates
-        gain = _measured(rates_below, measure) - _measured(rates_met, measure) if met else 0.0
-        if met and (chord - value <= 0.5 * tolerance * abs(value) or gain <= 1e-12):
-            break
+        last = price
         if not met:
-            price *= 4.0
+            price *= 4.0 if attempt > 3 else max(1.05 * reached / allowed, 1.2)
+            on_chord = False
+        elif attempt < 4 and reached < 0.8 * allowed and not on_chord:
+            price *= max(0.95 * reached / allowed, 0.05)
         else:
+            gain = _measured(rates_below, measure) - _measured(rates_met, measure)
+            weight = (_measured(rates_below, measure) - allowed) / max(gain, 1e-300)
+            mixed = weight * rates_met[0] + (1.0 - weight) * rates_below[0]
+            if gain <= 1e-12 or mixed - lower <= chord_tolerance * abs(mixed):
+                break
+            if on_chord and chord - value <= 0.25 * chord_tolerance * abs(value):
+                break
             price = (rates_met[0] - rates_below[0]) / gain
+            on_chord = True
         if price > 1e9 * first_price:
             break
+    price = last
     if not met:
         _write_levels(plan, levels, 0)
         rates_met[:] = rates
@@ -440,6 +451,67 @@ def search_price(
     gain = _measured(rates_below, measure) - _measured(rates_met, measure)
     weight = (_measured(rates_below, measure) - allowed) / gain if gain > 1e-12 else 1.0
     return price, lower, min(1.0, max(0.0, weight)), sweeps
+
+
+@compiled
+def _follow(levels: IntArray, split: int, plan: Plan) -> None:
+    """Set the plan to the one that meets the target below level `split`, the other one above."""
+    for i in range(plan.total.size):
+        first = 0 if i < split else PLAN_ROWS
+        choice = levels[first + L_CHOICE, i]
+        a, b = i, i
+        if choice == T_LEAN:
+            b = levels[first + L_LEAN, i]
+        elif choice == T_FLEXIBLE:
+            a = b = levels[first + L_FLEXIBLE, i]
+        elif choice == T_BOTH:
+            a, b = levels[first + L_BOTH_FLEXIBLE, i], levels[first + L_BOTH_FINAL, i]
+        plan.flexible_level[i], plan.final_level[i] = a, b
+
+
+@compiled
+def _settle(terms: Terms, rules: Rules, plan: Plan, columns: Columns, rates: FloatArray) -> None:
+    """Evaluate a fixed plan until its rates stand still."""
+    values = np.empty((3, plan.total.size))
+    old = np.zeros(3)
+    for _ in range(60):
+        evaluate(terms, rules, plan, columns, values, rates)
+        if np.abs(rates - old).max() <= 1e-9 * abs(rates[0]):
+            return
+        old[:] = rates
+
+
+@compiled
+def _tighten(
+    terms: Terms,
+    rules: Rules,
+    plan: Plan,
+    columns: Columns,
+    measure: int,
+    allowed: float,
+    levels: IntArray,
+    rates_met: FloatArray,
+) -> None:
+    """Replace the plan that meets the target by a cheaper one between it and the one below.
+
+    On single units the plans cannot be mixed by quantity, so a split level is sought by bisection.
+    """
+    size = plan.total.size
+    low, high, best = 0, size, size
+    rates = np.zeros(3)
+    while high - low > 1:
+        split = (low + high) // 2
+        _follow(levels, split, plan)
+        _settle(terms, rules, plan, columns, rates)
+        if _measured(rates, measure) <= allowed:
+            high = split
+            if rates[0] < rates_met[0]:
+                best = split
+                rates_met[:] = rates
+        else:
+            low = split
+    for i in range(best, size):
+        levels[:PLAN_ROWS, i] = levels[PLAN_ROWS:, i]
 
 
 @compiled
@@ -454,12 +526,20 @@ def allowed_measure(row: FloatArray) -> float:
 
 @compiled
 def first_price(row: FloatArray, variance: float, measure: int) -> float:
-    """A stock-out price of the right size: holding one more standard deviation for a review."""
-    hold = (row[P_HOLDING] + 0.1 * row[P_BACKORDER]) * row[P_REVIEW]
-    if measure == MEASURE_FILL:
-        return hold + row[P_BACKORDER]
+    """A stock-out price of the right size, from the first-order condition of a normal cycle.
+
+    One unit more is held for a review period; it prevents the density of demand at the service
+    quantile of stock-outs, in the one of n reviews that an order of n reviews' demand exposes.
+    """
+    held = row[P_HOLDING] * row[P_REVIEW]
     cover = row[P_REVIEW] + row[P_FLEXIBLE_DAYS]
-    return 3.0 * hold * (math.sqrt(variance * cover) + 0.05 * row[P_MEAN] * cover)
+    reviews = max(1.0, _order_scale(row)[0] / (row[P_MEAN] * row[P_REVIEW]))
+    risk = min(0.4, max(1e-4, reviews * (1.0 - row[P_TARGET])))
+    if measure == MEASURE_FILL:
+        return held * reviews / risk + row[P_BACKORDER]
+    tilt = math.sqrt(-2.0 * math.log(risk))
+    density = risk * (0.3 + tilt)  # of a standard normal at its upper quantile, roughly
+    return reviews * held * math.sqrt(variance * cover) / density + 1e-9
 
 
 @compiled
@@ -506,6 +586,8 @@ def _try_lattice(
         cell,
         units,
     )
+    if terms.demand_at_least[1] < 1e-9:  # hardly a cell ever sells: no walk up the lattice
+        return 3
     if row[P_SERVICE_TYPE] == SERVICE_PAPER:
         _set_paper_penalty(row, family, variance, terms)
     rules = make_rules(row, cell, size)
@@ -522,6 +604,7 @@ def _try_lattice(
         allowed_measure(row),
         first_price(row, variance, measure),
         tolerance,
+        tolerance if cell > 1.0 else 0.05 * tolerance,
         levels[:, :size],
         rates_met,
         rates_below,
@@ -533,6 +616,17 @@ def _try_lattice(
     improve(terms, rules, plan, columns, price, measure)
     _write_tables(terms, rules, plan, tables)
     meets = weight >= 0.0
+    if meets and price > 0.0 and cell <= 1.0 and rates_met[0] - lower > TIGHTEN * rates_met[0]:
+        _tighten(
+            terms,
+            rules,
+            plan,
+            columns,
+            measure,
+            allowed_measure(row),
+            levels[:, :size],
+            rates_met,
+        )
     if not meets or cell <= 1.0:
         weight = 1.0
     per_review = row[P_MEAN] * row[P_REVIEW]

@@ -24,7 +24,7 @@ SPREAD_GAMMA = 1
 COUNT_POISSON = 2
 COUNT_NEGATIVE_BINOMIAL = 3
 
-# Above this gamma shape a one-term Edgeworth series (exact skewness) replaces the incomplete gamma.
+# Above this gamma shape an Edgeworth series (exact skewness) replaces the incomplete gamma.
 _LARGEST_EXACT_SHAPE = 64.0
 _NEGLIGIBLE = 1e-13
 
@@ -80,9 +80,13 @@ def _fill_edgeworth(
         else:
             density = 0.3989422804014327 * math.exp(-0.5 * z * z)
             above = 0.5 * math.erfc(z * 0.7071067811865476)
-            bend = skew / 6.0 * density
-            loss[i] = max(sd * (density - z * above + bend * z), mean - levels[i], 0.0)
-            tail[i] = min(1.0, max(0.0, above + bend * (z * z - 1.0)))
+            q = z * z
+            # Edgeworth series to second order, with the excess kurtosis 1.5 skew^2 of a gamma.
+            first, second, third = skew / 6.0, skew * skew / 16.0, skew * skew / 72.0
+            bend = first * z + second * (q - 1.0) + third * ((q - 6.0) * q + 3.0)
+            lean = first * (q - 1.0) + z * (second * (q - 3.0) + third * ((q - 10.0) * q + 15.0))
+            loss[i] = max(sd * (density * (1.0 + bend) - z * above), mean - levels[i], 0.0)
+            tail[i] = min(1.0, max(0.0, above + density * lean))
 
 
 @compiled

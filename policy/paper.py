@@ -3,7 +3,7 @@
 The paper: Xiang, Naseem & Ahmad (2025), doi 10.37256/cm.6520257779. P-numbers name its errors; they
 are listed with the capabilities of this project. Ours is simulated over 360 days from the paper's
 start stock (its own set-up, DS-20), for the cheapest rule whose long-run share of cycles without a
-stock-out meets the target (`policy.sourcing_review`); the simulator shares no code with the solver.
+stock-out meets the target (`policy.dual`); the simulator shares no code with the solver.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtri
 
+from policy.demand import GridDemand, normal_demand, summed
+from policy.dual import DualPolicy, DualProblem, solve_dual
 from policy.errors import PolicyInputError
+from policy.review_inputs import ServiceType
 from policy.simulation import (
     FloatArray,
     Outcome,
@@ -26,13 +29,6 @@ from policy.simulation import (
     monthly,
     order_up_to,
     simulate,
-)
-from policy.sourcing_review import (
-    ReviewRule,
-    normal_day,
-    quantile_units,
-    solve_review,
-    split_rule,
 )
 
 REPRODUCED = "reproduced"
@@ -86,7 +82,7 @@ def paper_tables(
     *,
     seed: int = 1,
     runs: int = 4000,
-    cell_units: float = 2.0,
+    cell_units: float = 1.0,
     tell: Callable[[str], None] | None = None,
 ) -> list[PaperTable]:
     """Return Eq. 13-14 and Tables 2 to 6 of the paper beside ours, and our own steady state.
@@ -94,7 +90,7 @@ def paper_tables(
     Args:
         seed: seed of the demand, >= 0; every rule of a table meets the same demand.
         runs: simulated runs per figure, >= 2.
-        cell_units: grid of the exact rules, > 0; 1 gives the printed digits and takes minutes.
+        cell_units: grid of the exact rules, > 0; 1 gives the printed digits.
         tell: called with the name of each table before it is computed, for a progress bar.
 
     Raises:
@@ -125,7 +121,7 @@ class _Bench:
     def __init__(self, seed: int, runs: int, cell_units: float) -> None:
         self.seed, self.runs, self.cell_units = seed, runs, cell_units
         self._demand: dict[float, FloatArray] = {}
-        self._rules: dict[tuple[str, float | None, float], ReviewRule] = {}
+        self._rules: dict[tuple[str, ServiceType, float, float], DualPolicy] = {}
 
     def demand(self, sigma: float = 50.0) -> FloatArray:
         if sigma not in self._demand:
@@ -135,17 +131,18 @@ class _Bench:
             )
         return self._demand[sigma]
 
-    def rule(self, suppliers: str, service: float | None, sigma: float = 50.0) -> ReviewRule:
-        key = (suppliers, service, sigma)
+    def rule(
+        self,
+        suppliers: str,
+        target: float | None,
+        sigma: float = 50.0,
+        service_type: ServiceType = ServiceType.CYCLE,
+    ) -> DualPolicy:
+        kind = ServiceType.COST if target is None else service_type
+        key = (suppliers, kind, target or 0.0, sigma)
         if key not in self._rules:
-            day = normal_day(100, sigma, cell_units=self.cell_units)
-            self._rules[key] = solve_review(
-                Setting(),
-                day,
-                cycle_service=service,
-                suppliers=suppliers,
-                cell_units=self.cell_units,
-            )
+            demand = normal_demand(100, sigma, below_zero="replace", cell_units=self.cell_units)
+            self._rules[key] = solve_dual(_problem(demand, suppliers, kind, target or 0.0))
         return self._rules[key]
 
     def run(self, rule: Rule, setting: Setting | None = None, sigma: float = 50.0) -> Outcome:
@@ -154,12 +151,30 @@ class _Bench:
     def best(
         self, service: float, *, suppliers: str = "both", start: float = 1200, sigma: float = 50.0
     ) -> Outcome:
-        found = self.rule(suppliers, service, sigma)
-        rule = interval_table(found.levels, found.flexible_to, found.lean_to)
+        table = self.rule(suppliers, service, sigma).table
+        rule = interval_table(table.from_units, table.flexible_to_units, table.lean_to_units)
         return self.run(rule, replace(Setting(), start_stock=float(start)), sigma)
 
     def table(self, number: str, title: str, capability: str, figures: list[Figure]) -> PaperTable:
         return PaperTable(number, title, capability, self.seed, tuple(figures))
+
+
+def _problem(demand: GridDemand, suppliers: str, kind: ServiceType, target: float) -> DualProblem:
+    case = Setting()
+    return DualProblem(
+        demand=demand,
+        review_period_steps=case.review_period_days,
+        lead_time_steps_lean=case.lean_lead_time_days,
+        lead_time_steps_flexible=case.flexible_lead_time_days,
+        setup_cost_lean=np.inf if suppliers == "flexible" else case.lean_setup_cost,
+        setup_cost_flexible=np.inf if suppliers == "lean" else case.flexible_setup_cost,
+        unit_cost_lean=case.lean_unit_cost,
+        unit_cost_flexible=case.flexible_unit_cost,
+        holding_cost_per_unit_step=case.holding_cost,
+        backorder_cost_per_unit_step=case.backorder_cost,
+        service_type=kind,
+        service_target=target,
+    )
 
 
 def _simulated(label: str, published: float | None, outcome: Outcome, reason: str) -> Figure:
@@ -270,12 +285,55 @@ def _collaborative(
 
 def _own_rule(bench: _Bench, label: str, level: float) -> Figure:
     """Simulate the paper's own split of a fixed need."""
-    day = normal_day(100, 50, cell_units=bench.cell_units)
-    table = split_rule(Setting(), day, level_units=level, cell_units=bench.cell_units)
-    outcome = bench.run(interval_table(*table))
+    outcome = bench.run(published_split(level))
     share = outcome.flexible_units.sum() / (outcome.flexible_units + outcome.lean_units).sum()
     why = f"flexible share {share:.1%}, fill rate {outcome.fill_rate.mean():.1%} (P21, P23, P29)"
     return _never(_simulated(label, 629_460, outcome, ""), why)
+
+
+def published_split(level_units: float, *, penalty: float = 1.0) -> Rule:
+    """Return the paper's decision (Eq. 15) for its case: the cheapest split of a fixed need.
+
+    Every review orders up to `level_units` in all. Of the need, the flexible supplier gets what
+    costs least until the next review, with the backorder cost times `penalty` (P21). Signs and
+    terms are put right (P17 to P20); that costs after the review are ignored is the paper's (P29).
+
+    At 600 units in stock the two days earlier are not worth 3 a unit and 90 an order:
+
+    >>> published_split(1597.0)(0, np.array([600.0, 2000.0]), np.zeros(2))
+    (array([997.,   0.]), array([0., 0.]))
+    """
+    levels = np.arange(-3000.0, max(level_units, 0.0) + 1.0)
+    wait = _wait_cost(levels, penalty)
+    case = Setting()
+
+    def rule(
+        day: int, net_inventory: FloatArray, on_order: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        need = np.maximum(level_units - net_inventory - on_order, 0.0)
+        best, least = np.zeros_like(need), np.full_like(need, np.inf)
+        for part in np.linspace(0, 1, 101):
+            fast = part * need
+            cost = np.interp(net_inventory + fast, levels, wait) + 13 * fast + 10 * (need - fast)
+            cost = cost + case.flexible_setup_cost * (fast > 0)
+            cost = cost + case.lean_setup_cost * (need - fast > 0)
+            best, least = np.where(cost < least, fast, best), np.minimum(cost, least)
+        return need - best, best
+
+    return rule
+
+
+def _wait_cost(levels: FloatArray, penalty: float) -> FloatArray:
+    """Return the expected stock cost of days [tau_2, tau_1) from each level at their start."""
+    demand, case = normal_demand(100, 50, below_zero="replace"), Setting()
+    total = np.zeros(len(levels))
+    for weight, days in ((0.5, 2), (1.0, 3), (0.5, 4)):
+        mass = summed(demand, days)
+        units = np.arange(len(mass))
+        short = np.array([mass @ np.maximum(units - level, 0.0) for level in levels])
+        held = levels - mass @ units + short
+        total += weight * (case.holding_cost * held + penalty * case.backorder_cost * short)
+    return total
 
 
 def _table_3(bench: _Bench) -> PaperTable:
@@ -363,8 +421,9 @@ def _steady_state(bench: _Bench) -> PaperTable:
         name = "no target" if service is None else f"{service:.0%} of cycles"
         for suppliers in ("both", "lean", "flexible"):
             rule = bench.rule(suppliers, service)
-            figure = _exact(f"{suppliers}, {name}", None, rule.cost, f"at least {rule.lower:,.0f}")
-            figures.append(replace(figure, cycle_service=rule.cycle_service))
+            bound = f"certified: at least {_per_horizon(rule.lower_bound):,.0f}"
+            figure = _exact(f"{suppliers}, {name}", None, _per_horizon(rule.cost), bound)
+            figures.append(replace(figure, cycle_service=rule.evaluation.cycle_service))
     saving = 1 - bench.rule("both", 0.95).cost / bench.rule("lean", 0.95).cost
     figures.append(_exact("saving of two suppliers over lean only at 95 %, share", None, saving))
     figures.append(_paper_service(bench))
@@ -373,16 +432,18 @@ def _steady_state(bench: _Bench) -> PaperTable:
 
 def _paper_service(bench: _Bench) -> Figure:
     """Return the cheapest rule under the paper's own service condition and its true service."""
-    day = normal_day(100, 50, cell_units=bench.cell_units)
-    level = quantile_units(day, 11, 0.95, cell_units=bench.cell_units)
-    rule = solve_review(Setting(), day, least_level_units=level, cell_units=bench.cell_units)
+    rule = bench.rule("both", 0.95, service_type=ServiceType.PAPER)
     figure = _exact(
-        f"both, the paper's condition U >= {level:,.0f} (Eq. 8)",
+        "both, the paper's condition P(D <= U) >= 95 % (Eq. 8)",
         None,
-        rule.cost,
+        _per_horizon(rule.cost),
         "its 95 % is not the share of cycles without a stock-out (P16, P23)",
     )
-    return replace(figure, cycle_service=rule.cycle_service)
+    return replace(figure, cycle_service=rule.evaluation.cycle_service)
+
+
+def _per_horizon(cost_per_day: float) -> float:
+    return cost_per_day * Setting().horizon_days
 
 
 _TABLES: dict[str, Callable[[_Bench], PaperTable]] = {

@@ -75,12 +75,22 @@ def whole_order(wanted: float, least: float, most: float, pack: float) -> tuple[
     count = math.floor(wanted / lot + 0.5)
     reason = REASON_PACK_SIZE if lot > 1.0 and abs(count * lot - wanted) > 0.5 else 1
     smallest = math.ceil(max(least, 1.0) / lot - 1e-9)
-    if count < smallest:
+    if count <= smallest:
         count, reason = smallest, REASON_MINIMUM_ORDER if least > 1.0 else reason
     if most < np.inf and count * lot > most - 0.5:
         count = min(count, math.floor(most / lot + 1e-9))
         reason = REASON_LEAN_CAPACITY_BOUND
     return int(count * lot), reason
+
+
+@compiled
+def _at_limit(wanted: float, cells: int, cell: float, row: FloatArray) -> float:
+    """The limit itself where the lattice chose the least or the most that a lean order may be."""
+    if row[P_LEAN_LEAST] > 1.0 and cells <= math.ceil(row[P_LEAN_LEAST] / cell - 1e-9):
+        return min(wanted, row[P_LEAN_LEAST])
+    if row[P_CAPACITY] < np.inf and cells >= math.floor(row[P_CAPACITY] / cell + 1e-6):
+        return max(wanted, row[P_CAPACITY])
+    return wanted
 
 
 @compiled
@@ -137,7 +147,7 @@ def read_policy(
     `start`.
     """
     cell, size = answer[A_CELL], int(answer[A_LEVELS])
-    scale = row[P_MEAN] / mean if cell > 1.0 else 1.0
+    scale = row[P_MEAN] / mean
     here = position * scale
     place = (here - answer[A_LOWEST]) / cell
     i = int(min(max(math.floor(place), 0.0), size - 2.0))
@@ -171,6 +181,9 @@ def read_policy(
         orders[1] = bought
     if choice in (T_LEAN, T_BOTH):
         wanted = max((lean_to - here) / scale - bought, 0.0)
+        from_level = near if choice == T_LEAN else levels[start + near, L_BOTH_FLEXIBLE]
+        to_level = levels[start + near, L_LEAN if choice == T_LEAN else L_BOTH_FINAL]
+        wanted = _at_limit(wanted, to_level - from_level, cell, row)
         lean, bound = whole_order(wanted, row[P_LEAN_LEAST], row[P_CAPACITY], row[P_LEAN_PACK])
         orders[0] = lean
         if bound != REASON_COST_OPTIMAL:

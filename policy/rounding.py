@@ -1,9 +1,10 @@
 """The grid on which live demand estimates are rounded, so that a small move solves nothing anew.
 
-Means lie on 2^(k / 24) (steps of 2.9 %, at most 1.5 % off) and standard deviations on 2^(k / 12)
-(steps of 5.9 %, at most 2.9 % off). Zero stays zero. The error of the mean does not shift the order
-levels where stock is counted in cells of more than one unit: the policy of the rounded mean m' is
-read at position * m'/m and its quantities are multiplied by m/m', because the model is scale-free.
+Means lie on 2^(k / 16) (steps of 4.4 %, at most 2.2 % off); coefficients of variation sd / mean on
+2^(k / 12) (steps of 5.9 %, at most 2.9 % off). Zero stays zero. The error of the mean does not shift
+the order levels: the policy of the rounded mean m' is read at position * m'/m and its quantities
+are multiplied by m/m', because the model is scale-free but for the set-up costs. What remains is a
+set-up cost weighed 2.2 % wrongly at most, which a flat optimum hardly feels, and the spread.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from policy.compiled import compiled
 
 FloatArray = npt.NDArray[np.float64]
 
-MEAN_STEPS_PER_DOUBLING = 24
-SD_STEPS_PER_DOUBLING = 12
-SMALLEST_MEAN = 1e-6
+MEAN_STEPS_PER_DOUBLING = 16
+VARIATION_STEPS_PER_DOUBLING = 12
+SMALLEST_MEAN = 1e-5
 """Units a day below which an item counts as having no demand."""
+WIDEST_SPREAD = 30.0
+"""A standard deviation above this many times max(mean, sqrt(mean)) is cut to it: no estimate of a
+heavier tail can be told from a few large orders."""
 
 
 @compiled
@@ -45,10 +49,25 @@ def round_to_grid(values: FloatArray, steps_per_doubling: int) -> FloatArray:
         values: any unit, any shape, >= 0.
         steps_per_doubling: grid points between x and 2x, >= 1.
 
-    >>> round_to_grid(np.array([0.0, 1.0, 100.0, 101.0]), 24).round(3)
-    array([  0.   ,   1.   , 101.594, 101.594])
+    >>> round_to_grid(np.array([0.0, 1.0, 100.0, 101.0]), 16).round(3)
+    array([  0.   ,   1.   , 98.701, 103.071])
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
     out = np.empty_like(values)
     _round_all(values.ravel(), steps_per_doubling, out.ravel())
     return out
+
+
+def rounded_demand(mean: FloatArray, sd: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return (mean, sd) on the rounding grid; both in units a day, shape (item,), >= 0.
+
+    A mean below SMALLEST_MEAN becomes 0, a spread beyond WIDEST_SPREAD is cut.
+
+    >>> mean, sd = rounded_demand(np.array([102.7]), np.array([46.54]))
+    >>> mean.round(2), sd.round(2)
+    (array([103.07]), array([45.95]))
+    """
+    used = round_to_grid(np.where(mean < SMALLEST_MEAN, 0.0, mean), MEAN_STEPS_PER_DOUBLING)
+    cut = np.minimum(sd, WIDEST_SPREAD * np.maximum(mean, np.sqrt(mean)))
+    variation = np.where(used > 0.0, cut / np.where(used > 0.0, mean, 1.0), 0.0)
+    return used, used * round_to_grid(variation, VARIATION_STEPS_PER_DOUBLING)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+from scipy.signal import fftconvolve
 
 from policy.errors import PolicyInputError
 
 FloatArray = npt.NDArray[np.float64]
 
-LARGEST_DEMAND_UNITS = 20_000
+LARGEST_DEMAND_UNITS = 5_000
 # Mass beyond the last grid point, relative to the mean, that a cut tail may leave behind. The cost
 # it can cause is added to both bounds, so it only has to be small, not zero.
 TAIL_UNITS = 1e-13
@@ -49,8 +50,16 @@ class GridDemand:
         """Return the probabilities of the sum of `periods` independent periods."""
         total = np.ones(1)
         for _ in range(periods):
-            total = np.convolve(total, self.probabilities)
+            total = _sum_of(total, self.probabilities)
         return total
+
+
+def _sum_of(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return the probabilities of a sum; by Fourier transform where the plain way takes long."""
+    if len(first) * len(second) < 10_000_000:
+        return np.convolve(first, second)
+    total: FloatArray = np.maximum(fftconvolve(first, second), 0.0)
+    return total
 
 
 def demand_from(spec: object) -> GridDemand:

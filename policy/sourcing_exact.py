@@ -32,7 +32,6 @@ from policy.sourcing_model import IntArray, TwoSpeedModel, highest_useful_level,
 AnyInts = npt.NDArray[Any]
 
 MOST_CELLS = 24_000_000
-MOST_SWEEPS = 50_000
 GAP_RELATIVE = 1e-9
 
 
@@ -88,7 +87,7 @@ def first_grid(model: TwoSpeedModel) -> Grid:
 def solve_exact(model: TwoSpeedModel, most_work: float) -> ExactResult | None:
     """Return the certified optimum, or None when it needs more than `most_work` operations.
 
-    `most_work` counts cells x demand points x sweeps, assuming 100 sweeps.
+    `most_work` counts cells x demand points x the usual number of sweeps.
     """
     if model.demand.largest_lots == 0:
         return ExactResult(0.0, 0.0, 0, first_grid(model), np.zeros((1, 1)))
@@ -110,6 +109,8 @@ def _solve_wide_enough(model: TwoSpeedModel, grid: Grid, most_work: float) -> Ex
             return None
         # A loose solve is enough to see whether the grid is wide enough; the last one is tight.
         result = _solve_on(model, grid, 1e-5 if values is None else GAP_RELATIVE, values)
+        if result.upper - result.lower > 1e-4 * max(1.0, abs(result.upper)):
+            return None
         wider = _widened(model, result)
         if wider == grid and values is not None:
             return result
@@ -120,7 +121,15 @@ def _solve_wide_enough(model: TwoSpeedModel, grid: Grid, most_work: float) -> Ex
 
 def work(model: TwoSpeedModel, grid: Grid) -> float:
     """Return the estimated number of multiply-adds of a solve on this grid."""
-    return 100.0 * grid.cells(model) * len(model.demand.probabilities)
+    return _usual_sweeps(model) * grid.cells(model) * len(model.demand.probabilities)
+
+
+def _usual_sweeps(model: TwoSpeedModel) -> float:
+    """Return about how many sweeps mix the states: many where an order lasts many periods."""
+    mean = model.demand.mean_lots
+    setup = model.fast_setup + model.slow_setup
+    order = max(1.0, math.sqrt(2 * setup * mean / model.holding))
+    return 100.0 + 15.0 * order / mean
 
 
 def _widened(model: TwoSpeedModel, result: ExactResult) -> Grid:
@@ -144,7 +153,8 @@ def _solve_on(
     if values is None:
         values = np.zeros(_shape(model, grid))
     damping = 0.9 if model.has_setups else 1.0
-    lower, upper, sweeps = _iterate(values, *_kernel(model, grid), damping, gap_relative)
+    sweeps = 200 + 4 * int(_usual_sweeps(model))
+    lower, upper, sweeps = _iterate(values, *_kernel(model, grid), damping, gap_relative, sweeps)
     return ExactResult(lower, upper, int(sweeps), grid, values)
 
 
@@ -310,6 +320,7 @@ def _iterate(
     limits: IntArray,
     damping: float,
     gap_relative: float,
+    most_sweeps: int,
 ) -> tuple[float, float, int]:
     """Iterate `values` in place until the MacQueen bounds close; return them and the sweeps."""
     rows, columns = values.shape
@@ -321,7 +332,7 @@ def _iterate(
     out = np.empty(columns)
     level = np.empty(columns, dtype=np.int32)
     lower, upper = -np.inf, np.inf
-    for sweep in range(1, MOST_SWEEPS + 1):
+    for sweep in range(1, most_sweeps + 1):
         _look_ahead(values, gap, sizes, chances, prices, limits, ahead, amount)
         least, largest = np.inf, -np.inf
         for row in range(rows):
@@ -339,7 +350,7 @@ def _iterate(
         lower, upper = max(lower, least), min(upper, largest)
         if upper - lower <= gap_relative * max(1.0, abs(upper)):
             return lower, upper, sweep
-    return lower, upper, MOST_SWEEPS
+    return lower, upper, most_sweeps
 
 
 @compiled

@@ -9,6 +9,7 @@ and a slow one after `gap_periods`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -168,9 +169,13 @@ def highest_useful_level(model: TwoSpeedModel, periods: int, setup: float) -> in
     Postponing what lifts stock above the cheapest level changes the cost of one period only and
     adds at most one set-up; other orders in between can only make the higher level dearer, because
     the period cost is convex. So no order needs to lift stock to a level whose period cost exceeds
-    the least one by more than the set-up.
+    the least one by more than the set-up. That can be far above anything an order reaches, so with
+    large set-ups the level stops eight economic order quantities above the demand of the periods,
+    where holding alone costs four times the set-ups it saves.
     """
-    reach = periods * model.demand.largest_lots + int(setup / model.holding) + 2
+    quantity = math.sqrt(2 * setup * model.demand.mean_lots / model.holding)
+    above = min(setup / model.holding, 8 * quantity)
+    reach = periods * model.demand.largest_lots + int(above) + 2
     costs = period_cost(model, periods, 0, reach)
     within = np.flatnonzero(costs <= costs.min() + setup + 1e-9 * (1 + abs(costs.min())))
     return int(within[-1])

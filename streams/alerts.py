@@ -4,6 +4,7 @@ An item's open incidents lie in its row, those of inputs in the shard's state. A
 incident lies beyond the one that raises it (hysteresis), so that it does not flap.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -54,6 +55,7 @@ class Alerts:
         self._changed: set[int] = set()
         self._late: list[tuple[OpenOrder, int]] = []
         self._settled: list[OpenOrder] = []
+        self._marked: list[OpenOrder] = []
         self._last_order_ms = 0
         self._silent_since_ms = 0
         self._dead_letters = 0
@@ -95,7 +97,8 @@ class Alerts:
         """Return when the orders missing since the last one are too many, or never."""
         if not self._last_order_ms or self._silent_since_ms:
             return _NEVER
-        rate = float(rows["order_level_per_day"].sum())
+        # Exact, so that it does not depend on the order in which the items were first seen.
+        rate = math.fsum(rows["order_level_per_day"].tolist())
         missing = self._settings.silent_orders
         moment = self._last_order_ms
         for _ in range(_LONGEST_SILENCE_HOURS):
@@ -169,6 +172,7 @@ class Alerts:
         for order, due_ms in self._late:
             order.late_since_ms = due_ms
             outputs.append(_late_alert(AlertState.RAISED, order, items, boundary))
+        self._marked.extend([*self._settled, *(order for order, _ in self._late)])
         self._settled, self._late = [], []
         return outputs
 
@@ -246,6 +250,11 @@ class Alerts:
         """Return the items of which an incident began or ended since the last call."""
         changed, self._changed = self._changed, set()
         return changed
+
+    def take_marked(self) -> list[OpenOrder]:
+        """Return the orders of which an incident began or ended since the last call."""
+        marked, self._marked = self._marked, []
+        return marked
 
     def state(self) -> list[int]:
         """What of the shard's own incidents has to be stored."""

@@ -1,4 +1,4 @@
-"""The Faust app: one agent over all input topics. Made in a function; nothing connects at import."""
+"""The Faust app: one agent over all input topics, made in a function."""
 
 import logging
 
@@ -52,7 +52,11 @@ def make_app(
     @app.agent(batch_topic(app, names), name="tidegate", concurrency=1)
     async def take_batches(stream: faust.Stream) -> None:  # type: ignore[type-arg]
         async for event in stream.events():
-            await worker.take(event.message.tp, event.value)
+            try:
+                await worker.take(event.message.tp, event.value)
+            except Exception as error:
+                worker.fail(error)
+                raise
 
     @app.on_partitions_revoked.connect
     async def park(app: faust.App, revoked: set[TP], **_: object) -> None:

@@ -1,6 +1,5 @@
 """What a shard hands to the store, and what it gets back: plain data, no keys of Redis."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from streams.memory import Tail
@@ -17,9 +16,9 @@ class Commit:
     meta: bytes
     new_items: list[tuple[str, str]]  # (sku, warehouse), in order of their places
     row_keys: list[str]
+    row_places: Int64Array  # of the items, shape (len(row_keys),)
     rows: Table  # shape (len(row_keys),)
     readable: tuple[str, ...]  # fields of a row to be shown by name
-    item_key: Callable[[int], str]
     cells: dict[str, list[CellChanges]]
     newest_buckets: dict[str, int]
     tails: dict[str, list[Tail]]

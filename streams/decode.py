@@ -1,5 +1,6 @@
 """From the raw values of one fetched batch to columns; what is bad leaves with a stable code."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -108,7 +109,7 @@ class TopicDecoder:
             rows, events = self._decode_one_by_one(values, rejects)
         times_ms = parse_times([event.occurred_at for event in events])
         bad = self._bad_times(times_ms, written_ms, rows, rejects)
-        bad |= _bad_warehouses(events, rows, rejects)
+        bad = _bad_warehouses(events, rows, bad, rejects)
         if bad.any():
             keep = np.flatnonzero(~bad)
             events = [events[index] for index in keep]
@@ -168,24 +169,22 @@ class TopicDecoder:
 
 
 def _bad_warehouses(
-    events: Sequence[AnyEvent], rows: Sequence[int], rejects: list[Reject]
+    events: Sequence[AnyEvent], rows: Sequence[int], bad: BoolArray, rejects: list[Reject]
 ) -> BoolArray:
     """Refuse a warehouse with "@": an item is named sku@warehouse, and the name must be one."""
-    bad = np.zeros(len(events), np.bool_)
     if not any("@" in name for name in {event.warehouse for event in events}):
         return bad
     for index, event in enumerate(events):
-        if "@" in event.warehouse:
+        if "@" in event.warehouse and not bad[index]:
             bad[index] = True
             message = f"warehouse must be without '@', got {event.warehouse!r}"
             rejects.append(Reject(rows[index], RejectCode.OUT_OF_RANGE, message))
     return bad
 
 
+_QUOTED = re.compile(r"'.*'", re.DOTALL)
 _MESSAGES: tuple[tuple[str, RejectCode], ...] = (
-    ("truncated", RejectCode.TRUNCATED),
     ("missing required field `kind`", RejectCode.UNKNOWN_KIND),
-    ("`$.kind`", RejectCode.UNKNOWN_KIND),
     ("missing required field", RejectCode.MISSING_FIELD),
     (">=", RejectCode.OUT_OF_RANGE),
     ("<=", RejectCode.OUT_OF_RANGE),
@@ -193,14 +192,21 @@ _MESSAGES: tuple[tuple[str, RejectCode], ...] = (
     ("<", RejectCode.OUT_OF_RANGE),
     ("of length", RejectCode.OUT_OF_RANGE),
     ("out of range", RejectCode.OUT_OF_RANGE),
+    ("must be RFC 3339", RejectCode.BAD_TIMESTAMP),
 )
 
 
 def _classify(message: str, is_validation: bool) -> tuple[RejectCode, str]:
+    """Tell the code from what msgspec says; what it quotes of the record must not matter."""
+    if not is_validation:
+        return (RejectCode.TRUNCATED if "truncated" in message else RejectCode.NOT_JSON), message
+    if message.endswith("`$.kind`"):
+        return RejectCode.UNKNOWN_KIND, message
+    rule = _QUOTED.sub("", message)
     for part, code in _MESSAGES:
-        if part in message:
+        if part in rule:
             return code, message
-    return (RejectCode.WRONG_TYPE if is_validation else RejectCode.NOT_JSON), message
+    return RejectCode.WRONG_TYPE, message
 
 
 def _to_columns(
@@ -208,7 +214,7 @@ def _to_columns(
 ) -> Columns:
     skus = [event.sku for event in events]
     sources = [event.source for event in events]
-    source_key = hash_texts(sources) if any(sources) else None
+    source_key = _source_key(sources) if any(sources) else None
     return Columns(
         rows=np.asarray(rows, np.int64),
         code=_codes(events),
@@ -220,6 +226,13 @@ def _to_columns(
         warehouses=[event.warehouse for event in events],
         told=_told(events),
     )
+
+
+def _source_key(sources: Sequence[str]) -> UInt64Array:
+    """Return keys of sources; 0 for none, as in a batch where no record has a source."""
+    keys = hash_texts(sources)
+    keys[[not source for source in sources]] = 0
+    return keys
 
 
 def _codes(events: Sequence[AnyEvent]) -> Int8Array:

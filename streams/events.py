@@ -15,6 +15,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from streams.text import BAD_TIMESTAMP, one_time
+
 Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
 Timestamp = str | int
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -40,6 +42,12 @@ class Kind(IntEnum):
     ADJUSTED = 7
     TOLD = 8
     DEAD_LETTER = 9  # never in an event: marks the place of a bad record
+
+
+def _require_time(name: str, value: Timestamp | None) -> None:
+    if value is not None and one_time(value) == BAD_TIMESTAMP:
+        rule = "RFC 3339 with a zone, or milliseconds since 1970"
+        raise ValueError(f"{name} must be {rule}, got {value!r}")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
@@ -128,6 +136,10 @@ class Inbound(Event, frozen=True, kw_only=True, gc=False):
     supplier: Identifier
     quantity: Quantity
     expected_at: Timestamp | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("expected_at", self.expected_at)
 
 
 class Advised(Inbound, frozen=True, kw_only=True, gc=False, tag="advised"):
@@ -230,6 +242,13 @@ class CampaignLine(Event, frozen=True, kw_only=True, gc=False):
     discount: Annotated[float, Meta(ge=0, le=1)] | None = None
     promise_days: Days | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("starts_at", self.starts_at)
+        _require_time("ends_at", self.ends_at)
+        if one_time(self.ends_at) <= one_time(self.starts_at):
+            raise ValueError(f"ends_at must be > starts_at ({self.starts_at}), got {self.ends_at}")
+
 
 class CampaignPlanned(CampaignLine, frozen=True, kw_only=True, gc=False, tag="planned"):
     """The line is planned."""
@@ -277,12 +296,20 @@ class Acknowledged(Response, frozen=True, kw_only=True, gc=False, tag="acknowled
 
     expected_at: Timestamp | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("expected_at", self.expected_at)
+
 
 class OrderChanged(Response, frozen=True, kw_only=True, gc=False, tag="changed"):
     """The order now stands at `quantity` units."""
 
     quantity: Quantity
     expected_at: Timestamp | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("expected_at", self.expected_at)
 
 
 class OrderRejected(Response, frozen=True, kw_only=True, gc=False, tag="rejected"):

@@ -11,7 +11,7 @@ from numba import njit
 
 from streams.events import Kind
 from streams.memory import MemoryArrays, recall
-from streams.rings import DAY_MS, MINUTE_MS, RingArrays, touch_cell
+from streams.rings import DAY_MS, MINUTE_MS, RingArrays, list_cell, slot_of
 from streams.text import mix
 from streams.types import Int8Array, Int32Array, Int64Array, UInt8Array, UInt64Array
 
@@ -86,6 +86,8 @@ def _fold_rows(
     day_cells, day_dirty, day_listed, day_counters = days
     late_folded = 0
     warmed = 0
+    open_minute = NO_CLOCK
+    minute_slot = hour_slot = day_slot = -1
     for start in range(0, code.size, _CHUNK):
         stop = min(start + _CHUNK, code.size)
         for row in range(start, stop):
@@ -133,28 +135,36 @@ def _fold_rows(
                         new_hour = (
                             recall(again_entries, again_slots, again_counters, by_hour, 0) < 0
                         )
-                slot = touch_cell(minute_dirty, minute_listed, minute_counters, minute, sku)
-                if slot >= 0:
-                    minute_cells[slot, sku].units += units
-                    minute_cells[slot, sku].lines += 1
-                    minute_cells[slot, sku].orders += new_minute
-                slot = touch_cell(hour_dirty, hour_listed, hour_counters, hour, sku)
-                if slot >= 0:
-                    hour_cells[slot, sku].units += units
-                    hour_cells[slot, sku].lines += 1
-                    hour_cells[slot, sku].orders += new_hour
-                slot = touch_cell(day_dirty, day_listed, day_counters, hour // 24, sku)
-                if slot >= 0:
-                    day_cells[slot, sku].units += units
-                    day_cells[slot, sku].lines += 1
-                    day_cells[slot, sku].orders += new_day
+                if minute != open_minute:
+                    # Rows come nearly in time order: most of them fall into the open minute.
+                    open_minute = minute
+                    minute_slot = slot_of(minute_cells, minute_counters, minute)
+                    hour_slot = slot_of(hour_cells, hour_counters, hour)
+                    day_slot = slot_of(day_cells, day_counters, hour // 24)
+                if minute_slot >= 0:
+                    list_cell(minute_dirty, minute_listed, minute_counters, minute_slot, sku)
+                    minute_cells[minute_slot, sku].units += units
+                    minute_cells[minute_slot, sku].lines += 1
+                    minute_cells[minute_slot, sku].orders += new_minute
+                if hour_slot >= 0:
+                    list_cell(hour_dirty, hour_listed, hour_counters, hour_slot, sku)
+                    hour_cells[hour_slot, sku].units += units
+                    hour_cells[hour_slot, sku].lines += 1
+                    hour_cells[hour_slot, sku].orders += new_hour
+                if day_slot >= 0:
+                    list_cell(day_dirty, day_listed, day_counters, day_slot, sku)
+                    day_cells[day_slot, sku].units += units
+                    day_cells[day_slot, sku].lines += 1
+                    day_cells[day_slot, sku].orders += new_day
                 is_new_order[row] = new_day
             elif kind == _CANCELLED or kind == _RETURNED:
-                slot = touch_cell(day_dirty, day_listed, day_counters, occurred // DAY_MS, sku)
-                if slot >= 0 and kind == _CANCELLED:
-                    day_cells[slot, sku].cancelled_units += units
-                elif slot >= 0:
-                    day_cells[slot, sku].returned_units += units
+                slot = slot_of(day_cells, day_counters, occurred // DAY_MS)
+                if slot >= 0:
+                    list_cell(day_dirty, day_listed, day_counters, slot, sku)
+                    if kind == _CANCELLED:
+                        day_cells[slot, sku].cancelled_units += units
+                    else:
+                        day_cells[slot, sku].returned_units += units
     return clock_ms, late_folded, warmed
 
 

@@ -55,7 +55,7 @@ def recall(
         older = slots[1 - side, _find(entries, slots, 1 - side, key)]
         if older != 0:
             return np.int64(entries[1 - side, older - 1, 1])
-    if counters[1] == counters[3]:
+    if counters[1] >= counters[3]:
         counters[0] += 1
         counters[2] = counters[1]
         counters[1] = 0

@@ -30,23 +30,27 @@ class RingArrays(NamedTuple):
     counters: Int64Array  # newest bucket or -1, how many are listed
 
 
-@njit(cache=True, error_model="numpy")
-def touch_cell(
-    dirty: UInt8Array, listed: Int64Array, counters: Int64Array, bucket: int, item: int
-) -> int:
-    """Return the slot of a bucket that is still kept and list the cell as changed, or return -1.
+@njit(cache=True)
+def slot_of(cells: AnyArray, counters: Int64Array, bucket: int) -> int:
+    """Return the slot of a bucket that is still kept, or -1."""
+    length = cells.shape[0]
+    if bucket <= counters[0] - length or bucket > counters[0]:
+        return -1
+    return bucket % length
+
+
+@njit(cache=True, inline="always")
+def list_cell(
+    dirty: UInt8Array, listed: Int64Array, counters: Int64Array, slot: int, item: int
+) -> None:
+    """List a cell as changed, once.
 
     Takes the arrays of a `RingArrays` one by one: passing the tuple costs more than the work.
     """
-    length, capacity = dirty.shape
-    if bucket <= counters[0] - length or bucket > counters[0]:
-        return -1
-    slot = bucket % length
     if dirty[slot, item] == 0:
         dirty[slot, item] = 1
-        listed[counters[1]] = slot * capacity + item
+        listed[counters[1]] = slot * dirty.shape[1] + item
         counters[1] += 1
-    return slot
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ class Shard:
             Counts by outcome and the rows, as places in the batch, that came too late to count.
         """
         columns = decoded.columns
+        clock_ms = self.clocks[topic]
+        running = [np.full(1, clock_ms)]
         counts: Counter[str] = Counter({DEAD_LETTERED: len(decoded.rejects)})
         late_rows: list[int] = []
         items = self._items_of(columns)
@@ -121,12 +123,20 @@ class Shard:
             piece = slice(start, stop)
             result = self._fold_piece(topic, columns, items, piece)
             counts.update(_outcomes(result))
+            counted = result.outcome != Outcome.DUPLICATE
+            running.append(np.where(counted, columns.occurred_ms[piece], NO_CLOCK))
             late = np.flatnonzero(result.outcome == Outcome.LATE)
             late_rows.extend(columns.rows[piece][late].tolist())
-        self._mark_dead_letters(topic, len(decoded.rejects))
+        self._mark_dead_letters(topic, decoded, np.maximum.accumulate(np.concatenate(running)))
         self.counts.update({f"{topic}:{name}": count for name, count in counts.items()})
         self.offsets[topic] = next_offset
         return Folded(dict(counts), late_rows)
+
+    def skip_to(self, topic: str, offset: int) -> None:
+        """Begin at an offset; what was before it in the log is not in the state, and is said."""
+        self.offsets[topic] = offset
+        if offset:
+            self.history_from[topic] = offset
 
     def _items_of(self, columns: Columns) -> Int32Array:
         index = self.timeline.items.index
@@ -224,12 +234,21 @@ class Shard:
             }
         self.timeline.pending.add(topic, entries, told)
 
-    def _mark_dead_letters(self, topic: str, count: int) -> None:
-        """Let bad records take their place in event time: that of their topic's clock."""
-        if not count or self.clocks[topic] == NO_CLOCK:
+    def _mark_dead_letters(self, topic: str, decoded: Decoded, clock_before_ms: Int64Array) -> None:
+        """Let bad records take their place in event time: their topic's clock where they lie.
+
+        Args:
+            topic: its name.
+            decoded: the batch.
+            clock_before_ms: the clock before each good record and after the last, shape (row + 1,).
+        """
+        if not decoded.rejects:
             return
-        entries = np.zeros(count, ENTRY)
-        entries["effective_ms"] = self.clocks[topic]
+        rows = [reject.row for reject in decoded.rejects]
+        clocks = clock_before_ms[np.searchsorted(decoded.columns.rows, rows)]
+        clocks = clocks[clocks != NO_CLOCK]
+        entries = np.zeros(clocks.size, ENTRY)
+        entries["effective_ms"] = clocks
         entries["code"] = Kind.DEAD_LETTER
         self.timeline.pending.add(topic, entries, {})
 
@@ -281,9 +300,9 @@ class Shard:
             meta=msgspec.json.encode(self._meta()),
             new_items=[timeline.items.names[item] for item in new_items],
             row_keys=[timeline.items.key(item) for item in rows],
+            row_places=np.array(rows, np.int64),
             rows=timeline.items.rows[rows],
             readable=READABLE,
-            item_key=timeline.items.key,
             cells={name: ring.take_changes() for name, ring in self.rings.items()},
             newest_buckets={name: ring.newest for name, ring in self.rings.items()},
             tails={name: memory.take_tails() for name, memory in self.memories.items()},

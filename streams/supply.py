@@ -46,7 +46,9 @@ class Supply:
         return self._orders.get(po_id)
 
     def open(self, order: OpenOrder) -> None:
-        """Add an order, or take over one that was stored."""
+        """Add an order, or take over one that was stored; a known id stays as it is."""
+        if order.po_id in self._orders:
+            return
         self._orders[order.po_id] = order
         self._of_item.setdefault(order.item, []).append(order.po_id)
         heapq.heappush(self._due, (order.due_ms, order.po_id))
@@ -78,9 +80,12 @@ class Supply:
         return None
 
     def take_due(self) -> OpenOrder:
-        """Remove and return the order of the earliest due date from the calendar (it stays open)."""
-        _, po_id = heapq.heappop(self._due)
-        return self._orders[po_id]
+        """Take the earliest due date off the calendar; return its order, which stays open."""
+        taken = heapq.heappop(self._due)
+        # A date that was moved away and back stands there twice.
+        while self._due and self._due[0] == taken:
+            heapq.heappop(self._due)
+        return self._orders[taken[1]]
 
     def on_order_units(self, item: int, role: SupplierRole) -> int:
         """Units of an item still to come from one supplier."""

@@ -37,17 +37,24 @@ class SurgeSettings:
 
 @njit(cache=True)
 def _skip_empty(
-    sums: Float64Array, rate: float, size: float, weight: Float64Array, from_ms: int, to_ms: int
+    sums: Float64Array,
+    rate: float,
+    size: float,
+    weight: Float64Array,
+    tick_ms: int,
+    from_ms: int,
+    to_ms: int,
 ) -> None:
-    """Multiply the sums by the ratios of an interval without orders, hour by hour."""
+    """Multiply the sums by the ratios of the ticks without orders between two boundaries."""
     start = from_ms
     while start < to_ms:
         stop = min((start // HOUR_MS + 1) * HOUR_MS, to_ms)
-        mean = rate * weight[(start // HOUR_MS) % HOURS] * (stop - start) / HOUR_MS
+        ticks = (stop - start) // tick_ms
+        mean = rate * weight[(start // HOUR_MS) % HOURS] * tick_ms / HOUR_MS
         for factor in range(sums.size):
             null = NULL_FACTOR * mean
             other = _FACTORS[factor] * mean
-            sums[factor] *= ((size + null) / (size + other)) ** size
+            sums[factor] *= ((size + null) / (size + other)) ** (size * ticks)
         start = stop
         if sums.max() < 1e-12:
             sums[:] = 0.0
@@ -80,7 +87,7 @@ def _tick(
         sums = row.surge_sums
         start = boundary_ms - tick_ms
         if row.surge_ticked_ms and row.surge_ticked_ms < start:
-            _skip_empty(sums, rate, size, weight, row.surge_ticked_ms, start)
+            _skip_empty(sums, rate, size, weight, tick_ms, row.surge_ticked_ms, start)
         mean = rate * weight[(start // HOUR_MS) % HOURS] * tick_ms / HOUR_MS
         total = 0.0
         for factor in range(sums.size):

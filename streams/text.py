@@ -76,10 +76,8 @@ def hash_texts(texts: Sequence[str], onto: UInt64Array | None = None) -> UInt64A
 
 
 def _hash_with_zeros(texts: Sequence[str], onto: UInt64Array | None) -> UInt64Array:
-    """Hash texts of which one holds the separator itself: each such text by its escaped form."""
-    return hash_texts(
-        [text.replace("\\", "\\\\").replace(SEPARATOR, "\\0") for text in texts], onto
-    )
+    """Hash texts of which one holds the separator: by what no text out of JSON can hold."""
+    return hash_texts([text.replace(SEPARATOR, "\ud800") for text in texts], onto)
 
 
 @njit(cache=True, inline="always")

@@ -139,6 +139,8 @@ class Timeline:
             self._close_day()
         self._review(boundary)
         self._outputs.extend(self.alerts.close_tick(boundary, self.items, self.profile))
+        for order in self.alerts.take_marked():
+            self.supply.mark(order)
         self._changed.update(self.alerts.take_changed())
         self.applied_ms = boundary
         if self._due_place == self._due.entries.size:
@@ -301,7 +303,9 @@ class Timeline:
         self._review_surges(called.astype(np.int64), boundary)
 
     def _close_day(self) -> None:
-        close_day(self._rows(), self._settings.estimate)
+        rows = self._rows()
+        self._changed.update(np.flatnonzero(rows["day_units"] | rows["day_orders"]).tolist())
+        close_day(rows, self._settings.estimate)
         self.profile = learn_profile(self.profile, self.hour_orders, self._settings.profile_weight)
         self.hour_orders = np.zeros(24)
         seen = np.flatnonzero(self._rows()["observed_days"] > 0)
@@ -333,7 +337,8 @@ class Timeline:
         windows = rows["next_review_ms"][known] - period_ms(
             rows[known], self._settings.review.slot_ms
         )
-        fresh = rows["surge_reviewed_ms"][known] != windows
+        # Never a window twice, not even when the catalog moves the windows to and fro.
+        fresh = rows["surge_reviewed_ms"][known] < windows
         known, windows = known[fresh], windows[fresh]
         self.items.rows["surge_reviewed_ms"][known] = windows
         factors = np.array([surge_factor(rows["surge_sums"][item]) for item in known])

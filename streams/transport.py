@@ -61,9 +61,13 @@ class Chunk:
 
     def records(self) -> Iterator[RawRecord]:
         """Read the chunk's records again, with offsets, keys and headers; slow."""
+        if not self.values:
+            return
         batches = MemoryRecords(self.raw)
         while batches.has_next():
             batch = batches.next_batch()
+            if batch.base_offset >= self.next_offset:
+                return
             if batch.next_offset > self.start and not batch.is_control_batch:
                 for record in batch:
                     if self.start <= record.offset < self.next_offset:
@@ -102,11 +106,11 @@ class _PartitionRecords(_PlainPartitionRecords):  # type: ignore[misc]
             batch = records.next_batch()
             if self._check_crcs and not batch.validate_crc():
                 raise fetcher.Errors.CorruptRecordException(f"Invalid CRC - {self._tp}")
-            if self._is_aborted(batch) or batch.is_control_batch:
-                self.next_fetch_offset = max(self.next_fetch_offset, batch.next_offset)
-                continue
             start = self.next_fetch_offset
-            if batch.base_offset < start:
+            values: list[bytes | None]
+            if self._is_aborted(batch) or batch.is_control_batch:
+                values = []  # the chunk is empty, but it covers its part of the log
+            elif batch.base_offset < start:
                 values = [record.value for record in batch if record.offset >= start]
             else:
                 values = [record.value for record in batch]

@@ -145,6 +145,7 @@ class Worker:
         self._taking_over = asyncio.Lock()
         self._committing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready_since: float | None = None
         self.store_failed_since: float | None = None
         self._progress: dict[str, tuple[int, float]] = {}
@@ -169,6 +170,15 @@ class Worker:
                 self._observer.failed(loop.__name__.strip("_"))
                 log.warning("%s: %s; trying again", loop.__name__.strip("_"), error)
                 await asyncio.sleep(0.5)
+            except Exception as error:
+                self.fail(error)
+                return
+
+    def fail(self, error: BaseException) -> None:
+        """Give up: an error that nobody foresaw must not leave half a worker running."""
+        log.error("the worker cannot go on", exc_info=error)
+        if not self.failed.done():
+            self.failed.set_exception(error)
 
     async def stop(self) -> None:
         """Commit and publish what there is, tell Kafka, and end the tasks."""
@@ -260,9 +270,8 @@ class Worker:
         shard = self.owned[tp.partition].shard
         topic = self._topic(tp)
         if topic not in shard.offsets:
-            shard.offsets[topic] = beginning
+            shard.skip_to(topic, beginning)
             if beginning:
-                shard.history_from[topic] = beginning
                 log.warning(
                     "%s/%d begins at offset %d: what was before is not in the state",
                     tp.topic,
@@ -275,7 +284,7 @@ class Worker:
         return tp.topic.removeprefix(self._prefix)
 
     async def _disown(self, lost: Owned) -> None:
-        """Somebody else took the shard, or Redis lost it: take it over anew if it is still ours."""
+        """Somebody else took the shard, or Redis lost it: load it again if it is still ours."""
         partition = lost.shard.partition
         log.warning(
             "shard %d: Redis has another past than this worker; loading it again", partition
@@ -315,15 +324,24 @@ class Worker:
             if not part:
                 continue
             if part[0].start > expected:
-                log.warning("%s/%d: gap at %d, reading again", tp.topic, tp.partition, expected)
-                await self._read_again({tp: expected})
+                await self._mend_gap(tp, owned, expected)
                 return
             self._fold(owned, topic, part)
             await self._advance(owned)
 
-    async def _read_again(self, offsets: Mapping[TP, int]) -> None:
-        if self._consumer is not None:
-            await self._consumer.read_again(offsets)
+    async def _mend_gap(self, tp: TP, owned: Owned, expected: int) -> None:
+        """Read again from where the state stands, or, if the log has lost that, from its start."""
+        if self._consumer is None:
+            return
+        beginning = (await self._consumer.earliest({tp}))[tp]
+        if beginning > expected:
+            log.warning("%s/%d: lost %d to %d", tp.topic, tp.partition, expected, beginning)
+            owned.shard.skip_to(self._topic(tp), beginning)
+            owned.is_dirty = True
+            expected = beginning
+        else:
+            log.warning("%s/%d: gap at %d, reading again", tp.topic, tp.partition, expected)
+        await self._consumer.read_again({tp: expected})
 
     async def _wait_for_room(self, owned: Owned) -> None:
         """Backpressure: nothing more is read while a commit or Kafka is behind."""

@@ -1,53 +1,120 @@
-"""What the benchmarks must know of Tidegate: how its worker starts, and what it keeps in Redis.
+"""What the benchmarks must know of Tidegate: how its worker starts, and what it keeps in Redis."""
 
->>> FILL IN: everything that depends on the worker's settings and on the Redis layout is here, and
-only here. `NotYet` makes a benchmark say so and go on with the other contenders.
-"""
-
+import asyncio
+import json
 import sys
 from typing import Any
 
 import redis
+
+from infra.bootstrap import redis_pool
+from infra.keys import Keys
+from infra.settings import Settings
+from infra.store import RedisStore
+from policy import PolicyCache
+from streams.decode import TopicDecoder
+from streams.events import TOPICS
+from streams.shard import Shard
 
 
 class NotYet(NotImplementedError):
     """This part of Tidegate is not wired into the benchmarks yet."""
 
 
-COMMAND = [sys.executable, "-c", "from infra.cli import main; main()", "worker"]
+COMMAND = [sys.executable, "-m", "infra.cli", "worker"]
+_PREFIX = "tg:"
 
 
 def environment(*, bootstrap: str, redis_url: str, prefix: str, group: str) -> dict[str, str]:
-    """FILL IN: the worker's settings as environment variables."""
-    raise NotYet("tests/bench/tidegate.py: environment()")
+    """The worker's settings as environment variables; everything else is as it comes."""
+    return {
+        "TIDEGATE_KAFKA_BOOTSTRAP": bootstrap,
+        "TIDEGATE_REDIS_URL": redis_url,
+        "TIDEGATE_TOPIC_PREFIX": prefix,
+        "TIDEGATE_GROUP_ID": group,
+        "TIDEGATE_ADMIN_PORT": "0",
+        "TIDEGATE_SESSION_TIMEOUT_SECONDS": "6",
+        "TIDEGATE_LOG_LEVEL": "warning",
+    }
 
 
 def committed(client: redis.Redis) -> dict[int, int]:
-    """FILL IN: the next offset of each partition of the orders topic that is durable in Redis.
-
-    Called every few milliseconds: keep it to one small command.
-    """
-    raise NotYet("tests/bench/tidegate.py: committed()")
+    """The next offset of each partition of the orders topic that is durable in Redis."""
+    pipeline = client.pipeline(transaction=False)
+    partitions = range(4)
+    for partition in partitions:
+        pipeline.hget(Keys(_PREFIX).shard(partition), "offsets")
+    offsets = {}
+    for partition, stored in zip(partitions, pipeline.execute(), strict=True):
+        if stored:
+            offsets[partition] = json.loads(stored).get("orders", 0)
+    return offsets
 
 
 # --- for memory.py: one shard of one partition ------------------------------------------------
 
+_DAY = "2026-03-02"
+_ITEMS_A_BATCH = 20_000
+
 
 def build(items: int) -> Any:
-    """FILL IN: a shard that knows `items` items, each with some demand in its rings."""
-    raise NotYet("tests/bench/tidegate.py: build()")
+    """A shard that knows `items` items, each with sales in some minutes, hours and days."""
+    settings = Settings().worker().shard
+    shard = Shard(0, settings, PolicyCache())
+    decoder = TopicDecoder("orders")
+    offset = 0
+    for first in range(0, items, _ITEMS_A_BATCH):
+        values = [_order(item) for item in range(first, min(first + _ITEMS_A_BATCH, items))]
+        offset += len(values)
+        shard.fold("orders", decoder.decode(values, None), offset)
+    for topic in TOPICS:
+        beat = b'{"kind":"heartbeat","occurred_at":"2026-03-04T00:00:00Z"}'
+        offset += 1
+        shard.fold(topic, TopicDecoder(topic).decode([beat], None), offset)
+    while not shard.advance():
+        pass
+    return shard
+
+
+def _order(item: int) -> bytes:
+    time = f"{_DAY}T{10 + item % 3:02d}:{item % 60:02d}:{item % 59:02d}Z"
+    return (
+        f'{{"kind":"placed","event_id":"e{item}","occurred_at":"{time}","sku":"SKU-{item:07d}",'
+        f'"order_id":"o{item}","quantity":{1 + item % 5},"price":9.99}}'
+    ).encode()
+
+
+def _store(redis_url: str) -> RedisStore:
+    settings = Settings()
+    return RedisStore(redis_pool(redis_url), Keys(_PREFIX), settings.retention())
 
 
 def save(shard: Any, redis_url: str) -> None:
-    """FILL IN: commit the whole shard to Redis."""
-    raise NotYet("tests/bench/tidegate.py: save()")
+    """Commit the whole shard to Redis."""
+
+    async def run() -> None:
+        store = _store(redis_url)
+        claim = await store.claim(0, 1)
+        await store.load(claim)
+        await store.commit(claim, shard.take_commit())
+
+    asyncio.run(run())
 
 
 def load(redis_url: str) -> Any:
-    """FILL IN: what a worker does on assignment: the shard from Redis, ready for events."""
-    raise NotYet("tests/bench/tidegate.py: load()")
+    """What a worker does on assignment: the shard from Redis, ready for events."""
+
+    async def run() -> Shard:
+        store = _store(redis_url)
+        shard = Shard(0, Settings().worker().shard, PolicyCache())
+        stored = await store.load(await store.claim(0, 2))
+        assert stored is not None
+        shard.restore(stored)
+        return shard
+
+    return asyncio.run(run())
 
 
 def items(shard: Any) -> int:
-    """FILL IN: how many items the shard knows (the check that `load` brought them all)."""
-    raise NotYet("tests/bench/tidegate.py: items()")
+    """How many items the shard knows (the check that `load` brought them all)."""
+    return len(shard.timeline.items)

@@ -202,11 +202,11 @@ def test_timer_of_the_caller_is_the_only_clock() -> None:
         ),
         (
             {"demand": {"family": "uniform", "low": 4, "high": 2}},
-            "demand.high must be a whole number from 4 to 20000, got 2",
+            "demand.high must be a whole number from 4 to 5000, got 2",
         ),
         (
             {"demand": {"family": "uniform", "low": 0, "high": 10**9}},
-            "demand.high must be a whole number from 0 to 20000, got 1000000000",
+            "demand.high must be a whole number from 0 to 5000, got 1000000000",
         ),
         (
             {"demand": {"family": "gaussian"}},

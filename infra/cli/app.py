@@ -1,0 +1,108 @@
+"""Assembles the command line. Nothing here loads what only one command needs."""
+
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from cyclopts import App, CycloptsError, Group
+
+from infra.cli.failures import ExitCode, outcome_of
+from infra.cli.terminal import complain, prepare_streams
+
+_EPILOGUE = """\
+Exit codes: 0 it went well; 1 the answer is no: not found, not the same, not healthy; 2 the command
+or a setting is wrong; 3 something needed cannot be reached; 130 interrupted.
+
+Settings come from flags, then the environment (`TIDEGATE_KAFKA_BOOTSTRAP`, ...), then a TOML file
+(`--config` or `TIDEGATE_CONFIG`); `tidegate settings` shows the ones in force. Beside a running
+`tidegate up --state DIR`, every command finds it with `--state DIR`. `TIDEGATE_DEBUG=1` shows where
+an error comes from.
+"""
+
+_RUN = Group("Run", sort_key=1)
+_FEED = Group("Feed", sort_key=2)
+_LOOK = Group("Look", sort_key=3)
+_TEND = Group("Tend", sort_key=4)
+
+# Where it is, the group in which help shows it, and one line of help: known without loading it.
+_COMMANDS = (
+    ("running:demo", _RUN, "Play a synthetic live sale on servers of its own and sum it up."),
+    ("running:up", _RUN, "Run broker, Redis and a worker in the foreground, to try things on."),
+    ("running:worker", _RUN, "Run a worker on your own Kafka and Redis."),
+    ("replaying:replay", _FEED, "Send the events of a file to Kafka, at any speed."),
+    ("generating:generate", _FEED, "Write a synthetic live sale, and its truth beside it."),
+    ("item:item", _LOOK, "Show one item: stock, supply, demand, incidents, latest decision."),
+    ("explain:explain", _LOOK, "Say why a purchase order was proposed, and compute it again."),
+    ("exporting:export", _LOOK, "Write days, items, decisions, orders or alerts as CSV or JSON."),
+    ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
+    ("dead_letters:dlt", _TEND, "List, show and send back the records that nobody could use."),
+    ("settings:settings", _TEND, "Show the settings in force."),
+)
+
+
+def make_app(chosen: str = "") -> App:
+    """Return the command line, with every command registered and none loaded.
+
+    Args:
+        chosen: the command that will be used: its own page of help is longer than its one line.
+    """
+    app = App(
+        name="tidegate",
+        help="Tidegate holds the flood of a live sale and lets stock flow in.",
+        help_epilogue=_EPILOGUE,
+        version=_version,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    app["--help"].group = app["--version"].group = Group("Flags", sort_key=9)
+    for place, group, text in _COMMANDS:
+        is_chosen = place.endswith(f":{chosen}")
+        app.command(f"infra.cli.{place}", group=group, help=None if is_chosen else text)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code.
+
+    A command returns None or 0 where all is well, or another exit code. What it raises becomes one
+    line on standard error.
+    """
+    prepare_streams()
+    chosen = arguments[0] if arguments else ""
+    names = [place.partition(":")[2] for place, _, _ in _COMMANDS]
+    if chosen not in names and chosen[:1] not in ("", "-"):
+        complain(_unknown(chosen, names))
+        return ExitCode.USAGE
+    try:
+        result = make_app(chosen)(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        complain(f"{str(error).rstrip('.')}; try `tidegate {chosen} --help`")
+        return ExitCode.USAGE
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); nothing more can be flushed to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("TIDEGATE_DEBUG") == "1":
+            raise
+        code, text = outcome_of(error)
+        complain(text)
+        return code
+    return int(result or ExitCode.OK)
+
+
+def _unknown(command: str, names: Sequence[str]) -> str:
+    near = get_close_matches(command, names, n=1)
+    guess = f"did you mean `tidegate {near[0]}`?" if near else "`tidegate --help` lists them"
+    return f"there is no command {command!r}; {guess}"
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tidegate")
+    except PackageNotFoundError:
+        return "not installed: run from its source"

@@ -1,0 +1,230 @@
+"""`tidegate explain`: why a purchase order was proposed, and the same decision computed again."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from infra.cli.failures import CommandError, ExitCode
+from infra.cli.options import NOT_GIVEN, Connection, Json
+from infra.cli.terminal import heading, make_console, make_facts, make_table, number
+from infra.cli.words import SPLITS, chosen_split, reason_text, split_rows
+from infra.reading import open_reader
+from infra.reading_topics import read_topics
+from infra.settings import Settings
+from infra.topics import PURCHASE_ORDERS
+from policy import PolicyInputError, recompute
+from streams.outputs import PurchaseOrder
+from streams.review import POLICY_INPUTS
+from streams.supply import OpenOrder
+
+_COMPARED = ("quantity_lean_units", "quantity_flexible_units")
+_order_decoder = msgspec.json.Decoder(PurchaseOrder)
+
+
+def explain(
+    po_id: str, /, *, as_json: Json = False, connection: Connection = NOT_GIVEN
+) -> ExitCode:
+    """Say why a purchase order was proposed, and compute it again from its record alone.
+
+    Exit code 1: there is no such order, or the computation gives other quantities than it had.
+
+    Args:
+        po_id: for example po-0d42234752cf8a81a419; `tidegate export orders` lists them.
+        as_json: one JSON object: the order, whether it is open, and what was computed.
+    """
+    settings = connection.settings()
+    order = asyncio.run(_find(po_id, settings))
+    if order is None:
+        raise CommandError(f"no purchase order {po_id!r} is in {PURCHASE_ORDERS}")
+    with open_reader(settings) as reader:
+        still_open = reader.open_order(po_id)
+    again = recompute_order(order)
+    is_same = agrees(order, again)
+    if as_json:
+        record = {
+            "order": order,
+            "open": still_open,
+            "recomputed": again,
+            "same": is_same,
+        }
+        print(msgspec.json.format(msgspec.json.encode(record), indent=1).decode())
+    else:
+        _show(make_console(), order, still_open, again)
+    return ExitCode.OK if is_same else ExitCode.NO
+
+
+async def _find(po_id: str, settings: Settings) -> PurchaseOrder | None:
+    """Return the newest version of an order."""
+    wanted = po_id.encode()
+    found: PurchaseOrder | None = None
+    async for record in read_topics(settings, [settings.topic_prefix + PURCHASE_ORDERS]):
+        if record.value is None or wanted not in record.value:
+            continue
+        try:
+            order = _order_decoder.decode(record.value)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        if order.po_id == po_id and (found is None or order.version >= found.version):
+            found = order
+    return found
+
+
+def recompute_order(order: PurchaseOrder) -> dict[str, Any]:
+    """Return the decision that the policy makes of the order's recorded inputs.
+
+    Raises:
+        CommandError: the record is not complete.
+    """
+    inputs = {name: value for name, value in order.inputs.items() if name in POLICY_INPUTS}
+    try:
+        return recompute(inputs)
+    except PolicyInputError as error:
+        text = f"{order.po_id} cannot be computed again from its record: {error}"
+        raise CommandError(text) from None
+
+
+def agrees(order: PurchaseOrder, again: Mapping[str, Any]) -> bool:
+    """Whether the computation gives the order's quantity."""
+    return bool(again[f"quantity_{order.supplier_role}_units"] == order.quantity)
+
+
+# --- on a screen ------------------------------------------------------------------------------
+
+
+def _show(
+    console: Console, order: PurchaseOrder, still_open: OpenOrder | None, again: dict[str, Any]
+) -> None:
+    price = f" at {number(order.unit_cost, 4)} {order.currency or ''}".rstrip()
+    console.print(
+        heading(
+            f"{order.po_id}: {number(order.quantity)} units of {order.sku} "
+            f"from {order.supplier}{price}"
+        )
+    )
+    console.print(make_facts(_order_facts(order, still_open)))
+    console.print()
+    console.print(heading("what was known"))
+    console.print(make_facts(_known_facts(order)))
+    console.print()
+    console.print(heading("what could have been done"))
+    columns = [("", False), ("expected cost", True), ("more", True), ("", False)]
+    console.print(
+        make_table(columns, split_rows(_costs(order), _split(order, again), order.currency))
+    )
+    console.print("costs reach into the future: only their differences mean something", style="dim")
+    console.print()
+    console.print(heading("why"))
+    console.print(f"{reason_text(order.reason)} ({order.reason}, method {order.method})")
+    if sibling := _sibling_text(order, again):
+        console.print(sibling)
+    console.print()
+    console.print(_verdict(order, again))
+
+
+def _order_facts(order: PurchaseOrder, still_open: OpenOrder | None) -> list[tuple[str, object]]:
+    return [
+        ("for", f"warehouse {order.warehouse}"),
+        ("decided", f"{_time(order.decided_at)}, {order.occasion} review"),
+        ("arrives", f"{_time(order.expected_at)}, as planned then"),
+        ("now", _open_text(still_open)),
+        ("version", str(order.version)),
+    ]
+
+
+def _open_text(order: OpenOrder | None) -> str:
+    if order is None:
+        return "closed: received, rejected or called off"
+    from infra.cli.terminal import moment
+
+    late = ", late" if order.late_since_ms else ""
+    return (
+        f"open, {order.state}: {number(order.outstanding)} of {number(order.quantity)} still to "
+        f"come, due {moment(order.due_ms)}{late}"
+    )
+
+
+def _known_facts(order: PurchaseOrder) -> list[tuple[str, object]]:
+    known = order.inputs
+    mean, spread = known["demand_mean_units_per_day"], known["demand_sd_units_per_day"]
+    days = _value(known, "review_period_days") + _value(known, "lead_time_days_lean")
+    target = _value(known, "service_target")
+    return [
+        ("on hand", f"{_units(known, 'on_hand_units')} units"),
+        ("backlog", f"{_units(known, 'backlog_units')} units that customers waited for"),
+        (
+            "on order",
+            f"{_units(known, 'on_order_lean_units')} from lean, "
+            f"{_units(known, 'on_order_flexible_units')} from flexible",
+        ),
+        ("position", f"{_units(known, 'inventory_position_units')} units: all of these together"),
+        (
+            "demand",
+            f"{number(float(mean or 0), 1)} units a day ± {number(float(spread or 0), 1)}: about "
+            f"{number(float(mean or 0) * days)} in the {number(days, 1)} days until the next "
+            "review's lean order could be here",
+        ),
+        ("lean", _supplier_text(known, "lean")),
+        ("flexible", _supplier_text(known, "flexible")),
+        ("service", f"{target:.1%} wanted" if target else "no target: the cheapest"),
+    ]
+
+
+def _supplier_text(known: Mapping[str, Any], role: str) -> str:
+    parts = [
+        f"{number(_value(known, f'unit_cost_{role}'), 4)} a unit",
+        f"{number(_value(known, f'setup_cost_{role}'), 2)} an order",
+        f"{number(_value(known, f'lead_time_days_{role}'), 1)} days",
+    ]
+    if (least := _value(known, f"minimum_order_units_{role}")) > 1:
+        parts.append(f"at least {number(least)}")
+    if (pack := _value(known, f"pack_size_units_{role}")) > 1:
+        parts.append(f"packs of {number(pack)}")
+    if role == "lean" and known.get("lean_capacity_units") is not None:
+        parts.append(f"at most {_units(known, 'lean_capacity_units')} a review")
+    return ", ".join(parts)
+
+
+def _costs(order: PurchaseOrder) -> dict[str, float | None]:
+    return {split: getattr(order.candidates, split) for split in SPLITS}
+
+
+def _split(order: PurchaseOrder, again: Mapping[str, Any]) -> str:
+    """What was chosen; the other supplier's part is known from the computation."""
+    return chosen_split({**again, f"quantity_{order.supplier_role}_units": order.quantity})
+
+
+def _sibling_text(order: PurchaseOrder, again: Mapping[str, Any]) -> str:
+    other = "flexible" if order.supplier_role == "lean" else "lean"
+    quantity = again[f"quantity_{other}_units"]
+    if not quantity:
+        return ""
+    return f"The same decision ordered {number(quantity)} units from the {other} supplier."
+
+
+def _verdict(order: PurchaseOrder, again: Mapping[str, Any]) -> str:
+    lean, flexible = (again[name] for name in _COMPARED)
+    got = f"{number(lean)} lean, {number(flexible)} flexible; {again['reason']}"
+    if agrees(order, again):
+        return f"recomputed: same quantities ({got})"
+    return (
+        f"recomputed: NOT THE SAME: the record says {number(order.quantity)} "
+        f"{order.supplier_role}, the policy now gives {got}"
+    )
+
+
+def _value(known: Mapping[str, Any], name: str) -> float:
+    value = known.get(name)
+    return float("inf") if value is None else float(value)
+
+
+def _units(known: Mapping[str, Any], name: str) -> str:
+    value = known.get(name)
+    return "unlimited" if value is None else number(float(value))
+
+
+def _time(text: str) -> str:
+    return re.sub(r"(:00)?Z$", " UTC", text.replace("T", " "))

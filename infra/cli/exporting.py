@@ -1,0 +1,215 @@
+"""`tidegate export`: tables out of Redis and topics."""
+
+import asyncio
+import csv
+import gzip
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal
+
+import msgspec
+from cyclopts import App, Parameter
+
+from infra.cli.options import NOT_GIVEN, Connection, Flag
+from infra.cli.terminal import note
+from infra.reading import open_reader
+from infra.reading_tables import (
+    DAY_COLUMNS,
+    DECISION_COLUMNS,
+    ITEM_COLUMNS,
+    WAREHOUSE_DAY_COLUMNS,
+    Row,
+    service_type_name,
+)
+from infra.reading_topics import Ledger, read_topics
+from infra.settings import Settings
+from infra.topics import ALERTS, PURCHASE_ORDERS
+
+Format = Literal["csv", "jsonl"]
+Output = Annotated[Path | None, Parameter(alias="-o")]
+_STANDARD_OUTPUT = Path("-")
+_WRITE_BYTES = 1 << 20
+
+export = App(
+    name="export",
+    help="""Write days, items, decisions, orders or alerts as CSV or JSON Lines.
+
+Days, items and decisions come from Redis; orders and alerts from their topics, as far as those
+reach, each once. The order of the rows does not depend on speed, batches or workers: two runs over
+the same logs give the same bytes.""",
+)
+
+
+@export.command
+def days(
+    *,
+    format: Format = "csv",
+    output: Output = None,
+    by_warehouse: Flag = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Write what each sku sold on each day (UTC): orders, lines and units, gross of cancellations.
+
+    Args:
+        format: csv or jsonl.
+        output: a file, gzipped where its name ends in .gz; none: standard output.
+        by_warehouse: one row for each warehouse, not one for all of them.
+    """
+    columns = WAREHOUSE_DAY_COLUMNS if by_warehouse else DAY_COLUMNS
+    with open_reader(connection.settings()) as reader:
+        _write(output, format, columns, reader.days(by_warehouse=by_warehouse))
+
+
+@export.command
+def items(
+    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+) -> None:
+    """Write one row an item: stock, supply, demand and the next review.
+
+    Args:
+        format: csv or jsonl.
+        output: a file, gzipped where its name ends in .gz; none: standard output.
+    """
+    with open_reader(connection.settings()) as reader:
+        _write(output, format, ITEM_COLUMNS, reader.items())
+
+
+@export.command
+def decisions(
+    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+) -> None:
+    """Write every decision with its inputs, the cost of each split, the quantities and the reason.
+
+    Args:
+        format: csv or jsonl.
+        output: a file, gzipped where its name ends in .gz; none: standard output.
+    """
+    with open_reader(connection.settings()) as reader:
+        _write(output, format, DECISION_COLUMNS, reader.decisions())
+
+
+@export.command
+def orders(
+    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+) -> None:
+    """Write the purchase orders, by time; JSON Lines are the records as they were published.
+
+    Args:
+        format: csv or jsonl.
+        output: a file, gzipped where its name ends in .gz; none: standard output.
+    """
+    _write_topic("orders", PURCHASE_ORDERS, format, output, connection.settings())
+
+
+@export.command
+def alerts(
+    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+) -> None:
+    """Write every step of every incident, by time; JSON Lines are the records as published.
+
+    Args:
+        format: csv or jsonl.
+        output: a file, gzipped where its name ends in .gz; none: standard output.
+    """
+    _write_topic("alerts", ALERTS, format, output, connection.settings())
+
+
+def _write_topic(
+    kind: str, topic: str, form: Format, output: Path | None, settings: Settings
+) -> None:
+    ledger = asyncio.run(_read_ledger(kind, settings.topic_prefix + topic, settings))
+    if ledger.strangers:
+        note(f"left out {ledger.strangers} records of {topic} that Tidegate did not write")
+    if form == "jsonl":
+        with _open_output(output) as file:
+            file.writelines(f"{value.decode()}\n" for value in ledger.in_order())
+        return
+    flat = [_flatten(msgspec.json.decode(value)) for value in ledger.in_order()]
+    columns = list(dict.fromkeys(chain.from_iterable(flat))) or _empty_columns(kind)
+    _write(output, form, columns, (tuple(map(row.get, columns)) for row in flat))
+
+
+async def _read_ledger(kind: str, topic: str, settings: Settings) -> Ledger:
+    ledger = Ledger(kind)
+    async for record in read_topics(settings, [topic]):
+        ledger.add(record.value)
+    return ledger
+
+
+def _flatten(record: dict[str, Any]) -> dict[str, Any]:
+    """Give the values inside `inputs` and `candidates` columns of their own."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if name == "inputs" and isinstance(value, dict):
+            flat.update({**value, "service_type": service_type_name(value.get("service_type"))})
+        elif name == "candidates" and isinstance(value, dict):
+            flat.update({f"expected_cost_{split}": cost for split, cost in value.items()})
+        elif isinstance(value, dict | list):
+            flat[name] = msgspec.json.encode(value).decode()  # the figures differ by alert
+        else:
+            flat[name] = value
+    return flat
+
+
+def _empty_columns(kind: str) -> list[str]:
+    from streams.outputs import Alert, PurchaseOrder
+
+    fields = (PurchaseOrder if kind == "orders" else Alert).__struct_fields__
+    return [*dict.fromkeys(["kind", *fields])]
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _open_output(path: Path | None) -> Iterator[IO[str]]:
+    """Open the output: UTF-8 whatever the locale; a file appears whole or not at all."""
+    if path is None or path == _STANDARD_OUTPUT:
+        sys.stdout.flush()
+        with open(
+            sys.stdout.fileno(), "w", _WRITE_BYTES, "utf-8", newline="", closefd=False
+        ) as out:
+            yield out
+        return
+    draft = path.with_name(path.name + ".part")
+    try:
+        with draft.open("wb") as raw:
+            packed = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else raw
+            with io.TextIOWrapper(packed, "utf-8", newline="") as text:  # type: ignore[type-var]
+                yield text
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _write(path: Path | None, form: Format, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    rows = iter(rows)
+    first = list(islice(rows, 1))  # nothing is written where nothing can be read
+    with _open_output(path) as file:
+        if form == "csv":
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(_csv_rows(chain(first, rows)))
+            return
+        encode = msgspec.json.Encoder().encode
+        for row in chain(first, rows):
+            file.write(encode(dict(zip(columns, row, strict=True))).decode())
+            file.write("\n")
+
+
+def _csv_rows(rows: Iterable[Row]) -> Iterator[Row]:
+    """Write true and false as JSON and most databases do."""
+    for row in rows:
+        if True in row or False in row:  # also where a number is 1 or 0: looked at more closely
+            yield tuple(
+                ("true" if value else "false") if isinstance(value, bool) else value
+                for value in row
+            )
+        else:
+            yield row

@@ -1,0 +1,297 @@
+"""`tidegate item`: what is known of one item, on one screen."""
+
+import math
+import time
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from infra.cli.failures import CommandError
+from infra.cli.options import NOT_GIVEN, Connection, Json
+from infra.cli.terminal import (
+    duration,
+    heading,
+    make_console,
+    make_facts,
+    make_table,
+    moment,
+    number,
+)
+from infra.cli.words import INCIDENTS, chosen_split, reason_text, split_rows
+from infra.reading import ItemState, Reader, open_reader
+from infra.reading_tables import DECISION_COLUMNS, decision_rows, time_or_none
+from streams.items import CATALOG, READABLE
+from streams.review import CANDIDATES
+from streams.types import Table
+
+_DAYS_SHOWN = 10
+_NEAR_AT_MOST = 5
+_FUZZY_SKUS_AT_MOST = 20_000  # comparing letters with more of them takes seconds
+
+
+def item(
+    sku: str,
+    /,
+    *,
+    warehouse: str | None = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Show one item: stock, backlog, supply, demand, incidents, last days, latest decision.
+
+    Args:
+        sku: as the shop writes it.
+        warehouse: one of them. None: all.
+        as_json: one JSON array, with one object for each warehouse.
+    """
+    with open_reader(connection.settings()) as reader:
+        places = reader.find(sku, warehouse)
+        if not places:
+            raise CommandError(_not_found(reader, sku, warehouse))
+        shown = []
+        for partition, place in places:
+            state = reader.item(partition, place, days=_DAYS_SHOWN)
+            decision = reader.latest_decision(partition, place)
+            shown.append((state, _named(state, decision)))
+    if as_json:
+        records = [item_record(state, decision) for state, decision in shown]
+        print(msgspec.json.format(msgspec.json.encode(records), indent=1).decode())
+        return
+    console = make_console()
+    for state, decision in shown:
+        _show(console, state, decision)
+
+
+def _not_found(reader: Reader, sku: str, warehouse: str | None) -> str:
+    others = [name[1] for p, place in reader.find(sku) for name in [reader.names(p)[place]]]
+    if others:
+        return f"{sku!r} is not in warehouse {warehouse!r}; it is in {', '.join(others)}"
+    near = near_matches(sku, reader.skus())
+    if not near:
+        return f"no item has the sku {sku!r}"
+    return f"no item has the sku {sku!r}; near it: {', '.join(near)}"
+
+
+def near_matches(wanted: str, skus: Sequence[str]) -> list[str]:
+    """Return skus that might have been meant, the likeliest first.
+
+    >>> near_matches("8512a", ["85123A", "22423", "X85123AX"])
+    ['85123A', 'X85123AX']
+    """
+    folded = wanted.casefold()
+    holding = [sku for sku in skus if folded in sku.casefold()]
+    likely = skus
+    if len(skus) > _FUZZY_SKUS_AT_MOST:
+        likely = [sku for sku in skus if sku[:2].casefold() == folded[:2]][:_FUZZY_SKUS_AT_MOST]
+    by_folded = {sku.casefold(): sku for sku in likely}
+    close = [by_folded[one] for one in get_close_matches(folded, by_folded, n=_NEAR_AT_MOST)]
+    return list(dict.fromkeys([*sorted(holding, key=len), *close]))[:_NEAR_AT_MOST]
+
+
+def _named(state: ItemState, decision: Table | None) -> dict[str, Any] | None:
+    if decision is None:
+        return None
+    names = {state.place: (state.sku, state.warehouse)}
+    (row,) = decision_rows(decision.reshape(1), names)  # type: ignore[arg-type]
+    return dict(zip(DECISION_COLUMNS, row, strict=True))
+
+
+# --- as a record ------------------------------------------------------------------------------
+
+
+def item_record(state: ItemState, decision: dict[str, Any] | None) -> dict[str, Any]:
+    """Return everything as plain JSON values."""
+    row = state.row
+    return {
+        "sku": state.sku,
+        "warehouse": state.warehouse,
+        "partition": state.partition,
+        "as_of": None if state.applied_ms is None else time_or_none(state.applied_ms),
+        **{name.removesuffix("_ms"): _plain(name, row[name].item()) for name in READABLE},
+        "on_order": [
+            {
+                "po_id": order.po_id,
+                "supplier": order.supplier,
+                "supplier_role": str(order.role),
+                "quantity": order.quantity,
+                "outstanding": order.outstanding,
+                "due_at": time_or_none(order.due_ms),
+                "state": order.state,
+                "late_since": time_or_none(order.late_since_ms),
+            }
+            for order in state.open_orders
+        ],
+        "incidents": {
+            name.removesuffix("_ms"): time_or_none(int(row[name]))
+            for name in INCIDENTS
+            if row[name] > 0
+        },
+        "catalog": {name: _plain(name, row[name].item()) for name in CATALOG.names or ()}
+        if state.catalog
+        else None,
+        "campaigns": [msgspec.to_builtins(line) for line in state.campaigns],
+        "days": [
+            {"day": day, **{name: int(cell[name]) for name in cell.dtype.names or ()}}
+            for day, cell in state.days
+        ],
+        "latest_decision": decision,
+    }
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name.endswith("_ms"):
+        return time_or_none(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# --- on a screen ------------------------------------------------------------------------------
+
+
+def _show(console: Console, state: ItemState, decision: dict[str, Any] | None) -> None:
+    console.print(heading(f"{state.sku} in warehouse {state.warehouse}"))
+    console.print(make_facts(_facts(state)))
+    if state.days:
+        console.print()
+        console.print(_days_table(state))
+    console.print()
+    if decision is None:
+        console.print("never reviewed" if state.catalog else _no_catalog())
+    else:
+        _show_decision(console, state, decision)
+    console.print()
+
+
+def _no_catalog() -> str:
+    return "never reviewed: no catalog line has told its costs and suppliers"
+
+
+def _facts(state: ItemState) -> list[tuple[str, object]]:
+    row = state.row
+    return [
+        ("as of", _freshness(state)),
+        ("stock", _stock_text(row)),
+        ("backlog", f"{number(row['backlog_units'])} units that customers wait for"),
+        *_supply_facts(state),
+        ("demand", _demand_text(row)),
+        ("cover", _cover_text(row)),
+        *_incident_facts(state),
+        *[("campaign", _campaign_text(line)) for line in state.campaigns],
+        ("next review", _time_or(int(row["next_review_ms"]), "none: not in the catalog")),
+    ]
+
+
+def _freshness(state: ItemState) -> str:
+    if state.applied_ms is None:
+        return "nothing has taken effect yet"
+    age = time.time() - state.applied_ms / 1000
+    place = f"partition {state.partition}"
+    return f"{moment(state.applied_ms)}, event time, {duration(abs(age))} ago ({place})"
+
+
+def _stock_text(row: Table) -> str:
+    if not row["counted_at_ms"]:
+        return "not known: it was never counted"
+    counted = moment(int(row["counted_at_ms"]))
+    return f"{number(row['on_hand_units'])} units on hand, last counted {counted}"
+
+
+def _supply_facts(state: ItemState) -> list[tuple[str, object]]:
+    if not state.open_orders:
+        return [("on order", "nothing")]
+    return [
+        (
+            "on order",
+            f"{number(order.outstanding)} of {number(order.quantity)} from {order.supplier} "
+            f"({order.role}), due {moment(order.due_ms)}, {order.state}, {order.po_id}"
+            + (" — LATE" if order.late_since_ms else ""),
+        )
+        for order in state.open_orders
+    ]
+
+
+def _demand_text(row: Table) -> str:
+    days = int(row["observed_days"])
+    if not days:
+        return "not known yet: no day has closed since the first sale"
+    level, trend = float(row["demand_level_units_per_day"]), row["demand_trend_units_per_day"]
+    spread = math.sqrt(max(0.0, float(row["demand_variance_units"])))
+    return (
+        f"{number(level, 1)} units a day ± {number(spread, 1)}, trend {trend:+.2f} a day, "
+        f"{number(row['order_level_per_day'], 1)} orders a day; learned from {days} days"
+    )
+
+
+def _cover_text(row: Table) -> str:
+    level = float(row["demand_level_units_per_day"])
+    available = int(row["on_hand_units"] - row["backlog_units"])
+    if not row["counted_at_ms"]:
+        return "not known"
+    if level <= 0:
+        return "nothing sells"
+    return f"the stock lasts {number(max(0, available) / level, 1)} days at this rate"
+
+
+def _incident_facts(state: ItemState) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = [
+        ("incident", f"{words}, since {moment(int(state.row[name]))}")
+        for name, words in INCIDENTS.items()
+        if state.row[name] > 0
+    ]
+    return found or [("incidents", "none")]
+
+
+def _campaign_text(line: Any) -> str:
+    discount = "" if line.discount is None else f", {line.discount:.0%} off"
+    return (
+        f"{line.campaign_id}: {line.starts_at} to {line.ends_at}, "
+        f"{number(line.expected_units)} units expected{discount}"
+    )
+
+
+def _time_or(milliseconds: int, otherwise: str) -> str:
+    return moment(milliseconds) if milliseconds else otherwise
+
+
+def _days_table(state: ItemState) -> Any:
+    names = ("orders", "lines", "units", "cancelled_units", "returned_units")
+    columns = [
+        ("day", False),
+        *((name.removesuffix("_units"), True) for name in names),
+    ]
+    rows = [(day, *(number(cell[name]) for name in names)) for day, cell in state.days]
+    return make_table(columns, rows)
+
+
+def _show_decision(console: Console, state: ItemState, decision: dict[str, Any]) -> None:
+    lean, flexible = decision["quantity_lean_units"], decision["quantity_flexible_units"]
+    when = decision["reviewed_at"].replace("T", " ").removesuffix(":00Z")
+    ordered = f"{number(lean)} lean and {number(flexible)} flexible" if lean + flexible else "none"
+    console.print(heading(f"latest decision, {when} UTC, {decision['occasion']} review"))
+    console.print(
+        make_facts(
+            [
+                ("ordered", ordered),
+                ("why", f"{reason_text(decision['reason'])} ({decision['reason']})"),
+                ("position", _position_text(decision)),
+                ("expected", f"{number(decision['demand_mean_units_per_day'], 1)} units a day"),
+            ]
+        )
+    )
+    costs = {split: decision[f"expected_cost_{split}"] for split in CANDIDATES}
+    if any(cost is not None for cost in costs.values()):
+        currency = state.catalog.currency if state.catalog else None
+        rows = split_rows(costs, chosen_split(decision), currency)
+        columns = [("split", False), ("expected cost", True), ("more", True), ("", False)]
+        console.print(make_table(columns, rows))
+
+
+def _position_text(decision: dict[str, Any]) -> str:
+    on_order = decision["on_order_lean_units"] + decision["on_order_flexible_units"]
+    return (
+        f"{number(decision['inventory_position_units'])} units: "
+        f"{number(decision['on_hand_units'])} on hand + {number(on_order)} on order "
+        f"- {number(decision['backlog_units'])} backlog"
+    )

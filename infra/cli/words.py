@@ -1,0 +1,83 @@
+"""What codes mean, in words for buyers and operations people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+REASONS = {
+    "position_covers": (
+        "What is on the shelf and on its way covers the expected demand: nothing is ordered."
+    ),
+    "cost_optimal": "This has the lowest expected cost, and no limit stood in its way.",
+    "service_target": "This is the cheapest way to keep the service target.",
+    "service_out_of_reach": (
+        "With these lead times no order can keep the service target; this is the best one."
+    ),
+    "lean_capacity_bound": "The lean supplier cannot deliver more in one review period.",
+    "minimum_order": "The quantity was raised to the supplier's minimum order.",
+    "pack_size": "The quantity was rounded to whole packs.",
+    "flexible_only_surge": (
+        "A surge: this extra order goes to the flexible supplier, because the lean one is too slow."
+    ),
+    "no_demand": "Nothing sells at present: only what customers already wait for is ordered.",
+    "gap_rule": (
+        "A delivery takes longer than the time between two reviews; a simple rule fills the gap to "
+        "the target level."
+    ),
+    "too_little_history": "Sales were seen for too few days: nothing is ordered yet.",
+    "stale_stock": "The stock was not counted, or too long ago: nothing is ordered on it.",
+}
+
+SPLITS = {
+    "nothing": "order nothing",
+    "lean_only": "lean only",
+    "flexible_only": "flexible only",
+    "both": "both",
+}
+
+INCIDENTS = {
+    "surge_since_ms": "sells much faster than usual",
+    "low_cover_since_ms": "will run out before the next arrival",
+    "stale_stock_since_ms": "stock not known: nothing is ordered",
+}
+
+
+def reason_text(code: str) -> str:
+    """Return what a reason code means; the code itself where it is not known here."""
+    return REASONS.get(code, code)
+
+
+def chosen_split(decision: Mapping[str, Any]) -> str:
+    """Return which split a decision amounts to, as a key of `SPLITS`.
+
+    >>> chosen_split({"quantity_lean_units": 3, "quantity_flexible_units": 0})
+    'lean_only'
+    """
+    lean = decision["quantity_lean_units"] > 0
+    flexible = decision["quantity_flexible_units"] > 0
+    if lean and flexible:
+        return "both"
+    return "lean_only" if lean else "flexible_only" if flexible else "nothing"
+
+
+def split_rows(
+    costs: Mapping[str, float | None], chosen: str, currency: str | None
+) -> list[tuple[str, str, str, str]]:
+    """Return a table row for each split: what it is, its cost, how much more, whether chosen.
+
+    The costs hold the future too, so that only their differences mean something.
+    """
+    from infra.cli.terminal import number
+
+    known = [cost for cost in costs.values() if cost is not None]
+    least = min(known, default=0.0)
+    unit = f" {currency}" if currency else ""
+    rows = []
+    for split, words in SPLITS.items():
+        cost = costs.get(split)
+        mark = "← chosen" if split == chosen else ""
+        if cost is None:
+            rows.append((words, "not allowed", "", mark))
+            continue
+        more = "cheapest" if cost == least else f"+{number(cost - least, 2)}"
+        rows.append((words, f"{cost:,.2f}{unit}", more, mark))
+    return rows

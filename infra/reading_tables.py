@@ -1,0 +1,163 @@
+"""From packed state to rows with names: pure, so that whoever has the bytes can read them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from policy import ServiceType
+from streams.items import READABLE, ROW
+from streams.outputs import Occasion, rfc3339
+from streams.review import CANDIDATES, POLICY_INPUTS, RESULTS
+from streams.rings import DAY_CELL
+from streams.types import Table
+
+Names = Sequence[tuple[str, str]]  # (sku, warehouse) by place
+Row = tuple[Any, ...]
+
+DAY_COLUMNS = ("day", "sku", "orders", "lines", "units")
+WAREHOUSE_DAY_COLUMNS = ("day", "sku", "warehouse", "orders", "lines", "units")
+ITEM_COLUMNS = ("sku", "warehouse", *(name.removesuffix("_ms") for name in READABLE))
+
+_STOCK = ("on_hand_units", "backlog_units", "on_order_lean_units", "on_order_flexible_units")
+_QUANTITIES = ("quantity_lean_units", "quantity_flexible_units")
+_COSTS = tuple(f"expected_cost_{candidate}" for candidate in CANDIDATES)
+_PLAIN = (*_STOCK, *POLICY_INPUTS, *_QUANTITIES, *_COSTS, *RESULTS, "method", "reason")
+DECISION_COLUMNS = ("reviewed_at", "window_started_at", "sku", "warehouse", "occasion", *_PLAIN)
+
+
+class StateError(ValueError):
+    """Something in Redis is not what this version of Tidegate writes."""
+
+    def __init__(self, key: str, rule: str, value: object) -> None:
+        super().__init__(
+            f"{key} must be {rule}, got {value!r}: was it written by another version of Tidegate?"
+        )
+
+
+def unpack(packed: bytes, dtype: "np.dtype[np.void]", key: str) -> Table:
+    """Return packed records; raise `StateError` where they are of another shape."""
+    if len(packed) % dtype.itemsize:
+        raise StateError(key, f"records of {dtype.itemsize} bytes", f"{len(packed)} bytes")
+    return np.frombuffer(packed, dtype)
+
+
+# --- days -------------------------------------------------------------------------------------
+
+
+def day_rows(
+    day: str, hashes: Mapping[str, Mapping[bytes, bytes]], *, by_warehouse: bool
+) -> list[Row]:
+    """Return what each sku sold on one day, sorted; rows of `DAY_COLUMNS`.
+
+    Args:
+        day: as it is shown.
+        hashes: key in Redis -> item -> its packed cell of that day.
+        by_warehouse: a row for each warehouse (`WAREHOUSE_DAY_COLUMNS`), not one for all of them.
+    """
+    sums: dict[tuple[str, ...], tuple[int, int, int]] = {}
+    for key, cells in hashes.items():
+        table = unpack(b"".join(cells.values()), DAY_CELL, key)
+        columns = (table[name].tolist() for name in ("orders", "lines", "units"))
+        for item, orders, lines, units in zip(cells, *columns, strict=True):
+            if lines > 0:
+                sku, _, warehouse = text_of(item).rpartition("@")
+                name = (sku, warehouse) if by_warehouse else (sku,)
+                before = sums.get(name, (0, 0, 0))
+                sums[name] = (before[0] + orders, before[1] + lines, before[2] + units)
+    return [(day, *name, *sums[name]) for name in sorted(sums)]
+
+
+# --- items ------------------------------------------------------------------------------------
+
+
+def item_row(sku: str, warehouse: str, values: Sequence[bytes | None]) -> Row:
+    """Return one item as a row of `ITEM_COLUMNS`.
+
+    Args:
+        sku: its name.
+        warehouse: where it lies.
+        values: of the fields `READABLE`, as they stand in Redis.
+    """
+    fields = zip(READABLE, values, strict=True)
+    return (sku, warehouse, *(_readable_value(name, value) for name, value in fields))
+
+
+def _readable_value(name: str, value: bytes | None) -> Any:
+    if value is None:
+        return None
+    if name.endswith("_ms"):
+        return time_or_none(int(value))
+    return int(value) if ROW[name].kind == "i" else float(value)
+
+
+# --- decisions --------------------------------------------------------------------------------
+
+
+def decision_rows(decisions: Table, names: Names) -> list[Row]:
+    """Return decisions as rows of `DECISION_COLUMNS`, in the order given.
+
+    The inputs stand under the names that `policy.recompute` reads, none for infinite.
+    """
+    places = decisions["item"].tolist()
+    columns = [
+        [_time(value) for value in decisions["reviewed_ms"].tolist()],
+        [_time(value) for value in decisions["window_ms"].tolist()],
+        [names[place][0] for place in places],
+        [names[place][1] for place in places],
+        [_OCCASIONS[is_surge] for is_surge in decisions["is_surge"].tolist()],
+        *(_decision_column(name, decisions[name]) for name in _PLAIN),
+    ]
+    return list(zip(*columns, strict=True))
+
+
+_OCCASIONS = {False: str(Occasion.REGULAR), True: str(Occasion.SURGE)}
+_SERVICE_TYPES = {int(service_type): service_type.name for service_type in ServiceType}
+
+
+def service_type_name(code: Any) -> Any:
+    """Return the name of a service type, which the policy reads as well as its code.
+
+    >>> service_type_name(1)
+    'CYCLE'
+    """
+    return _SERVICE_TYPES.get(code, code)
+
+
+def _decision_column(name: str, column: Table) -> list[Any]:
+    values: list[Any] = column.tolist()
+    if name == "service_type":
+        return [service_type_name(value) for value in values]
+    if column.dtype.kind == "S":
+        return [value.decode() for value in values]
+    if column.dtype.kind == "f" and not np.isfinite(column).all():
+        finite = np.isfinite(column).tolist()
+        return [value if known else None for value, known in zip(values, finite, strict=True)]
+    return values
+
+
+def sorted_decision_rows(parts: Iterable[tuple[Table, Names]]) -> list[Row]:
+    """Return the decisions of several partitions by time, sku, warehouse and occasion."""
+    rows = [row for decisions, names in parts for row in decision_rows(decisions, names)]
+    # Reviews stand at whole seconds and in UTC, so that their times sort as text.
+    rows.sort(key=lambda row: (row[0], row[2], row[3], row[4]))
+    return rows
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+def text_of(data: bytes) -> str:
+    """Return a name as it came in: half characters are kept, as the store keeps them."""
+    return data.decode("utf-8", "surrogatepass")
+
+
+def time_or_none(milliseconds: int) -> str | None:
+    """Return a time as text; 0 stands for none."""
+    return _time(milliseconds) if milliseconds else None
+
+
+@lru_cache(maxsize=65_536)  # a review has one time and many items
+def _time(milliseconds: int) -> str:
+    return rfc3339(milliseconds)

@@ -1,0 +1,499 @@
+"""The live decision: reproducible to the bit, certified, explained, and right in simulation."""
+
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policy import (
+    Decisions,
+    DemandFamily,
+    Method,
+    PolicyCache,
+    PolicyInputError,
+    Reason,
+    ReviewInputs,
+    ServiceType,
+    decide,
+    decision_record,
+    recompute,
+)
+from policy.demand import gamma_demand
+from policy.dual import DualProblem, solve_dual
+from policy.rounding import MEAN_STEPS_PER_DOUBLING, SD_STEPS_PER_DOUBLING, round_to_grid
+from tests.policy.daily_ledger import run_ledger
+
+PAPER = {
+    "inventory_position_units": 400.0,
+    "demand_mean_units_per_day": 102.7,
+    "demand_sd_units_per_day": 46.54,
+    "review_period_days": 9.0,
+    "lead_time_days_lean": 4.0,
+    "lead_time_days_flexible": 2.0,
+    "setup_cost_lean": 900.0,
+    "setup_cost_flexible": 90.0,
+    "unit_cost_lean": 10.0,
+    "unit_cost_flexible": 13.0,
+    "holding_cost_per_unit_day": 0.9,
+    "backorder_cost_per_unit_day": 2.0,
+    "service_target": 0.95,
+    "service_type": 1,
+    "lean_capacity_units": np.inf,
+    "minimum_order_units_lean": 0.0,
+    "minimum_order_units_flexible": 0.0,
+    "pack_size_units_lean": 1.0,
+    "pack_size_units_flexible": 1.0,
+}
+NAMES = [field.name for field in fields(Decisions)]
+
+
+def items(count=1, **changes):
+    """The paper's item `count` times, with changed fields (a number or one number per item)."""
+    columns = {name: np.full(count, value) for name, value in PAPER.items()}
+    columns |= {name: np.broadcast_to(np.asarray(v), (count,)) for name, v in changes.items()}
+    return ReviewInputs(**columns)
+
+
+def assortment(count, seed):
+    """Different items of a shop: slow and fast, cheap and dear, every service type, some lots."""
+    draw = np.random.default_rng(seed)
+    mean = np.exp(draw.uniform(np.log(0.02), np.log(300), count))
+    cost = draw.uniform(0.5, 30, count)
+    return items(
+        count,
+        inventory_position_units=np.floor(mean * draw.uniform(-2, 14, count)),
+        demand_mean_units_per_day=mean,
+        demand_sd_units_per_day=np.sqrt(mean) * draw.uniform(0.3, 3, count),
+        review_period_days=draw.choice([5.0, 7.0, 14.0], count),
+        setup_cost_lean=draw.uniform(0, 60, count),
+        setup_cost_flexible=draw.uniform(0, 10, count),
+        unit_cost_lean=cost,
+        unit_cost_flexible=cost * draw.uniform(1, 1.5, count),
+        holding_cost_per_unit_day=cost * 0.25 / 365,
+        backorder_cost_per_unit_day=cost * draw.uniform(0.002, 0.1, count),
+        service_target=draw.uniform(0.6, 0.98, count),
+        service_type=draw.integers(0, 4, count),
+        lean_capacity_units=np.where(draw.random(count) < 0.2, mean * 6, np.inf),
+        pack_size_units_lean=draw.choice([1.0, 1.0, 6.0, 12.0], count),
+        minimum_order_units_lean=draw.choice([0.0, 0.0, 10.0], count),
+    )
+
+
+def picked(inputs, chosen):
+    """The inputs of the chosen items only, in that order."""
+    values = {field.name: getattr(inputs, field.name) for field in fields(ReviewInputs)}
+    return ReviewInputs(**{k: None if v is None else v[chosen] for k, v in values.items()})
+
+
+def assert_same_bits(left, right, chosen=slice(None)):
+    for name in NAMES:
+        assert getattr(left, name)[chosen].tobytes() == getattr(right, name).tobytes(), name
+
+
+def test_result_does_not_depend_on_batch_order_cache_or_threads():
+    """Alone, shuffled, cached, evicted or on two threads: the same bits."""
+    inputs = assortment(160, seed=5)
+    whole = decide(inputs)
+    order = np.random.default_rng(1).permutation(160)
+    cache = PolicyCache(100_000)
+    assert_same_bits(whole, decide(picked(inputs, order), cache), order)
+    assert_same_bits(whole, decide(inputs, cache))
+    assert_same_bits(whole, decide(inputs, threads=2))
+    for item in range(0, 160, 23):
+        assert_same_bits(whole, decide(picked(inputs, [item])), [item])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.permutations(range(24)), st.integers(0, 3))
+def test_permuting_items_permutes_results(order, seed):
+    """The k-th result belongs to the k-th item whatever the order."""
+    inputs = assortment(24, seed)
+    order = np.array(order)
+    assert_same_bits(decide(inputs), decide(picked(inputs, order)), order)
+
+
+def test_cache_answers_without_solving_and_stays_bounded():
+    """A second call finds everything; a small cache drops the oldest and still answers alike."""
+    cache = PolicyCache()
+    inputs = assortment(50, seed=7)
+    decide(inputs, cache)
+    decide(inputs, cache)
+    assert cache.counts.hits == cache.counts.misses == len(cache)
+    small = PolicyCache(100_000)
+    for seed in range(8):
+        many = assortment(200, seed)
+        first = decide(many, small)
+    assert small.counts.evictions > 0
+    assert len(small) < 1600
+    assert_same_bits(first, decide(many))
+
+
+def test_small_moves_of_the_estimates_do_not_solve_again():
+    """Estimates that move within a step of the rounding grid share a policy."""
+    centre = round_to_grid(np.array([100.0]), MEAN_STEPS_PER_DOUBLING)[0]
+    cache = PolicyCache()
+    moved = centre * np.linspace(0.986, 1.014, 50)
+    decisions = decide(items(50, demand_mean_units_per_day=moved), cache)
+    assert len(cache) == 1
+    assert set(decisions.demand_mean_used_units_per_day) == {centre}
+
+
+EXTREMES = {
+    "inventory_position_units": (-1e9, -1.0, 0.0, 0.4, 1e9),
+    "demand_mean_units_per_day": (0.0, 1e-9, 1e-5, 0.3, 1e6, 1e9),
+    "demand_sd_units_per_day": (0.0, 1e-6, 0.5, 1e3, 1e6, 1e9),
+    "review_period_days": (0.25, 1.0, 4.0, 4.5, 60.0, 3660.0),
+    "setup_cost_lean": (0.0, 1e6, np.inf),
+    "unit_cost_lean": (0.0, 1e6),
+    "holding_cost_per_unit_day": (1e-6, 100.0),
+    "backorder_cost_per_unit_day": (1e-3, 1e4),
+    "service_target": (0.01, 0.6, 0.999),
+    "service_type": (0, 1, 2, 3),
+    "lean_capacity_units": (0.0, 3.0, 500.0, np.inf),
+    "minimum_order_units_lean": (0.0, 77.0, 1e6),
+    "pack_size_units_flexible": (0.0, 1.0, 24.0, 1e5),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.fixed_dictionaries({name: st.sampled_from(v) for name, v in EXTREMES.items()}))
+def test_no_input_in_range_gives_nan(chosen):
+    """Every extreme value gives numbers, whole non-negative orders and a named reason."""
+    decisions = decide(items(1, **chosen))
+    for name in NAMES:
+        assert not np.isnan(getattr(decisions, name)).any(), name
+    lean = int(decisions.quantity_lean_units[0])
+    flexible = int(decisions.quantity_flexible_units[0])
+    assert min(lean, flexible) >= 0
+    assert lean <= chosen["lean_capacity_units"]
+    assert lean == 0 or lean >= chosen["minimum_order_units_lean"]
+    assert flexible % max(chosen["pack_size_units_flexible"], 1) == 0
+    assert decisions.reason[0] in list(Reason)
+    assert decisions.method[0] in list(Method)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("inventory_position_units", np.nan),
+        ("demand_mean_units_per_day", -0.1),
+        ("demand_sd_units_per_day", np.inf),
+        ("review_period_days", 0.0),
+        ("lead_time_days_lean", 1.0),  # below the flexible lead time
+        ("lead_time_days_flexible", -1.0),
+        ("setup_cost_lean", -1.0),
+        ("unit_cost_flexible", np.nan),
+        ("holding_cost_per_unit_day", 0.0),
+        ("backorder_cost_per_unit_day", 0.0),
+        ("service_target", 1.0),
+        ("service_target", 0.0),
+        ("service_type", 7),
+        ("lean_capacity_units", -5.0),
+        ("pack_size_units_lean", -1.0),
+    ],
+)
+def test_out_of_range_input_names_field_rule_and_value(name, value):
+    """One bad item among good ones is named by field, rule and value."""
+    values = np.array([PAPER[name], value, PAPER[name]])
+    with pytest.raises(PolicyInputError) as caught:
+        decide(items(3, **{name: values}))
+    assert caught.value.name == name
+    assert caught.value.rule
+    assert str(caught.value.value) in str(caught.value)
+
+
+def test_wrong_shape_is_named():
+    """A field of another length is refused, not broadcast."""
+    with pytest.raises(PolicyInputError, match="unit_cost_lean"):
+        decide(replace(items(2), unit_cost_lean=np.array([1.0])))
+
+
+def test_paper_case_costs_what_the_exact_solver_says():
+    """On the lattice of the live decision the cost is within 0.1 % of the exact grid of units."""
+    mean, sd = 102.4, 45.25
+    inputs = items(
+        4,
+        demand_mean_units_per_day=mean,
+        demand_sd_units_per_day=sd,
+        demand_family=np.full(4, int(DemandFamily.GAMMA)),
+        service_type=np.array([0, 1, 2, 3]),
+    )
+    decisions = decide(inputs)
+    used = float(decisions.demand_mean_used_units_per_day[0])
+    spread = float(decisions.demand_sd_used_units_per_day[0])
+    problem = DualProblem(
+        demand=gamma_demand(used, spread),
+        review_period_steps=9,
+        lead_time_steps_lean=4,
+        lead_time_steps_flexible=2,
+        setup_cost_lean=900,
+        setup_cost_flexible=90,
+        unit_cost_lean=10,
+        unit_cost_flexible=13,
+        holding_cost_per_unit_step=0.9,
+        backorder_cost_per_unit_step=2,
+    )
+    for kind in ServiceType:
+        exact = solve_dual(
+            replace(problem, service_type=kind, service_target=0.95 if kind else 0.0)
+        )
+        assert decisions.policy_cost_per_day[kind] == pytest.approx(exact.cost, rel=1e-3)
+
+
+def simulated(inputs_of, draw, days, seed):
+    """Run the live decision in the ledger: (cost per day, cycle service, fill, standard error)."""
+    cache = PolicyCache()
+
+    def order(stock):
+        decisions = decide(inputs_of(stock), cache)
+        return decisions.quantity_lean_units, decisions.quantity_flexible_units
+
+    one = inputs_of(np.zeros(1))
+    paid, clean, fill = run_ledger(
+        order,
+        draw,
+        reviews=160,
+        warm=80,
+        runs=1500,
+        start=float(one.demand_mean_units_per_day[0] * 12),
+        seed=seed,
+        review_days=days[0],
+        lean_days=days[1],
+        flexible_days=days[2],
+        setup=(float(one.setup_cost_lean[0]), float(one.setup_cost_flexible[0])),
+        unit=(float(one.unit_cost_lean[0]), float(one.unit_cost_flexible[0])),
+        holding=float(one.holding_cost_per_unit_day[0]),
+        backorder=float(one.backorder_cost_per_unit_day[0]),
+    )
+    return paid.mean(), clean, fill, paid.std() / np.sqrt(paid.size)
+
+
+SHOP = {
+    "review_period_days": 7.0,
+    "setup_cost_lean": 30.0,
+    "setup_cost_flexible": 5.0,
+    "unit_cost_lean": 10.0,
+    "unit_cost_flexible": 12.0,
+    "holding_cost_per_unit_day": 0.0068,
+    "backorder_cost_per_unit_day": 0.2,
+}
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "changes"),
+    [
+        (102.7, 46.54, {}),
+        (102.7, 46.54, {"lean_capacity_units": 600.0}),
+        (102.7, 46.54, {"service_type": 2, "service_target": 0.98}),
+        (102.7, 46.54, {"service_type": 0}),
+        (5.0, 4.0, SHOP),
+        (30.0, 20.0, SHOP),
+        (1.0, 1.3, SHOP),
+    ],
+)
+def test_live_decision_keeps_its_promise_in_the_ledger(mean, sd, changes):
+    """Played day by day with real stock, cost and service are those the decision reports."""
+    mean = round_to_grid(np.array([mean]), MEAN_STEPS_PER_DOUBLING)[0]
+    sd = round_to_grid(np.array([sd]), SD_STEPS_PER_DOUBLING)[0]
+    size = mean * mean / (sd * sd - mean)
+
+    def inputs_of(stock):
+        return items(
+            stock.size,
+            inventory_position_units=stock,
+            demand_mean_units_per_day=mean,
+            demand_sd_units_per_day=sd,
+            **changes,
+        )
+
+    promised = decide(inputs_of(np.zeros(1)))
+    days = (7, 4, 2) if changes is SHOP else (9, 4, 2)
+    paid, clean, fill, error = simulated(
+        inputs_of,
+        lambda draw, shape: draw.negative_binomial(size, size / (size + mean), shape),
+        days,
+        seed=11,
+    )
+    cost = promised.policy_cost_per_day[0]
+    assert paid == pytest.approx(cost, abs=1.5e-3 * cost + 4 * error)
+    assert clean == pytest.approx(promised.cycle_service[0], abs=0.008)
+    assert fill == pytest.approx(promised.fill_rate[0], abs=0.004)
+
+
+def test_certified_gap_is_small():
+    """Over an assortment the median gap is below 0.01 % and nine in ten are below 0.06 %."""
+    inputs = replace(assortment(400, seed=3), service_type=np.full(400, 1))
+    decisions = decide(inputs)
+    gap = decisions.gap[decisions.method == Method.EXACT]
+    assert np.median(gap) < 1e-4
+    assert np.quantile(gap, 0.9) < 6e-4
+
+
+def test_chosen_candidate_is_the_cheapest_without_a_target():
+    """Where no service target acts, the candidate with the least cost is ordered."""
+    inputs = replace(assortment(200, seed=9), service_type=np.zeros(200, np.int64))
+    found = decide(inputs)
+    exact = found.method == Method.EXACT
+    costs = np.stack(
+        [
+            found.expected_cost_nothing,
+            found.expected_cost_lean_only,
+            found.expected_cost_flexible_only,
+            found.expected_cost_both,
+        ]
+    )
+    best = costs.argmin(axis=0)[exact]
+    lean, flexible = found.quantity_lean_units[exact] > 0, found.quantity_flexible_units[exact] > 0
+    assert (best == lean + 2 * flexible).all()
+
+
+def test_more_stock_never_orders_more():
+    """From rising positions of one item the total ordered never rises by more than one cell."""
+    position = np.arange(-500.0, 2500.0, 7)
+    found = decide(items(position.size, inventory_position_units=position))
+    total = found.quantity_lean_units + found.quantity_flexible_units
+    assert (np.diff(total) <= found.cell_units[0]).all()
+    assert total[-1] == 0
+    assert (found.reason[total == 0] == Reason.POSITION_COVERS).all()
+
+
+def test_surge_review_uses_the_flexible_supplier_only():
+    """With allow_lean False nothing is ordered lean, and the reason says so."""
+    position = np.array([-200.0, 2500.0])
+    found = decide(items(2, inventory_position_units=position, allow_lean=np.zeros(2, bool)))
+    assert found.quantity_lean_units.tolist() == [0, 0]
+    assert found.quantity_flexible_units[0] > 0
+    assert Reason(found.reason[0]) is Reason.FLEXIBLE_ONLY_SURGE
+    assert Reason(found.reason[1]) is Reason.POSITION_COVERS
+
+
+def test_reasons_name_what_bound():
+    """Capacity, minimum, pack, service target and plain cost each name themselves."""
+    inputs = items(
+        5,
+        inventory_position_units=np.array([-100.0, 700.0, 100.0, 300.0, 300.0]),
+        lean_capacity_units=np.array([500.0, np.inf, np.inf, np.inf, np.inf]),
+        minimum_order_units_lean=np.array([0.0, 900.0, 0.0, 0.0, 0.0]),
+        pack_size_units_lean=np.array([1.0, 1.0, 144.0, 1.0, 1.0]),
+        setup_cost_flexible=np.array([90.0, np.inf, np.inf, 90.0, 90.0]),
+        service_type=np.array([1, 1, 1, 1, 0]),
+    )
+    names = [Reason(code).name for code in decide(inputs).reason]
+    assert names == [
+        "LEAN_CAPACITY_BOUND",
+        "MINIMUM_ORDER",
+        "PACK_SIZE",
+        "SERVICE_TARGET",
+        "COST_OPTIMAL",
+    ]
+
+
+def test_capacity_leaves_the_rest_to_the_flexible_supplier():
+    """A binding lean capacity is filled and the flexible supplier tops up."""
+    found = decide(items(1, inventory_position_units=-100.0, lean_capacity_units=500.0))
+    free = decide(items(1, inventory_position_units=-100.0))
+    assert found.quantity_lean_units[0] == 500
+    assert found.quantity_flexible_units[0] > free.quantity_flexible_units[0]
+
+
+def test_no_demand_orders_only_a_backlog():
+    """Without demand nothing is ordered but what customers already wait for."""
+    found = decide(
+        items(
+            2,
+            inventory_position_units=np.array([5.0, -7.0]),
+            demand_mean_units_per_day=0.0,
+            demand_sd_units_per_day=0.0,
+        )
+    )
+    assert found.quantity_lean_units[0] + found.quantity_flexible_units[0] == 0
+    assert found.quantity_lean_units[1] + found.quantity_flexible_units[1] == 7
+    assert set(found.method) == {Method.NO_DEMAND}
+    assert set(found.reason) == {Reason.NO_DEMAND}
+
+
+def test_long_lead_times_use_the_named_rule():
+    """A lead time of a review period or more gives the gap rule, without a certificate."""
+    found = decide(items(2, lead_time_days_lean=np.array([9.0, 8.0])))
+    assert [Method(code).name for code in found.method] == ["GAP_RULE", "EXACT"]
+    assert found.gap[0] == 1.0
+    # U = mu (T + tau_1) + Z sigma sqrt(T + tau_1) is where the position is raised to.
+    total = 400 + found.quantity_lean_units[0] + found.quantity_flexible_units[0]
+    mean, sd = found.demand_mean_used_units_per_day[0], found.demand_sd_used_units_per_day[0]
+    assert total == pytest.approx(mean * 18 + 1.6449 * sd * np.sqrt(18), abs=2)
+
+
+def test_missing_supplier_is_never_ordered_from():
+    """An infinite set-up cost means no such supplier."""
+    found = decide(
+        items(
+            2,
+            inventory_position_units=0.0,
+            setup_cost_lean=np.array([np.inf, 900.0]),
+            setup_cost_flexible=np.array([90.0, np.inf]),
+        )
+    )
+    assert (found.quantity_lean_units > 0).tolist() == [False, True]
+    assert (found.quantity_flexible_units > 0).tolist() == [True, False]
+    assert np.isinf(found.expected_cost_lean_only[0])
+    assert np.isinf(found.expected_cost_flexible_only[1])
+
+
+def test_record_recomputes_to_the_same_decision():
+    """The journal's plain values, through JSON, give the same decision again."""
+    inputs = assortment(40, seed=21)
+    found = decide(inputs)
+    for item in range(0, 40, 5):
+        record = {name: getattr(inputs, name)[item].item() for name in PAPER}
+        if np.isinf(record["lean_capacity_units"]):
+            record["lean_capacity_units"] = None
+        again = recompute(json.loads(json.dumps(record)))
+        assert again == decision_record(found, item)
+        json.dumps(again, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"unit_cost_lean": None}, "unit_cost_lean"),
+        ({"unit_cost_lean": "10"}, "unit_cost_lean"),
+        ({"service_type": "BEST"}, "service_type"),
+        ({"allow_lean": 1}, "allow_lean"),
+        ({"colour": 3}, "colour"),
+    ],
+)
+def test_broken_record_names_the_field(change, name):
+    """A record with a missing, unknown or mistyped field is refused by name."""
+    with pytest.raises(PolicyInputError) as caught:
+        recompute(PAPER | change)
+    assert caught.value.name == name
+
+
+@pytest.mark.slow
+def test_rounding_of_estimates_costs_little():
+    """At the worst place between grid points service moves by less than 0.7 points."""
+    mean, sd = 102.7, 46.54
+    grid_mean = round_to_grid(np.array([mean]), MEAN_STEPS_PER_DOUBLING)[0]
+    worst_mean = grid_mean * 2 ** (0.49 / MEAN_STEPS_PER_DOUBLING)
+    worst_sd = round_to_grid(np.array([sd]), SD_STEPS_PER_DOUBLING)[0]
+    worst_sd *= 2 ** (0.49 / SD_STEPS_PER_DOUBLING)
+    size = worst_mean**2 / (worst_sd**2 - worst_mean)
+
+    def inputs_of(stock):
+        return items(
+            stock.size,
+            inventory_position_units=stock,
+            demand_mean_units_per_day=worst_mean,
+            demand_sd_units_per_day=worst_sd,
+        )
+
+    _, clean, _, _ = simulated(
+        inputs_of,
+        lambda draw, shape: draw.negative_binomial(size, size / (size + worst_mean), shape),
+        (9, 4, 2),
+        seed=4,
+    )
+    assert clean == pytest.approx(0.95, abs=0.007)

@@ -1,0 +1,235 @@
+"""Stand-ins for what a worker talks to: a store, Kafka's consumer, measurements."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+from faust.types import TP
+
+from streams.commit import Commit, StoredShard
+from streams.items import ROW
+from streams.rings import CELL, DAY_CELL
+
+
+@dataclass
+class FakeClaim:
+    """The right to commit a shard."""
+
+    partition: int
+    epoch: int
+    sequence: int
+    offsets: str
+
+
+@dataclass
+class _Kept:
+    epoch: int = 0
+    sequence: int = 0
+    offsets: str = "{}"
+    meta: bytes = b""
+    names: list[tuple[str, str]] = field(default_factory=list)
+    rows: dict[str, bytes] = field(default_factory=dict)
+    memories: dict[tuple[str, int], bytearray] = field(default_factory=dict)
+    cells: dict[str, dict[int, dict[int, bytes]]] = field(default_factory=dict)
+    pending: dict[int, bytes] = field(default_factory=dict)
+    orders: dict[str, bytes] = field(default_factory=dict)
+    told: dict[str, bytes] = field(default_factory=dict)
+    outbox: dict[int, bytes] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """Shards in dictionaries, fenced as the store in Redis is.
+
+    `replies` are taken one for each commit: "lost" stores it and fails, "away" fails, "ok" works.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[int, _Kept] = {}
+        self.replies: list[str] = []
+        self.commits: list[Commit] = []
+        self.log: list[str] = []
+        self.is_away = False
+
+    def claim_now(self, partition: int, generation: int = 1) -> FakeClaim:
+        """Take a shard over."""
+        kept = self.kept.setdefault(partition, _Kept())
+        kept.epoch = max(kept.epoch + 1, generation)
+        return FakeClaim(partition, kept.epoch, kept.sequence, kept.offsets)
+
+    async def claim(self, partition: int, generation: int) -> FakeClaim:
+        """Take a shard over, if the store is there."""
+        self.log.append(f"claim {partition}")
+        self._answer()
+        return self.claim_now(partition, generation)
+
+    async def load(self, claim: FakeClaim) -> StoredShard | None:
+        """Return what is stored, if the store is there."""
+        self.log.append(f"load {claim.partition}")
+        self._answer()
+        return self.load_now(claim)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise ConnectionError("the store is away")
+
+    def load_now(self, claim: FakeClaim) -> StoredShard | None:
+        """Return what is stored."""
+        if claim.sequence == 0:
+            return None
+        kept = self.kept[claim.partition]
+        names = list(kept.names)
+        rows = b"".join(kept.rows[f"{sku}@{warehouse}"] for sku, warehouse in names)
+        return StoredShard(
+            offsets=json.loads(kept.offsets),
+            meta=kept.meta,
+            names=names,
+            rows=np.frombuffer(rows, ROW).copy(),
+            memories={
+                name: tuple(bytes(kept.memories.get((name, side), b"")) for side in (0, 1))
+                for name in json.loads(kept.meta)["memories"]
+            },
+            cells={ring: _cells(ring, kept.cells.get(ring, {})) for ring in _RINGS},
+            pending=dict(kept.pending),
+            orders=list(kept.orders.values()),
+            told=dict(kept.told),
+            outbox=dict(kept.outbox),
+        )
+
+    async def commit(self, claim: FakeClaim, commit: Commit) -> str:
+        """Store, or refuse."""
+        self._answer()
+        reply = self.replies.pop(0) if self.replies else "ok"
+        if reply == "away":
+            self.log.append("commit away")
+            raise ConnectionError("the store is away")
+        verdict = self.commit_now(claim, commit)
+        self.log.append(f"commit {verdict}")
+        if reply == "lost":
+            raise TimeoutError("the reply was lost")
+        if verdict == "stored":
+            claim.sequence += 1
+            claim.offsets = _offsets(commit)
+        return verdict
+
+    def commit_now(self, claim: FakeClaim, commit: Commit) -> str:
+        """Store under the fence."""
+        kept = self.kept.get(commit.partition)
+        if kept is None or kept.epoch != claim.epoch:
+            return "fenced"
+        if kept.sequence == claim.sequence + 1:
+            return "stored"
+        if (kept.sequence, kept.offsets) != (claim.sequence, claim.offsets):
+            return "fenced"
+        _apply(kept, commit)
+        kept.sequence += 1
+        kept.offsets = _offsets(commit)
+        self.commits.append(commit)
+        return "stored"
+
+
+_RINGS = ("minute", "hour", "day")
+
+
+def _offsets(commit: Commit) -> str:
+    return json.dumps(commit.offsets, sort_keys=True)
+
+
+def _apply(kept: _Kept, commit: Commit) -> None:
+    kept.meta = commit.meta
+    kept.names.extend(commit.new_items)
+    for key, row in zip(commit.row_keys, commit.rows, strict=True):
+        kept.rows[key] = bytes(row)
+    for ring, changes in commit.cells.items():
+        buckets = kept.cells.setdefault(ring, {})
+        for change in changes:
+            bucket = buckets.setdefault(change.bucket, {})
+            for item, cell in zip(change.items.tolist(), change.cells, strict=True):
+                bucket[item] = bytes(cell)
+    for name, tails in commit.tails.items():
+        for tail in tails:
+            if tail.is_fresh:
+                kept.memories[name, tail.side] = bytearray()
+            side = kept.memories.setdefault((name, tail.side), bytearray())
+            side.extend(bytes(max(0, tail.start - len(side))))
+            side[tail.start : tail.start + len(tail.data)] = tail.data
+    _change(kept.pending, commit.pending_added, commit.pending_removed)
+    _change(kept.outbox, commit.outbox_added, commit.outbox_removed)
+    for po_id, order in commit.orders.items():
+        if order is None:
+            kept.orders.pop(po_id, None)
+        else:
+            kept.orders[po_id] = order
+    kept.told.update(commit.told)
+
+
+def _change(
+    kept: dict[int, bytes], added: Iterable[tuple[int, bytes]], removed: Iterable[int]
+) -> None:
+    kept.update(added)
+    for number in removed:
+        kept.pop(number, None)
+
+
+def _cells(ring: str, stored: Mapping[int, Mapping[int, bytes]]) -> dict[int, Any]:
+    dtype = DAY_CELL if ring == "day" else CELL
+    return {
+        bucket: (np.array(list(cells), np.int64), np.frombuffer(b"".join(cells.values()), dtype))
+        for bucket, cells in stored.items()
+    }
+
+
+class FakeConsumer:
+    """Notes what a worker asks of Kafka."""
+
+    def __init__(self, assigned: Iterable[TP] = (), beginnings: Mapping[TP, int] | None = None):
+        self.assigned = set(assigned)
+        self.beginnings = dict(beginnings or {})
+        self.read_again_from: list[dict[TP, int]] = []
+        self.committed: dict[TP, int] = {}
+        self.highwaters: dict[TP, int] = {}
+
+    def assignment(self) -> set[TP]:
+        """What is assigned."""
+        return set(self.assigned)
+
+    async def read_again(self, offsets: Mapping[TP, int]) -> None:
+        """Seek."""
+        self.read_again_from.append(dict(offsets))
+
+    async def commit_stored(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit to Kafka."""
+        self.committed.update(offsets)
+        return True
+
+    async def earliest(self, tps: Iterable[TP]) -> Mapping[TP, int]:
+        """Where the logs begin."""
+        return {tp: self.beginnings.get(tp, 0) for tp in tps}
+
+    def highwater(self, tp: TP) -> int:
+        """Where a log ends."""
+        return self.highwaters.get(tp, 0)
+
+
+class FakeObserver:
+    """Notes measurements."""
+
+    def __init__(self) -> None:
+        self.commits: list[tuple[float, float]] = []
+        self.failures: list[str] = []
+
+    def committed(self, seconds: float, visible_seconds: float) -> None:
+        """A commit."""
+        self.commits.append((seconds, visible_seconds))
+
+    def failed(self, what: str) -> None:
+        """A failure."""
+        self.failures.append(what)
+
+
+def as_json(value: bytes | None) -> Any:
+    """A record's value, read."""
+    assert value is not None
+    return msgspec.json.decode(value)

@@ -1,0 +1,212 @@
+"""Running a shard over logs, and telling its state in words that do not depend on how it got there.
+
+Places of items depend on which topic was read first; so a state is told by the items' names.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from policy import PolicyCache
+from streams.alerts import AlertSettings
+from streams.commit import Commit, StoredShard
+from streams.decode import DecodeLimits, TopicDecoder
+from streams.events import TOPICS, Kind
+from streams.items import Items
+from streams.outbox import Outgoing
+from streams.pending import ENTRY
+from streams.review import ReviewSettings
+from streams.shard import Shard, ShardSettings
+from streams.surge import SurgeSettings
+from streams.timeline import TimelineSettings
+from streams.types import Table
+from tests.oracle import DAY, HOUR
+from tests.streams.logs import Log, Logs, columns_of
+
+CACHE = PolicyCache(200_000)
+
+# Small, so that a short log reaches every corner.
+SETTINGS = ShardSettings(
+    allowed_lateness_ms=10_000,
+    grace_ms=DAY,
+    minutes=10,
+    hours=5,
+    days=6,
+    timeline=TimelineSettings(
+        tick_ms=300_000,
+        surge=SurgeSettings(threshold=3.0, end_share=0.3, minimum_days=1),
+        review=ReviewSettings(minimum_days=1, stock_valid_ms=6 * DAY),
+        alerts=AlertSettings(silent_orders=2.0, dead_letters_end_ms=HOUR),
+    ),
+)
+_DECODERS = {topic: TopicDecoder(topic, DecodeLimits()) for topic in TOPICS}
+
+
+class Run:
+    """A shard that reads logs, and all that it said."""
+
+    def __init__(self, settings: ShardSettings = SETTINGS, cache: PolicyCache = CACHE) -> None:
+        self.settings = settings
+        self.cache = cache
+        self.shard = Shard(0, settings, cache)
+        self.decisions: list[tuple[Any, ...]] = []
+        self.late: list[tuple[str, int]] = []
+        self.days: dict[tuple[int, str], tuple[int, ...]] = {}
+        self.outputs: list[Outgoing] = []
+
+    def read(self, topic: str, log: Log) -> None:
+        """Read the next records of a topic in one batch."""
+        start = self.shard.offsets.get(topic, 0)
+        decoded = _DECODERS[topic].decode(*columns_of(log))
+        folded = self.shard.fold(topic, decoded, start + len(log))
+        assert sum(folded.counts.values()) - folded.counts.get("folded_late", 0) == len(log)
+        self.late.extend((topic, start + row) for row in folded.late_rows)
+
+    def advance(self, limit: int = 100_000) -> bool:
+        """Let event time pass."""
+        return self.shard.advance(limit)
+
+    def advance_fully(self, limit: int = 1_000) -> None:
+        """Let event time pass up to the watermark."""
+        while not self.shard.advance(limit):
+            pass
+
+    def commit(self) -> Commit:
+        """Take a commit and note what it carries to the outside."""
+        commit = self.shard.take_commit()
+        for table in commit.decisions:
+            self.decisions.extend(tell_decisions(table, self.shard.timeline.items))
+        for change in commit.cells["day"]:
+            for item, cell in zip(change.items.tolist(), change.cells.tolist(), strict=True):
+                self.days[change.bucket, self.shard.timeline.items.key(item)] = cell
+        for _, record in commit.outbox_added:
+            self.outputs.append(msgspec.msgpack.decode(record, type=Outgoing))
+        return commit
+
+    def restart(self, stored: StoredShard | None) -> None:
+        """Go on with what was stored."""
+        self.shard = Shard(0, self.settings, self.cache)
+        if stored is not None:
+            self.shard.restore(stored)
+
+
+def read_whole(logs: Logs, settings: ShardSettings = SETTINGS) -> Run:
+    """Read each log in one piece, then let time pass in one piece."""
+    run = Run(settings)
+    for topic, log in logs:
+        if log:
+            run.read(topic, log)
+    run.advance_fully()
+    run.commit()
+    return run
+
+
+Schedule = Sequence[tuple[int, int, int]]  # topic, how many records, boundaries to apply
+
+
+def read_in_pieces(
+    logs: Logs,
+    schedule: Schedule,
+    between: Callable[[Run], None] = lambda run: None,
+    settings: ShardSettings = SETTINGS,
+) -> Run:
+    """Read batches of any size from any topic in turn, with some advance after each."""
+    run = Run(settings)
+    for topic, batch, limit in pieces(logs, schedule):
+        run.read(topic, batch)
+        if limit:
+            run.advance(limit)
+        between(run)
+    run.advance_fully(1)
+    run.commit()
+    return run
+
+
+def pieces(logs: Logs, schedule: Schedule) -> Iterable[tuple[str, Log, int]]:
+    """Cut logs into batches; the schedule is gone through again and again."""
+    left = {topic: list(log) for topic, log in logs if log}
+    turn = 0
+    while left:
+        number, size, limit = schedule[turn % len(schedule)]
+        turn += 1
+        topic = sorted(left)[number % len(left)]
+        yield topic, left[topic][:size], limit
+        left[topic] = left[topic][size:]
+        if not left[topic]:
+            del left[topic]
+
+
+def tell_decisions(table: Table, items: Items) -> list[tuple[Any, ...]]:
+    """Each decision's bytes, with the item's name in place of its place."""
+    told = []
+    for decision in table.copy():
+        name = items.key(int(decision["item"]))
+        decision["item"] = 0
+        told.append((int(decision["reviewed_ms"]), bool(decision["is_surge"]), name, bytes(decision)))
+    return told
+
+
+def tell(run: Run) -> dict[str, Any]:
+    """The whole state of a shard that has advanced to its watermark, by names."""
+    shard = run.shard
+    timeline = shard.timeline
+    name = timeline.items.key
+    meta = json.loads(shard.take_commit().meta)
+    for part in ("pending_next", "outbox_next", "memories"):  # numbers of batches and of places
+        del meta[part]
+    return {
+        **meta,
+        "offsets": dict(shard.offsets),
+        "items": sorted(map(name, range(len(timeline.items)))),
+        "rows": {name(i): bytes(timeline.items.rows[i]) for i in range(len(timeline.items))},
+        "cells": _tell_cells(shard),
+        "pending": _tell_pending(shard),
+        "supply": {
+            order.po_id: {**msgspec.to_builtins(order), "item": name(order.item)}
+            for order in timeline.supply
+        },
+        "catalog": {name(item): line for item, line in timeline.catalog.items()},
+        "campaigns": {name(item): lines for item, lines in timeline.campaigns.items() if lines},
+        "seen": {
+            topic: _tell_memory(shard.memories[f"seen-{topic}"].arrays._asdict())
+            for topic in TOPICS
+        },
+        "orders remembered": [len(shard.memories[one]) for one in ("orders", "orders-again")],
+        "outputs": sorted(map(msgspec.msgpack.encode, run.outputs)),
+        "decisions": sorted(run.decisions),
+        "late": sorted(run.late),
+        "days": {key: cell for key, cell in run.days.items() if any(cell)},
+    }
+
+
+def _tell_memory(arrays: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
+    generation, count, before, _ = arrays["counters"].tolist()
+    newer = arrays["entries"][generation & 1, :count].tolist()
+    return generation, newer, arrays["entries"][1 - (generation & 1), :before].tolist()
+
+
+def _tell_cells(shard: Shard) -> dict[tuple[str, int, str], tuple[int, ...]]:
+    told = {}
+    for ring_name, ring in shard.rings.items():
+        for bucket in ring.buckets():
+            for item, cell in enumerate(ring.of_bucket(bucket).tolist()):
+                if any(cell):
+                    told[ring_name, bucket, shard.timeline.items.key(item)] = cell
+    return told
+
+
+def _tell_pending(shard: Shard) -> dict[str, list[Any]]:
+    told: dict[str, list[Any]] = {}
+    due = shard.timeline.pending.take_before(1 << 62)
+    entries = due.entries
+    for place, entry in enumerate(entries):
+        line = [entry[field].item() for field in ENTRY.names if field != "item"]
+        name = shard.timeline.items.key(int(entry["item"]))
+        if entry["code"] == Kind.DEAD_LETTER:
+            name = ""
+        told.setdefault("all", []).append((*line, name, due.told.get(place)))
+    return told
+
