@@ -261,12 +261,12 @@ class Reader:
         sku, warehouse = self.names(partition)[place]
         key = f"{sku}@{warehouse}"
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.hget(self._keys.item(partition, key), "row")
+        pipeline.hget(self._keys.rows(partition), key)
         pipeline.hvals(self._keys.orders(partition))
         pipeline.hget(self._keys.told(partition), key)
         row, orders, told = pipeline.execute()
         if row is None:
-            raise StateError(self._keys.item(partition, key), "there, with its row", None)
+            raise StateError(self._keys.rows(partition), f"with a row of {key}", None)
         catalog, campaigns = (None, []) if told is None else _told_decoder.decode(told)
         (shard,) = [one for one in self.shards() if one.partition == partition]
         return ItemState(
@@ -274,7 +274,7 @@ class Reader:
             place=place,
             sku=sku,
             warehouse=warehouse,
-            row=unpack(row, ROW, self._keys.item(partition, key))[0],
+            row=unpack(row, ROW, self._keys.rows(partition))[0],
             open_orders=_orders_of(orders, place),
             catalog=catalog,
             campaigns=campaigns,

@@ -205,7 +205,7 @@ class DemandFit:
 
 
 def fit_demand(mean: float, sd: float) -> DemandFit:
-    """Choose a family by the dispersion index sd^2 / mean: above 1.05, below 0.95, or between.
+    """Choose a family by the dispersion index sd^2 / mean: above 1.1, below 0.9, or between.
 
     Args:
         mean, sd: units per step, >= 0; at most 10,000, larger demand needs a coarser cell.
@@ -220,11 +220,11 @@ def fit_demand(mean: float, sd: float) -> DemandFit:
     if mean == 0.0:
         return DemandFit("none", 0.0, "none", None)
     index = sd * sd / mean
-    if index > 1.05:
+    if index > 1.1:
         return DemandFit(
             "negative_binomial", index, "negative_binomial", negative_binomial_demand(mean, sd)
         )
-    if index >= 0.95:
+    if index >= 0.9:
         return DemandFit("poisson", index, "poisson", poisson_demand(mean))
     if sd == 0.0 and mean == round(mean):
         return DemandFit("underdispersed", index, "certain", _certain(mean))

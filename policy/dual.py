@@ -25,6 +25,7 @@ from policy.dual_kernel import (
 )
 from policy.errors import PolicyInputError
 from policy.review_inputs import HIGHEST_TARGET, ServiceType
+from policy.terms_kernel import FAMILY_NORMAL
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -198,7 +199,7 @@ def evaluate_dual(problem: DualProblem, table: IntervalTable) -> Evaluation:
     reach = summed(problem.demand, problem.review_period_steps).size * cell
     low = min(0.0, float(table.from_units[0])) - reach
     count = math.ceil((top - low) / cell) + 2
-    units = cell * (math.floor(low / cell) + np.arange(count))
+    units = cell * (math.floor(low / cell) + np.arange(count, dtype=np.float64))
     lean, flexible = table.orders(units)
     middle = np.rint((units + flexible - units[0]) / cell).astype(np.int64)
     final = np.rint((units + flexible + lean - units[0]) / cell).astype(np.int64)
@@ -259,7 +260,7 @@ def _row(problem: DualProblem) -> FloatArray:
     row[kernel.P_FLEXIBLE_LEAST] = problem.minimum_order_units_flexible
     row[kernel.P_LEAN_PACK] = max(problem.pack_size_units_lean, problem.demand.cell_units)
     row[kernel.P_FLEXIBLE_PACK] = max(problem.pack_size_units_flexible, problem.demand.cell_units)
-    row[kernel.P_FAMILY] = kernel.FAMILY_NORMAL
+    row[kernel.P_FAMILY] = FAMILY_NORMAL
     return row
 
 
@@ -326,7 +327,7 @@ def _joint(problem: DualProblem, units: FloatArray) -> tuple[FloatArray, int]:
     first = int(np.searchsorted(units, -0.5 * cell))
     wait = summed(problem.demand, slow)
     rows = min(wait.size, units.size - first)
-    rest = _sum_at(problem, cover - slow, cell * np.arange(units.size)).tail
+    rest = _sum_at(problem, cover - slow, cell * np.arange(units.size, dtype=np.float64)).tail
     table = np.zeros((rows, units.size))
     for row in range(rows):
         if row:
@@ -340,7 +341,7 @@ def _terms(problem: DualProblem, units: FloatArray) -> Terms:
     slow, fast = problem.lead_time_steps_lean, problem.lead_time_steps_flexible
     sums = [_sum_at(problem, step, units) for step in range(review + fast + 1)]
     cell = problem.demand.cell_units
-    steps = cell * np.arange(units.size)
+    steps = cell * np.arange(units.size, dtype=np.float64)
     period = _sum_at(problem, review, steps)
     at_least = np.concatenate([[1.0], period.tail[:-1]])
     mass = summed(problem.demand, review)[: units.size]
@@ -513,7 +514,7 @@ def _stationary(final: IntArray, mass: FloatArray) -> FloatArray:
         state = 0.5 * (state + following)
         if moved < 1e-12:
             break
-    return state / state.sum()
+    return np.asarray(state / state.sum(), dtype=np.float64)
 
 
 def _evaluation(

@@ -129,7 +129,7 @@ def _reach(row: FloatArray, family: int, variance: float, days: float, z: float)
     """A level that demand of `days` days passes rarely: mean + z sd with a skewness correction."""
     mean, spread = row[P_MEAN] * days, variance * days
     skew = min(demand_skew(family, mean, spread), 6.0)
-    return mean + math.sqrt(spread) * (z + skew * (z * z - 1.0) / 6.0)
+    return float(mean + math.sqrt(spread) * (z + skew * (z * z - 1.0) / 6.0))
 
 
 @compiled
@@ -161,9 +161,9 @@ def _cell_size(row: FloatArray, span: float, demand_reach: float) -> float:
     if row[P_CAPACITY] < span and lot <= 1.0 and row[P_CAPACITY] > 0.0:
         lot = row[P_CAPACITY]
     if lot > cell:
-        return max(lot / math.ceil(lot / cell - 1e-9), finest, 1.0)
+        return float(max(lot / math.ceil(lot / cell - 1e-9), finest, 1.0))
     if lot == row[P_CAPACITY] and lot >= finest:
-        return max(lot, 1.0)
+        return float(max(lot, 1.0))
     return math.ceil(cell)
 
 
@@ -205,10 +205,10 @@ def deep_slope(row: FloatArray) -> float:
     lean = row[P_LEAN_UNIT] + row[P_BACKORDER] * row[P_LEAN_DAYS]
     flexible = row[P_FLEXIBLE_UNIT] + row[P_BACKORDER] * row[P_FLEXIBLE_DAYS]
     if row[P_FLEXIBLE_SETUP] == np.inf:
-        return lean
+        return float(lean)
     if row[P_LEAN_SETUP] == np.inf or row[P_CAPACITY] < np.inf:
-        return flexible
-    return min(lean, flexible)
+        return float(flexible)
+    return float(min(lean, flexible))
 
 
 @compiled
@@ -260,7 +260,8 @@ def _make_levels(
         zero = level - cell * math.floor(level / cell)
     low = zero - cell * math.ceil(bottom / cell + 1.0)
     count = math.ceil((top - low) / cell) + 1
-    return low + cell * np.arange(count)
+    steps: FloatArray = np.arange(count).astype(np.float64)
+    return low + cell * steps
 
 
 @compiled
@@ -366,7 +367,7 @@ def _write_tables(terms: Terms, rules: Rules, plan: Plan, out: FloatArray) -> No
 
 @compiled
 def _measured(rates: FloatArray, measure: int) -> float:
-    return rates[1] if measure == MEASURE_CYCLE else rates[2]
+    return float(rates[1] if measure == MEASURE_CYCLE else rates[2])
 
 
 @compiled
@@ -518,9 +519,9 @@ def _tighten(
 def allowed_measure(row: FloatArray) -> float:
     """Most stock-outs (or units short) per review the target allows; -1 without a target."""
     if row[P_SERVICE_TYPE] == SERVICE_CYCLE:
-        return 1.0 - row[P_TARGET]
+        return float(1.0 - row[P_TARGET])
     if row[P_SERVICE_TYPE] == SERVICE_FILL:
-        return (1.0 - row[P_TARGET]) * row[P_MEAN] * row[P_REVIEW]
+        return float((1.0 - row[P_TARGET]) * row[P_MEAN] * row[P_REVIEW])
     return -1.0
 
 
@@ -536,10 +537,10 @@ def first_price(row: FloatArray, variance: float, measure: int) -> float:
     reviews = max(1.0, _order_scale(row)[0] / (row[P_MEAN] * row[P_REVIEW]))
     risk = min(0.4, max(1e-4, reviews * (1.0 - row[P_TARGET])))
     if measure == MEASURE_FILL:
-        return held * reviews / risk + row[P_BACKORDER]
+        return float(held * reviews / risk + row[P_BACKORDER])
     tilt = math.sqrt(-2.0 * math.log(risk))
     density = risk * (0.3 + tilt)  # of a standard normal at its upper quantile, roughly
-    return reviews * held * math.sqrt(variance * cover) / density + 1e-9
+    return float(reviews * held * math.sqrt(variance * cover) / density + 1e-9)
 
 
 @compiled

@@ -87,9 +87,9 @@ def whole_order(wanted: float, least: float, most: float, pack: float) -> tuple[
 def _at_limit(wanted: float, cells: int, cell: float, row: FloatArray) -> float:
     """The limit itself where the lattice chose the least or the most that a lean order may be."""
     if row[P_LEAN_LEAST] > 1.0 and cells <= math.ceil(row[P_LEAN_LEAST] / cell - 1e-9):
-        return min(wanted, row[P_LEAN_LEAST])
+        return float(min(wanted, row[P_LEAN_LEAST]))
     if row[P_CAPACITY] < np.inf and cells >= math.floor(row[P_CAPACITY] / cell + 1e-6):
-        return max(wanted, row[P_CAPACITY])
+        return float(max(wanted, row[P_CAPACITY]))
     return wanted
 
 
@@ -102,7 +102,7 @@ def _level_units(levels: LevelArray, answer: FloatArray, start: int, near: int, 
     mixed = float(met)
     if below >= 0:
         mixed = answer[A_WEIGHT] * met + (1.0 - answer[A_WEIGHT]) * below
-    return answer[A_LOWEST] + answer[A_CELL] * mixed
+    return float(answer[A_LOWEST] + answer[A_CELL] * mixed)
 
 
 @compiled

@@ -1,10 +1,11 @@
 """The grid on which live demand estimates are rounded, so that a small move solves nothing anew.
 
 Means lie on 2^(k / 16) (steps of 4.4 %, at most 2.2 % off); coefficients of variation sd / mean on
-2^(k / 12) (steps of 5.9 %, at most 2.9 % off). Zero stays zero. The error of the mean does not shift
-the order levels: the policy of the rounded mean m' is read at position * m'/m and its quantities
-are multiplied by m/m', because the model is scale-free but for the set-up costs. What remains is a
-set-up cost weighed 2.2 % wrongly at most, which a flat optimum hardly feels, and the spread.
+2^(k / 12) (steps of 5.9 %, at most 2.9 % off). Zero stays zero. The error of the mean does not
+shift the order levels: the policy of the rounded mean m' is read at position * m'/m and its
+quantities are multiplied by m/m', because the model is scale-free but for the set-up costs. What
+remains is a set-up cost weighed 2.2 % wrongly at most, which a flat optimum hardly feels, and the
+spread.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def round_to_grid(values: FloatArray, steps_per_doubling: int) -> FloatArray:
         steps_per_doubling: grid points between x and 2x, >= 1.
 
     >>> round_to_grid(np.array([0.0, 1.0, 100.0, 101.0]), 16).round(3)
-    array([  0.   ,   1.   , 98.701, 103.071])
+    array([  0.   ,   1.   ,  98.701, 103.071])
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
     out = np.empty_like(values)
@@ -65,7 +66,7 @@ def rounded_demand(mean: FloatArray, sd: FloatArray) -> tuple[FloatArray, FloatA
 
     >>> mean, sd = rounded_demand(np.array([102.7]), np.array([46.54]))
     >>> mean.round(2), sd.round(2)
-    (array([103.07]), array([45.95]))
+    (array([103.07]), array([45.91]))
     """
     used = round_to_grid(np.where(mean < SMALLEST_MEAN, 0.0, mean), MEAN_STEPS_PER_DOUBLING)
     cut = np.minimum(sd, WIDEST_SPREAD * np.maximum(mean, np.sqrt(mean)))

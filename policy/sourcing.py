@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from policy.sourcing_exact import ExactResult, solve_exact
+from policy.sourcing_lattice import lattice_bounds
 from policy.sourcing_model import TwoSpeedModel, period_cost, read_instance, two_speed
 from policy.sourcing_rules import best_rule
 
@@ -47,8 +48,9 @@ def solve(
         `cost_per_period`, `lower`, `upper`, `method` and `detail`. Method `exact`: relative value
         iteration; the bounds are MacQueen's and the cost their middle. Otherwise the cost is the
         simulated mean of the rule that `method` names, `upper` four standard errors above it, and
-        `lower` the exact optimum for a shorter regular lead, which `detail` names: whoever has the
-        shorter lead can wait, so the longer one never costs less.
+        `lower` the exact optimum for a shorter regular lead: whoever has the shorter lead can wait,
+        so the longer one never costs less. Without set-ups, demand on a coarser lattice may give
+        closer bounds (`policy.sourcing_lattice`). `detail` says where both come from.
 
     Raises:
         PolicyInputError: a field is missing, unknown or out of range.
@@ -88,14 +90,22 @@ def _bounded_answer(
 ) -> dict[str, Any]:
     rule = best_rule(model, generator)
     lower, gap_periods = _lower_bound(model, most_work / 4)
+    why_lower = f"exact with the leads {gap_periods} periods apart instead of {model.gap_periods}"
+    method, cost = rule.method, rule.cost
+    upper, why_upper = rule.upper, f"cost + 4 standard errors of {rule.standard_error:.6f}"
+    coarse = None if model.has_setups else lattice_bounds(model, max(most_work / 4, LEAST_WORK))
+    if coarse is not None and coarse[0] > lower:
+        lower, why_lower = coarse[0], f"exact for less spread demand on steps of {coarse[2]}"
+    if coarse is not None and coarse[1] < upper:
+        upper, why_upper = coarse[1], f"exact for more spread demand on steps of {coarse[2]}"
+        method, cost = "exact on a coarser lattice", min(cost, upper)
     below, above = model.tail_allowance()
     return {
-        "cost_per_period": model.base_cost + rule.cost,
+        "cost_per_period": model.base_cost + cost,
         "lower": model.base_cost + lower - below,
-        "upper": model.base_cost + rule.upper + above,
-        "method": rule.method,
-        "detail": f"lower: exact with the leads {gap_periods} periods apart instead of "
-        f"{model.gap_periods}; upper: cost + 4 standard errors of {rule.standard_error:.6f}",
+        "upper": model.base_cost + upper + above,
+        "method": method,
+        "detail": f"lower: {why_lower}; upper: {why_upper}",
     }
 
 

@@ -109,7 +109,7 @@ def _solve_wide_enough(model: TwoSpeedModel, grid: Grid, most_work: float) -> Ex
             return None
         # A loose solve is enough to see whether the grid is wide enough; the last one is tight.
         result = _solve_on(model, grid, 1e-5 if values is None else GAP_RELATIVE, values)
-        if result.upper - result.lower > 1e-4 * max(1.0, abs(result.upper)):
+        if result.upper - result.lower > 1e-4 * max(model.holding, abs(result.upper)):
             return None
         wider = _widened(model, result)
         if wider == grid and values is not None:
@@ -154,7 +154,9 @@ def _solve_on(
         values = np.zeros(_shape(model, grid))
     damping = 0.9 if model.has_setups else 1.0
     sweeps = 200 + 4 * int(_usual_sweeps(model))
-    lower, upper, sweeps = _iterate(values, *_kernel(model, grid), damping, gap_relative, sweeps)
+    lower, upper, sweeps = _iterate(
+        values, *_kernel(model, grid), damping, gap_relative, model.holding, sweeps
+    )
     return ExactResult(lower, upper, int(sweeps), grid, values)
 
 
@@ -320,6 +322,7 @@ def _iterate(
     limits: IntArray,
     damping: float,
     gap_relative: float,
+    least_scale: float,
     most_sweeps: int,
 ) -> tuple[float, float, int]:
     """Iterate `values` in place until the MacQueen bounds close; return them and the sweeps."""
@@ -348,7 +351,7 @@ def _iterate(
         values -= values[0, reach]
         # Each sweep's bounds hold on their own, so the best of each may be kept.
         lower, upper = max(lower, least), min(upper, largest)
-        if upper - lower <= gap_relative * max(1.0, abs(upper)):
+        if upper - lower <= gap_relative * max(least_scale, abs(upper)):
             return lower, upper, sweep
     return lower, upper, most_sweeps
 

@@ -145,7 +145,7 @@ def fill_transition(
 ) -> int:
     """Write P(D_T >= k cells) and E(D_T - k cells)+ for k = 0..; return the cells that matter."""
     size = at_least.size
-    levels = np.arange(size) * cell
+    levels = np.arange(size).astype(np.float64) * cell
     tail = np.empty(size)
     code = spread_code(family, cell)
     counts = code >= COUNT_POISSON
@@ -192,7 +192,7 @@ def fill_joint(
     last = first
     while last < size - 1 and tail_wait[last] > _NEGLIGIBLE:
         last += 1
-    distance = (np.arange(size) + (0.0 if whole else 0.5)) * cell
+    distance = (np.arange(size).astype(np.float64) + (0.0 if whole else 0.5)) * cell
     rest_tail = np.empty(size)
     fill_tail(family, mean, variance, rest_days, cell, distance, rest_tail)
     table = np.zeros((last - first + 1, size))

@@ -65,6 +65,7 @@ class Meta(msgspec.Struct, kw_only=True):
     pending_next: int
     outbox_next: int
     profile: list[float]
+    profile_days: int
     hour_orders: list[float]
     alerts: list[int]
     reviews: int
@@ -329,6 +330,7 @@ class Shard:
             pending_next=timeline.pending.next_number,
             outbox_next=self.outbox.next_number,
             profile=timeline.profile.tolist(),
+            profile_days=timeline.profile_days,
             hour_orders=timeline.hour_orders.tolist(),
             alerts=timeline.alerts.state(),
             reviews=timeline.reviews,
@@ -368,6 +370,7 @@ class Shard:
         timeline.pending.restore(meta.pending_next, stored.pending, applied_ms)
         timeline.supply.restore(stored.orders, applied_ms)
         timeline.profile = np.array(meta.profile)
+        timeline.profile_days = meta.profile_days
         timeline.hour_orders = np.array(meta.hour_orders)
         timeline.alerts.restore(meta.alerts)
         timeline.reviews = meta.reviews

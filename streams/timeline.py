@@ -70,6 +70,7 @@ class Timeline:
         self.catalog: dict[int, events.Item] = {}
         self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
         self.profile = flat_profile()
+        self.profile_days = 0  # days with orders that the profile rests on
         self.hour_orders: Float64Array = np.zeros(24)
         self.applied_ms: int | None = None
         self.reviews = 0
@@ -306,7 +307,11 @@ class Timeline:
         rows = self._rows()
         self._changed.update(np.flatnonzero(rows["day_units"] | rows["day_orders"]).tolist())
         close_day(rows, self._settings.estimate)
-        self.profile = learn_profile(self.profile, self.hour_orders, self._settings.profile_weight)
+        if self.hour_orders.any():
+            # The first days count alike; a profile that begins flat would be wrong for weeks.
+            weight = max(self._settings.profile_weight, 1.0 / (self.profile_days + 1))
+            self.profile = learn_profile(self.profile, self.hour_orders, weight)
+            self.profile_days += 1
         self.hour_orders = np.zeros(24)
         seen = np.flatnonzero(self._rows()["observed_days"] > 0)
         self._changed.update(seen.tolist())

@@ -163,7 +163,7 @@ def demo(
     events: int = 200_000,
     keep: bool | None = None,
     state: Path | None = None,
-) -> None:
+) -> int:
     """Play a synthetic live sale through a whole Tidegate on this machine, and tell what happened.
 
     Starts an embedded broker, an embedded Redis-compatible server and a worker on free loopback
@@ -182,12 +182,13 @@ def demo(
     state
         Directory for the addresses and the logs; by default a temporary one.
     """
-    from infra.cli.show import Demo
+    from infra.cli.demonstration import Demo
+    from infra.sale import SaleSettings
 
-    keep = sys.stdin.isatty() if keep is None else keep
     started = time.monotonic()
+    sale = SaleSettings(seed=seed, events=events)
+    stop = _stop_signal()
     with tempfile.TemporaryDirectory(prefix="tidegate-demo-") as temporary:
-        directory = state or Path(temporary)
-        Demo(directory, speed=speed or None, seed=seed, events=events, started=started).run(
-            keep=keep, stop=_stop_signal()
-        )
+        run = Demo(state or Path(temporary), speed or None, sale, started)
+        finished = run.run(keep=sys.stdin.isatty() if keep is None else keep, stop=stop)
+    return 0 if finished else 130

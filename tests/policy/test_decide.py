@@ -23,7 +23,12 @@ from policy import (
 )
 from policy.demand import gamma_demand
 from policy.dual import DualProblem, solve_dual
-from policy.rounding import MEAN_STEPS_PER_DOUBLING, SD_STEPS_PER_DOUBLING, round_to_grid
+from policy.rounding import (
+    MEAN_STEPS_PER_DOUBLING,
+    VARIATION_STEPS_PER_DOUBLING,
+    round_to_grid,
+    rounded_demand,
+)
 from tests.policy.daily_ledger import run_ledger
 
 PAPER = {
@@ -135,8 +140,11 @@ def test_small_moves_of_the_estimates_do_not_solve_again():
     """Estimates that move within a step of the rounding grid share a policy."""
     centre = round_to_grid(np.array([100.0]), MEAN_STEPS_PER_DOUBLING)[0]
     cache = PolicyCache()
-    moved = centre * np.linspace(0.986, 1.014, 50)
-    decisions = decide(items(50, demand_mean_units_per_day=moved), cache)
+    moved = centre * np.linspace(0.98, 1.02, 50)
+    spread = 0.5 * moved * np.linspace(0.99, 1.01, 50)
+    decisions = decide(
+        items(50, demand_mean_units_per_day=moved, demand_sd_units_per_day=spread), cache
+    )
     assert len(cache) == 1
     assert set(decisions.demand_mean_used_units_per_day) == {centre}
 
@@ -212,7 +220,7 @@ def test_wrong_shape_is_named():
 
 
 def test_paper_case_costs_what_the_exact_solver_says():
-    """On the lattice of the live decision the cost is within 0.1 % of the exact grid of units."""
+    """On the lattice of the live decision the cost is within 0.2 % of the exact grid of units."""
     mean, sd = 102.4, 45.25
     inputs = items(
         4,
@@ -240,7 +248,7 @@ def test_paper_case_costs_what_the_exact_solver_says():
         exact = solve_dual(
             replace(problem, service_type=kind, service_target=0.95 if kind else 0.0)
         )
-        assert decisions.policy_cost_per_day[kind] == pytest.approx(exact.cost, rel=1e-3)
+        assert decisions.policy_cost_per_day[kind] == pytest.approx(exact.cost, rel=2e-3)
 
 
 def simulated(inputs_of, draw, days, seed):
@@ -296,8 +304,7 @@ SHOP = {
 )
 def test_live_decision_keeps_its_promise_in_the_ledger(mean, sd, changes):
     """Played day by day with real stock, cost and service are those the decision reports."""
-    mean = round_to_grid(np.array([mean]), MEAN_STEPS_PER_DOUBLING)[0]
-    sd = round_to_grid(np.array([sd]), SD_STEPS_PER_DOUBLING)[0]
+    mean, sd = (float(v[0]) for v in rounded_demand(np.array([mean]), np.array([sd])))
     size = mean * mean / (sd * sd - mean)
 
     def inputs_of(stock):
@@ -478,8 +485,8 @@ def test_rounding_of_estimates_costs_little():
     mean, sd = 102.7, 46.54
     grid_mean = round_to_grid(np.array([mean]), MEAN_STEPS_PER_DOUBLING)[0]
     worst_mean = grid_mean * 2 ** (0.49 / MEAN_STEPS_PER_DOUBLING)
-    worst_sd = round_to_grid(np.array([sd]), SD_STEPS_PER_DOUBLING)[0]
-    worst_sd *= 2 ** (0.49 / SD_STEPS_PER_DOUBLING)
+    variation = round_to_grid(np.array([sd / mean]), VARIATION_STEPS_PER_DOUBLING)[0]
+    worst_sd = worst_mean * variation * 2 ** (0.49 / VARIATION_STEPS_PER_DOUBLING)
     size = worst_mean**2 / (worst_sd**2 - worst_mean)
 
     def inputs_of(stock):

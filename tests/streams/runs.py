@@ -199,14 +199,12 @@ def _tell_cells(shard: Shard) -> dict[tuple[str, int, str], tuple[int, ...]]:
 
 
 def _tell_pending(shard: Shard) -> dict[str, list[Any]]:
-    told: dict[str, list[Any]] = {}
+    told: dict[str, list[Any]] = {"events": [], "dead letters": []}
     due = shard.timeline.pending.take_before(1 << 62)
-    entries = due.entries
-    for place, entry in enumerate(entries):
+    for place, entry in enumerate(due.entries):
+        is_bad = entry["code"] == Kind.DEAD_LETTER
         line = [entry[field].item() for field in ENTRY.names if field != "item"]
-        name = shard.timeline.items.key(int(entry["item"]))
-        if entry["code"] == Kind.DEAD_LETTER:
-            name = ""
-        told.setdefault("all", []).append((*line, name, due.told.get(place)))
+        name = "" if is_bad else shard.timeline.items.key(int(entry["item"]))
+        told["dead letters" if is_bad else "events"].append((*line, name, due.told.get(place)))
     return told
 
