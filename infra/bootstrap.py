@@ -99,7 +99,8 @@ async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None
     await app.start()
     crashed = asyncio.create_task(_crashed(app))
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([crashed, stopped, worker.failed], return_when=asyncio.FIRST_COMPLETED)
+    ends: list[asyncio.Future[object]] = [crashed, stopped, worker.failed]  # type: ignore[list-item]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     crashed.cancel()
     log.info("stopping: no more is read, what was read is committed")
@@ -113,5 +114,6 @@ async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None
 
 
 async def _crashed(app: object) -> None:
-    while not app.crashed:  # type: ignore[attr-defined]
+    """Return when the stream runtime has crashed; it has no event for that, only a flag."""
+    while not app.crashed:  # type: ignore[attr-defined]  # noqa: ASYNC110
         await asyncio.sleep(0.5)

@@ -34,7 +34,7 @@ class WorkerMetrics:
         )
         self._visible = Histogram(
             "tidegate_record_visible_seconds",
-            "Time from when the newest record of a commit was written to Kafka until it is in Redis.",
+            "Time from when a commit's newest record was written to Kafka until it is in Redis.",
             buckets=_VISIBLE_BUCKETS,
             registry=registry,
         )

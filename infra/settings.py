@@ -1,6 +1,6 @@
-"""All settings, typed, from a file, the environment and flags; checked once, before anything starts.
+"""All settings, typed, from a file, the environment and flags; checked before anything starts.
 
-Order of precedence: flags, then environment (`TIDEGATE_...`), then the file, then the defaults here.
+Precedence: flags, then environment (`TIDEGATE_...`), then the file, then the defaults here.
 """
 
 import json

@@ -103,12 +103,13 @@ class RedisStore:
         self._sent.pop(claim.partition, None)
         if claim.sequence == 0:
             return None
-        async with Redis(connection_pool=self._pool) as redis:
+        redis: Any = Redis(connection_pool=self._pool)  # its types allow text; ours gives bytes
+        async with redis:
             stored = await self._load(redis, claim.partition)
         self._names[claim.partition] = [_item_bulk(*name) for name in stored.names]
         return stored
 
-    async def _load(self, redis: "Redis", partition: int) -> StoredShard:
+    async def _load(self, redis: Any, partition: int) -> StoredShard:
         keys = self._keys
         meta, offsets = await redis.hmget(keys.shard(partition), ["meta", "offsets"])
         state = json.loads(meta)
@@ -150,7 +151,7 @@ class RedisStore:
         )
 
     async def _load_rows(
-        self, redis: "Redis", partition: int, names: Sequence[tuple[str, str]]
+        self, redis: Any, partition: int, names: Sequence[tuple[str, str]]
     ) -> Table:
         rows = np.zeros(len(names), ROW)
         for start in range(0, len(names), _ITEMS_AT_ONCE):
@@ -160,7 +161,7 @@ class RedisStore:
         return rows
 
     async def _load_cells(
-        self, redis: "Redis", partition: int, ring: str, newest: int, place: dict[bytes, int]
+        self, redis: Any, partition: int, ring: str, newest: int, place: dict[bytes, int]
     ) -> dict[int, tuple[Int64Array, AnyArray]]:
         if newest < 0:
             return {}
@@ -347,7 +348,7 @@ class RedisStore:
         return await self._send(b"*%d\r\n%b" % (len(words), b"".join(map(bulk, words))))
 
     async def _send(self, payload: bytes) -> Any:
-        connection = await self._pool.get_connection()
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             await connection.send_packed_command(payload)
             return await connection.read_response()

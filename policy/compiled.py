@@ -17,4 +17,13 @@ def compiled(function: Kernel) -> Kernel:
     IEEE doubles, whatever else runs. Keeps the function's type for type checkers, which numba's
     own decorator loses.
     """
-    return cast(Kernel, njit(cache=True, nogil=True)(function))
+    return compiled_with()(function)
+
+
+def compiled_with(**options: Any) -> Callable[[Kernel], Kernel]:
+    """Compile as `compiled` does, with further options of numba's `njit`."""
+
+    def compile_kernel(function: Kernel) -> Kernel:
+        return cast(Kernel, njit(cache=True, nogil=True, **options)(function))
+
+    return compile_kernel

@@ -557,6 +557,35 @@ def set_first_values(row: FloatArray, units: FloatArray, columns: Columns) -> No
 
 
 @compiled
+def _start_from_rule(
+    row: FloatArray,
+    family: int,
+    variance: float,
+    terms: Terms,
+    rules: Rules,
+    plan: Plan,
+    columns: Columns,
+) -> None:
+    """Improve the first values by those of a plain (s, S) rule: reorder point and lot of Wilson.
+
+    It need not obey minimum, capacity or pack: any values may start, good ones start nearer.
+    """
+    units = terms.level_units
+    size = units.size
+    cover = row[P_REVIEW] + (row[P_LEAN_DAYS] if rules.use_lean else row[P_FLEXIBLE_DAYS])
+    point = row[P_MEAN] * (cover - 0.5 * row[P_REVIEW]) + math.sqrt(variance * cover)
+    lot = max(_order_scale(row)[0], row[P_MEAN] * row[P_REVIEW])
+    cell = units[1] - units[0]
+    target = min(max(int((point + lot - units[0]) / cell), 1), size - 1)
+    for i in range(size):
+        level = target if units[i] < point and i < target else i
+        plan.final_level[i] = level
+        plan.flexible_level[i] = i if rules.use_lean else level
+    values, rates = np.empty((3, size)), np.zeros(3)
+    evaluate(terms, rules, plan, columns, values, rates)
+
+
+@compiled
 def _try_lattice(
     row: FloatArray,
     family: int,
@@ -594,6 +623,7 @@ def _try_lattice(
     rules = make_rules(row, cell, size)
     plan, columns = new_plan(size), new_columns(size)
     set_first_values(row, units, columns)
+    _start_from_rule(row, family, variance, terms, rules, plan, columns)
     measure = MEASURE_FILL if row[P_SERVICE_TYPE] == SERVICE_FILL else MEASURE_CYCLE
     rates_met, rates_below = np.zeros(3), np.zeros(3)
     price, lower, weight, sweeps = search_price(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,8 +66,7 @@ class TwoSpeedModel:
 
     def with_gap(self, gap_periods: int) -> TwoSpeedModel:
         """Return the same model with the slow supplier `gap_periods` behind the fast one."""
-        changed = {**self.__dict__, "gap_periods": gap_periods}
-        return TwoSpeedModel(**changed)
+        return replace(self, gap_periods=gap_periods)
 
     def tail_allowance(self) -> tuple[float, float]:
         """Return what a cut demand tail may take off the lower and add to the upper bound.

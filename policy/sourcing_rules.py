@@ -51,7 +51,10 @@ class RuleResult:
 def best_rule(model: TwoSpeedModel, generator: np.random.Generator) -> RuleResult:
     """Return the rule with the least upper bound among those that fit the model."""
     tables = _tables(model)
-    rule = _search(_index_cost(model, tables, generator), _index_start(model), keep=_index_keep)
+    cost = _index_cost(model, tables, generator)
+    # A cap near the mean (a base flow with surges) and no cap are different valleys.
+    rules = [_best_index(model, cost, share) for share in (0.99, 1.2, 2.0)]
+    rule = min(rules, key=cost)
     demand = _draw(model, PRICE_PERIODS, generator)
     base = _follow_index(demand, model.gap_periods, rule, *tables)
     results = [_result("capped dual index, simulated", base)]
@@ -78,7 +81,8 @@ def _projection(
         return float(_follow_projection(few, *_of(model), candidate, *tables).mean())
 
     mean = round(4 * model.demand.mean_lots)
-    found = _search(cost, np.array([rule[1], 4 * rule[1] + mean]), keep=lambda candidate: True)
+    start = np.array([rule[1], 4 * rule[1] + mean])
+    found = _search(cost, start, step=2 * _first_step(model), keep=lambda candidate: True)
     demand = _draw(model, min(periods, PRICE_PERIODS), generator)
     paid = _follow_projection(demand, *_of(model), found, *tables)
     return [
@@ -162,13 +166,44 @@ def _index_cost(
     return lambda rule: float(_follow_index(few, model.gap_periods, rule, *tables).mean())
 
 
-def _index_start(model: TwoSpeedModel) -> IntArray:
+def _best_index(
+    model: TwoSpeedModel, cost: Callable[[IntArray], float], cap_share: float
+) -> IntArray:
+    """Search the rule; without set-ups the points stay one below the levels."""
+    start = _index_start(model, cap_share)
+    if model.has_setups:
+        return _search(cost, start, step=_first_step(model), keep=_index_keep)
+
+    def whole(levels: IntArray) -> IntArray:
+        fast, slow, cap = levels
+        return np.array([fast - 1, fast, slow - 1, slow, cap])
+
+    found = _search(
+        lambda levels: cost(whole(levels)),
+        start[[1, 3, 4]],
+        step=_first_step(model),
+        keep=lambda levels: bool(levels[2] >= 0),
+    )
+    return whole(found)
+
+
+def _first_step(model: TwoSpeedModel) -> int:
+    """Return a power of two near two standard deviations of demand or half an order."""
+    lots = np.arange(len(model.demand.probabilities))
+    variance = model.demand.probabilities @ (lots - model.demand.mean_lots) ** 2
+    setup = max(model.fast_setup, model.slow_setup)
+    order = np.sqrt(2 * setup * model.demand.mean_lots / model.holding)
+    return int(2 ** np.floor(np.log2(max(2.0, 2 * np.sqrt(variance), order / 2))))
+
+
+def _index_start(model: TwoSpeedModel, cap_share: float) -> IntArray:
     fast = highest_useful_level(model, model.cover_periods, 0.0)
     slow = highest_useful_level(model, model.cover_periods + model.gap_periods, 0.0)
     mean = max(1, round(model.demand.mean_lots))
     fast_order = np.sqrt(2 * model.fast_setup * mean / model.holding)
     slow_order = np.sqrt(2 * model.slow_setup * mean / model.holding)
-    points = [fast - 1 - fast_order, fast, slow - 1 - slow_order, slow, 2 * mean + 1 + slow_order]
+    cap = cap_share * mean + slow_order
+    points = [fast - 1 - fast_order, fast, slow - 1 - slow_order, slow, cap]
     return np.array([round(point) for point in points])
 
 
@@ -177,11 +212,14 @@ def _index_keep(rule: IntArray) -> bool:
 
 
 def _search(
-    cost: Callable[[IntArray], float], start: IntArray, *, keep: Callable[[IntArray], bool]
+    cost: Callable[[IntArray], float],
+    start: IntArray,
+    *,
+    step: int,
+    keep: Callable[[IntArray], bool],
 ) -> IntArray:
     """Return a local minimum of `cost` on whole numbers: steps along one or two axes, halving."""
     best, least = start.astype(np.int64), cost(start.astype(np.int64))
-    step = max(1, int(2 ** np.floor(np.log2(max(2, np.abs(start).max() / 4)))))
     while step >= 1:
         moved = False
         for direction in _directions(len(start)):

@@ -108,9 +108,14 @@ def fill_segment_cost(
     backorder: float,
     cell: float,
     levels: FloatArray,
+    loss_start: FloatArray,
+    loss_end: FloatArray,
     cost: FloatArray,
 ) -> None:
-    """Write the expected holding and backorder cost of days [start, end) from each level."""
+    """Write the expected holding and backorder cost of days [start, end) from each level.
+
+    The losses at both ends are given, because neighbouring segments share them.
+    """
     size = levels.size
     cost[:] = 0.0
     if end <= start:
@@ -122,7 +127,12 @@ def fill_segment_cost(
     while True:
         following = _next_day(now, end, step) if now < end else end
         weight = 0.5 * (before + (following - now))
-        fill_days(family, mean, variance, now, cell, levels, loss, tail)
+        if now == start:
+            loss[:] = loss_start
+        elif now >= end:
+            loss[:] = loss_end
+        else:
+            fill_days(family, mean, variance, now, cell, levels, loss, tail)
         for i in range(size):
             cost[i] += weight * (
                 holding * (levels[i] - mean * now) + (holding + backorder) * loss[i]
@@ -222,29 +232,30 @@ def build_terms(
 ) -> Terms:
     """Return all terms of the dynamic program on `levels` (ascending, one cell apart)."""
     size = levels.size
+    cover = review_days + flexible_days
+    days = (0.0, flexible_days, lean_days, review_days, cover)
+    loss, tail = np.empty((5, size)), np.empty((5, size))
+    for row in range(5):
+        fill_days(family, mean, variance, days[row], cell, levels, loss[row], tail[row])
     costs = np.empty((3, size))
-    bounds = (0.0, flexible_days, lean_days, review_days)
     for part in range(3):
         fill_segment_cost(
             family,
             mean,
             variance,
-            bounds[part],
-            bounds[part + 1],
+            days[part],
+            days[part + 1],
             holding,
             backorder,
             cell,
             levels,
+            loss[part],
+            loss[part + 1],
             costs[part],
         )
-    loss = np.empty((3, size))
-    tail = np.empty((3, size))
-    cover = review_days + flexible_days
-    for row, days in enumerate((flexible_days, lean_days, cover)):
-        fill_days(family, mean, variance, days, cell, levels, loss[row], tail[row])
-    fill_tail(family, mean, variance, lean_days, cell, levels, tail[1])
+    fill_tail(family, mean, variance, lean_days, cell, levels, tail[2])
     wait = lean_days if lean_days > flexible_days else 0.0
-    joint, first = fill_joint(family, mean, variance, wait, cover - wait, cell, levels, tail[1])
+    joint, first = fill_joint(family, mean, variance, wait, cover - wait, cell, levels, tail[2])
     at_least, beyond = np.empty(size), np.empty(size)
     last = fill_transition(family, mean, variance, review_days, cell, at_least, beyond)
     mass = np.zeros(last + 1)
@@ -255,11 +266,11 @@ def build_terms(
         costs[0],
         costs[1],
         costs[2],
-        tail[1] if wait > 0.0 else np.zeros(size),
+        tail[2] if wait > 0.0 else np.zeros(size),
         joint,
         first,
-        loss[1] - loss[0],
         loss[2] - loss[1],
+        loss[4] - loss[2],
         np.zeros(size),
         mass,
         at_least,

@@ -1,6 +1,7 @@
 """The Faust app: one agent over all input topics, made in a function."""
 
 import logging
+from typing import Any
 
 import faust
 from faust.types import TP
@@ -49,8 +50,7 @@ def make_app(
     install(app, worker.read_from)
     names = [topic_prefix + topic for topic in TOPICS]
 
-    @app.agent(batch_topic(app, names), name="tidegate", concurrency=1)
-    async def take_batches(stream: faust.Stream) -> None:  # type: ignore[type-arg]
+    async def take_batches(stream: Any) -> None:
         async for event in stream.events():
             try:
                 await worker.take(event.message.tp, event.value)
@@ -58,9 +58,10 @@ def make_app(
                 worker.fail(error)
                 raise
 
-    @app.on_partitions_revoked.connect
     async def park(app: faust.App, revoked: set[TP], **_: object) -> None:
+        del app, revoked
         await worker.park()
 
-    del take_batches, park
+    app.agent(batch_topic(app, names), name="tidegate", concurrency=1)(take_batches)
+    app.on_partitions_revoked.connect(park, weak=False)
     return app

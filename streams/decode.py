@@ -4,16 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Union
+from typing import Union
 
 import msgspec
 import numpy as np
 
-from streams.events import TOPICS, Event, Heartbeat, Kind
+from streams.events import TOPICS, AnyEvent, Kind
 from streams.text import BAD_TIMESTAMP, hash_texts, parse_times
 from streams.types import BoolArray, Int8Array, Int64Array, UInt64Array
-
-AnyEvent = Event | Heartbeat
 
 
 class RejectCode(StrEnum):
@@ -85,7 +83,7 @@ class TopicDecoder:
 
     def __init__(self, topic: str, limits: DecodeLimits | None = None) -> None:
         self._limits = limits or DecodeLimits()
-        self._decode = msgspec.json.Decoder(Union[TOPICS[topic]]).decode
+        self._decode = msgspec.json.Decoder(Union[TOPICS[topic]]).decode  # noqa: UP007
 
     def decode(self, values: Sequence[bytes | None], written_ms: Int64Array | None) -> Decoded:
         """Decode a batch.
@@ -113,7 +111,7 @@ class TopicDecoder:
         if bad.any():
             keep = np.flatnonzero(~bad)
             events = [events[index] for index in keep]
-            rows = [rows[index] for index in keep]
+            rows = [rows[index] for index in keep.tolist()]
             times_ms = times_ms[keep]
         rejects.sort(key=lambda reject: reject.row)
         return Decoded(_to_columns(events, rows, times_ms), rejects)
@@ -153,14 +151,14 @@ class TopicDecoder:
         rejects: list[Reject],
     ) -> BoolArray:
         bad: BoolArray = times_ms == BAD_TIMESTAMP
-        for index in np.flatnonzero(bad):
+        for index in np.flatnonzero(bad).tolist():
             message = "occurred_at must be RFC 3339 with a zone, or milliseconds since 1970"
             rejects.append(Reject(rows[index], RejectCode.BAD_TIMESTAMP, message))
         if written_ms is None:
             return bad
         written_ms = written_ms[rows] if isinstance(rows, list) else written_ms
         future = (times_ms > written_ms + self._limits.future_ms) & (written_ms >= 0)
-        for index in np.flatnonzero(future):
+        for index in np.flatnonzero(future).tolist():
             ahead_s = (int(times_ms[index]) - int(written_ms[index])) // 1000
             rule = f"at most {self._limits.future_ms // 1000} s after the record was written"
             message = f"occurred_at must be {rule}, got {ahead_s} s"
@@ -236,13 +234,13 @@ def _source_key(sources: Sequence[str]) -> UInt64Array:
 
 
 def _codes(events: Sequence[AnyEvent]) -> Int8Array:
-    types = set(map(type, events))
-    if len(types) == 1:
-        return np.full(len(events), types.pop().code, np.int8)
+    if len(set(map(type, events))) == 1:
+        return np.full(len(events), events[0].code, np.int8)
     return np.array([event.code for event in events], np.int8)
 
 
-def _told(events: Sequence[AnyEvent]) -> dict[int, Any]:
-    if all(kind.code != Kind.TOLD for kind in set(map(type, events))):
+def _told(events: Sequence[AnyEvent]) -> dict[int, AnyEvent]:
+    one_of_each = {type(event): event for event in events}.values()
+    if all(event.code != Kind.TOLD for event in one_of_each):
         return {}
     return {index: event for index, event in enumerate(events) if event.code == Kind.TOLD}

@@ -1,16 +1,16 @@
 """The contracts: every event that Tidegate reads, as validated structs.
 
-Each input topic holds JSON objects that name their `kind`. A struct says which fields a kind has and
-which values are allowed; nothing else in Tidegate checks them again. `asyncapi.yaml` is generated
-from these structs.
+Each input topic holds JSON objects that name their `kind`. A struct says which fields a kind has
+and which values are allowed; nothing else in Tidegate checks them again. `infra/asyncapi.yaml` is
+generated from these structs.
 
 Times are RFC 3339 text with a zone, or whole milliseconds since 1970. Quantities are whole units.
-Money is in the item's currency. Fields that a kind does not know are ignored, so that a producer may
-add its own.
+Money is in the item's currency. Fields that a kind does not know are ignored, so that a producer
+may add its own.
 """
 
 from enum import IntEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -60,6 +60,27 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind
     source: Annotated[str, Meta(max_length=128)] = ""
 
     code: ClassVar[Kind] = Kind.TOLD
+
+
+class AnyEvent(Protocol):
+    """What the fold reads of every kind, heartbeats too; a kind without a field has a constant."""
+
+    @property
+    def code(self) -> Kind: ...
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def occurred_at(self) -> Timestamp: ...
+    @property
+    def sku(self) -> str: ...
+    @property
+    def warehouse(self) -> str: ...
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def quantity(self) -> int: ...
 
 
 class Heartbeat(
@@ -270,9 +291,13 @@ class Response(Event, frozen=True, kw_only=True, gc=False):
     """What a person, an ERP or a supplier says of a purchase order."""
 
     order_id: ClassVar[str] = ""
-    quantity: ClassVar[int] = 0
     po_id: Identifier
     reason: str | None = None
+
+    @property
+    def quantity(self) -> int:
+        """A response moves no stock."""
+        return 0
 
 
 class Approved(Response, frozen=True, kw_only=True, gc=False, tag="approved"):
@@ -302,9 +327,9 @@ class Acknowledged(Response, frozen=True, kw_only=True, gc=False, tag="acknowled
 
 
 class OrderChanged(Response, frozen=True, kw_only=True, gc=False, tag="changed"):
-    """The order now stands at `quantity` units."""
+    """The order now stands at `quantity` units (`new_quantity` here)."""
 
-    quantity: Quantity
+    new_quantity: Quantity = msgspec.field(name="quantity")
     expected_at: Timestamp | None = None
 
     def __post_init__(self) -> None:

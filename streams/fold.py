@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numba import njit
 
+from policy.compiled import compiled_with
 from streams.events import Kind
 from streams.memory import MemoryArrays, recall
 from streams.rings import DAY_MS, MINUTE_MS, RingArrays, list_cell, slot_of
@@ -50,14 +50,14 @@ class FoldResult:
     clock_ms: int
 
 
-@njit(cache=True, inline="always")
+@compiled_with(inline="always")
 def _prefetch(slots: Int32Array, key: int) -> int:
     """Read the slots of a key, so that the later look-up finds them in the cache."""
     slot = np.int64(np.uint64(key) >> np.uint64(20)) & (slots.shape[1] - 1)
     return slots[0, slot] + slots[1, slot]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled_with(error_model="numpy")
 def _fold_rows(
     code: Int8Array,
     occurred_ms: Int64Array,
@@ -157,7 +157,7 @@ def _fold_rows(
                     day_cells[day_slot, sku].lines += 1
                     day_cells[day_slot, sku].orders += new_day
                 is_new_order[row] = new_day
-            elif kind == _CANCELLED or kind == _RETURNED:
+            elif kind == _CANCELLED or kind == _RETURNED:  # noqa: SIM109 (numba is faster so)
                 slot = slot_of(day_cells, day_counters, occurred // DAY_MS)
                 if slot >= 0:
                     list_cell(day_dirty, day_listed, day_counters, slot, sku)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from policy.compiled import compiled, compiled_with
 from streams.types import AnyArray, Int32Array, Int64Array, UInt64Array
 
 _FIRST_CAPACITY = 1024
@@ -25,7 +25,7 @@ class MemoryArrays(NamedTuple):
     counters: Int64Array  # generation number, keys in it, keys in the one before, limit
 
 
-@njit(cache=True, inline="always")
+@compiled_with(inline="always")
 def _find(entries: UInt64Array, slots: Int32Array, side: int, key: int) -> int:
     """Return the slot that holds the key in one generation, or the free slot where it would go."""
     mask = slots.shape[1] - 1
@@ -37,7 +37,7 @@ def _find(entries: UInt64Array, slots: Int32Array, side: int, key: int) -> int:
         slot = (slot + 1) & mask
 
 
-@njit(cache=True)
+@compiled
 def recall(
     entries: UInt64Array, slots: Int32Array, counters: Int64Array, key: int, value: int
 ) -> int:
@@ -70,7 +70,7 @@ def recall(
     return -1
 
 
-@njit(cache=True)
+@compiled
 def _index(entries: UInt64Array, slots: Int32Array, side: int, count: int) -> None:
     for position in range(count):
         slot = _find(entries, slots, side, entries[side, position, 0])

@@ -1,8 +1,8 @@
 """Stock, backlog and demand in event time: what an event does to its item when its time comes."""
 
 import numpy as np
-from numba import njit
 
+from policy.compiled import compiled
 from streams.events import Kind
 from streams.types import Int32Array, Table
 
@@ -14,7 +14,7 @@ _COUNTED = int(Kind.COUNTED)
 _ADJUSTED = int(Kind.ADJUSTED)
 
 
-@njit(cache=True)
+@compiled
 def _apply(entries: Table, rows: Table) -> None:
     for place in range(entries.size):
         entry = entries[place]

@@ -51,7 +51,7 @@ class Outbox:
 
     def stored_before(self, number: int, limit: int) -> list[tuple[int, Outgoing]]:
         """The oldest records with a number below the one given, at most `limit`."""
-        chosen = []
+        chosen: list[tuple[int, Outgoing]] = []
         for waiting in self._waiting:
             if waiting >= number or len(chosen) == limit:
                 break

@@ -80,7 +80,7 @@ ACTIONS = {
     AlertKind.LOW_COVER: "Weaken or end the promotion of this item, or expedite the next arrival.",
     AlertKind.LATE_DELIVERY: "Call the supplier; move the next order to the other one if needed.",
     AlertKind.STALE_INPUT: "Check the shop's order feed: orders were due and none came.",
-    AlertKind.STALE_STOCK: "Count the shelf: Tidegate does not order on a stock that it does not know.",
+    AlertKind.STALE_STOCK: "Count the shelf: nothing is ordered on a stock that is not known.",
     AlertKind.DEAD_LETTERS: "Read the dead letters (tidegate dlt list), mend and replay them.",
 }
 """One recommended action for each alert."""

@@ -10,8 +10,7 @@ from typing import Union
 import msgspec
 import numpy as np
 
-from streams.decode import AnyEvent
-from streams.events import TOPICS
+from streams.events import TOPICS, AnyEvent
 from streams.types import Int64Array, Table
 
 ENTRY = np.dtype(
@@ -25,7 +24,10 @@ ENTRY = np.dtype(
 )
 
 _TOPIC_NAMES = list(TOPICS)
-_DECODERS = {topic: msgspec.json.Decoder(Union[kinds]) for topic, kinds in TOPICS.items()}
+_DECODERS = {
+    topic: msgspec.json.Decoder(Union[kinds])  # noqa: UP007
+    for topic, kinds in TOPICS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,8 +232,8 @@ def purchase_orders(
                     window_started_at=rfc3339(window_ms),
                     decided_at=rfc3339(reviewed_ms),
                     expected_at=rfc3339(due_ms),
-                    method=decision["method"].decode(),
-                    reason=decision["reason"].decode(),
+                    method=decision["method"].item().decode(),
+                    reason=decision["reason"].item().decode(),
                     inputs=inputs_record(decision),
                     candidates=candidates_record(decision),
                 )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from policy.compiled import compiled, compiled_with
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
 MINUTE_MS = 60_000
@@ -30,7 +30,7 @@ class RingArrays(NamedTuple):
     counters: Int64Array  # newest bucket or -1, how many are listed
 
 
-@njit(cache=True)
+@compiled
 def slot_of(cells: AnyArray, counters: Int64Array, bucket: int) -> int:
     """Return the slot of a bucket that is still kept, or -1."""
     length = cells.shape[0]
@@ -39,7 +39,7 @@ def slot_of(cells: AnyArray, counters: Int64Array, bucket: int) -> int:
     return bucket % length
 
 
-@njit(cache=True, inline="always")
+@compiled_with(inline="always")
 def list_cell(
     dirty: UInt8Array, listed: Int64Array, counters: Int64Array, slot: int, item: int
 ) -> None:
@@ -113,7 +113,7 @@ class Ring:
     def reserve(self, items: int, rows: int) -> None:
         """Make room for `items` items and `rows` more changes."""
         cells, dirty, listed, counters = self.arrays
-        length, capacity = cells.shape
+        capacity = cells.shape[1]
         if items > capacity:
             wider = max(256, items, capacity * 2)
             slots, columns = np.divmod(listed[: counters[1]], max(capacity, 1))

@@ -11,8 +11,8 @@ profile of the hours.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from policy.compiled import compiled
 from streams.items import SURGE_FACTORS
 from streams.rings import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int32Array, Table
@@ -35,7 +35,7 @@ class SurgeSettings:
     minimum_days: int = 3  # closed days before the test begins
 
 
-@njit(cache=True)
+@compiled
 def _skip_empty(
     sums: Float64Array,
     rate: float,
@@ -61,7 +61,7 @@ def _skip_empty(
             return
 
 
-@njit(cache=True)
+@compiled
 def _tick(
     rows: Table,
     items: Int32Array,

@@ -6,8 +6,9 @@ Python's own `hash` differs from process to process, and a memory of keys that i
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
+from policy.compiled import compiled, compiled_with
 from streams.types import Int64Array, UInt64Array
 
 SEPARATOR = "\x00"
@@ -19,7 +20,7 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9)
 _SEED = np.uint64(0x243F6A8885A308D3)
 
 
-@njit(cache=True, inline="always")
+@compiled_with(inline="always")
 def mix(key: int, value: int) -> int:
     """Fold one 64-bit value into a key (the finaliser of SplitMix64 after a multiply)."""
     key = (uint64(key) ^ uint64(value)) * _MULTIPLY
@@ -28,7 +29,7 @@ def mix(key: int, value: int) -> int:
     return key ^ (key >> uint64(27))
 
 
-@njit(cache=True)
+@compiled
 def _hash_fields(joined: np.ndarray, keys: np.ndarray) -> int:
     """Hash each zero-separated field into its key; return how many fields there were."""
     row = 0
@@ -80,7 +81,7 @@ def _hash_with_zeros(texts: Sequence[str], onto: UInt64Array | None) -> UInt64Ar
     return hash_texts([text.replace(SEPARATOR, "\ud800") for text in texts], onto)
 
 
-@njit(cache=True, inline="always")
+@compiled_with(inline="always")
 def _digits(joined: np.ndarray, start: int, count: int) -> int:
     value = 0
     for position in range(start, start + count):
@@ -91,7 +92,7 @@ def _digits(joined: np.ndarray, start: int, count: int) -> int:
     return value
 
 
-@njit(cache=True, inline="always")
+@compiled_with(inline="always")
 def _days_from_civil(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 (Howard Hinnant's algorithm)."""
     shifted = year - 1 if month <= 2 else year
@@ -103,7 +104,7 @@ def _days_from_civil(year: int, month: int, day: int) -> int:
     return era * 146_097 + day_of_era - 719_468
 
 
-@njit(cache=True)
+@compiled
 def _parse_time(joined: np.ndarray, start: int, stop: int) -> int:
     """Milliseconds of `YYYY-MM-DDTHH:MM:SS[.fff](Z|+HH:MM)`, or the sentinel."""
     if stop - start < 20:
@@ -163,7 +164,7 @@ def _parse_time(joined: np.ndarray, start: int, stop: int) -> int:
     return milliseconds if milliseconds >= 0 else BAD_TIMESTAMP
 
 
-@njit(cache=True)
+@compiled
 def _parse_times(joined: np.ndarray, times_ms: np.ndarray) -> int:
     row = 0
     start = 0

@@ -13,9 +13,8 @@ import numpy as np
 from policy import PolicyCache
 from streams import events
 from streams.alerts import Alerts, AlertSettings
-from streams.decode import AnyEvent
 from streams.estimate import EstimateSettings, close_day
-from streams.events import Kind
+from streams.events import AnyEvent, Kind
 from streams.items import Items
 from streams.movements import apply_entries
 from streams.outbox import Outgoing, order_record
@@ -247,9 +246,9 @@ class Timeline:
             self._change_order(order, outstanding=0)
         elif isinstance(event, events.OrderChanged):
             arrived = order.quantity - order.outstanding
-            order.quantity = event.quantity
+            order.quantity = event.new_quantity
             due_ms = None if event.expected_at is None else one_time(event.expected_at)
-            self._change_order(order, outstanding=event.quantity - arrived, due_ms=due_ms)
+            self._change_order(order, outstanding=event.new_quantity - arrived, due_ms=due_ms)
         elif isinstance(event, events.Acknowledged) and event.expected_at is not None:
             self._change_order(
                 order, outstanding=order.outstanding, due_ms=one_time(event.expected_at)

@@ -32,7 +32,7 @@ from faust.types import TP, ConsumerMessage
 ReadFrom = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
 """Returns where to read on for the partitions that are assigned now."""
 
-_PlainPartitionRecords = fetcher.PartitionRecords
+_PlainPartitionRecords: Any = fetcher.PartitionRecords
 _FETCH_WAIT_MS = 100
 
 
@@ -106,7 +106,7 @@ class _PartitionRecords(_PlainPartitionRecords):  # type: ignore[misc]
             batch = records.next_batch()
             if self._check_crcs and not batch.validate_crc():
                 raise fetcher.Errors.CorruptRecordException(f"Invalid CRC - {self._tp}")
-            start = self.next_fetch_offset
+            start: int = self.next_fetch_offset
             values: list[bytes | None]
             if self._is_aborted(batch) or batch.is_control_batch:
                 values = []  # the chunk is empty, but it covers its part of the log
@@ -194,7 +194,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every assigned partition to where the owner of its state reads on."""
         assigned = self.assignment()
-        offsets = await self.transport.read_from(assigned)
+        offsets: Mapping[TP, int] = await self.transport.read_from(assigned)
         still = self.assignment()
         await self.seek_wait({tp: offsets[tp] for tp in assigned if tp in still})
         return offsets

@@ -121,7 +121,7 @@ class Worker:
         settings: WorkerSettings,
         observer: Observer,
         *,
-        unreachable: tuple[type[BaseException], ...] = (OSError,),
+        unreachable: tuple[type[Exception], ...] = (OSError,),
         topic_prefix: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -131,6 +131,7 @@ class Worker:
         self._settings = settings
         self._observer = observer
         self._unreachable = unreachable
+        self._away: tuple[type[Exception], ...] = (TimeoutError, *unreachable)
         self._prefix = topic_prefix
         self._clock = clock
         self._cache = PolicyCache()
@@ -192,7 +193,7 @@ class Worker:
                 await self._publish_all()
                 await self._commit_all()
                 await self._commit_offsets()
-        except (TimeoutError, *self._unreachable) as error:
+        except self._away as error:
             log.warning("stopped without a last commit, the next worker reads again: %s", error)
 
     # -- ownership ----------------------------------------------------------------------------
@@ -219,7 +220,7 @@ class Worker:
         try:
             async with asyncio.timeout(5):
                 await self._commit_all()
-        except (TimeoutError, *self._unreachable) as error:
+        except self._away as error:
             log.warning("no commit before the rebalance, the next owner reads again: %s", error)
         async with self._taking_over:
             self._parked, self.owned = {**self._parked, **self.owned}, {}
@@ -281,7 +282,8 @@ class Worker:
         return shard.offsets[topic]
 
     def _topic(self, tp: TP) -> str:
-        return tp.topic.removeprefix(self._prefix)
+        topic: str = tp.topic.removeprefix(self._prefix)
+        return topic
 
     async def _disown(self, lost: Owned) -> None:
         """Somebody else took the shard, or Redis lost it: load it again if it is still ours."""

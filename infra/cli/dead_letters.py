@@ -26,6 +26,7 @@ from infra.cli.terminal import (
 from infra.reading_topics import TopicRecord, partition_counts, read_one, read_topics
 from infra.settings import Settings
 from infra.topics import INPUTS, dead_letter_topic
+from streams.outputs import rfc3339
 
 SUFFIX = dead_letter_topic("")
 CODE_HEADER = "tidegate-error-code"
@@ -145,7 +146,11 @@ def replay(
     if as_json and not yes:
         raise CommandError("--json does not ask, so that it needs --yes", ExitCode.USAGE)
     settings = connection.settings()
-    chosen = asyncio.run(_choose(settings, topic, code, partition, offset))
+    found = asyncio.run(_choose(settings, topic, code, partition, offset))
+    chosen = [record for record in found if record.header(VALUE_DROPPED_HEADER) is None]
+    if len(chosen) < len(found):
+        gone = number(len(found) - len(chosen))
+        note(f"left out {gone} that were too large to be kept whole; see `tidegate dlt show`")
     if not chosen:
         raise CommandError("no dead letter is like that; `tidegate dlt list` counts them")
     if not yes and not _is_confirmed(chosen):
@@ -273,8 +278,8 @@ async def _send_one(producer: AIOKafkaProducer, record: TopicRecord) -> Any:
 def headers_back(record: TopicRecord) -> list[tuple[str, bytes]]:
     """Return the headers that a record had before it failed, and where it comes from now.
 
-    >>> record = TopicRecord("orders.dlt", 2, 17, 0, b"lamp", b"{}", [("a", b"1"), (CODE_HEADER, b"x")])
-    >>> headers_back(record)
+    >>> headers = [("a", b"1"), ("tidegate-error-code", b"not_json")]
+    >>> headers_back(TopicRecord("orders.dlt", 2, 17, 0, b"lamp", b"{}", headers))
     [('a', b'1'), ('tidegate-replayed-from', b'orders.dlt/2/17')]
     """
     own = (CODE_HEADER, REPLAYED_HEADER, VALUE_DROPPED_HEADER)
@@ -354,7 +359,7 @@ def _record(record: TopicRecord) -> dict[str, Any]:
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "written_at": _when(record.written_ms),
+        "written_at": rfc3339(record.written_ms),
         "code": code_of(record),
         "message": _message(record),
         "key": None if record.key is None else _text(record.key),

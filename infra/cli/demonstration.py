@@ -299,7 +299,7 @@ class Summary:
         title = f"Decisions: {number(len(decisions))}"
         self._print(make_table([("reason", False), ("reviews", True)], rows, title))
         roles: Counter[str] = Counter(order["supplier_role"] for order in orders)
-        rows = [
+        totals = [
             (
                 role,
                 number(count),
@@ -309,7 +309,7 @@ class Summary:
             for role, count in sorted(roles.items())
         ]
         columns = [("supplier", False), ("orders", True), ("units", True), ("in a surge", True)]
-        self._print(make_table(columns, rows, f"Purchase orders: {number(len(orders))}"))
+        self._print(make_table(columns, totals, f"Purchase orders: {number(len(orders))}"))
 
     def _alerts(self, alerts: list[dict[str, Any]]) -> None:
         steps = Counter((alert["alert"], alert["kind"]) for alert in alerts)

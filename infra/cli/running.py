@@ -8,12 +8,15 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
 from infra.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from infra.stack import LocalStack
 
 _WATCH_SECONDS = 0.5
 
@@ -147,7 +150,7 @@ def _stop_signal() -> threading.Event:
     return stop
 
 
-def _tell_addresses(console: Console, stack: "LocalStack", state: Path) -> None:  # noqa: F821
+def _tell_addresses(console: Console, stack: "LocalStack", state: Path) -> None:
     console.print(f"[bold]Kafka[/]   {stack.broker.bootstrap}")
     console.print(f"[bold]Redis[/]   {stack.redis.url}")
     console.print(f"[bold]metrics[/] {stack.admin_url}/metrics")

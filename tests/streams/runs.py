@@ -208,3 +208,11 @@ def _tell_pending(shard: Shard) -> dict[str, list[Any]]:
         told["dead letters" if is_bad else "events"].append((*line, name, due.told.get(place)))
     return told
 
+
+
+def require_same(one: Run, other: Run) -> None:
+    """Fail, naming the part, where two runs differ."""
+    ours, theirs = tell(one), tell(other)
+    for part in theirs:
+        if ours[part] != theirs[part]:
+            raise AssertionError(f"{part} differs:\n{ours[part]!r:.2000}\n{theirs[part]!r:.2000}")

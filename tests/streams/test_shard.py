@@ -1,19 +1,16 @@
 """Invariants 1 and 3: the state is a function of the logs alone, and it is the right one."""
 
 import dataclasses
-from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import estimate, pending, shard, text, timeline
+from streams import pending, shard, timeline
 from streams.events import TOPICS
 from streams.memory import KeyMemory
 from streams.outputs import rfc3339
 from tests.oracle import DAY, HOUR, MINUTE, Oracle
-from tests.streams import logs as logs_module
 from tests.streams.fakes import MemoryStore, as_json
 from tests.streams.logs import (
     ITEMS,
@@ -35,6 +32,7 @@ from tests.streams.runs import (
     pieces,
     read_in_pieces,
     read_whole,
+    require_same,
     tell,
 )
 
@@ -65,7 +63,7 @@ def orders_of(run: Run) -> KnownOrders:
 
 def check_any_way_of_reading(logs: Logs, schedule: Schedule) -> None:
     """Compare reading in pieces with reading in one piece."""
-    assert tell(read_in_pieces(logs, schedule)) == tell(read_whole(logs))
+    require_same(read_in_pieces(logs, schedule), read_whole(logs))
 
 
 @settings(deadline=None, max_examples=50)
@@ -87,7 +85,7 @@ def test_batches_and_interleaving_change_nothing_in_long_logs(drawn, schedule):
 
 def test_sample_logs_reach_every_corner():
     """The logs that the properties run on bring orders, surges, and each kind of alert."""
-    outputs = [out for seed in range(8) for out in read_whole(sample(seed)).outputs]
+    outputs = [out for seed in range(4) for out in read_whole(sample(seed)).outputs]
     told = [as_json(out.value) for out in outputs]
     assert {one["alert"] for one in told if "alert" in one} >= {
         *("surge", "low_cover", "late_delivery", "stale_input", "stale_stock")
@@ -114,7 +112,7 @@ def sparse_and_dense(seed: int) -> tuple[Logs, Logs]:
     return sparse, dense
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_heartbeats_that_move_no_clock_decide_nothing(seed):
     """With dense heartbeats the decisions and outputs are those of sparse ones."""
     few, many = (tell(read_whole(logs)) for logs in sparse_and_dense(seed))
@@ -240,7 +238,7 @@ def keep(store: MemoryStore, claim, run: Run):
 
 def check_restarts(logs: Logs, schedule: Schedule, restart_after: set[int]) -> None:
     """Compare a run with restarts with one without."""
-    assert tell(read_with_restarts(logs, schedule, restart_after)) == tell(read_whole(logs))
+    require_same(read_with_restarts(logs, schedule, restart_after), read_whole(logs))
 
 
 @settings(deadline=None, max_examples=50)
@@ -292,10 +290,6 @@ def _take_effect_again(patch):
     )
 
 
-def _forget_closed_days(patch):
-    patch.setattr(timeline, "close_day", lambda rows, settings: None)
-
-
 def _late_at_its_own_time(patch):
     fold = shard.fold_rows
 
@@ -306,7 +300,7 @@ def _late_at_its_own_time(patch):
     patch.setattr(shard, "fold_rows", folded)
 
 
-def _one_key_for_all_sources(patch):
+def _never_roll(patch):
     patch.setattr(shard.Shard, "_roll", lambda self, code, times: None)
 
 
@@ -337,7 +331,7 @@ def _forget_open_tick(patch):
         _lose_history,
         _lose_due_dates,
         _forget_open_tick,
-        _one_key_for_all_sources,
+        _never_roll,
     ],
 )
 def test_comparisons_notice_a_missing_guard(monkeypatch, break_it):

@@ -1,0 +1,184 @@
+"""Invariant 4: every record is accounted for, whatever its bytes; a bad one costs only itself."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.decode import DecodeLimits, RejectCode, TopicDecoder
+from streams.events import TOPICS
+from streams.shard import Shard
+from tests.streams.logs import ITEMS, START_MS, build, catalog_line, event, random_steps
+from tests.streams.runs import CACHE, SETTINGS
+
+LIMITS = DecodeLimits(record_bytes=600, future_ms=600_000)
+GOOD = event("placed", "e1", START_MS, ITEMS[0], order_id="o1", quantity=2)
+VALID = {
+    topic: [value for value, _ in log if value is not None]
+    for topic, log in build(random_steps(5, 300))
+}
+
+
+def placed(**changes: object) -> bytes:
+    """An order line with some fields changed; `...` takes a field out."""
+    fields = {**json.loads(GOOD), **changes}
+    return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
+
+
+def codes(topic: str, *values: bytes | None) -> list[str | None]:
+    """What becomes of each value in one batch: a code, or none for a good one."""
+    written = np.full(len(values), START_MS)
+    decoded = TopicDecoder(topic, LIMITS).decode(list(values), written)
+    found: list[str | None] = [None] * len(values)
+    for reject in decoded.rejects:
+        assert found[reject.row] is None
+        found[reject.row] = str(reject.code)
+    assert sorted([*decoded.columns.rows.tolist(), *(r.row for r in decoded.rejects)]) == list(
+        range(len(values))
+    )
+    return found
+
+
+BAD: list[tuple[str, str, bytes | None]] = [
+    ("oversized", "orders", placed(note="x" * 600)),
+    ("empty", "orders", b""),
+    ("empty", "orders", None),
+    ("not_utf8", "orders", GOOD.replace(b"lamp", b"\xff\xfe")),
+    ("not_utf8", "orders", b"\xff"),
+    ("not_json", "orders", b"hello"),
+    ("not_json", "orders", b"\x00" * 20),
+    ("not_json", "orders", GOOD + b"}"),
+    ("not_json", "orders", placed(sku="\ud800")),
+    ("not_json", "orders", GOOD[:-1] + b',"x":' + b"[" * 500 + b"}"),
+    ("truncated", "orders", GOOD[:-1]),
+    ("truncated", "orders", GOOD[:20]),
+    ("truncated", "orders", b"   "),
+    ("wrong_type", "orders", b"[]"),
+    ("wrong_type", "orders", b"null"),
+    ("wrong_type", "orders", placed(quantity="2")),
+    ("wrong_type", "orders", placed(quantity=1.5)),
+    ("wrong_type", "orders", placed(sku=7)),
+    ("wrong_type", "orders", placed(occurred_at=1.5)),
+    ("wrong_type", "orders", placed(occurred_at=None)),
+    ("wrong_type", "catalog", catalog_line("c", START_MS, ITEMS[0], service_type="a > b")),
+    ("missing_field", "orders", placed(sku=...)),
+    ("missing_field", "orders", placed(event_id=...)),
+    ("missing_field", "orders", b'{"kind":"heartbeat"}'),
+    ("out_of_range", "orders", placed(quantity=0)),
+    ("out_of_range", "orders", placed(quantity=-3)),
+    ("out_of_range", "orders", placed(quantity=2**70)),
+    ("out_of_range", "orders", placed(sku="")),
+    ("out_of_range", "orders", placed(sku="x" * 129)),
+    ("out_of_range", "orders", placed(warehouse="a@b")),
+    ("out_of_range", "orders", placed(price=-0.01)),
+    ("out_of_range", "catalog", catalog_line("c", START_MS, ITEMS[0], lead_time_days_lean=0.5)),
+    ("unknown_kind", "orders", placed(kind="gift")),
+    ("unknown_kind", "orders", placed(kind="truncated")),
+    ("unknown_kind", "orders", placed(kind=7)),
+    ("unknown_kind", "orders", placed(kind=...)),
+    ("unknown_kind", "orders", placed(kind="counted")),
+    ("bad_timestamp", "orders", placed(occurred_at="yesterday")),
+    ("bad_timestamp", "orders", placed(occurred_at="2024-01-01T00:00:00")),
+    ("bad_timestamp", "orders", placed(occurred_at=-1)),
+    ("bad_timestamp", "orders", placed(occurred_at=2**70)),
+    ("bad_timestamp", "orders", placed(occurred_at="2024-01-01T00:00:00Z\x00")),
+    ("bad_timestamp", "orders", placed(occurred_at="soon", warehouse="a@b")),
+    ("far_future", "orders", placed(occurred_at=START_MS + 600_001)),
+    ("far_future", "orders", placed(occurred_at=START_MS + 600_001, warehouse="a@b")),
+]
+
+
+@pytest.mark.parametrize(("code", "topic", "value"), BAD)
+def test_each_kind_of_bad_record_has_its_code(code, topic, value):
+    """The code is the same alone and among others, and the neighbours are not touched."""
+    neighbour = GOOD if topic == "orders" else catalog_line("c", START_MS, ITEMS[0])
+    assert codes(topic, value) == [code]
+    assert codes(topic, neighbour, value, neighbour) == [None, code, None]
+
+
+def test_every_code_is_reachable_and_none_is_new():
+    """The codes are a contract: this list changes only with the contract."""
+    assert {code for code, _, _ in BAD} == set(RejectCode)
+    assert {str(code) for code in RejectCode} == {
+        *("oversized", "empty", "not_utf8", "not_json", "truncated", "wrong_type"),
+        *("missing_field", "out_of_range", "unknown_kind", "bad_timestamp", "far_future"),
+    }
+
+
+def test_just_allowed_is_good():
+    """Each rule refuses what is beyond it and nothing before."""
+    just = [
+        *(placed(occurred_at=START_MS + 600_000), placed(quantity=1_000_000)),
+        *(placed(sku="x" * 128), placed(sku="a@b"), placed(sku="\x00"), placed(price=0)),
+        placed(note="x" * (600 - len(placed(note="")))),
+    ]
+    assert len(just[-1]) == 600
+    assert codes("orders", *just) == [None] * len(just)
+
+
+def test_bad_batch_costs_each_bad_record_only_itself():
+    """All bad records at once: each has its own code, and every good one between them is read."""
+    values = [value for _, topic, value in BAD if topic == "orders" for value in (value, GOOD)]
+    expected = [code for _, topic, _ in BAD if topic == "orders" for code in (None,)]
+    found = codes("orders", *values)
+    assert found[1::2] == expected
+    assert found[0::2] == [code for code, topic, _ in BAD if topic == "orders"]
+
+
+def mutated(value: bytes, place: int, bits: int, cut: bool) -> bytes:
+    """A valid record with one byte changed, or cut off there."""
+    place %= len(value)
+    if cut:
+        return value[:place]
+    return value[:place] + bytes([value[place] ^ bits]) + value[place + 1 :]
+
+
+def records_of(topic: str) -> st.SearchStrategy[bytes | None]:
+    """Good records, nearly good ones, and bytes."""
+    good = st.sampled_from(VALID[topic])
+    near = st.builds(mutated, good, st.integers(0, 500), st.integers(1, 255), st.booleans())
+    foreign = st.sampled_from([value for values in VALID.values() for value in values])
+    return st.one_of(good, near, near, foreign, st.binary(max_size=40), st.none())
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_every_record_is_accounted_for(topic, data):
+    """folded + duplicate + late + dead-lettered + heartbeat = consumed, over any bytes, and the
+    outcome of each is the same one by one.
+    """
+    values = data.draw(st.lists(records_of(topic), min_size=1, max_size=30))
+    whole, single = Shard(0, SETTINGS, CACHE), Shard(0, SETTINGS, CACHE)
+    decoder = TopicDecoder(topic, LIMITS)
+    now = START_MS + 10**10
+    decoded = decoder.decode(values, np.full(len(values), now))
+    folded = whole.fold(topic, decoded, len(values))
+    assert accounted(folded.counts) == len(values)
+    one_by_one: Counter[str] = Counter()
+    found = []
+    for offset, value in enumerate(values):
+        alone = decoder.decode([value], np.full(1, now))
+        found.extend((offset, reject.code) for reject in alone.rejects)
+        one_by_one.update(single.fold(topic, alone, offset + 1).counts)
+    assert found == [(reject.row, reject.code) for reject in decoded.rejects]
+    assert {k: v for k, v in one_by_one.items() if v} == {
+        k: v for k, v in folded.counts.items() if v
+    }
+
+
+def accounted(counts: dict[str, int]) -> int:
+    """Records whose fate is known; folded_late is a part of folded."""
+    return sum(count for outcome, count in counts.items() if outcome != "folded_late")
+
+
+def test_accounting_notices_a_lost_record():
+    """The sum above is no tautology: a decoder that loses rejects breaks it."""
+    values = [GOOD, b"{", GOOD]
+    decoded = TopicDecoder("orders").decode(values, None)
+    decoded.rejects.clear()
+    folded = Shard(0, SETTINGS, CACHE).fold("orders", decoded, len(values))
+    assert accounted(folded.counts) != len(values)
