@@ -17,7 +17,9 @@ _REFERENCE = "#/components/schemas/{name}"
 
 def document() -> dict[str, Any]:
     """Return the AsyncAPI 3.0 document as plain values."""
-    kinds = {topic: list(structs) for topic, structs in {**TOPICS, **_OUTPUTS}.items()}
+    kinds: dict[str, list[type]] = {
+        topic: list(structs) for topic, structs in {**TOPICS, **_OUTPUTS}.items()
+    }
     every = sorted({kind for structs in kinds.values() for kind in structs}, key=_name)
     _, schemas = msgspec.json.schema_components(every, ref_template=_REFERENCE)
     return {

@@ -37,7 +37,6 @@ from streams.fold import NO_CLOCK
 from streams.items import READABLE, ROW
 from streams.review import DECISION
 from streams.rings import DAY_CELL
-from streams.shard import Meta
 from streams.supply import OpenOrder
 from streams.types import Table
 
@@ -49,7 +48,19 @@ _ANSWER_SECONDS = 30.0
 _RETRIES = 2
 _Some = TypeVar("_Some")
 
-_meta_decoder = msgspec.json.Decoder(Meta)
+
+class ShardMeta(msgspec.Struct):
+    """What people want to know of a shard's state; the rest of it is the shard's own."""
+
+    clocks: dict[str, int]  # topic -> newest event time in its log
+    applied_ms: int | None  # event time up to which everything has taken effect
+    counts: dict[str, int]  # topic:outcome -> records
+    newest_buckets: dict[str, int]  # ring -> bucket
+    reviews: int
+    history_from: dict[str, int]  # topic -> where its log began, if that was not its beginning
+
+
+_meta_decoder = msgspec.json.Decoder(ShardMeta)
 _name_decoder = msgspec.json.Decoder(tuple[str, str])
 _told_decoder = msgspec.json.Decoder(
     tuple[CatalogLine | None, list[CampaignPlanned | CampaignChanged]]
@@ -63,7 +74,7 @@ class ShardState:
     partition: int
     epoch: int
     offsets: dict[str, int]  # topic without prefix -> where its log goes on
-    meta: Meta | None  # none: claimed by a worker, and nothing was ever committed
+    meta: ShardMeta | None  # none: claimed by a worker, and nothing was ever committed
     outbox: int  # records that are not yet known to be in Kafka
 
     @property
@@ -307,7 +318,8 @@ class Reader:
             decisions = unpack(b"".join(reviews), DECISION, key)
             own = decisions[decisions["item"] == place]
             if own.size:
-                return own[own["reviewed_ms"].argmax()]
+                newest: Table = own[own["reviewed_ms"].argmax()]
+                return newest
         return None
 
     def open_order(self, po_id: str) -> OpenOrder | None:

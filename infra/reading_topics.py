@@ -15,6 +15,8 @@ from infra.settings import Settings
 
 _FETCH_BYTES = 4_194_304
 _POLL_MS = 1_000
+_END_POLL_MS = 100
+_END_POLLS = 20
 _STALLED_POLLS = 30  # a broker that names an end and never gives the records up to it
 
 
@@ -72,7 +74,7 @@ async def read_topics(settings: Settings, topics: Iterable[str]) -> AsyncIterato
         places += [TopicPartition(topic, partition) for partition in range(counts[topic])]
     async with open_consumer(settings, places) as consumer:
         begins = await consumer.beginning_offsets(places)
-        ends = await consumer.end_offsets(places)
+        ends = await log_ends(consumer, places)
         async for record in _read_between(consumer, begins, ends):
             yield record
 
@@ -94,7 +96,7 @@ async def read_one(
     place = TopicPartition(topic, partition)
     async with open_consumer(settings, [place]) as consumer:
         begins = await consumer.beginning_offsets([place])
-        ends = await consumer.end_offsets([place])
+        ends = await log_ends(consumer, [place])
         if not begins[place] <= offset < ends[place]:
             return None
         async for record in _read_between(consumer, {place: offset}, {place: offset + 1}):
@@ -122,6 +124,30 @@ async def open_consumer(
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def log_ends(
+    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where the logs end; the consumer's positions are moved.
+
+    The high watermark of a fetch is what counts. The embedded broker, asked for the latest offset,
+    names the one after the first record of the last batch.
+    """
+    ends: dict[TopicPartition, int] = dict(await consumer.end_offsets(places))
+    unsure = {place for place, end in ends.items() if end > 0}
+    for place in unsure:
+        consumer.seek(place, ends[place] - 1)
+    for _ in range(_END_POLLS):
+        if not unsure:
+            break
+        await consumer.getmany(*unsure, timeout_ms=_END_POLL_MS)
+        for place in list(unsure):
+            mark = consumer.highwater(place)
+            if mark is not None:
+                ends[place] = max(ends[place], mark)
+                unsure.discard(place)
+    return ends
 
 
 async def _read_between(

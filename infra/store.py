@@ -255,8 +255,7 @@ class RedisStore:
         shown = self._shown_rows(commit)
         places = commit.row_places
         bulks: dict[int, list[bytes]] = {}
-        for name in commit.readable:
-            now = commit.rows[name]
+        for name, now in commit.readable.items():
             changed = np.flatnonzero((shown[name][places] != now) | ~shown["is_known"][places])
             field = bulk(name.encode())
             for number, value in zip(changed.tolist(), now[changed].tolist(), strict=True):
@@ -269,8 +268,8 @@ class RedisStore:
 
     def _shown_rows(self, commit: Commit) -> Table:
         """The readable fields as Redis has them, with room for every item of the commit."""
-        dtype = np.dtype([(name, commit.rows.dtype[name]) for name in commit.readable])
-        dtype = np.dtype([*dtype.descr, ("is_known", "?")])
+        fields = [(name, column.dtype) for name, column in commit.readable.items()]
+        dtype = np.dtype([*fields, ("is_known", "?")])
         shown = self._shown.get(commit.partition, np.zeros(0, dtype))
         wanted = int(commit.row_places.max(initial=-1)) + 1
         if wanted > shown.size:

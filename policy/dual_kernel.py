@@ -448,6 +448,18 @@ def _relative(
 
 
 @compiled
+def settle(terms: Terms, rules: Rules, plan: Plan, columns: Columns, rates: FloatArray) -> None:
+    """Evaluate a fixed plan until its rates stand still."""
+    values = np.empty((3, plan.total.size))
+    old = np.zeros(3)
+    for _ in range(60):
+        evaluate(terms, rules, plan, columns, values, rates)
+        if np.abs(rates - old).max() <= 1e-7 * abs(rates[0]):
+            return
+        old[:] = rates
+
+
+@compiled
 def solve_at_penalty(
     terms: Terms,
     rules: Rules,
@@ -470,10 +482,14 @@ def solve_at_penalty(
     cycle_price = delta if measure == MEASURE_CYCLE else 0.0
     fill_price = delta if measure == MEASURE_FILL else 0.0
     bounds[0], bounds[1] = -np.inf, np.inf
+    old_middle, old_final = plan.flexible_level, plan.final_level
     improve(terms, rules, plan, columns, delta, measure)
-    for sweep in range(1, sweeps_most + 1):
+    sweeps = 0
+    while sweeps < sweeps_most:
+        sweeps += 1
         if not evaluate(terms, rules, plan, columns, values, rates):
             return -1
+        old_middle, old_final = plan.flexible_level.copy(), plan.final_level.copy()
         improve(terms, rules, plan, columns, delta, measure)
         low, high = np.inf, -np.inf
         for i in range(size):
@@ -484,5 +500,8 @@ def solve_at_penalty(
         bounds[0] = max(bounds[0], low)
         bounds[1] = high
         if bounds[1] - bounds[0] <= tolerance * abs(bounds[1]):
-            return sweep
-    return sweeps_most
+            break
+    # The last improvement may have chosen another plan of equal value: rates must be its own.
+    if np.any(plan.final_level != old_final) or np.any(plan.flexible_level != old_middle):
+        settle(terms, rules, plan, columns, rates)
+    return sweeps

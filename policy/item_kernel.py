@@ -26,6 +26,7 @@ from policy.dual_kernel import (
     improve,
     new_columns,
     new_plan,
+    settle,
     solve_at_penalty,
 )
 from policy.terms_kernel import (
@@ -471,18 +472,6 @@ def _follow(levels: IntArray, split: int, plan: Plan) -> None:
 
 
 @compiled
-def _settle(terms: Terms, rules: Rules, plan: Plan, columns: Columns, rates: FloatArray) -> None:
-    """Evaluate a fixed plan until its rates stand still."""
-    values = np.empty((3, plan.total.size))
-    old = np.zeros(3)
-    for _ in range(60):
-        evaluate(terms, rules, plan, columns, values, rates)
-        if np.abs(rates - old).max() <= 1e-9 * abs(rates[0]):
-            return
-        old[:] = rates
-
-
-@compiled
 def _tighten(
     terms: Terms,
     rules: Rules,
@@ -503,7 +492,7 @@ def _tighten(
     while high - low > 1:
         split = (low + high) // 2
         _follow(levels, split, plan)
-        _settle(terms, rules, plan, columns, rates)
+        settle(terms, rules, plan, columns, rates)
         if _measured(rates, measure) <= allowed:
             high = split
             if rates[0] < rates_met[0]:

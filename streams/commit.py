@@ -18,7 +18,7 @@ class Commit:
     row_keys: list[str]
     row_places: Int64Array  # of the items, shape (len(row_keys),)
     rows: Table  # shape (len(row_keys),)
-    readable: tuple[str, ...]  # fields of a row to be shown by name
+    readable: dict[str, AnyArray]  # what is shown of each row by name: columns, shape as the rows
     cells: dict[str, list[CellChanges]]
     newest_buckets: dict[str, int]
     tails: dict[str, list[Tail]]

@@ -65,6 +65,8 @@ ROW = np.dtype(
 )
 """Everything that decides about an item, as it is stored."""
 
+OLDEST_OPEN_ORDER = "oldest_open_order_ms"  # not in the row: it follows from backlog and sales
+
 READABLE = (
     "on_hand_units",
     "counted_at_ms",
@@ -80,8 +82,9 @@ READABLE = (
     "demand_variance_units",
     "order_level_per_day",
     "next_review_ms",
+    OLDEST_OPEN_ORDER,
 )
-"""Fields that the item's hash shows by name; the row itself lies beside them, packed."""
+"""What an item's hash in Redis shows by name."""
 
 
 def item_key(sku: str, warehouse: str) -> str:

@@ -8,23 +8,25 @@ function of the logs' prefixes alone, whatever the batches, the interleaving of 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from policy import PolicyCache
+from streams.backlog import oldest_open_order_ms
 from streams.commit import Commit, StoredShard
 from streams.decode import Columns, Decoded
 from streams.events import TOPICS, Kind
 from streams.fold import NO_CLOCK, FoldResult, Outcome, fold_rows
-from streams.items import READABLE
+from streams.items import OLDEST_OPEN_ORDER, READABLE
 from streams.memory import KeyMemory
 from streams.outbox import Outbox
 from streams.pending import ENTRY
 from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
 from streams.timeline import Timeline, TimelineSettings
-from streams.types import Int32Array, Int64Array
+from streams.types import AnyArray, Int32Array, Int64Array
 
 STATE_VERSION = 1
 DEAD_LETTERED = "dead_lettered"
@@ -159,8 +161,7 @@ class Shard:
         newest = np.maximum(newest, self.rings["day"].newest)
         step = max(1, self.settings.days // 2)
         cuts = np.flatnonzero(np.diff((newest - newest[0]) // step)) + 1
-        edges = [0, *cuts.tolist(), len(columns)]
-        yield from zip(edges, edges[1:], strict=False)
+        yield from pairwise([0, *cuts.tolist(), len(columns)])
 
     def _fold_piece(
         self, topic: str, columns: Columns, items: Int32Array, piece: slice
@@ -303,7 +304,7 @@ class Shard:
             row_keys=[timeline.items.key(item) for item in rows],
             row_places=np.array(rows, np.int64),
             rows=timeline.items.rows[rows],
-            readable=READABLE,
+            readable=self._readable(np.array(rows, np.int64)),
             cells={name: ring.take_changes() for name, ring in self.rings.items()},
             newest_buckets={name: ring.newest for name, ring in self.rings.items()},
             tails={name: memory.take_tails() for name, memory in self.memories.items()},
@@ -316,6 +317,14 @@ class Shard:
             outbox_removed=outbox_removed,
             outbox_stored_to=self.outbox.next_number,
         )
+
+    def _readable(self, items: Int64Array) -> dict[str, AnyArray]:
+        rows = self.timeline.items.rows[items]
+        oldest = oldest_open_order_ms(
+            rows["backlog_units"], items, list(self.rings.values()), self.timeline.applied_ms or 0
+        )
+        shown = {name: rows[name] for name in READABLE if name != OLDEST_OPEN_ORDER}
+        return {**shown, OLDEST_OPEN_ORDER: oldest}
 
     def _meta(self) -> Meta:
         timeline = self.timeline

@@ -2,10 +2,10 @@
 
 For each item a Shiryaev-Roberts sum of likelihood ratios, one for each factor in
 `streams.items.SURGE_FACTORS`, negative binomial with the item's own overdispersion, against the
-inflated null "at most 1.5 times the usual rate": a baseline that is somewhat too low raises nothing.
-Sums start anew only in ticks with an order, which can only lower them, so that ticks without orders
-are skipped in closed form. In the simple form here the rate is spread over the day by the shop's own
-profile of the hours.
+inflated null "at most 1.5 times the usual rate": a baseline that is a little too low raises
+nothing. Sums start anew only in ticks with an order, which can only lower them, so that ticks
+without orders are skipped in closed form. In the simple form here the rate is spread over the day
+by the shop's own profile of the hours.
 """
 
 from dataclasses import dataclass

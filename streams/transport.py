@@ -93,6 +93,8 @@ def _as_chunks(key: bytes) -> bytes:
 class _PartitionRecords(_PlainPartitionRecords):  # type: ignore[misc]
     """Unpacks a fetch of a marked consumer into chunks."""
 
+    next_fetch_offset: int
+
     def _unpack_records(self) -> Iterator[Any]:
         if self._key_deserializer is _as_chunks:
             return self._unpack_chunks()
@@ -146,7 +148,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def _new_consumer_thread(self) -> Any:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+    async def getmany(  # Faust names the argument
+        self,
+        timeout: float,  # noqa: ASYNC109
+    ) -> AsyncIterator[tuple[TP, Any]]:
         """Fetch; hand over what belongs to the generation that fetched it."""
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id

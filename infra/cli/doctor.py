@@ -20,7 +20,7 @@ from infra.cli.settings import without_password
 from infra.cli.terminal import make_console, make_table, moment, number
 from infra.reading import Reader, ShardState, connect
 from infra.reading_tables import StateError
-from infra.reading_topics import open_consumer, partition_counts
+from infra.reading_topics import log_ends, open_consumer, partition_counts
 from infra.settings import STATE_FILE, Settings, SettingsError
 from infra.topics import all_topics, input_topics
 
@@ -151,7 +151,7 @@ async def _end_offsets(settings: Settings, counts: Mapping[str, int]) -> Ends:
     if not places:
         return {}
     async with open_consumer(settings, places) as consumer:
-        ends = await consumer.end_offsets(places)
+        ends = await log_ends(consumer, places)
     prefix = settings.topic_prefix
     return {(place.topic.removeprefix(prefix), place.partition): end for place, end in ends.items()}
 
@@ -193,11 +193,11 @@ def check_topics(counts: Mapping[str, int], settings: Settings) -> list[Check]:
 def _examine_redis(settings: Settings) -> tuple[list[ShardState] | None, list[Check]]:
     redis = connect(settings.redis_url)
     try:
-        info: dict[str, Any] = redis.info()  # type: ignore[assignment]
+        info: dict[str, Any] = redis.info()
         checks = [
             check_version(info),
             _check_writing(redis, settings),
-            _check_eviction(redis, info),
+            check_eviction(info),
         ]
         shards = Reader(redis, settings.keys()).shards()
         return shards, checks
@@ -237,7 +237,8 @@ def _check_writing(redis: "Redis", settings: Settings) -> Check:
     return Check("redis writes", Status.OK, f"keys under {settings.redis_prefix!r} can be written")
 
 
-def _check_eviction(redis: "Redis", info: Mapping[str, Any]) -> Check:
+def check_eviction(info: Mapping[str, Any]) -> Check:
+    """Return whether Redis keeps what it is given."""
     policy = str(info.get("maxmemory_policy") or "")
     if not policy:
         return Check("redis memory", Status.WARN, "the eviction policy is not told", "see to it")

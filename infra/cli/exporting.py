@@ -180,7 +180,7 @@ def _open_output(path: Path | None) -> Iterator[IO[str]]:
     try:
         with draft.open("wb") as raw:
             packed = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else raw
-            with io.TextIOWrapper(packed, "utf-8", newline="") as text:  # type: ignore[type-var]
+            with io.TextIOWrapper(packed, "utf-8", newline="") as text:
                 yield text
         os.replace(draft, path)
     except BaseException:

@@ -57,12 +57,12 @@ def item(
             decision = reader.latest_decision(partition, place)
             shown.append((state, _named(state, decision)))
     if as_json:
-        records = [item_record(state, decision) for state, decision in shown]
+        records = [item_record(state, named) for state, named in shown]
         print(msgspec.json.format(msgspec.json.encode(records), indent=1).decode())
         return
     console = make_console()
-    for state, decision in shown:
-        _show(console, state, decision)
+    for state, named in shown:
+        _show(console, state, named)
 
 
 def _not_found(reader: Reader, sku: str, warehouse: str | None) -> str:

@@ -5,6 +5,7 @@ import logging
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -88,6 +89,7 @@ def make_table(
         box=None,
         padding=(0, 2, 0, 0),
         header_style="dim",
+        show_header=any(name for name, _ in columns),
         pad_edge=False,
     )
     for heading, is_number in columns:
@@ -116,7 +118,7 @@ def heading(text: str) -> Text:
     return Text(safe(text), style="bold")
 
 
-def number(value: float, digits: int = 0) -> str:
+def number(value: Any, digits: int = 0) -> str:
     """Return a number with thousands apart; more digits only where it has some.
 
     >>> number(1234567), number(0.25, 2), number(12.0, 2)
@@ -147,7 +149,7 @@ def duration(seconds: float) -> str:
     """
     left = round(seconds)
     parts = []
-    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+    for name, size in (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count:
             parts.append(f"{count} {name}")

@@ -66,8 +66,6 @@ def split_rows(
 
     The costs hold the future too, so that only their differences mean something.
     """
-    from infra.cli.terminal import number
-
     known = [cost for cost in costs.values() if cost is not None]
     least = min(known, default=0.0)
     unit = f" {currency}" if currency else ""
@@ -78,6 +76,6 @@ def split_rows(
         if cost is None:
             rows.append((words, "not allowed", "", mark))
             continue
-        more = "cheapest" if cost == least else f"+{number(cost - least, 2)}"
+        more = "cheapest" if cost == least else f"+{cost - least:,.2f}"
         rows.append((words, f"{cost:,.2f}{unit}", more, mark))
     return rows

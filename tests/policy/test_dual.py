@@ -265,6 +265,23 @@ def test_cost_is_never_below_the_certified_bound(problem, target):
     for one in (problem, cycle(target, problem)):
         policy = solve_dual(one)
         assert policy.evaluation.cost >= policy.lower_bound * (1 - 1e-7)
+        assert policy.evaluation.cycle_service >= one.service_target - 1e-9
+
+
+def test_plan_of_equal_value_is_evaluated_itself():
+    """At the optimal price two plans tie; the one that is returned meets the target (regression)."""
+    problem = replace(
+        SMALL,
+        demand=poisson_demand(1.0),
+        lead_time_steps_lean=1,
+        setup_cost_lean=0.0,
+        unit_cost_flexible=3.0,
+        holding_cost_per_unit_step=0.5,
+        backorder_cost_per_unit_step=0.375,
+    )
+    policy = solve_dual(cycle(0.5, problem))
+    assert policy.evaluation.cycle_service >= 0.5
+    assert policy.cost >= policy.lower_bound
 
 
 @settings(max_examples=20, deadline=None)

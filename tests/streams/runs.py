@@ -110,7 +110,7 @@ Schedule = Sequence[tuple[int, int, int]]  # topic, how many records, boundaries
 def read_in_pieces(
     logs: Logs,
     schedule: Schedule,
-    between: Callable[[Run], None] = lambda run: None,
+    between: Callable[[Run], object] = lambda run: None,
     settings: ShardSettings = SETTINGS,
 ) -> Run:
     """Read batches of any size from any topic in turn, with some advance after each."""

@@ -1,0 +1,154 @@
+"""The surge test: silent on usual days, quick when orders come five times as fast."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.items import ROW, SURGE_FACTORS
+from streams.surge import (
+    NULL_FACTOR,
+    SurgeSettings,
+    flat_profile,
+    learn_profile,
+    surge_factor,
+    surge_tick,
+)
+from tests.oracle import DAY, HOUR, MINUTE
+
+SETTINGS = SurgeSettings()
+ITEM = np.zeros(1, np.int32)
+
+
+def item_rows(rates: np.ndarray, over: float = 1.0) -> np.ndarray:
+    """Items whose usual rate is known."""
+    rows = np.zeros(rates.size, ROW)
+    rows["order_level_per_day"] = rates
+    rows["order_variance"] = rates * over
+    rows["observed_days"] = 30
+    return rows
+
+
+def profile_of(weights: list[float]) -> np.ndarray:
+    """Shares of a day by hour."""
+    return np.array(weights) / sum(weights)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    ticks=st.lists(st.sampled_from([0, 0, 0, 0, 1, 2, 5]), min_size=1, max_size=200),
+    rate=st.floats(0.1, 300),
+    over=st.floats(0.5, 8),
+    weights=st.lists(st.floats(0.05, 5), min_size=24, max_size=24),
+    minutes=st.sampled_from([1, 5, 60]),
+)
+def test_skipping_empty_ticks_is_visiting_each(ticks, rate, over, weights, minutes):
+    """The closed form over ticks without orders gives the sums of a loop over all ticks."""
+    tick_ms = minutes * MINUTE
+    profile = profile_of(weights)
+    rows = item_rows(np.array([rate]), over)
+    plain = [0.0] * len(SURGE_FACTORS)
+    for number, orders in enumerate([*ticks, 1]):
+        boundary = 400 * DAY + (number + 1) * tick_ms
+        plain = one_tick(plain, orders, rate, over, profile, boundary - tick_ms, tick_ms)
+        if orders:
+            rows["tick_orders"] = orders
+            means = surge_tick(rows, ITEM, profile, boundary, tick_ms, SETTINGS)
+            expected = sum(plain) / len(plain)
+            assert math.isclose(means[0], expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def one_tick(
+    sums: list[float],
+    orders: int,
+    rate: float,
+    over: float,
+    profile: np.ndarray,
+    start: int,
+    tick_ms: int,
+) -> list[float]:
+    """One step of the detector in plain numbers."""
+    known = max(rate, SETTINGS.minimum_orders_per_day)
+    excess = max(rate * over - known, 0.05 * known)
+    size = min(max(known * known / excess, 0.25), 50.0)
+    mean = known * profile[start // HOUR % 24] * tick_ms / HOUR
+    stepped = []
+    for factor, total in zip(SURGE_FACTORS, sums, strict=True):
+        null, other = NULL_FACTOR * mean, factor * NULL_FACTOR * mean
+        ratio = factor**orders * ((size + null) / (size + other)) ** (size + orders)
+        begun = total + (1.0 if orders else 0.0)
+        stepped.append(min(begun * ratio, 100 * SETTINGS.threshold))
+    return stepped
+
+
+def run_days(
+    rates: np.ndarray, days: int, seed: int, *, faster: float = 1.0, size: float | None = None
+) -> np.ndarray:
+    """Feed Poisson (or, with a size, overdispersed) orders; return when each item was called."""
+    chance = np.random.default_rng(seed)
+    rows = item_rows(rates, 1.0 if size is None else 1.0)
+    if size is not None:
+        rows["order_variance"] = rates + rates**2 / size
+    called = np.full(rates.size, -1)
+    profile = flat_profile()
+    for day in range(days):
+        pace = np.ones(rates.size) if size is None else chance.gamma(size, 1 / size, rates.size)
+        for hour in range(24):
+            boundary = 400 * DAY + day * DAY + (hour + 1) * HOUR
+            orders = chance.poisson(rates * pace * faster / 24)
+            rows["tick_orders"] = orders
+            active = np.flatnonzero(orders > 0).astype(np.int32)
+            means = surge_tick(rows, active, profile, boundary, HOUR, SETTINGS)
+            found = active[means >= SETTINGS.threshold]
+            called[found[called[found] < 0]] = day * 24 + hour
+    return called
+
+
+def test_usual_days_raise_nothing():
+    """2,000 items for 30 days, from one order in five days to 200 a day: no false alarm."""
+    rates = np.geomspace(0.2, 200, 2_000)
+    assert (run_days(rates, 30, seed=1) >= 0).sum() == 0
+
+
+def test_wild_items_raise_nothing_either():
+    """Orders with the overdispersion that the item is known for are no surge."""
+    rates = np.geomspace(0.5, 50, 1_000)
+    assert (run_days(rates, 30, seed=2, size=0.7) >= 0).sum() <= 1
+
+
+@pytest.mark.parametrize(("rate", "hours"), [(24.0, 24), (240.0, 6)])
+def test_five_times_the_usual_rate_is_found(rate, hours):
+    """Every one of 200 items is called within the hours given."""
+    called = run_days(np.full(200, rate), 3, seed=3, faster=5.0)
+    assert (called >= 0).all()
+    assert np.quantile(called, 0.9) < hours
+
+
+def test_young_items_are_not_tested():
+    """Without enough closed days nothing is known that a surge could exceed."""
+    rows = item_rows(np.array([1.0]))
+    rows["observed_days"] = SETTINGS.minimum_days - 1
+    rows["tick_orders"] = 500
+    assert surge_tick(rows, ITEM, flat_profile(), 400 * DAY, MINUTE, SETTINGS)[0] == 0
+    assert rows["tick_orders"][0] == 0
+
+
+def test_profile_learns_the_hours_and_keeps_a_floor():
+    """Shares sum to one, follow the orders, and no hour is ever thought impossible."""
+    profile = flat_profile()
+    orders = np.zeros(24)
+    orders[20] = 100
+    for _ in range(200):
+        profile = learn_profile(profile, orders, 0.1)
+    assert math.isclose(profile.sum(), 1)
+    assert profile.argmax() == 20
+    assert profile.min() > 0.005 / 24
+    assert learn_profile(profile, np.zeros(24), 0.1) is profile
+
+
+def test_factor_is_told_by_the_heaviest_sum():
+    """The factor of an alert is the mean over the sums' weights."""
+    assert surge_factor(np.zeros(len(SURGE_FACTORS))) == 1.0
+    assert surge_factor(np.eye(len(SURGE_FACTORS))[0]) == SURGE_FACTORS[0] * NULL_FACTOR
