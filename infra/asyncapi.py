@@ -11,7 +11,7 @@ from streams.events import TOPICS
 from streams.outputs import Alert, PurchaseOrder
 
 PATH = Path(__file__).with_name("asyncapi.yaml")
-_OUTPUTS = {PURCHASE_ORDERS: (PurchaseOrder,), ALERTS: (Alert,)}
+_OUTPUTS: dict[str, tuple[type, ...]] = {PURCHASE_ORDERS: (PurchaseOrder,), ALERTS: (Alert,)}
 _REFERENCE = "#/components/schemas/{name}"
 
 

@@ -99,6 +99,7 @@ class ItemState:
     sku: str
     warehouse: str
     row: Table  # one `streams.items.ROW`
+    shown: Row  # `infra.reading_tables.ITEM_COLUMNS`
     open_orders: list[OpenOrder]  # by due date
     catalog: CatalogLine | None
     campaigns: list[CampaignPlanned | CampaignChanged]
@@ -275,7 +276,8 @@ class Reader:
         pipeline.hget(self._keys.rows(partition), key)
         pipeline.hvals(self._keys.orders(partition))
         pipeline.hget(self._keys.told(partition), key)
-        row, orders, told = pipeline.execute()
+        pipeline.hmget(self._keys.item(partition, key), list(READABLE))
+        row, orders, told, shown = pipeline.execute()
         if row is None:
             raise StateError(self._keys.rows(partition), f"with a row of {key}", None)
         catalog, campaigns = (None, []) if told is None else _told_decoder.decode(told)
@@ -286,6 +288,7 @@ class Reader:
             sku=sku,
             warehouse=warehouse,
             row=unpack(row, ROW, self._keys.rows(partition))[0],
+            shown=item_row(sku, warehouse, shown),
             open_orders=_orders_of(orders, place),
             catalog=catalog,
             campaigns=campaigns,

@@ -72,6 +72,8 @@ async def read_topics(settings: Settings, topics: Iterable[str]) -> AsyncIterato
         if not counts.get(topic):
             raise TopicReadError(f"topic {topic!r} is not there; a worker makes the topics")
         places += [TopicPartition(topic, partition) for partition in range(counts[topic])]
+    if not places:
+        return
     async with open_consumer(settings, places) as consumer:
         begins = await consumer.beginning_offsets(places)
         ends = await log_ends(consumer, places)

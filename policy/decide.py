@@ -64,7 +64,8 @@ class Decisions:
     reason: IntArray
     """Reason codes."""
     expected_cost_nothing: FloatArray
-    """Money until the next review plus relative value after it; comparable with the other three."""
+    """Money until the next review plus relative value after it, at the rounded estimate; comparable
+    with the other three, not with those of another item."""
     expected_cost_lean_only: FloatArray
     """The best order from the lean supplier alone; inf where it is not allowed."""
     expected_cost_flexible_only: FloatArray
@@ -310,6 +311,13 @@ def _read(work: _Work, items: IntArray, slots: IntArray, cache: PolicyCache) -> 
     )
 
 
+def _cost_per_day(work: _Work) -> FloatArray:
+    """The cost of the rounded mean, in proportion to the real one: purchases dominate it."""
+    used = work.rows[:, kernel.P_MEAN]
+    scale = np.where(used > 0.0, work.mean / np.where(used > 0.0, used, 1.0), 0.0)
+    return work.answers[:, kernel.A_COST] / work.rows[:, kernel.P_REVIEW] * scale
+
+
 def _decisions(work: _Work) -> Decisions:
     exact, answers = work.solved, work.answers
     idle = work.rows[:, kernel.P_MEAN] <= 0.0
@@ -328,7 +336,7 @@ def _decisions(work: _Work) -> Decisions:
         demand_sd_used_units_per_day=work.rows[:, kernel.P_SD].copy(),
         demand_family_used=family.astype(np.int64),
         cell_units=answers[:, kernel.A_CELL].copy(),
-        policy_cost_per_day=answers[:, kernel.A_COST] / work.rows[:, kernel.P_REVIEW],
+        policy_cost_per_day=_cost_per_day(work),
         gap=np.where(exact, answers[:, kernel.A_GAP], 1.0),
         cycle_service=answers[:, kernel.A_CYCLE].copy(),
         fill_rate=answers[:, kernel.A_FILL].copy(),

@@ -651,6 +651,8 @@ def _try_lattice(
         weight = 1.0
     per_review = row[P_MEAN] * row[P_REVIEW]
     cost = weight * rates_met[0] + (1.0 - weight) * rates_below[0]
+    if not abs(cost) + abs(tables[T_NOTHING, 0]) + abs(tables[T_NOTHING, size - 1]) < np.inf:
+        return 3  # values beyond floating point, e.g. one sale in a thousand years
     answer[A_LOWEST] = units[0]
     answer[A_CELL] = cell
     answer[A_LEVELS] = size

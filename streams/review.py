@@ -22,6 +22,7 @@ _POLICY_FIELDS = [name for name in CATALOG.names or () if not name.startswith("a
 CANDIDATES = ("nothing", "lean_only", "flexible_only", "both")
 RESULTS = ("gap", "cycle_service", "fill_rate", "break_even_fast_unit")
 _QUANTITIES = ("quantity_lean_units", "quantity_flexible_units")
+_TURNS = 64
 _LARGEST_POSITION_UNITS = 1e12
 _LARGEST_DEMAND = 1e9
 
@@ -73,10 +74,12 @@ class ReviewSettings:
 def first_review_ms(key: str, after_ms: int, period_ms: int, slot_ms: int) -> int:
     """Return the first boundary after a time at which an item has its turn.
 
-    Items are spread evenly over the period by their name, so that not all come at once.
+    Items are spread evenly over the period by their name, so that not all come at once; over about
+    64 turns at the most, so that those who come together are decided together.
     """
-    slots = max(1, period_ms // slot_ms)
-    phase_ms = crc32(key.encode("utf-8", "surrogatepass")) % slots * slot_ms
+    turn_ms = max(1, period_ms // _TURNS // slot_ms) * slot_ms
+    turns = max(1, period_ms // turn_ms)
+    phase_ms = crc32(key.encode("utf-8", "surrogatepass")) % turns * turn_ms
     return window_start_ms(after_ms, phase_ms, period_ms) + period_ms
 
 

@@ -190,13 +190,23 @@ def parse_times(values: Sequence[str | int]) -> Int64Array:
     kinds = set(map(type, values))
     if kinds == {int}:
         return _checked_milliseconds(values)
-    if kinds != {str}:
-        return np.array([parse_times([value])[0] for value in values], np.int64)
+    if kinds == {int, str}:
+        return _parse_mixed(values)
+    if not values:
+        return np.empty(0, np.int64)
     times_ms = np.empty(len(values), np.int64)
-    joined = SEPARATOR.join(values).encode("utf-8", "surrogatepass")  # type: ignore[arg-type]
+    joined = SEPARATOR.join(values).encode("utf-8", "surrogatepass")
     if _parse_times(np.frombuffer(joined, np.uint8), times_ms) != len(values):
         clean = ["" if SEPARATOR in str(value) else value for value in values]
         return parse_times(clean)
+    return times_ms
+
+
+def _parse_mixed(values: Sequence[str | int]) -> Int64Array:
+    is_text = np.array([type(value) is str for value in values])
+    times_ms = np.empty(len(values), np.int64)
+    times_ms[is_text] = parse_times([value for value in values if type(value) is str])
+    times_ms[~is_text] = parse_times([value for value in values if type(value) is not str])
     return times_ms
 
 

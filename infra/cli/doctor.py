@@ -340,6 +340,9 @@ def _ask_ready(url: str) -> Check:
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):
+            text = f"{url} did not answer within {_ADMIN_SECONDS:g} s"
+            return Check("worker", Status.WARN, text, "it is busy, or it hangs: ask again")
         advice = "did the worker end? start `tidegate up` again"
         return Check("worker", Status.FAIL, f"{url} does not answer: {reason}", advice)
     owned = told.get("partitions", [])

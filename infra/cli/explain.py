@@ -1,7 +1,6 @@
 """`tidegate explain`: why a purchase order was proposed, and the same decision computed again."""
 
 import asyncio
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,15 @@ from rich.console import Console
 
 from infra.cli.failures import CommandError, ExitCode
 from infra.cli.options import NOT_GIVEN, Connection, Json
-from infra.cli.terminal import heading, make_console, make_facts, make_table, number
+from infra.cli.terminal import (
+    heading,
+    make_console,
+    make_facts,
+    make_table,
+    moment,
+    number,
+    plain_time,
+)
 from infra.cli.words import SPLITS, chosen_split, reason_text, split_rows
 from infra.reading import open_reader
 from infra.reading_topics import read_topics
@@ -128,8 +135,8 @@ def _show(
 def _order_facts(order: PurchaseOrder, still_open: OpenOrder | None) -> list[tuple[str, object]]:
     return [
         ("for", f"warehouse {order.warehouse}"),
-        ("decided", f"{_time(order.decided_at)}, {order.occasion} review"),
-        ("arrives", f"{_time(order.expected_at)}, as planned then"),
+        ("decided", f"{plain_time(order.decided_at)}, {order.occasion} review"),
+        ("arrives", f"{plain_time(order.expected_at)}, as planned then"),
         ("now", _open_text(still_open)),
         ("version", str(order.version)),
     ]
@@ -138,8 +145,6 @@ def _order_facts(order: PurchaseOrder, still_open: OpenOrder | None) -> list[tup
 def _open_text(order: OpenOrder | None) -> str:
     if order is None:
         return "closed: received, rejected or called off"
-    from infra.cli.terminal import moment
-
     late = ", late" if order.late_since_ms else ""
     return (
         f"open, {order.state}: {number(order.outstanding)} of {number(order.quantity)} still to "
@@ -224,7 +229,3 @@ def _value(known: Mapping[str, Any], name: str) -> float:
 def _units(known: Mapping[str, Any], name: str) -> str:
     value = known.get(name)
     return "unlimited" if value is None else number(float(value))
-
-
-def _time(text: str) -> str:
-    return re.sub(r"(:00)?Z$", " UTC", text.replace("T", " "))

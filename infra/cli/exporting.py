@@ -17,7 +17,7 @@ from cyclopts import App, Parameter
 
 from infra.cli.options import NOT_GIVEN, Connection, Flag
 from infra.cli.terminal import note
-from infra.reading import open_reader
+from infra.reading import Reader, open_reader
 from infra.reading_tables import (
     DAY_COLUMNS,
     DECISION_COLUMNS,
@@ -61,7 +61,7 @@ def days(
         by_warehouse: one row for each warehouse, not one for all of them.
     """
     columns = WAREHOUSE_DAY_COLUMNS if by_warehouse else DAY_COLUMNS
-    with open_reader(connection.settings()) as reader:
+    with _open_reader(connection) as reader:
         _write(output, format, columns, reader.days(by_warehouse=by_warehouse))
 
 
@@ -75,7 +75,7 @@ def items(
         format: csv or jsonl.
         output: a file, gzipped where its name ends in .gz; none: standard output.
     """
-    with open_reader(connection.settings()) as reader:
+    with _open_reader(connection) as reader:
         _write(output, format, ITEM_COLUMNS, reader.items())
 
 
@@ -89,7 +89,7 @@ def decisions(
         format: csv or jsonl.
         output: a file, gzipped where its name ends in .gz; none: standard output.
     """
-    with open_reader(connection.settings()) as reader:
+    with _open_reader(connection) as reader:
         _write(output, format, DECISION_COLUMNS, reader.decisions())
 
 
@@ -117,6 +117,15 @@ def alerts(
         output: a file, gzipped where its name ends in .gz; none: standard output.
     """
     _write_topic("alerts", ALERTS, format, output, connection.settings())
+
+
+@contextmanager
+def _open_reader(connection: Connection) -> Iterator[Reader]:
+    settings = connection.settings()
+    with open_reader(settings) as reader:
+        if not reader.partitions():
+            note(f"no worker has ever written to this Redis under {settings.redis_prefix!r}")
+        yield reader
 
 
 def _write_topic(

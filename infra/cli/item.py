@@ -19,11 +19,12 @@ from infra.cli.terminal import (
     make_table,
     moment,
     number,
+    plain_time,
 )
 from infra.cli.words import INCIDENTS, chosen_split, reason_text, split_rows
 from infra.reading import ItemState, Reader, open_reader
-from infra.reading_tables import DECISION_COLUMNS, decision_rows, time_or_none
-from streams.items import CATALOG, READABLE
+from infra.reading_tables import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
+from streams.items import CATALOG, OLDEST_OPEN_ORDER
 from streams.review import CANDIDATES
 from streams.types import Table
 
@@ -106,11 +107,9 @@ def item_record(state: ItemState, decision: dict[str, Any] | None) -> dict[str, 
     """Return everything as plain JSON values."""
     row = state.row
     return {
-        "sku": state.sku,
-        "warehouse": state.warehouse,
+        **dict(zip(ITEM_COLUMNS, state.shown, strict=True)),
         "partition": state.partition,
         "as_of": None if state.applied_ms is None else time_or_none(state.applied_ms),
-        **{name.removesuffix("_ms"): _plain(name, row[name].item()) for name in READABLE},
         "on_order": [
             {
                 "po_id": order.po_id,
@@ -173,7 +172,7 @@ def _facts(state: ItemState) -> list[tuple[str, object]]:
     return [
         ("as of", _freshness(state)),
         ("stock", _stock_text(row)),
-        ("backlog", f"{number(row['backlog_units'])} units that customers wait for"),
+        ("backlog", _backlog_text(state)),
         *_supply_facts(state),
         ("demand", _demand_text(row)),
         ("cover", _cover_text(row)),
@@ -196,6 +195,14 @@ def _stock_text(row: Table) -> str:
         return "not known: it was never counted"
     counted = moment(int(row["counted_at_ms"]))
     return f"{number(row['on_hand_units'])} units on hand, last counted {counted}"
+
+
+def _backlog_text(state: ItemState) -> str:
+    oldest = dict(zip(ITEM_COLUMNS, state.shown, strict=True))[
+        OLDEST_OPEN_ORDER.removesuffix("_ms")
+    ]
+    units = f"{number(state.row['backlog_units'])} units that customers wait for"
+    return f"{units}, the oldest order since {plain_time(oldest)}" if oldest else units
 
 
 def _supply_facts(state: ItemState) -> list[tuple[str, object]]:
@@ -246,9 +253,13 @@ def _incident_facts(state: ItemState) -> list[tuple[str, object]]:
 def _campaign_text(line: Any) -> str:
     discount = "" if line.discount is None else f", {line.discount:.0%} off"
     return (
-        f"{line.campaign_id}: {line.starts_at} to {line.ends_at}, "
+        f"{line.campaign_id}: {_told_time(line.starts_at)} to {_told_time(line.ends_at)}, "
         f"{number(line.expected_units)} units expected{discount}"
     )
+
+
+def _told_time(value: str | int) -> str:
+    return moment(value) if isinstance(value, int) else plain_time(value)
 
 
 def _time_or(milliseconds: int, otherwise: str) -> str:
@@ -267,9 +278,8 @@ def _days_table(state: ItemState) -> Any:
 
 def _show_decision(console: Console, state: ItemState, decision: dict[str, Any]) -> None:
     lean, flexible = decision["quantity_lean_units"], decision["quantity_flexible_units"]
-    when = decision["reviewed_at"].replace("T", " ").removesuffix(":00Z")
     ordered = f"{number(lean)} lean and {number(flexible)} flexible" if lean + flexible else "none"
-    console.print(heading(f"latest decision, {when} UTC, {decision['occasion']} review"))
+    console.print(heading(f"{_decision_title(decision)}"))
     console.print(
         make_facts(
             [
@@ -286,6 +296,11 @@ def _show_decision(console: Console, state: ItemState, decision: dict[str, Any])
         rows = split_rows(costs, chosen_split(decision), currency)
         columns = [("split", False), ("expected cost", True), ("more", True), ("", False)]
         console.print(make_table(columns, rows))
+
+
+def _decision_title(decision: dict[str, Any]) -> str:
+    when = plain_time(decision["reviewed_at"])
+    return f"latest decision, {when}, {decision['occasion']} review"
 
 
 def _position_text(decision: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def _checked_speed(_: object, tokens: Sequence[Token]) -> float | None:
 
 
 def replay(
-    file: Path | None = None,
+    file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     /,
     *,
     schema: Literal["tidegate", "uci"] = "tidegate",
@@ -101,7 +101,9 @@ def replay(
         speed=speed,
         uci=UciRules(assume=assume, review_period_days=review_period_days),
         skip_bad=skip_bad,
-        heartbeat_seconds=heartbeat_seconds or heartbeat_seconds_for(speed),
+        heartbeat_seconds=heartbeat_seconds_for(speed)
+        if heartbeat_seconds is None
+        else heartbeat_seconds,
         batch_records=batch_records,
     )
     with _show_progress() as shown:
@@ -150,7 +152,7 @@ class _Replay:
             heartbeat_seconds=self.heartbeat_seconds,
             allowed_lateness_seconds=settings.allowed_lateness_seconds,
             batch_records=self.batch_records,
-            on_progress=lambda sent: shown.sent(sent, self.source.share()),
+            on_progress=lambda sent: shown.sent(sent, self._share()),
             stop=_stop_on_interrupt(),
         )
 
@@ -168,6 +170,12 @@ class _Replay:
         with open_reader(settings) as reader:
             wait_until_reached(reader, target, shown.waiting, shown.warn)
         self.waited_seconds = time.monotonic() - started
+
+    def _share(self) -> float | None:
+        try:
+            return self.source.share()
+        except OSError:  # the reader has just closed the file: read to its end
+            return 1.0
 
     def _records(self) -> Iterator[Record]:
         on_bad = self._skip if self.skip_bad else None

@@ -136,7 +136,17 @@ def moment(milliseconds: int) -> str:
     """
     from streams.outputs import rfc3339
 
-    text = rfc3339(milliseconds)
+    return plain_time(rfc3339(milliseconds))
+
+
+def plain_time(text: str) -> str:
+    """Return an RFC 3339 time in UTC for people; another text stays as it is.
+
+    >>> plain_time("2011-09-01T08:15:30Z"), plain_time("2011-09-01T08:15:00+01:00")
+    ('2011-09-01 08:15:30 UTC', '2011-09-01T08:15:00+01:00')
+    """
+    if not text.endswith("Z"):
+        return text
     shown = text[:16] if text.endswith(":00Z") else text[:-1]
     return f"{shown.replace('T', ' ')} UTC"
 

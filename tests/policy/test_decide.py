@@ -221,7 +221,7 @@ def test_wrong_shape_is_named():
 
 def test_paper_case_costs_what_the_exact_solver_says():
     """On the lattice of the live decision the cost is within 0.2 % of the exact grid of units."""
-    mean, sd = 102.4, 45.25
+    mean, sd = (v[0] for v in rounded_demand(np.array([102.4]), np.array([45.25])))
     inputs = items(
         4,
         demand_mean_units_per_day=mean,

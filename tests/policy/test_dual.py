@@ -269,7 +269,7 @@ def test_cost_is_never_below_the_certified_bound(problem, target):
 
 
 def test_plan_of_equal_value_is_evaluated_itself():
-    """At the optimal price two plans tie; the one that is returned meets the target (regression)."""
+    """Two plans tie at the optimal price; the one returned meets the target (regression)."""
     problem = replace(
         SMALL,
         demand=poisson_demand(1.0),

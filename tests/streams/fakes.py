@@ -7,11 +7,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
 from streams.commit import Commit, StoredShard
 from streams.items import ROW
 from streams.rings import CELL, DAY_CELL
+from streams.transport import Chunk
 
 
 @dataclass
@@ -179,6 +182,39 @@ def _cells(ring: str, stored: Mapping[int, Mapping[int, bytes]]) -> dict[int, An
         bucket: (np.array(list(cells), np.int64), np.frombuffer(b"".join(cells.values()), dtype))
         for bucket, cells in stored.items()
     }
+
+
+Sent = tuple[bytes | None, bytes | None, list[tuple[str, bytes]], int]
+"""Key, value, headers and time of a record."""
+
+CONTROL, TRANSACTIONAL = 0x20, 0x10
+_ATTRIBUTES, _CRC = 21, 17
+
+
+def batch_bytes(
+    records: Iterable[Sent], base_offset: int, *, attributes: int = 0, producer_id: int = -1
+) -> bytes:
+    """One record batch as it lies in the log, at an offset."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, producer_id, 0, 0, 1 << 20)
+    for place, (key, value, headers, timestamp_ms) in enumerate(records):
+        builder.append(place, timestamp_ms, key, value, headers)
+    built = bytearray(builder.build())
+    built[:8] = base_offset.to_bytes(8, "big")
+    flags = int.from_bytes(built[_ATTRIBUTES : _ATTRIBUTES + 2], "big") | attributes
+    built[_ATTRIBUTES : _ATTRIBUTES + 2] = flags.to_bytes(2, "big")
+    built[_CRC:_ATTRIBUTES] = calc_crc32c(memoryview(built)[_ATTRIBUTES:]).to_bytes(4, "big")
+    return bytes(built)
+
+
+def chunk_of(values: Iterable[bytes | None], start: int, written_ms: int = 0) -> Chunk:
+    """A chunk as the transport would make it of these values."""
+    values = list(values)
+    sent = [
+        (b"key-%d" % (start + place), value, [("trace", b"\xff\x00%d" % place)], written_ms + place)
+        for place, value in enumerate(values)
+    ]
+    raw = batch_bytes(sent, start)
+    return Chunk(values, start, start + len(values), written_ms + len(values) - 1, raw)
 
 
 class FakeConsumer:

@@ -1,0 +1,412 @@
+"""A whole Tidegate for one test: topics, keys, consumer group and workers of its own.
+
+Workers are real processes on real sockets; faults are real signals. Everything that waits has a
+deadline, and says what it waited for and what the workers logged.
+"""
+
+import asyncio
+import signal
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import redis
+
+from infra.adapters import Record
+from infra.cli import exporting
+from infra.cli.options import Connection
+from infra.cli.waiting import Target, remaining
+from infra.reading import Reader, ShardState, connect
+from infra.reading_topics import TopicRecord, read_topics
+from infra.replay import ReplayResult, replay
+from infra.settings import Settings
+from infra.stack import WorkerProcess
+from infra.topics import PURCHASE_ORDERS, ensure_topics
+from streams.outbox import Outgoing
+
+PARTITIONS = 4
+SESSION_TIMEOUT_SECONDS = 6.0
+PATIENCE_SECONDS = 120.0  # the machine may be shared, and a rebalance waits for session timeouts
+HEARTBEAT_SECONDS = 3_600
+
+OUTCOMES = ("folded", "duplicate", "late", "dead_lettered", "heartbeat")
+"""What becomes of a record: exactly one of these."""
+
+
+# --- waiting ----------------------------------------------------------------------------------
+
+
+async def eventually(
+    holds: Callable[[], Any],
+    what: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    every: float = 0.05,
+    explain: Callable[[], str] = str,
+) -> Any:
+    """Return the first true answer; fail, saying what was waited for, when there is none."""
+    deadline = time.monotonic() + seconds
+    while not (answer := await asyncio.to_thread(holds)):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}\n{explain()}")
+        await asyncio.sleep(every)
+    return answer
+
+
+async def timed(action: Awaitable[Any]) -> float:
+    """Return the seconds that it took."""
+    started = time.monotonic()
+    await action
+    return time.monotonic() - started
+
+
+# --- one worker -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the admin port said."""
+
+    status: int
+    text: str
+
+
+class WorkerUnderTest(WorkerProcess):
+    """A worker in a process of its own: to kill, freeze, thaw, end politely, and ask."""
+
+    is_meant_to_run = False
+
+    def ask(self, path: str, host: str | None = None) -> Answer:
+        """GET a path of the admin port; raise `OSError` when nobody answers."""
+        connection = HTTPConnection(host or "127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return Answer(response.status, response.read().decode())
+        finally:
+            connection.close()
+
+    def is_ready(self) -> bool:
+        """Whether it owns partitions and reaches Redis."""
+        try:
+            return self.ask("/readyz").status == 200
+        except (OSError, HTTPException):
+            return False
+
+    async def begin(self) -> "WorkerUnderTest":
+        """Start it, also again, and return when its admin port answers."""
+        await asyncio.to_thread(self.start)
+        self.is_meant_to_run = True
+        return self
+
+    async def wait_until_ready(self, seconds: float = PATIENCE_SECONDS) -> "WorkerUnderTest":
+        """Return when it owns its partitions."""
+        what = f"{self.name} is ready"
+        await eventually(self._ready_or_dead, what, seconds=seconds, explain=self.log_tail)
+        return self
+
+    def _ready_or_dead(self) -> bool:
+        self.require_alive()
+        return self.is_ready()
+
+    def require_alive(self) -> None:
+        """Fail when it ended by itself."""
+        if self.is_meant_to_run and not self.running:
+            raise AssertionError(f"{self.name} ended by itself; its log:\n{self.log_tail()}")
+
+    def kill(self) -> None:
+        """End it at once, with no chance to say goodbye (SIGKILL)."""
+        self.is_meant_to_run = False
+        super().kill()
+
+    async def end(self, seconds: float = 30.0) -> tuple[int, float]:
+        """Send SIGTERM; return its exit code and how long it took."""
+        self.is_meant_to_run = False
+        process = self._process
+        assert process is not None
+        started = time.monotonic()
+        self.signal(signal.SIGTERM)
+        code = await asyncio.to_thread(process.wait, seconds)
+        return code, time.monotonic() - started
+
+    def freeze(self) -> None:
+        """Stop its processor time (SIGSTOP): it neither works nor knows it."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self.signal(signal.SIGCONT)
+
+    def log_text(self) -> str:
+        """All that it logged, over all its starts."""
+        return self.log_path.read_text(errors="replace")
+
+
+# --- what came out ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What `tidegate export` writes, byte for byte."""
+
+    days: bytes
+    items: bytes
+    decisions: bytes
+    orders: bytes
+    alerts: bytes
+
+    def differences(self, other: "Exports") -> list[str]:
+        """Return which exports differ, with the first line that does."""
+        found = []
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine != theirs:
+                found.append(f"{field.name}: {_first_difference(mine, theirs)}")
+        return found
+
+    def require_same(self, other: "Exports") -> None:
+        """Fail when any byte differs."""
+        assert not (found := self.differences(other)), "\n".join(found)
+
+    def day_rows(self) -> list[tuple[str, ...]]:
+        """Day, sku, orders, lines, units, without the heading."""
+        return [tuple(line.split(",")) for line in self.days.decode().splitlines()[1:]]
+
+
+def _first_difference(mine: bytes, theirs: bytes) -> str:
+    ours, others = mine.splitlines(), theirs.splitlines()
+    for number, (one, other) in enumerate(zip(ours, others, strict=False), 1):
+        if one != other:
+            return f"line {number} of {len(ours)} and {len(others)}:\n  {one!r}\n  {other!r}"
+    return f"{len(ours)} lines and {len(others)} lines"
+
+
+# --- one installation -------------------------------------------------------------------------
+
+
+class Installation:
+    """Topics, Redis keys, a consumer group and workers of its own.
+
+    Args:
+        directory: takes the workers' logs and the exports.
+        bootstrap: the broker.
+        redis_url: shared or its own: the keys have a prefix of their own.
+        prefix: in front of everything.
+        settings: more of `infra.settings.Settings`.
+    """
+
+    def __init__(
+        self, directory: Path, bootstrap: str, redis_url: str, prefix: str, **settings: Any
+    ) -> None:
+        self.directory = directory
+        chosen = {
+            "session_timeout_seconds": SESSION_TIMEOUT_SECONDS,
+            "tick_seconds": 3_600,
+            "dedupe_keys": 200_000,
+            "order_keys": 200_000,
+            **settings,
+        }
+        self.settings = Settings(
+            kafka_bootstrap=bootstrap,
+            redis_url=redis_url,
+            topic_prefix=prefix,
+            redis_prefix=f"{prefix}tg:",
+            group_id=f"{prefix}tidegate",
+            partitions=PARTITIONS,
+            **chosen,
+        )
+        self.workers: list[WorkerUnderTest] = []
+        self._redis = connect(redis_url)
+        self._reader = Reader(self._redis, self.settings.keys())
+
+    # -- life -----------------------------------------------------------------------------
+
+    async def make_topics(self) -> "Installation":
+        """Make the topics."""
+        bootstrap, prefix = self.settings.kafka_bootstrap, self.settings.topic_prefix
+        await ensure_topics(bootstrap, prefix, PARTITIONS)
+        return self
+
+    async def add_worker(self) -> WorkerUnderTest:
+        """Start one more worker; its admin port answers."""
+        number = len(self.workers) + 1
+        worker = WorkerUnderTest(self.directory, self.settings, number=number, port=None)
+        self.workers.append(worker)
+        return await worker.begin()
+
+    async def add_ready_worker(self) -> WorkerUnderTest:
+        """Start one more worker and return when it owns partitions."""
+        return await (await self.add_worker()).wait_until_ready()
+
+    def close(self) -> None:
+        """End every worker at once."""
+        for worker in self.workers:
+            worker.kill()
+        self._redis.close()
+
+    # -- feeding --------------------------------------------------------------------------
+
+    async def replay(self, records: Iterable[Record], **options: Any) -> ReplayResult:
+        """Write records to the input topics, with heartbeats in event time."""
+        chosen = {"heartbeat_seconds": HEARTBEAT_SECONDS, **options}
+        return await replay(
+            records,
+            bootstrap=self.settings.kafka_bootstrap,
+            partitions=PARTITIONS,
+            topic_prefix=self.settings.topic_prefix,
+            allowed_lateness_seconds=self.settings.allowed_lateness_seconds,
+            **chosen,
+        )
+
+    async def wait_until_stored(
+        self, result: ReplayResult, seconds: float = PATIENCE_SECONDS
+    ) -> float:
+        """Return when Redis has it all, decided and published; how many seconds that took."""
+        prefix = self.settings.topic_prefix
+        ends = {(topic.removeprefix(prefix), p): end for (topic, p), end in _ends(result)}
+        return await self.wait_until_reached(ends, seconds)
+
+    async def wait_until_reached(
+        self, ends: dict[tuple[str, int], int], seconds: float = PATIENCE_SECONDS
+    ) -> float:
+        """The same for end offsets by topic, without prefix, and partition."""
+        lateness_ms = self.settings.allowed_lateness_seconds * 1000
+        target = Target(ends, lateness_ms, self.settings.tick_seconds * 1000)
+        started = time.monotonic()
+
+        def is_reached() -> bool:
+            for worker in self.workers:
+                worker.require_alive()
+            return remaining(self.shards(), target).is_nothing
+
+        def explain() -> str:
+            logs = "\n".join(f"{one.name}:\n{one.log_tail()}" for one in self.workers)
+            return f"{remaining(self.shards(), target)}\n{logs}"
+
+        await eventually(is_reached, "all is stored", seconds=seconds, explain=explain)
+        return time.monotonic() - started
+
+    async def wait_until_consumed(self, share: float, total: int) -> None:
+        """Return as soon as Redis has that share of all records, at the least."""
+
+        def is_there() -> bool:
+            for worker in self.workers:
+                worker.require_alive()
+            return self.consumed() >= share * total
+
+        await eventually(is_there, f"{share:.0%} of {total} records stored", every=0.002)
+
+    # -- looking --------------------------------------------------------------------------
+
+    def shards(self) -> list[ShardState]:
+        """Where each partition stands; none while Redis does not answer."""
+        try:
+            return self._reader.shards()
+        except (redis.ConnectionError, redis.TimeoutError):
+            return []
+
+    def stored_offsets(self) -> dict[tuple[str, int], int]:
+        """Offsets in Redis by topic, without prefix, and partition."""
+        return {
+            (topic, shard.partition): offset
+            for shard in self.shards()
+            for topic, offset in shard.offsets.items()
+        }
+
+    def consumed(self) -> int:
+        """Records that are accounted for in Redis."""
+        return sum(self.stored_offsets().values())
+
+    def outcomes(self) -> Counter[str]:
+        """What became of the records, over all topics and partitions."""
+        found: Counter[str] = Counter()
+        for (_, outcome), count in self.outcomes_by_topic().items():
+            found[outcome] += count
+        return found
+
+    def outcomes_by_topic(self) -> dict[tuple[str, str], int]:
+        """What became of the records of each topic."""
+        counts: Counter[str] = Counter()
+        for shard in self.shards():
+            counts.update(shard.meta.counts if shard.meta else {})
+        by_topic: dict[tuple[str, str], int] = {}
+        for name, count in counts.items():
+            topic, _, outcome = name.rpartition(":")
+            by_topic[topic, outcome] = count
+        return by_topic
+
+    def require_balance(self) -> None:
+        """Every record that was consumed became exactly one thing."""
+        outcomes = self.outcomes()
+        assert sum(outcomes[name] for name in OUTCOMES) == self.consumed(), outcomes
+
+    def frozen_outbox(self) -> list[Outgoing]:
+        """Records that are stored and not yet known to be in Kafka."""
+        keys = self.settings.keys()
+        stored = [
+            record
+            for partition in range(PARTITIONS)
+            for record in self._hash_values(keys.outbox(partition))
+        ]
+        return [msgspec.msgpack.decode(record, type=Outgoing) for record in stored]
+
+    def open_orders(self) -> dict[str, bytes]:
+        """Purchase orders that are not closed, as stored."""
+        keys = self.settings.keys()
+        found: dict[str, bytes] = {}
+        for partition in range(PARTITIONS):
+            for po_id, order in self._redis.hgetall(keys.orders(partition)).items():
+                found[po_id.decode()] = order
+        return found
+
+    def _hash_values(self, key: str) -> Sequence[bytes]:
+        values: Sequence[bytes] = self._redis.hvals(key)
+        return values
+
+    async def read(self, *topics: str) -> list[TopicRecord]:
+        """All records of topics, named without prefix."""
+        prefix = self.settings.topic_prefix
+        names = [prefix + topic for topic in topics]
+        return [record async for record in read_topics(self.settings, names)]
+
+    async def require_one_body_for_each_order(self) -> int:
+        """Fail when one id was published with two different bodies; return how many ids there are.
+
+        Delivery is at least once: the same bytes may lie there twice.
+        """
+        bodies: dict[str, set[tuple[bytes | None, ...]]] = defaultdict(set)
+        for record in await self.read(PURCHASE_ORDERS):
+            order = msgspec.json.decode(record.value or b"")
+            bodies[order["po_id"]].add((record.key, record.value))
+        several = {po_id: found for po_id, found in bodies.items() if len(found) > 1}
+        assert not several, several
+        return len(bodies)
+
+    async def exports(self) -> Exports:
+        """What `tidegate export` writes now."""
+        return await asyncio.to_thread(self._export)
+
+    def _export(self) -> Exports:
+        path = self.directory / "export"
+        connection = Connection(
+            kafka_bootstrap=self.settings.kafka_bootstrap,
+            redis_url=self.settings.redis_url,
+            topic_prefix=self.settings.topic_prefix,
+            redis_prefix=self.settings.redis_prefix,
+        )
+        written = {}
+        for field in fields(Exports):
+            is_topic = field.name in ("orders", "alerts")
+            form: exporting.Format = "jsonl" if is_topic else "csv"
+            getattr(exporting, field.name)(format=form, output=path, connection=connection)
+            written[field.name] = path.read_bytes()
+        return Exports(**written)
+
+
+def _ends(result: ReplayResult) -> Iterator[tuple[tuple[str, int], int]]:
+    yield from result.end_offsets.items()
