@@ -7,7 +7,7 @@ import faust
 from faust.types import TP
 
 from streams.events import TOPICS
-from streams.transport import batch_topic, install
+from streams.transport import BatchApp, batch_topic, install
 from streams.worker import Worker
 
 log = logging.getLogger("tidegate.app")
@@ -32,7 +32,7 @@ def make_app(
         session_timeout_s: after so long without a sign of life a worker's partitions move on.
         fetch_bytes: read from one partition at once, at most.
     """
-    app = faust.App(
+    app = BatchApp(
         group_id,
         broker=[f"kafka://{address}" for address in bootstrap.split(",")],
         store="memory://",

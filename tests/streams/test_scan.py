@@ -257,7 +257,7 @@ batches = st.one_of(
 )
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(batches)
 def test_what_the_scanner_takes_is_what_msgspec_makes_of_it(values):
     """Whatever the bytes, a row that is taken is good and has the same columns and keys."""
@@ -296,13 +296,13 @@ def test_the_flood_of_the_benchmarks_is_plain():
 
 
 plain_text = st.text(
-    st.characters(codec="ascii", exclude_characters='"\\', min_codepoint=32),
+    st.characters(codec="ascii", exclude_characters='"\\', min_codepoint=32, max_codepoint=126),
     min_size=1,
     max_size=128,
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_plain_records_are_taken(data):
     """ASCII texts, small numbers and known or flat fields in any order, with or without space."""
