@@ -23,7 +23,7 @@ from policy.review_inputs import (
     checked_columns,
     usable_lean,
 )
-from policy.rounding import rounded_demand
+from policy.rounding import round_to_digits, rounded_demand
 
 TOLERANCE = 2e-4
 """Relative gap at which a solve stops; the published gap is what was reached."""
@@ -102,6 +102,8 @@ def _parameter_rows(columns: dict[str, FloatArray]) -> FloatArray:
     )
     for place, name in _PLAIN_COLUMNS.items():
         rows[:, place] = columns[name]
+    for place in _MONEY_COLUMNS:
+        rows[:, place] = round_to_digits(rows[:, place] / columns["holding_cost_per_unit_day"])
     for place, name in _LOT_COLUMNS.items():
         rows[:, place] = np.maximum(np.ceil(columns[name] - 1e-9), 1.0)
     rows[:, kernel.P_CAPACITY] = np.floor(rows[:, kernel.P_CAPACITY])
@@ -127,6 +129,16 @@ def _erase_flexible(rows: FloatArray, gone: BoolArray) -> None:
     rows[gone, kernel.P_FLEXIBLE_LEAST] = rows[gone, kernel.P_FLEXIBLE_PACK] = 1.0
 
 
+# Only the proportions of costs decide, so that items which differ in their price alone share a
+# policy. Money is counted in units of the holding cost per unit and day.
+_MONEY_COLUMNS = (
+    kernel.P_LEAN_SETUP,
+    kernel.P_FLEXIBLE_SETUP,
+    kernel.P_LEAN_UNIT,
+    kernel.P_FLEXIBLE_UNIT,
+    kernel.P_HOLDING,
+    kernel.P_BACKORDER,
+)
 _PLAIN_COLUMNS = {
     kernel.P_REVIEW: "review_period_days",
     kernel.P_LEAN_DAYS: "lead_time_days_lean",
@@ -157,6 +169,7 @@ class _Work:
     rows: FloatArray
     position: FloatArray
     mean: FloatArray
+    money: FloatArray  # what one unit of money in `rows` and `readings` is worth
     allow_lean: BoolArray
     readings: FloatArray
     orders: IntArray
@@ -215,6 +228,7 @@ def _new_work(columns: dict[str, FloatArray]) -> _Work:
         rows=_parameter_rows(columns),
         position=np.ascontiguousarray(columns["inventory_position_units"]),
         mean=np.ascontiguousarray(columns["demand_mean_units_per_day"]),
+        money=columns["holding_cost_per_unit_day"],
         allow_lean=columns["allow_lean"] > 0.0,
         readings=np.zeros((size, reader.READINGS)),
         orders=np.zeros((size, 3), np.int64),
@@ -315,7 +329,7 @@ def _cost_per_day(work: _Work) -> FloatArray:
     """The cost of the rounded mean, in proportion to the real one: purchases dominate it."""
     used = work.rows[:, kernel.P_MEAN]
     scale = np.where(used > 0.0, work.mean / np.where(used > 0.0, used, 1.0), 0.0)
-    return work.answers[:, kernel.A_COST] / work.rows[:, kernel.P_REVIEW] * scale
+    return work.answers[:, kernel.A_COST] / work.rows[:, kernel.P_REVIEW] * scale * work.money
 
 
 def _decisions(work: _Work) -> Decisions:
@@ -328,10 +342,10 @@ def _decisions(work: _Work) -> Decisions:
         quantity_flexible_units=work.orders[:, 1].copy(),
         method=method.astype(np.int64),
         reason=work.orders[:, 2].copy(),
-        expected_cost_nothing=work.readings[:, reader.D_NOTHING].copy(),
-        expected_cost_lean_only=work.readings[:, reader.D_LEAN].copy(),
-        expected_cost_flexible_only=work.readings[:, reader.D_FLEXIBLE].copy(),
-        expected_cost_both=work.readings[:, reader.D_BOTH].copy(),
+        expected_cost_nothing=work.readings[:, reader.D_NOTHING] * work.money,
+        expected_cost_lean_only=work.readings[:, reader.D_LEAN] * work.money,
+        expected_cost_flexible_only=work.readings[:, reader.D_FLEXIBLE] * work.money,
+        expected_cost_both=work.readings[:, reader.D_BOTH] * work.money,
         demand_mean_used_units_per_day=work.rows[:, kernel.P_MEAN].copy(),
         demand_sd_used_units_per_day=work.rows[:, kernel.P_SD].copy(),
         demand_family_used=family.astype(np.int64),
@@ -340,5 +354,5 @@ def _decisions(work: _Work) -> Decisions:
         gap=np.where(exact, answers[:, kernel.A_GAP], 1.0),
         cycle_service=answers[:, kernel.A_CYCLE].copy(),
         fill_rate=answers[:, kernel.A_FILL].copy(),
-        break_even_fast_unit=work.readings[:, reader.D_PREMIUM].copy(),
+        break_even_fast_unit=work.readings[:, reader.D_PREMIUM] * work.money,
     )

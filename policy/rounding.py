@@ -23,6 +23,8 @@ MEAN_STEPS_PER_DOUBLING = 16
 VARIATION_STEPS_PER_DOUBLING = 12
 SMALLEST_MEAN = 1e-5
 """Units a day below which an item counts as having no demand."""
+SIGNIFICANT_DIGITS = 9
+"""Of proportions of costs: quotients that differ in their last bits are the same."""
 WIDEST_SPREAD = 30.0
 """A standard deviation above this many times max(mean, sqrt(mean)) is cut to it: no estimate of a
 heavier tail can be told from a few large orders."""
@@ -56,6 +58,29 @@ def round_to_grid(values: FloatArray, steps_per_doubling: int) -> FloatArray:
     values = np.ascontiguousarray(values, dtype=np.float64)
     out = np.empty_like(values)
     _round_all(values.ravel(), steps_per_doubling, out.ravel())
+    return out
+
+
+@compiled
+def _round_digits(values: FloatArray, out: FloatArray) -> None:
+    for i in range(values.size):
+        value = values[i]
+        if value == 0.0 or math.isinf(value):
+            out[i] = value
+            continue
+        scale = 10.0 ** (SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(abs(value))))
+        out[i] = math.floor(value * scale + 0.5) / scale
+
+
+def round_to_digits(values: FloatArray) -> FloatArray:
+    """Return each value to SIGNIFICANT_DIGITS digits; zero and infinity stay as they are.
+
+    >>> round_to_digits(np.array([0.3 / 0.1, np.inf, 1234.56789012]))
+    array([   3.     ,        inf, 1234.56789])
+    """
+    values = np.ascontiguousarray(values, dtype=np.float64)
+    out = np.empty_like(values)
+    _round_digits(values.ravel(), out.ravel())
     return out
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from policy.compiled import compiled_with
 from streams.events import DEFAULT_WAREHOUSE, Kind
 from streams.text import _LATEST_MS, _SEED, BAD_TIMESTAMP, _parse_time, hash_texts, mix
 from streams.types import Int8Array, Int32Array, Int64Array, UInt8Array, UInt64Array
@@ -96,6 +97,9 @@ _NO_KEY = np.uint64(0)
 _ONE = np.uint64(1)
 
 
+_compiled = compiled_with(error_model="numpy")
+
+
 # -- reading bytes --------------------------------------------------------------------------------
 
 
@@ -109,12 +113,12 @@ def _pointer_to(typing_context: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), generate
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _byte(text: Pointer, place: int) -> int:
     return np.int64(text[place])
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _word(text: Pointer, place: int) -> int:
     """Return eight bytes, the first one lowest. The compiler makes one load of it."""
     return (
@@ -129,7 +133,7 @@ def _word(text: Pointer, place: int) -> int:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _word_within(text: Pointer, place: int, stop: int) -> int:
     """Return the bytes of a word that lie before `stop`, and zeros in place of the others."""
     count = stop - place
@@ -140,7 +144,7 @@ def _word_within(text: Pointer, place: int, stop: int) -> int:
     return _word(text, place) & ((_ONE << np.uint64(8 * count)) - _ONE)
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _same(text: Pointer, start: int, other: Pointer, other_start: int, count: int) -> bool:
     for place in range(0, count, 8):
         word = _word_within(text, start + place, start + count)
@@ -149,7 +153,7 @@ def _same(text: Pointer, start: int, other: Pointer, other_start: int, count: in
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _hash_text(text: Pointer, start: int, stop: int, onto: int) -> int:
     """The key that `hash_texts` gives."""
     key = _SEED
@@ -163,7 +167,7 @@ def _hash_text(text: Pointer, start: int, stop: int, onto: int) -> int:
 # -- reading JSON ---------------------------------------------------------------------------------
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _skip_space(text: Pointer, place: int, end: int) -> int:
     while place < end:
         byte = _byte(text, place)
@@ -175,7 +179,7 @@ def _skip_space(text: Pointer, place: int, end: int) -> int:
     return place
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _text_end(text: Pointer, place: int, end: int) -> int:
     """Return where the text that goes on here has its closing quote; -1 if it is not plain."""
     while place < end:
@@ -198,27 +202,27 @@ def _text_end(text: Pointer, place: int, end: int) -> int:
     return -1
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _digits_end(text: Pointer, place: int, end: int) -> int:
     while place < end and _ZERO <= _byte(text, place) <= _NINE:
         place += 1
     return place
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _integer_end(text: Pointer, place: int, end: int) -> int:
     stop = _digits_end(text, place, end)
     leads_with_zero = _byte(text, place) == _ZERO and stop > place + 1
     return -1 if leads_with_zero or stop - place > _MOST_DIGITS else stop
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _fraction_end(text: Pointer, point: int, end: int) -> int:
     stop = _digits_end(text, point + 1, end)
     return stop if 1 < stop - point <= _MOST_DIGITS else -1
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _look_of(first: int) -> int:
     """Return how a value looks that begins with this byte; 0 for one that is not plain."""
     if first == _QUOTE:
@@ -230,7 +234,7 @@ def _look_of(first: int) -> int:
     return _BOOLEAN if first in (_T, _F) else 0
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _literal_end(text: Pointer, place: int) -> int:
     word = _word_within(text, place, place + 4)
     if word in (_NULL_WORD, _TRUE_WORD):
@@ -238,7 +242,7 @@ def _literal_end(text: Pointer, place: int) -> int:
     return place + 5 if _word_within(text, place, place + 5) == _FALSE_WORD else -1
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _which(text: Pointer, start: int, stop: int, words: Pointer, rests: Pointer, count: int) -> int:
     """Return which of the known names the bytes are, or `count`. No plain text holds a zero."""
     word = _word_within(text, start, stop)
@@ -250,7 +254,7 @@ def _which(text: Pointer, start: int, stop: int, words: Pointer, rests: Pointer,
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _find_values(text: Pointer, place: int, end: int, spans: Pointer) -> int:
     """Find the value of each field of one record.
 
@@ -313,7 +317,7 @@ def _find_values(text: Pointer, place: int, end: int, spans: Pointer) -> int:
 # -- from texts to columns ------------------------------------------------------------------------
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _integer(text: Pointer, start: int, stop: int) -> int:
     value = 0
     for place in range(start, stop):
@@ -321,7 +325,7 @@ def _integer(text: Pointer, start: int, stop: int) -> int:
     return value
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _time(text: Pointer, start: int, stop: int) -> int:
     if _byte(text, start - 1) == _QUOTE:
         return _parse_time(text, start, stop)
@@ -329,12 +333,12 @@ def _time(text: Pointer, start: int, stop: int) -> int:
     return value if value <= _LATEST_MS else BAD_TIMESTAMP
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _is_identifier(spans: Pointer, field: int) -> bool:
     return 1 <= spans[2 * field + 1] - spans[2 * field] <= _TEXT_BYTES
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _is_good_order(text: Pointer, seen: int, spans: Pointer) -> bool:
     """Return whether what a struct says of an order's values is true of these."""
     if seen & _IN_ORDER != _IN_ORDER:
@@ -359,7 +363,7 @@ def _is_good_order(text: Pointer, seen: int, spans: Pointer) -> bool:
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _source_key(text: Pointer, seen: int, spans: Pointer) -> int:
     start, stop = spans[2 * _SOURCE], spans[2 * _SOURCE + 1]
     if seen >> _SOURCE & 1 == 0 or start == stop:
@@ -367,7 +371,7 @@ def _source_key(text: Pointer, seen: int, spans: Pointer) -> int:
     return _hash_text(text, start, stop, _NO_KEY)
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _names_warehouse(text: Pointer, seen: int, spans: Pointer) -> bool:
     """Return whether there is a warehouse and it is not the default one."""
     if seen >> _WAREHOUSE & 1 == 0:
@@ -376,7 +380,7 @@ def _names_warehouse(text: Pointer, seen: int, spans: Pointer) -> bool:
     return stop - start != _DEFAULT_BYTES or _word_within(text, start, stop) != _DEFAULT_WORD
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _scan_rows(
     joined: UInt8Array,
     ends: Int64Array,
@@ -548,12 +552,12 @@ def _join(values: Sequence[bytes | None]) -> UInt8Array:
 _HASH, _SKU_START, _SKU_END, _NAME_END, _ENTRY = 0, 1, 2, 3, 4
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _slot_of(item_hash: int, slots: int) -> int:
     return np.int64(item_hash >> np.uint64(20)) & (slots - 1)
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def find_items(
     item_hash: UInt64Array,
     joined: UInt8Array,
@@ -598,7 +602,7 @@ def find_items(
         found[row] = item
 
 
-@njit(cache=True, error_model="numpy")
+@_compiled
 def _fill_slots(entries: Int64Array, first: int, count: int, slots: Int32Array) -> None:
     for item in range(first, count):
         slot = _slot_of(np.uint64(entries[item, _HASH]), slots.size)
