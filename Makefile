@@ -11,12 +11,16 @@ help: ## Show this list
 
 setup: $(READY) ## Make .venv with the locked dependencies and the command tidegate
 
-$(READY): requirements.lock pyproject.toml
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --require-virtualenv
+LOCKED := install --no-compile --require-hashes
+
+$(READY): requirements.lock requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python must be 3.11 or newer, got {v[0]}.{v[1]}: make PYTHON=python3.12")'
 	@echo "setting up .venv (once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) $(LOCKED) -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m infra.compile & kernels=$$!; $(PIP) $(LOCKED) -r requirements-dev.lock && wait $$kernels
 	@touch $(READY)
 
 demo: setup ## Play a synthetic live sale through a whole Tidegate on this machine
@@ -43,9 +47,12 @@ bench: setup ## Events per second, latency and memory, beside the peers
 	$(BIN)/python -m tests.bench.latency
 	$(BIN)/python -m tests.bench.memory
 
-lock: ## Renew requirements.lock from pyproject.toml (needs pip-tools)
-	pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --extra dev --no-emit-index-url \
-	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --output-file requirements.lock pyproject.toml
+COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+  --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+lock: ## Renew the lock files from pyproject.toml (needs pip-tools)
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 clean: ## Remove what setup and the tools made
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

@@ -216,16 +216,19 @@ class _Pace:
     def __init__(self, speed: float | None) -> None:
         self._speed = speed
         self._first_ms = 0
-        self._started_at = 0.0
+        self._started_at: float | None = None
         self._due_ms: float = float("inf") if speed is None else -1.0
 
     def start(self, first_ms: int) -> None:
         self._first_ms = first_ms
         self._started_at = time.monotonic()
+        if self._speed is not None:
+            self._due_ms = float(first_ms)
 
     def is_early(self, occurred_ms: int) -> bool:
         """Whether that moment is still to come."""
-        if occurred_ms <= self._due_ms or self._speed is None:
+        # The first record starts the pace, so it is never early.
+        if self._speed is None or self._started_at is None or occurred_ms <= self._due_ms:
             return False
         elapsed_seconds = time.monotonic() - self._started_at
         self._due_ms = self._first_ms + elapsed_seconds * 1000 * self._speed

@@ -13,7 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from policy.compiled import compiled
+from policy.compiled import compiled, compiled_with
 from policy.dual_kernel import (
     MEASURE_CYCLE,
     MEASURE_FILL,
@@ -574,7 +574,7 @@ def _start_from_rule(
     evaluate(terms, rules, plan, columns, values, rates)
 
 
-@compiled
+@compiled_with(inline="always")  # compiled once, with its only caller
 def _try_lattice(
     row: FloatArray,
     family: int,
@@ -670,7 +670,7 @@ def _try_lattice(
     return 0
 
 
-@compiled
+@compiled_with(inline="always")  # compiled once, with its only caller
 def solve_item(
     row: FloatArray,
     tolerance: float,

@@ -17,14 +17,14 @@ from numba.np.arrayobj import make_array
 
 from policy.compiled import compiled_with
 from streams.events import DEFAULT_WAREHOUSE, Kind
-from streams.text import _LATEST_MS, _SEED, BAD_TIMESTAMP, _parse_time, hash_texts, mix
+from streams.text import _LATEST_MS, _SEED, BAD_TIMESTAMP, _parse_time, mix
 from streams.types import Int8Array, Int32Array, Int64Array, UInt8Array, UInt64Array
 
 PADDING = 32
 """Bytes that must follow the last value: the kernels read eight at a time."""
 
 Pointer = Any
-"""To the bytes of the batch, or to `spans`. An array that is handed to a function with a loop costs
+"""To the data of an array. An array that is handed to a function with a loop costs
 two atomic operations, more than reading a short text; a pointer costs nothing."""
 
 _TEXT_BYTES = 128  # of an identifier or a source
@@ -71,7 +71,7 @@ def _words(texts: Sequence[str], part: int = 0) -> UInt64Array:
     return np.array([int.from_bytes(word, "little") for word in cut], np.uint64)
 
 
-# Nothing known is longer than two words.
+# Nothing known fills two words.
 _FIELD_WORDS, _FIELD_RESTS = _words(_FIELDS), _words(_FIELDS, 1)
 _KINDS = (Kind.PLACED, Kind.CANCELLED, Kind.RETURNED, Kind.HEARTBEAT)
 _KIND_NAMES = tuple(kind.name.lower() for kind in _KINDS)
@@ -155,7 +155,7 @@ def _same(text: Pointer, start: int, other: Pointer, other_start: int, count: in
 
 @_compiled
 def _hash_text(text: Pointer, start: int, stop: int, onto: int) -> int:
-    """The key that `hash_texts` gives."""
+    """Return the key that `streams.text.hash_texts` gives."""
     key = _SEED
     length = np.uint64(stop - start)
     while stop - start >= 8:
@@ -244,24 +244,27 @@ def _literal_end(text: Pointer, place: int) -> int:
 
 @_compiled
 def _which(text: Pointer, start: int, stop: int, words: Pointer, rests: Pointer, count: int) -> int:
-    """Return which of the known names the bytes are, or `count`. No plain text holds a zero."""
+    """Return which of the known names the bytes are, or `count`.
+
+    No plain text holds a zero, and every known name leaves zeros in its two words: so only the name
+    itself has the same ones.
+    """
     word = _word_within(text, start, stop)
     rest = _word_within(text, start + 8, stop)
-    if stop - start <= 16:
-        for which in range(count):
-            if word == words[which] and rest == rests[which]:
-                return which
+    for which in range(count):
+        if word == words[which] and rest == rests[which]:
+            return which
     return count
 
 
 @_compiled
-def _find_values(text: Pointer, place: int, end: int, spans: Pointer) -> int:
+def _find_values(text: Pointer, place: int, end: int, starts: Pointer, stops: Pointer) -> int:
     """Find the value of each field of one record.
 
     Args:
         text: the batch.
         place, end: where the record begins and ends.
-        spans: for each field where its value starts and stops, without quotes; is filled.
+        starts, stops: where the value of each field lies, without quotes; are filled.
 
     Returns:
         Which fields there are; 0 when in any doubt.
@@ -303,8 +306,8 @@ def _find_values(text: Pointer, place: int, end: int, spans: Pointer) -> int:
         if stop < 0 or twice or _ALLOWED[field] & look == 0:
             return 0
         seen |= 1 << field
-        spans[2 * field] = start
-        spans[2 * field + 1] = stop
+        starts[field] = start
+        stops[field] = stop
         place = _skip_space(text, place, end)
         following = _byte(text, place)
         if following == _CLOSE:
@@ -334,50 +337,60 @@ def _time(text: Pointer, start: int, stop: int) -> int:
 
 
 @_compiled
-def _is_identifier(spans: Pointer, field: int) -> bool:
-    return 1 <= spans[2 * field + 1] - spans[2 * field] <= _TEXT_BYTES
+def _is_identifier(starts: Pointer, stops: Pointer, field: int) -> bool:
+    return 1 <= stops[field] - starts[field] <= _TEXT_BYTES
 
 
 @_compiled
-def _is_good_order(text: Pointer, seen: int, spans: Pointer) -> bool:
+def _is_good_order(text: Pointer, seen: int, starts: Pointer, stops: Pointer) -> bool:
     """Return whether what a struct says of an order's values is true of these."""
     if seen & _IN_ORDER != _IN_ORDER:
         return False
-    units = _integer(text, spans[2 * _QUANTITY], spans[2 * _QUANTITY + 1])
+    units = _integer(text, starts[_QUANTITY], stops[_QUANTITY])
     if units < 1 or units > _MOST_UNITS:
         return False
     for field in (_EVENT_ID, _SKU, _ORDER_ID):
-        if not _is_identifier(spans, field):
+        if not _is_identifier(starts, stops, field):
             return False
     if seen >> _WAREHOUSE & 1:
-        if not _is_identifier(spans, _WAREHOUSE):
+        if not _is_identifier(starts, stops, _WAREHOUSE):
             return False
-        for place in range(spans[2 * _WAREHOUSE], spans[2 * _WAREHOUSE + 1]):
+        for place in range(starts[_WAREHOUSE], stops[_WAREHOUSE]):
             if _byte(text, place) == _AT:
                 return False
-    if seen >> _SOURCE & 1 and spans[2 * _SOURCE + 1] - spans[2 * _SOURCE] > _TEXT_BYTES:
+    if seen >> _SOURCE & 1 and stops[_SOURCE] - starts[_SOURCE] > _TEXT_BYTES:
         return False
     if seen >> _PRICE & 1:
-        start = spans[2 * _PRICE]
-        return _digits_end(text, start, spans[2 * _PRICE + 1]) - start <= _PRICE_DIGITS
+        start = starts[_PRICE]
+        return _digits_end(text, start, stops[_PRICE]) - start <= _PRICE_DIGITS
     return True
 
 
 @_compiled
-def _source_key(text: Pointer, seen: int, spans: Pointer) -> int:
-    start, stop = spans[2 * _SOURCE], spans[2 * _SOURCE + 1]
+def _source_key(text: Pointer, seen: int, starts: Pointer, stops: Pointer) -> int:
+    start, stop = starts[_SOURCE], stops[_SOURCE]
     if seen >> _SOURCE & 1 == 0 or start == stop:
         return _NO_KEY
     return _hash_text(text, start, stop, _NO_KEY)
 
 
 @_compiled
-def _names_warehouse(text: Pointer, seen: int, spans: Pointer) -> bool:
+def _names_warehouse(text: Pointer, seen: int, starts: Pointer, stops: Pointer) -> bool:
     """Return whether there is a warehouse and it is not the default one."""
     if seen >> _WAREHOUSE & 1 == 0:
         return False
-    start, stop = spans[2 * _WAREHOUSE], spans[2 * _WAREHOUSE + 1]
+    start, stop = starts[_WAREHOUSE], stops[_WAREHOUSE]
     return stop - start != _DEFAULT_BYTES or _word_within(text, start, stop) != _DEFAULT_WORD
+
+
+@_compiled
+def _hash_name(
+    text: Pointer, sku_start: int, sku_end: int, warehouse_start: int, warehouse_end: int
+) -> int:
+    key = _hash_text(text, sku_start, sku_end, _NO_KEY)
+    if warehouse_start < 0:
+        return key
+    return _hash_text(text, warehouse_start, warehouse_end, key)
 
 
 @_compiled
@@ -397,46 +410,42 @@ def _scan_rows(
     warehouse_start: Int64Array,
     warehouse_end: Int64Array,
 ) -> None:
-    text, spans = _pointer_to(joined), _pointer_to(scratch)
+    text, starts, stops = _pointer_to(joined), _pointer_to(scratch[0]), _pointer_to(scratch[1])
     kinds, kind_rests = _pointer_to(_KIND_WORDS), _pointer_to(_KIND_RESTS)
     end = 0
     for row in range(ends.size):
         start, end = end, ends[row]
         if end < start or end > joined.size - PADDING:
             break
-        seen = _find_values(text, start, end, spans)
+        seen = _find_values(text, start, end, starts, stops)
         if seen & _IN_HEARTBEAT != _IN_HEARTBEAT:
             continue
-        kind = _which(text, spans[0], spans[1], kinds, kind_rests, _KIND_CODES.size)
-        time_ms = _time(text, spans[2 * _OCCURRED_AT], spans[2 * _OCCURRED_AT + 1])
+        kind = _which(text, starts[_KIND], stops[_KIND], kinds, kind_rests, _KIND_CODES.size)
+        time_ms = _time(text, starts[_OCCURRED_AT], stops[_OCCURRED_AT])
         if kind == _KIND_CODES.size or time_ms == BAD_TIMESTAMP:
             continue
         if _KIND_CODES[kind] == _HEARTBEAT:
             if seen & ~(1 << _UNKNOWN) != _IN_HEARTBEAT:
                 continue
             for field in range(_UNKNOWN):  # its texts are empty and its quantity is 0
-                spans[2 * field] = spans[2 * field + 1] = 0
-        elif not _is_good_order(text, seen, spans):
+                starts[field] = stops[field] = 0
+        elif not _is_good_order(text, seen, starts, stops):
             continue
-        source_key = _source_key(text, seen, spans)
-        item = _hash_text(text, spans[2 * _SKU], spans[2 * _SKU + 1], _NO_KEY)
-        if _names_warehouse(text, seen, spans):
-            warehouse_start[row] = spans[2 * _WAREHOUSE]
-            warehouse_end[row] = spans[2 * _WAREHOUSE + 1]
-            item = _hash_text(text, warehouse_start[row], warehouse_end[row], item)
+        source_key = _source_key(text, seen, starts, stops)
+        if _names_warehouse(text, seen, starts, stops):
+            warehouse_start[row] = starts[_WAREHOUSE]
+            warehouse_end[row] = stops[_WAREHOUSE]
         ok[row] = 1
         code[row] = _KIND_CODES[kind]
         occurred_ms[row] = time_ms
-        quantity[row] = _integer(text, spans[2 * _QUANTITY], spans[2 * _QUANTITY + 1])
-        event_key[row] = _hash_text(
-            text, spans[2 * _EVENT_ID], spans[2 * _EVENT_ID + 1], source_key
+        quantity[row] = _integer(text, starts[_QUANTITY], stops[_QUANTITY])
+        event_key[row] = _hash_text(text, starts[_EVENT_ID], stops[_EVENT_ID], source_key)
+        order_key[row] = _hash_text(text, starts[_ORDER_ID], stops[_ORDER_ID], source_key)
+        sku_start[row] = starts[_SKU]
+        sku_end[row] = stops[_SKU]
+        item_hash[row] = _hash_name(
+            text, sku_start[row], sku_end[row], warehouse_start[row], warehouse_end[row]
         )
-        order_key[row] = _hash_text(
-            text, spans[2 * _ORDER_ID], spans[2 * _ORDER_ID + 1], source_key
-        )
-        item_hash[row] = item
-        sku_start[row] = spans[2 * _SKU]
-        sku_end[row] = spans[2 * _SKU + 1]
 
 
 class Scanned(NamedTuple):
@@ -478,7 +487,7 @@ def scan(joined: UInt8Array, ends: Int64Array) -> Scanned:
         warehouse_start=no_warehouse[0],
         warehouse_end=no_warehouse[1],
     )
-    _scan_rows(joined, ends, np.zeros(2 * (_UNKNOWN + 1), np.int64), *scanned)
+    _scan_rows(joined, ends, np.zeros((2, _UNKNOWN + 1), np.int64), *scanned)
     return scanned
 
 
@@ -498,25 +507,17 @@ class Names(NamedTuple):
     @classmethod
     def of(cls, skus: Sequence[str], warehouses: Sequence[str]) -> "Names":
         """Return the names that Python texts say."""
-        own = ["" if warehouse == DEFAULT_WAREHOUSE else warehouse for warehouse in warehouses]
-        parts = [
-            part.encode("utf-8", "surrogatepass")
-            for name in zip(skus, own, strict=True)
-            for part in name
-        ]
-        edges = np.zeros(len(parts) + 1, np.int64)
-        np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)), out=edges[1:])
-        item_hash = hash_texts(skus)
-        named = np.array([bool(warehouse) for warehouse in own], np.bool_)
-        item_hash[named] = hash_texts([name for name in own if name], onto=item_hash[named])
-        return cls(
-            joined=_join(parts),
-            item_hash=item_hash,
-            sku_start=edges[:-1:2],
-            sku_end=edges[1::2],
-            warehouse_start=np.where(named, edges[1::2], -1),
-            warehouse_end=np.where(named, edges[2::2], -1),
-        )
+        text, edges = _lay(skus)
+        places = [edges[:-1], edges[1:], *np.full((2, len(skus)), -1)]
+        if warehouses.count(DEFAULT_WAREHOUSE) < len(warehouses):
+            own = ["" if name == DEFAULT_WAREHOUSE else name for name in warehouses]
+            more, edges = _lay(own)
+            named = edges[1:] > edges[:-1]
+            places[2:] = (np.where(named, len(text) + part, -1) for part in (edges[:-1], edges[1:]))
+            text += more
+        joined, item_hash = _join([text]), np.empty(len(skus), np.uint64)
+        _hash_names(joined, *places, item_hash)
+        return cls(joined, item_hash, *places)
 
     @classmethod
     def concatenate(cls, first: "Names", second: "Names") -> "Names":
@@ -548,8 +549,36 @@ def _join(values: Sequence[bytes | None]) -> UInt8Array:
     return np.frombuffer(b"".join([*values, bytes(PADDING)]), np.uint8)  # type: ignore[list-item]
 
 
-# What the table knows of an item: its hash, and where its SKU and its warehouse lie in `known`.
-_HASH, _SKU_START, _SKU_END, _NAME_END, _ENTRY = 0, 1, 2, 3, 4
+def _lay(texts: Sequence[str]) -> tuple[bytes, Int64Array]:
+    """Return the texts one after the other, and where each begins and the last ends."""
+    text = "".join(texts)
+    joined = text.encode("utf-8", "surrogatepass")
+    counted: Sequence[str | bytes] = texts
+    if len(joined) != len(text):
+        counted = [part.encode("utf-8", "surrogatepass") for part in texts]
+    edges = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, counted), np.int64, len(counted)), out=edges[1:])
+    return joined, edges
+
+
+@_compiled
+def _hash_names(
+    joined: UInt8Array,
+    sku_start: Int64Array,
+    sku_end: Int64Array,
+    warehouse_start: Int64Array,
+    warehouse_end: Int64Array,
+    item_hash: UInt64Array,
+) -> None:
+    text = _pointer_to(joined)
+    for row in range(item_hash.size):
+        item_hash[row] = _hash_name(
+            text, sku_start[row], sku_end[row], warehouse_start[row], warehouse_end[row]
+        )
+
+
+# What the table knows of an item: its hash, and where its name lies in `known`.
+_HASH, _SKU_START, _SKU_END, _WAREHOUSE_START, _WAREHOUSE_END = range(5)
 
 
 @_compiled
@@ -591,10 +620,15 @@ def find_items(
             if (
                 entries[item, _HASH] == wanted
                 and entries[item, _SKU_END] - entries[item, _SKU_START] == sku_bytes
-                and entries[item, _NAME_END] - entries[item, _SKU_END] == warehouse_bytes
+                and entries[item, _WAREHOUSE_END] - entries[item, _WAREHOUSE_START]
+                == warehouse_bytes
                 and _same(text, sku_start[row], names, entries[item, _SKU_START], sku_bytes)
                 and _same(
-                    text, warehouse_start[row], names, entries[item, _SKU_END], warehouse_bytes
+                    text,
+                    warehouse_start[row],
+                    names,
+                    entries[item, _WAREHOUSE_START],
+                    warehouse_bytes,
                 )
             ):
                 break
@@ -616,7 +650,7 @@ class ItemTable:
 
     def __init__(self) -> None:
         self._slots: Int32Array = np.zeros(1024, np.int32)  # place + 1; 0 where free
-        self._entries: Int64Array = np.zeros((512, _ENTRY), np.int64)
+        self._entries: Int64Array = np.zeros((512, 5), np.int64)
         self._known: UInt8Array = np.zeros(16_384, np.uint8)
         self._known_bytes = 0
         self._count = 0
@@ -645,10 +679,8 @@ class ItemTable:
         self._known[start : self._known_bytes] = names.joined
         entries = self._entries[first : self._count]
         entries[:, _HASH] = names.item_hash.view(np.int64)
-        entries[:, _SKU_START] = start + names.sku_start
-        entries[:, _SKU_END] = start + names.sku_end
-        # `Names.of` lays a warehouse behind its SKU.
-        entries[:, _NAME_END] = start + np.maximum(names.sku_end, names.warehouse_end)
+        for column, places in enumerate(names[2:], _SKU_START):
+            entries[:, column] = places + start
         if 2 * self._count > self._slots.size:
             first = 0
             self._slots = np.zeros(1 << (4 * self._count).bit_length(), np.int32)
@@ -702,14 +734,14 @@ def decode_plain(
     except TypeError:  # a record without a value: to be judged, as an empty one is
         values = [value or b"" for value in values]
         joined = _join(values)
-    sizes = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]
+    sizes = np.fromiter(map(len, values), np.int64, len(values))
     scanned = scan(joined, np.cumsum(sizes))
     ok = (scanned.ok != 0) & (sizes <= record_bytes)
     if written_ms is not None:
         ok &= (scanned.occurred_ms <= written_ms + future_ms) | (written_ms < 0)
     rows = np.flatnonzero(ok)
     if rows.size < ok.size:
-        scanned = Scanned(*(column[rows] for column in scanned))
+        scanned = Scanned._make(column[rows] for column in scanned)
     return PlainBatch(
         rows=rows,
         code=scanned.code,

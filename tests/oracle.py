@@ -11,13 +11,25 @@ from typing import Any, Union
 
 import msgspec
 
-from streams.events import TOPICS, Adjusted, Cancelled, Counted, Dispatched, Heartbeat, Placed
+from streams.events import (
+    TOPICS,
+    Adjusted,
+    Cancelled,
+    Counted,
+    Dispatched,
+    Heartbeat,
+    Placed,
+    Received,
+    Returned,
+)
 from streams.events import Item as CatalogLine
-from streams.events import Received, Returned
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_DECODERS = {topic: msgspec.json.Decoder(Union[kinds]) for topic, kinds in TOPICS.items()}
+_DECODERS = {
+    topic: msgspec.json.Decoder(Union[kinds])  # noqa: UP007 - a tuple, not two types
+    for topic, kinds in TOPICS.items()
+}
 
 Name = tuple[str, str]  # sku, warehouse
 

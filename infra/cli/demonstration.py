@@ -121,16 +121,21 @@ class _Play:
             text = f"{moment(clock_ms)}   {number(sent.records)} events sent"
             bar.update(task, completed=share, description=text)
 
-        return await replay(
-            adapt(self.sale.lines, schema="tidegate"),
-            bootstrap=self._stack.broker.bootstrap,
-            partitions=self._stack.settings.partitions,
-            speed=self._demo.speed,
-            heartbeat_seconds=heartbeat_seconds_for(self._demo.speed),
-            allowed_lateness_seconds=self._stack.settings.allowed_lateness_seconds,
-            on_progress=show,
-            stop=stop,
-        )
+        records = list(adapt(self.sale.lines, schema="tidegate"))
+        calm = next(n for n, one in enumerate(records) if one.occurred_ms >= first_ms + _DAY_MS)
+        # The calm first day only teaches what is usual: it is told at once.
+        for part, speed in ((records[:calm], None), (records[calm:], self._demo.speed)):
+            result = await replay(
+                part,
+                bootstrap=self._stack.broker.bootstrap,
+                partitions=self._stack.settings.partitions,
+                speed=speed,
+                heartbeat_seconds=heartbeat_seconds_for(self._demo.speed),
+                allowed_lateness_seconds=self._stack.settings.allowed_lateness_seconds,
+                on_progress=show,
+                stop=stop,
+            )
+        return result
 
     async def _wait(
         self, result: ReplayResult, stop: asyncio.Event, bar: Progress, task: Any

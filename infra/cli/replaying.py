@@ -259,6 +259,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._next_at = time.monotonic() + _PLAIN_LINE_SECONDS
+        self._told = ""
 
     def sent(self, sent: Sent, share: float | None) -> None:
         self._now_and_then(lambda: _sent_text(sent, share))
@@ -270,9 +271,13 @@ class _Lines:
         complain(text)
 
     def _now_and_then(self, make_text: Callable[[], str]) -> None:
-        if time.monotonic() >= self._next_at:
-            self._next_at = time.monotonic() + _PLAIN_LINE_SECONDS
-            note(make_text())
+        if time.monotonic() < self._next_at:
+            return
+        self._next_at = time.monotonic() + _PLAIN_LINE_SECONDS
+        text = make_text()
+        if text != self._told:
+            self._told = text
+            note(text)
 
 
 def _sent_text(sent: Sent, share: float | None) -> str:

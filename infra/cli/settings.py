@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal import make_console, make_table
@@ -43,9 +43,9 @@ def without_password(url: str) -> str:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
-    netloc = f"{name}{colon}{'***' if colon else ''}{at}{host}"
-    query = "***" if "password" in parts.query else parts.query
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    hidden = f"{name}{colon}{'***' if colon else ''}{at}{host}"
+    shown = url.replace(parts.netloc, hidden, 1) if at else url
+    return shown.replace(parts.query, "***") if "password" in parts.query else shown
 
 
 def _shown(value: Any) -> str:

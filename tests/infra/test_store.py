@@ -221,7 +221,7 @@ async def test_wiped_redis_is_another_past(redis_url):
 async def test_each_guard_of_the_script_is_needed(redis_url, guard):
     """Without any one of its guards the script lets through what the tests above refuse."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        await committed(store)
         whole = store._commit_script.source.decode()
         assert guard in whole
         script = redis.register_script(whole.replace(guard, ""))
@@ -265,48 +265,54 @@ async def until_it_works(attempt: Callable[[], Awaitable[str]]) -> tuple[str, in
 async def test_repeated_commit_is_applied_once(redis_url):
     """The reply was lost; the same commit is sent again; Redis knows it."""
     parts = urlparse(redis_url)
-    async with proxy_to(parts.hostname, parts.port) as proxy, redis_at(redis_url) as redis:
-        async with store_at(behind(redis_url, proxy)) as store:
-            claim, run = await committed(store)
-            read_on(run)
-            run.read("orders", sales(3, sku="new-{}".format))
-            commit = run.commit()
-            proxy.cut_reply_at = 0
-            with pytest.raises(UNREACHABLE):
-                await store.commit(claim, commit)
-            assert proxy.cuts == 1
-            after_first = await dump(redis)
-            verdict, _ = await until_it_works(lambda: store.commit(claim, commit))
-            assert verdict == Verdict.STORED
-            assert await dump(redis) == after_first
-            assert int(await redis.hget(KEYS.shard(0), "sequence")) == claim.sequence
-            names = await redis.lrange(KEYS.names(0), 0, -1)
-            assert len(names) == len(set(names)) == len(run.shard.timeline.items)
-            read_on(run)
-            assert await store.commit(claim, run.commit()) == Verdict.STORED
+    async with (
+        proxy_to(parts.hostname, parts.port) as proxy,
+        redis_at(redis_url) as redis,
+        store_at(behind(redis_url, proxy)) as store,
+    ):
+        claim, run = await committed(store)
+        read_on(run)
+        run.read("orders", sales(3, sku="new-{}".format))
+        commit = run.commit()
+        proxy.cut_reply_at = 0
+        with pytest.raises(UNREACHABLE):
+            await store.commit(claim, commit)
+        assert proxy.cuts == 1
+        after_first = await dump(redis)
+        verdict, _ = await until_it_works(lambda: store.commit(claim, commit))
+        assert verdict == Verdict.STORED
+        assert await dump(redis) == after_first
+        assert int(await redis.hget(KEYS.shard(0), "sequence")) == claim.sequence
+        names = await redis.lrange(KEYS.names(0), 0, -1)
+        assert len(names) == len(set(names)) == len(run.shard.timeline.items)
+        read_on(run)
+        assert await store.commit(claim, run.commit()) == Verdict.STORED
 
 
 @pytest.mark.parametrize("sent_bytes", [0, 1, 40, 5_000, 100_000])
 async def test_cut_in_the_middle_leaves_all_or_nothing(redis_url, sent_bytes):
     """Wherever the connection breaks, Redis holds the state before or after, never between."""
     parts = urlparse(redis_url)
-    async with proxy_to(parts.hostname, parts.port) as proxy, redis_at(redis_url) as redis:
-        async with store_at(behind(redis_url, proxy)) as store:
-            claim, run = await committed(store)
-            before = await dump(redis)
-            run.read("orders", sales(300))
-            run.advance_fully()
-            commit = run.commit()
-            proxy.cut_request_at = sent_bytes
-            with pytest.raises(UNREACHABLE):
-                await store.commit(claim, commit)
-            await asyncio.sleep(0.05)
-            assert await dump(redis) == before
-            verdict, _ = await until_it_works(lambda: store.commit(claim, commit))
-            assert verdict == Verdict.STORED
-            fresh = Run()
-            fresh.restart((await ready(store))[1])
-            require_same(_silent(fresh), _silent(run))
+    async with (
+        proxy_to(parts.hostname, parts.port) as proxy,
+        redis_at(redis_url) as redis,
+        store_at(behind(redis_url, proxy)) as store,
+    ):
+        claim, run = await committed(store)
+        before = await dump(redis)
+        run.read("orders", sales(300))
+        run.advance_fully()
+        commit = run.commit()
+        proxy.cut_request_at = sent_bytes
+        with pytest.raises(UNREACHABLE):
+            await store.commit(claim, commit)
+        await asyncio.sleep(0.05)
+        assert await dump(redis) == before
+        verdict, _ = await until_it_works(lambda: store.commit(claim, commit))
+        assert verdict == Verdict.STORED
+        fresh = Run()
+        fresh.restart((await ready(store))[1])
+        require_same(_silent(fresh), _silent(run))
 
 
 def _silent(run: Run) -> Run:
@@ -448,7 +454,18 @@ async def test_old_buckets_are_forgotten(redis_url):
         claim, _ = await ready(store)
         run = Run()
         at = START_MS
-        for step in (0, MINUTE, 7 * MINUTE, HOUR, 3 * HOUR, 9 * HOUR, DAY, 20 * DAY, DAY, 200 * DAY):
+        for step in (
+            0,
+            MINUTE,
+            7 * MINUTE,
+            HOUR,
+            3 * HOUR,
+            9 * HOUR,
+            DAY,
+            20 * DAY,
+            DAY,
+            200 * DAY,
+        ):
             at += step
             run.read("orders", sales(2, at))
             run.advance_fully()

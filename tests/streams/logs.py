@@ -16,7 +16,10 @@ START_MS = 1_700_000_000_000  # a Tuesday in November 2023, 22:13:20 UTC
 WAREHOUSES = ("main", "north")
 ITEMS = (("lamp", "main"), ("lamp", "north"), ("desk", "main"), ("ca@fé 🪑", "main"))
 
-_STEPS_MS = (0, 1, 500, 7_000, 40_000, 61_000, 600_000, HOUR, 26 * HOUR, 4 * DAY)
+_STEPS_MS = (
+    *(0, 0, 1, 500, 7_000, 40_000, 61_000, 61_000, 600_000, 600_000),
+    *(HOUR, HOUR, 5 * HOUR, 26 * HOUR, 4 * DAY),
+)
 _JITTERS_MS = (0, 0, 0, -3_000, -40_000, -2 * HOUR, -30 * HOUR)
 
 
@@ -214,4 +217,3 @@ def _write(logs: Logs, step: Step, event_id: str, now: int, known_orders: KnownO
             logs.add("order-responses", event(kind, event_id, at, ordered, po_id=po_id), now)
         case _:
             raise AssertionError(step.kind)
-

@@ -23,7 +23,7 @@ from streams.shard import Shard, ShardSettings
 from streams.surge import SurgeSettings
 from streams.timeline import TimelineSettings
 from streams.types import Table
-from tests.oracle import DAY, HOUR
+from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.logs import Log, Logs, columns_of
 
 CACHE = PolicyCache(200_000)
@@ -36,7 +36,7 @@ SETTINGS = ShardSettings(
     hours=5,
     days=6,
     timeline=TimelineSettings(
-        tick_ms=300_000,
+        tick_ms=20 * MINUTE,
         surge=SurgeSettings(threshold=3.0, end_share=0.3, minimum_days=1),
         review=ReviewSettings(minimum_days=1, stock_valid_ms=6 * DAY),
         alerts=AlertSettings(silent_orders=2.0, dead_letters_end_ms=HOUR),
@@ -145,7 +145,9 @@ def tell_decisions(table: Table, items: Items) -> list[tuple[Any, ...]]:
     for decision in table.copy():
         name = items.key(int(decision["item"]))
         decision["item"] = 0
-        told.append((int(decision["reviewed_ms"]), bool(decision["is_surge"]), name, bytes(decision)))
+        told.append(
+            (int(decision["reviewed_ms"]), bool(decision["is_surge"]), name, bytes(decision))
+        )
     return told
 
 
@@ -207,7 +209,6 @@ def _tell_pending(shard: Shard) -> dict[str, list[Any]]:
         name = "" if is_bad else shard.timeline.items.key(int(entry["item"]))
         told["dead letters" if is_bad else "events"].append((*line, name, due.told.get(place)))
     return told
-
 
 
 def require_same(one: Run, other: Run) -> None:

@@ -16,10 +16,7 @@ from tests.streams.runs import CACHE, SETTINGS
 
 LIMITS = DecodeLimits(record_bytes=600, future_ms=600_000)
 GOOD = event("placed", "e1", START_MS, ITEMS[0], order_id="o1", quantity=2)
-VALID = {
-    topic: [value for value, _ in log if value]
-    for topic, log in build(random_steps(5, 300))
-}
+VALID = {topic: [value for value, _ in log if value] for topic, log in build(random_steps(5, 300))}
 
 
 def placed(**changes: object) -> bytes:

@@ -123,9 +123,7 @@ def moved(row: dict[str, int], code: int, units: int, opens: int, moment: int) -
 @settings(deadline=None, max_examples=100)
 @given(
     drawn=st.lists(
-        st.tuples(
-            st.integers(0, 2), st.sampled_from(CODES), st.integers(0, 50), st.booleans()
-        ),
+        st.tuples(st.integers(0, 2), st.sampled_from(CODES), st.integers(0, 50), st.booleans()),
         max_size=40,
     )
 )

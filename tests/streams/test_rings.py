@@ -69,7 +69,7 @@ def take(ring: Ring, history: dict[tuple[int, int], int]) -> None:
         assert len(set(change.items.tolist())) == change.items.size
         for item, cell in zip(change.items.tolist(), change.cells, strict=True):
             history[change.bucket, item] = int(cell["units"])
-    assert buckets == sorted(buckets) or len(set(buckets)) < len(buckets)
+    assert len(set(buckets)) == len(buckets)
 
 
 def restarted(ring: Ring, history: dict[tuple[int, int], int]) -> Ring:

@@ -37,7 +37,7 @@ def test_key_of_two_columns_depends_on_both(texts, salts):
 
 
 def test_keys_are_the_same_in_every_process():
-    """A stored memory of keys is read by other processes: two fixed keys, and one from elsewhere."""
+    """A stored memory of keys is read by other processes."""
     program = "from streams.text import hash_texts; print(int(hash_texts(['85123A/7'])[0]))"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert int(told.stdout) == int(hash_texts(["85123A/7"])[0])
@@ -63,7 +63,7 @@ VALID = st.builds(
 # Near misses: every character that a time may hold, in the places where it may stand.
 NEAR = st.from_regex(
     r"(19|20)[0-9]{2}-[0-3][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]"
-    r"(\.[0-9]{0,4})?(Z|[+-][0-2][0-9]:[0-6][0-9]|)",
+    r"(\.[0-9]{0,4})?(Z|[+-][0-2][0-9]:[0-5][0-9]|)",
     fullmatch=True,
 )
 
@@ -111,7 +111,7 @@ def test_anything_else_is_the_sentinel_and_never_an_error(values):
         *("2024-01-01T00:00:61Z", "2024-13-01T00:00:00Z", "2024-00-01T00:00:00Z"),
         *("2024-01-01T00:00:00.Z", "2024-01-01T00:00:00+1:00", "2024-01-01T00:00:00+0100"),
         *("2024-01-01T00:00:00ZZ", "1969-12-31T23:59:59Z", "2024-01-01T00:00:00+24:00"),
-        *("1970-01-01T00:00:00+00:01", "2024-01-01T00:00:00Z\x00", "２０２４-01-01T00:00:00Z"),
+        *("1970-01-01T00:00:00+00:01", "2024-01-01T00:00:00Z\x00", "\uff12024-01-01T00:00:00Z"),
     ],
 )
 def test_what_is_no_time_is_refused(text):

@@ -103,7 +103,7 @@ async def reading(
 async def until(is_so, seconds: float = 40) -> None:
     """Wait for records."""
     async with asyncio.timeout(seconds):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.02)
 
 
@@ -258,7 +258,10 @@ def test_broken_batch_is_refused():
 def test_records_of_a_chunk_are_not_those_of_its_neighbours():
     """Re-reading looks at the chunk's own batch in a fetch of several."""
     batches = [[record(n) for n in range(first, first + 3)] for first in (0, 3, 6)]
-    raw = b"".join(batch_bytes(batch, batch_start) for batch_start, batch in zip((0, 3, 6), batches, strict=True))
+    raw = b"".join(
+        batch_bytes(batch, batch_start)
+        for batch_start, batch in zip((0, 3, 6), batches, strict=True)
+    )
     for chunk, batch in zip(unpack(raw), batches, strict=True):
         assert [one.value for one in chunk.records()] == [value for _, value, _, _ in batch]
 
@@ -278,7 +281,7 @@ def bare_consumer(monkeypatch, assigned: set[TP], during_read=lambda: None):
         sought.append(dict(offsets))
 
     async def read_from(tps):
-        offsets = {tp: 5 for tp in tps}
+        offsets = dict.fromkeys(tps, 5)
         during_read()
         return offsets
 
@@ -288,7 +291,12 @@ def bare_consumer(monkeypatch, assigned: set[TP], during_read=lambda: None):
 
     monkeypatch.setattr(consumer, "assignment", lambda: set(assigned), raising=False)
     monkeypatch.setattr(consumer, "seek_wait", seek_wait, raising=False)
-    monkeypatch.setattr(type(consumer), "transport", type("T", (), {"read_from": staticmethod(read_from)}), raising=False)
+    monkeypatch.setattr(
+        type(consumer),
+        "transport",
+        type("T", (), {"read_from": staticmethod(read_from)}),
+        raising=False,
+    )
     monkeypatch.setattr(type(consumer), "log", Quiet(), raising=False)
     return consumer, sought
 

@@ -146,7 +146,9 @@ async def test_chunk_is_cut_at_the_offset_of_the_state():
     """Of a batch that reaches over the offset only the rest is folded, record by record."""
     async with bench() as made:
         await made.read("orders", sales(0, 3), 0)
-        await made.worker.take(ORDERS, [chunk_of(sales(0, 2), 0, NOW), chunk_of(sales(2, 6), 2, NOW)])
+        await made.worker.take(
+            ORDERS, [chunk_of(sales(0, 2), 0, NOW), chunk_of(sales(2, 6), 2, NOW)]
+        )
         assert made.offset() == 8
         assert made.sold() == 8
 
@@ -505,6 +507,3 @@ async def test_visible_time_is_that_of_the_newest_record():
         await made.read("orders", sales(0, 1), 0)
         await made.until(lambda: bool(made.observer.commits))
         assert made.observer.commits[-1][1] == pytest.approx(3)
-
-
-

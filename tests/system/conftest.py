@@ -132,6 +132,7 @@ def install(stack: Stack, tmp_path: Path) -> Iterator[Install]:
 class Reference:
     """What comes out of `events` when nothing happens."""
 
+    installation: Installation
     exports: Exports
     result: ReplayResult
 
@@ -152,7 +153,7 @@ def reference(
     finally:
         installation.close()
         if broker.running:
-            asyncio.run(_delete_topics(broker.bootstrap, "reference-"))
+            asyncio.run(delete_topics(broker.bootstrap, "reference-"))
 
 
 async def _run_in_peace(installation: Installation, events: Events) -> Reference:
@@ -160,10 +161,11 @@ async def _run_in_peace(installation: Installation, events: Events) -> Reference
     result = await installation.replay(events.records)
     await installation.add_worker()
     await installation.wait_until_stored(result)
-    return Reference(await installation.exports(), result)
+    return Reference(installation, await installation.exports(), result)
 
 
-async def _delete_topics(bootstrap: str, prefix: str) -> None:
+async def delete_topics(bootstrap: str, prefix: str) -> None:
+    """Delete the topics of installations that are over."""
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await client.start()
     try:

@@ -8,7 +8,8 @@ import asyncio
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -16,17 +17,20 @@ from typing import Any
 
 import msgspec
 import redis
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.adapters import Record
 from infra.cli import exporting
 from infra.cli.options import Connection
 from infra.cli.waiting import Target, remaining
 from infra.reading import Reader, ShardState, connect
-from infra.reading_topics import TopicRecord, read_topics
+from infra.reading_topics import TopicRecord, open_consumer, read_topics
 from infra.replay import ReplayResult, replay
 from infra.settings import Settings
 from infra.stack import WorkerProcess
 from infra.topics import PURCHASE_ORDERS, ensure_topics
+from streams.events import TOPICS
 from streams.outbox import Outgoing
 
 PARTITIONS = 4
@@ -254,7 +258,7 @@ class Installation:
     async def replay(self, records: Iterable[Record], **options: Any) -> ReplayResult:
         """Write records to the input topics, with heartbeats in event time."""
         chosen = {"heartbeat_seconds": HEARTBEAT_SECONDS, **options}
-        return await replay(
+        result = await replay(
             records,
             bootstrap=self.settings.kafka_bootstrap,
             partitions=PARTITIONS,
@@ -262,6 +266,10 @@ class Installation:
             allowed_lateness_seconds=self.settings.allowed_lateness_seconds,
             **chosen,
         )
+        if (speed := options.get("speed")) is not None and result.first_ms and result.last_ms:
+            wanted = (result.last_ms - result.first_ms) / 1000 / speed
+            assert result.seconds > 0.9 * wanted, "a replay that is too fast meets no fault"
+        return result
 
     async def wait_until_stored(
         self, result: ReplayResult, seconds: float = PATIENCE_SECONDS
@@ -386,6 +394,63 @@ class Installation:
         several = {po_id: found for po_id, found in bodies.items() if len(found) > 1}
         assert not several, several
         return len(bodies)
+
+    async def committed_offsets(self) -> dict[tuple[str, int], int]:
+        """What Kafka remembers of the group, by topic, without prefix, and partition."""
+        prefix = self.settings.topic_prefix
+        # By name: the embedded broker cannot answer for all at once.
+        places = [TopicPartition(prefix + topic, p) for topic in TOPICS for p in range(PARTITIONS)]
+        client = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap)
+        await client.start()
+        try:
+            found = await client.list_consumer_group_offsets(
+                self.settings.group_id, partitions=places
+            )
+        finally:
+            await client.close()
+        return {
+            (place.topic.removeprefix(prefix), place.partition): told.offset
+            for place, told in found.items()
+            if told.offset > 0
+        }
+
+    async def require_kafka_behind_redis(self) -> int:
+        """Fail when Kafka's memory of an offset is ahead of Redis; return how many it has."""
+        committed = await self.committed_offsets()
+        # Redis is asked second, and only grows: nothing that moves meanwhile excuses a breach.
+        stored = await asyncio.to_thread(self.stored_offsets)
+        ahead = {at: (offset, stored.get(at)) for at, offset in committed.items()}
+        ahead = {at: pair for at, pair in ahead.items() if pair[0] > (pair[1] or 0)}
+        assert not ahead, f"Kafka's offset, Redis's offset: {ahead}"
+        return len(committed)
+
+    @asynccontextmanager
+    async def offsets_watched(self) -> AsyncIterator[None]:
+        """Look all the time whether Kafka's offsets stay behind those in Redis."""
+        looks: list[int] = []
+        over = asyncio.Event()
+
+        async def watch() -> None:
+            while not over.is_set():
+                looks.append(await self.require_kafka_behind_redis())
+                await asyncio.sleep(0.05)
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            over.set()
+            await watching
+        assert any(looks), "Kafka was never told an offset: nothing was compared"
+        print(f"{self.settings.topic_prefix}: offsets compared {len(looks)} times")
+
+    async def input_ends(self) -> dict[tuple[str, int], int]:
+        """Where the input topics end, by topic with prefix and partition."""
+        prefix = self.settings.topic_prefix
+        places = [TopicPartition(prefix + topic, p) for topic in TOPICS for p in range(PARTITIONS)]
+        async with open_consumer(self.settings, places) as consumer:
+            ends = await consumer.end_offsets(places)
+        return {(place.topic, place.partition): end for place, end in ends.items()}
 
     async def exports(self) -> Exports:
         """What `tidegate export` writes now."""

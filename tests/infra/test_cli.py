@@ -1,0 +1,431 @@
+"""The command line by itself: help, wrong usage, words, and what it makes of what it read."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.cli.app import run
+from infra.cli.doctor import Status, check_eviction, check_shards, check_topics, check_version
+from infra.cli.explain import agrees, recompute_order
+from infra.cli.failures import CommandError, ExitCode, outcome_of
+from infra.cli.item import near_matches
+from infra.cli.settings import without_password
+from infra.cli.terminal import duration, safe, safe_bytes
+from infra.cli.waiting import Target, remaining
+from infra.cli.words import REASONS, chosen_split, split_rows
+from infra.reading import ShardMeta, ShardState
+from infra.settings import load_settings
+from infra.topics import all_topics, input_topics
+from policy import Reason
+from streams.events import TOPICS
+from streams.fold import NO_CLOCK
+from streams.outputs import Candidates, Occasion, PurchaseOrder, SupplierRole
+
+HEAVY = ("numpy", "numba", "scipy", "aiokafka", "faust", "redis", "pydantic")
+NOBODY = "127.0.0.1:1"
+COMMANDS = [
+    *("demo", "up", "worker", "generate", "replay"),
+    *("explain", "export", "item", "dlt", "doctor", "settings"),
+]
+HOUR_MS = 3_600_000
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own TIDEGATE_ variables are none of a test's business."""
+    for name in [name for name in os.environ if name.startswith("TIDEGATE_")]:
+        monkeypatch.delenv(name)
+
+
+# --- help and usage ---------------------------------------------------------------------------
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """`tidegate --help` answers at once: no compiler, client or array library is loaded for it."""
+    program = (
+        "import sys; from infra.cli.app import run; code = run(['--help']); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules], code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+def test_help_names_every_command_and_exit_code(capsys: Capture) -> None:
+    """Who asks for help sees all commands and what each exit code means."""
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"│ {command} " in shown
+    for code in ExitCode:
+        assert f" {int(code)} " in shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["replay", "generate", "item", "explain", "export", "doctor", "dlt", "settings"]
+    + [f"export {kind}" for kind in ("days", "items", "decisions", "orders", "alerts")]
+    + [f"dlt {action}" for action in ("list", "show", "replay")],
+)
+def test_each_command_has_a_page_of_help(command: str, capsys: Capture) -> None:
+    """Each command explains itself and its connection."""
+    assert run([*command.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Usage: tidegate {command}" in shown
+    assert command in ("export", "dlt", "generate") or "--state" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["replai"], "did you mean `tidegate replay`?"),
+        (["item"], "SKU"),
+        (["settings", "--jsom"], "--json"),
+        (["replay", "x.jsonl", "--speed", "-1"], "max, or a number > 0"),
+        (["replay", "x.jsonl", "--schema", "csv"], "tidegate"),
+        (["replay"], "needs a FILE"),
+        (["replay", "no-such-file"], "no-such-file must be a readable file"),
+        (["generate", "x.jsonl", "--skus", "3"], "skus must be from 200 to 9999, got 3"),
+        (["settings", "--redis-url", "cache"], "redis_url: must begin with redis://"),
+        (["settings", "--state", "no-such-folder"], "tidegate.json is not there"),
+        (["dlt", "show", "lamps", "0", "0"], "topic must be one of"),
+        (["dlt", "replay", "--offset", "3"], "--offset needs --topic"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(
+    arguments: list[str], complaint: str, capsys: Capture
+) -> None:
+    """What is wrong with a command is said in one line on standard error."""
+    assert run(arguments) == ExitCode.USAGE
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert complaint in told.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["item", "lamp"],
+        ["export", "days"],
+        ["export", "orders"],
+        ["explain", "po-1"],
+        ["dlt", "list"],
+    ],
+)
+def test_an_unreachable_server_is_one_line_and_code_3(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A server that is away is named, nothing is written, and no traceback is shown."""
+    flags = ["--kafka-bootstrap", NOBODY, "--redis-url", f"redis://{NOBODY}"]
+    assert run([*arguments, *flags]) == ExitCode.UNREACHABLE
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert NOBODY in told.err
+
+
+def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TIDEGATE_DEBUG=1 the error itself comes through."""
+    monkeypatch.setenv("TIDEGATE_DEBUG", "1")
+    with pytest.raises(CommandError):
+        run(["replay"])
+
+
+def test_a_broken_pipe_is_no_error() -> None:
+    """`tidegate export ... | head` ends quietly."""
+    command = f"{sys.executable} -m infra.cli replay --explain-schema | true"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_interrupts_and_bugs_have_their_own_codes() -> None:
+    """Ctrl-C is 130; an error that nobody foresaw says how to see more."""
+    assert outcome_of(KeyboardInterrupt())[0] == 130
+    code, text = outcome_of(RuntimeError("a wheel came off"))
+    assert code == ExitCode.NO
+    assert "a wheel came off" in text
+    assert "TIDEGATE_DEBUG=1" in text
+
+
+def test_explain_schema_shows_the_mapping(capsys: Capture) -> None:
+    """The mapping of the uci schema is one flag away, and is the adapters' own."""
+    assert run(["replay", "--explain-schema"]) == 0
+    shown = capsys.readouterr().out
+    assert "type order, kind cancellation    orders     cancelled" in shown
+    assert "lead_time_days                4 (lean), 2 (flexible)" in shown
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+
+def test_settings_hide_the_password(capsys: Capture) -> None:
+    """Neither the table nor the JSON shows the password of Redis."""
+    flags = ["--redis-url", "redis://ops:secret@cache:6379/0"]
+    assert run(["settings", *flags]) == 0
+    assert run(["settings", "--json", *flags]) == 0
+    shown = capsys.readouterr().out
+    assert "secret" not in shown
+    assert "redis://ops:***@cache:6379/0" in shown
+    assert without_password("redis://:secret@cache") == "redis://:***@cache"
+    assert without_password("unix:///run/redis.sock") == "unix:///run/redis.sock"
+
+
+def test_settings_come_from_the_state_file(tmp_path: Path, capsys: Capture) -> None:
+    """`--state DIR` finds the addresses of what runs there; a flag still comes first."""
+    state = {"settings": {"kafka_bootstrap": "there:1", "topic_prefix": "a-"}, "admin_url": None}
+    (tmp_path / "tidegate.json").write_text(json.dumps(state))
+    assert run(["settings", "--json", "--state", str(tmp_path), "--topic-prefix", "b-"]) == 0
+    in_force = json.loads(capsys.readouterr().out)
+    assert (in_force["kafka_bootstrap"], in_force["topic_prefix"]) == ("there:1", "b-")
+
+
+# --- generate ---------------------------------------------------------------------------------
+
+
+def test_generate_writes_the_same_sale_twice(tmp_path: Path, capsys: Capture) -> None:
+    """The same seed gives the same bytes, and the truth lies beside the events."""
+    for name in ("one", "two"):
+        out = str(tmp_path / f"{name}.jsonl.gz")
+        assert run(["generate", out, "--events", "20000", "--skus", "200", "--json"]) == 0
+    one, two = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert one["lines"] == two["lines"] > 10_000
+    assert Path(one["events"]).read_bytes() == Path(two["events"]).read_bytes()
+    assert json.loads(Path(one["truth"]).read_text())["events"]["bad"] == one["bad"]
+
+
+# --- text that strangers wrote ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["\x1b[2J", "\x07", "\r", "\u202e", "\u2028", "\ud800", "\x9b31m", "\u200b", "a\nb"],
+)
+def test_hostile_text_is_shown_as_escapes(hostile: str) -> None:
+    """No text from outside can move the cursor, hide itself or end a line."""
+    shown = safe(f"lamp{hostile}")
+    assert shown.isprintable()
+    assert shown.startswith("lamp\\") or shown.startswith("lampa\\")
+
+
+def test_ordinary_text_stays_as_it_is() -> None:
+    """Accents, other scripts, spaces and square brackets are no threat."""
+    assert safe("Größe [red] 陶 2") == "Größe [red] 陶 2"
+    assert safe_bytes("Größe".encode() + b"\xff") == "Größe\\xff"
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+def test_every_reason_has_words_for_a_buyer() -> None:
+    """A reason code that the policy or the review can give is explained."""
+    codes = {reason.name.lower() for reason in Reason} | {"too_little_history", "stale_stock"}
+    assert set(REASONS) == codes
+
+
+def test_the_costs_of_the_splits_are_compared() -> None:
+    """Each split shows its cost, how much more it is than the cheapest, and which was chosen."""
+    costs = {"nothing": 12.0, "lean_only": 10.0, "flexible_only": None, "both": 1010.5}
+    chosen = chosen_split({"quantity_lean_units": 3, "quantity_flexible_units": 0})
+    rows = split_rows(costs, chosen, "EUR")
+    assert [row[1:] for row in rows] == [
+        ("12.00 EUR", "+2.00", ""),
+        ("10.00 EUR", "cheapest", "← chosen"),
+        ("not allowed", "", ""),
+        ("1,010.50 EUR", "+1,000.50", ""),
+    ]
+
+
+def test_near_matches_stay_quick_with_many_items() -> None:
+    """A quarter of a million SKUs do not make a slip of the finger slow."""
+    skus = [f"sku-{number:06}" for number in range(250_000)]
+    assert "sku-012345" in near_matches("SKU-012345", skus)
+    assert near_matches("zebra", skus) == []
+
+
+def test_durations_show_two_units() -> None:
+    """A time span is as exact as a person needs it."""
+    assert [duration(s) for s in (0.2, 61, 90_000, 40_000_000)] == [
+        "0 s",
+        "1 min 1 s",
+        "1 d 1 h",
+        "1 y 97 d",
+    ]
+
+
+# --- waiting ----------------------------------------------------------------------------------
+
+
+def shard_state(
+    partition: int = 0,
+    *,
+    offset: int = 10,
+    clock_ms: int = 5 * HOUR_MS,
+    applied_ms: int | None = 4 * HOUR_MS,
+    outbox: int = 0,
+    silent_topic: str | None = None,
+) -> ShardState:
+    """A shard that read every topic up to one offset and one time."""
+    clocks = {topic: NO_CLOCK if topic == silent_topic else clock_ms for topic in TOPICS}
+    meta = ShardMeta(clocks, applied_ms, {}, {"day": 0}, 0, {})
+    return ShardState(partition, 1, dict.fromkeys(TOPICS, offset), meta, outbox)
+
+
+TARGET = Target({(topic, 0): 10 for topic in TOPICS}, 10_000, HOUR_MS)
+
+
+@pytest.mark.parametrize(
+    ("shards", "words"),
+    [
+        ([shard_state()], "nothing"),
+        ([shard_state(offset=9)], "6 records are not in Redis yet"),
+        ([], "60 records are not in Redis yet"),
+        ([shard_state(applied_ms=3 * HOUR_MS)], "partitions 0 still decide, decided up to"),
+        ([shard_state(applied_ms=None)], "partitions 0 still decide"),
+        ([shard_state(outbox=2)], "2 orders, alerts or bad records are not published yet"),
+        ([shard_state(silent_topic="stock", applied_ms=None)], "nothing"),
+        ([shard_state(), shard_state(1, offset=0)], "nothing"),
+    ],
+)
+def test_waiting_says_what_it_waits_for(shards: list[ShardState], words: str) -> None:
+    """Everything is in Redis, decided and published; or what is not is named."""
+    left = remaining(shards, TARGET)
+    assert str(left).startswith(words)
+    assert left.is_nothing == (words == "nothing")
+
+
+# --- doctor -----------------------------------------------------------------------------------
+
+
+def statuses(checks: list[Any]) -> list[str]:
+    return [str(check.status) for check in checks]
+
+
+def test_doctor_sees_topics_that_do_not_fit() -> None:
+    """Missing topics and inputs that are not co-partitioned fail, and say what to do."""
+    settings = load_settings()
+    good = dict.fromkeys(all_topics(), 4)
+    assert statuses(check_topics(good, settings)) == ["ok", "ok"]
+    assert statuses(check_topics({**good, "stock": 3}, settings)) == ["ok", "fail"]
+    without = {name: count for name, count in good.items() if name != "alerts"}
+    missing = check_topics(without, settings)[0]
+    assert (missing.status, "alerts" in missing.finding) == (Status.FAIL, True)
+    assert statuses(check_topics({}, settings)) == ["warn"]
+
+
+@pytest.mark.parametrize(
+    ("info", "status"),
+    [
+        ({"redis_version": "7.2.4"}, "ok"),
+        ({"redis_version": "6.2.1"}, "fail"),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, "ok"),
+        ({"redis_version": "8"}, "ok"),
+    ],
+)
+def test_doctor_sees_an_old_redis(info: dict[str, str], status: str) -> None:
+    """Redis must be 7.2 or newer; Valkey counts by its own version."""
+    assert str(check_version(info).status) == status
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit", "status"),
+    [("noeviction", 0, "ok"), ("allkeys-lru", 1 << 30, "fail"), ("allkeys-lru", 0, "warn")],
+)
+def test_doctor_sees_a_redis_that_forgets(policy: str, limit: int, status: str) -> None:
+    """A server that may evict keys loses state."""
+    assert str(check_eviction({"maxmemory_policy": policy, "maxmemory": limit}).status) == status
+
+
+@pytest.mark.parametrize(
+    ("shards", "end", "found"),
+    [
+        ([shard_state()], 10, ["ok"]),
+        ([shard_state()], 50_000, ["warn"]),
+        ([shard_state()], 0, ["fail"]),
+        ([shard_state(outbox=50_000)], 10, ["warn"]),
+        ([shard_state(silent_topic="stock")], 10, ["warn"]),
+        ([shard_state(), shard_state(7)], 10, ["fail", "ok", "ok"]),
+        ([], 10, ["warn"]),
+    ],
+)
+def test_doctor_sees_how_far_shards_are(
+    shards: list[ShardState], end: int, found: list[str]
+) -> None:
+    """A shard is at the end of its logs, or behind, or ahead of a broker that lost them."""
+    ends = {(topic, 0): end for topic in input_topics()}
+    assert statuses(check_shards(shards, ends, load_settings())) == found
+
+
+# --- explain ----------------------------------------------------------------------------------
+
+
+def purchase_order(quantity: int, **inputs: Any) -> PurchaseOrder:
+    """An order whose policy answer is known: nothing sells, and three units are owed."""
+    known = {
+        "on_hand_units": 0,
+        "backlog_units": 3,
+        "on_order_lean_units": 0,
+        "on_order_flexible_units": 0,
+        "inventory_position_units": -3.0,
+        "demand_mean_units_per_day": 0.0,
+        "demand_sd_units_per_day": 0.0,
+        "allow_lean": True,
+        "unit_cost_lean": 10.0,
+        "unit_cost_flexible": 13.0,
+        "setup_cost_lean": 90.0,
+        "setup_cost_flexible": 9.0,
+        "lead_time_days_lean": 4.0,
+        "lead_time_days_flexible": 2.0,
+        "review_period_days": 7.0,
+        "holding_cost_per_unit_day": 0.01,
+        "backorder_cost_per_unit_day": 0.5,
+        "service_target": 0.95,
+        "service_type": 1,
+        "lean_capacity_units": None,
+        "minimum_order_units_lean": 0,
+        "minimum_order_units_flexible": 0,
+        "pack_size_units_lean": 1,
+        "pack_size_units_flexible": 1,
+    }
+    return PurchaseOrder(
+        po_id="po-1",
+        sku="lamp",
+        warehouse="main",
+        supplier="Fast & Co",
+        supplier_role=SupplierRole.FLEXIBLE,
+        occasion=Occasion.REGULAR,
+        quantity=quantity,
+        unit_cost=13.0,
+        currency="EUR",
+        window_started_at="2026-01-01T00:00:00Z",
+        decided_at="2026-01-01T00:00:00Z",
+        expected_at="2026-01-03T00:00:00Z",
+        method="no_demand",
+        reason="no_demand",
+        inputs={**known, **inputs},
+        candidates=Candidates(nothing=9.0, lean_only=None, flexible_only=1.0, both=None),
+    )
+
+
+def test_a_recorded_order_is_computed_again() -> None:
+    """The record alone gives the same quantity; a forged quantity is noticed."""
+    again = recompute_order(purchase_order(3))
+    assert (again["quantity_flexible_units"], again["reason"]) == (3, "no_demand")
+    assert agrees(purchase_order(3), again)
+    assert not agrees(purchase_order(4), again)
+
+
+def test_an_incomplete_record_is_named() -> None:
+    """A record that the policy refuses is told with field, rule and value."""
+    with pytest.raises(CommandError, match="service_target must be"):
+        recompute_order(purchase_order(3, service_target=7.0))

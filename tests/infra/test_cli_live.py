@@ -1,0 +1,501 @@
+"""The commands against a whole Tidegate that played a sale: real sockets, a real worker."""
+
+import asyncio
+import csv
+import gzip
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from infra.cli.app import run
+from infra.cli.failures import ExitCode
+from infra.embedded import EmbeddedRedis
+from infra.reading import open_reader
+from infra.reading_topics import TopicRecord, read_topics
+from infra.settings import STATE_FILE, Settings, load_settings
+from infra.stack import WorkerProcess
+from infra.topics import PURCHASE_ORDERS, ensure_topics
+from policy import recompute
+from streams.review import POLICY_INPUTS
+from tests.conftest import Broker
+
+ROOT = Path(__file__).parents[2]
+REDIS_DATABASES = (4_090, 4_091)  # beyond those that single tests are given
+SAMPLE = "uci_sample_2011_autumn_300skus"
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.out)))
+
+
+@dataclass(frozen=True)
+class Tidegate:
+    """A running installation, and the command line pointed at it."""
+
+    directory: Path
+    settings: Settings
+
+    def __call__(self, *arguments: str) -> Answer:
+        """Run one command, with real files for its output."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            with redirect_stdout(out), redirect_stderr(err):
+                code = run([*arguments, "--state", str(self.directory)])
+            for file in (out, err):
+                file.seek(0)
+            return Answer(code, out.read(), err.read())
+
+    def feed(self, text: str, *flags: str) -> Answer:
+        """Replay lines of the tidegate schema."""
+        file = self.directory / "lines.jsonl"
+        file.write_text(text)
+        return self("replay", str(file), *flags)
+
+    def topic(self, name: str) -> list[TopicRecord]:
+        """All records of a topic."""
+
+        async def read() -> list[TopicRecord]:
+            name_there = self.settings.topic_prefix + name
+            return [record async for record in read_topics(self.settings, [name_there])]
+
+        return asyncio.run(read())
+
+    def write(
+        self,
+        name: str,
+        value: bytes,
+        key: bytes | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> None:
+        """Write one record to a topic."""
+
+        async def send() -> None:
+            producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap)
+            await producer.start()
+            try:
+                topic = self.settings.topic_prefix + name
+                await producer.send_and_wait(topic, value, key=key, headers=headers or [])
+            finally:
+                await producer.stop()
+
+        asyncio.run(send())
+
+
+def installed(
+    broker: Broker, redis: EmbeddedRedis, directory: Path, prefix: str, database: int, tick: int
+) -> Iterator[Tidegate]:
+    settings = load_settings(
+        kafka_bootstrap=broker.bootstrap,
+        redis_url=f"redis://{redis.address}/{database}",
+        topic_prefix=prefix,
+        group_id=prefix,
+        session_timeout_seconds=6,
+        tick_seconds=tick,
+        minimum_history_days=1,
+        surge_minimum_days=1,
+    )
+    asyncio.run(ensure_topics(settings.kafka_bootstrap, prefix, settings.partitions))
+    worker = WorkerProcess(directory, settings, number=1, port=None)
+    with worker:
+        state = {
+            "settings": settings.model_dump(),
+            "admin_url": f"http://{worker.address}",
+            "pids": {worker.name: worker.pid},
+        }
+        (directory / STATE_FILE).write_text(json.dumps(state))
+        yield Tidegate(directory, settings)
+
+
+@dataclass(frozen=True)
+class Played:
+    """A sale that was played, its truth, and what was exported before tests added to it."""
+
+    tidegate: Tidegate
+    file: Path
+    truth: dict[str, Any]
+    replayed: dict[str, Any]
+    days: str
+    dead_letters: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def sale(
+    broker: Broker, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Played]:
+    """A small synthetic sale, generated, replayed and decided."""
+    directory = tmp_path_factory.mktemp("cli")
+    running = installed(broker, redis_server, directory, "cli-", REDIS_DATABASES[0], 60)
+    for tidegate in running:
+        file = directory / "sale.jsonl.gz"
+        assert run(["generate", str(file), "--events", "20000", "--skus", "200"]) == 0
+        answer = tidegate("replay", str(file), "--wait", "--json")
+        assert answer.code == 0, answer.err
+        yield Played(
+            tidegate,
+            file,
+            json.loads((directory / "sale.truth.json").read_text()),
+            answer.json,
+            tidegate("export", "days").out,
+            tidegate("dlt", "list", "--json").json,
+        )
+
+
+# --- replay and days --------------------------------------------------------------------------
+
+
+def test_replay_wait_returns_when_all_is_in_redis(sale: Played) -> None:
+    """After `replay --wait` the days are those that really happened, every row."""
+    assert sale.replayed["complete"]
+    assert sale.replayed["records"] == sale.truth["events"]["lines"]
+    rows = [tuple(row) for row in csv.reader(io.StringIO(sale.days))]
+    assert rows[0] == ("day", "sku", "orders", "lines", "units")
+    assert rows[1:] == [tuple(map(str, row)) for row in sale.truth["days"]]
+
+
+def test_replaying_again_changes_nothing(sale: Played) -> None:
+    """The same file once more has the same event ids: no total and no order moves."""
+    orders = sale.tidegate("export", "orders", "--format", "jsonl").out
+    again = sale.tidegate("replay", str(sale.file), "--wait")
+    assert again.code == 0, again.err
+    assert "all of it" in again.out
+    assert sale.tidegate("export", "days").out == sale.days
+    assert sale.tidegate("export", "orders", "--format", "jsonl").out == orders
+
+
+def test_real_orders_come_to_their_exact_days(
+    broker: Broker, redis_server: EmbeddedRedis, tmp_path: Path, shared_data: Path
+) -> None:
+    """The sample of real orders through broker, worker and Redis equals its totals, every byte."""
+    running = installed(broker, redis_server, tmp_path, "cli-uci-", REDIS_DATABASES[1], 3_600)
+    for tidegate in running:
+        file = str(shared_data / f"{SAMPLE}.jsonl.gz")
+        answer = tidegate("replay", file, "--schema", "uci", "--wait")
+        assert answer.code == 0, answer.err
+        out = tmp_path / "days.csv.gz"
+        assert tidegate("export", "days", "--output", str(out)).code == 0
+        wanted = gzip.decompress((shared_data / f"{SAMPLE}.daily.csv.gz").read_bytes())
+        assert gzip.decompress(out.read_bytes()) == wanted
+        assert not list(tmp_path.glob("*.part"))
+
+
+def test_bad_lines_stop_a_replay_or_are_left_out(sale: Played) -> None:
+    """A bad line names its number and field; with --skip-bad it is counted and the rest is sent."""
+    stopped = sale.tidegate.feed('{"topic":"orders"}')
+    assert stopped.code == ExitCode.USAGE
+    assert "line 1: kind must be present" in stopped.err
+    skipped = sale.tidegate.feed("x\n\ny\n", "--skip-bad", "--json")
+    assert (skipped.code, skipped.json["bad_lines"], skipped.json["records"]) == (0, 2, 0)
+
+
+def test_standard_input_is_replayed(sale: Played) -> None:
+    """`-` reads a pipe, in a process of its own as from a shell."""
+    command = [sys.executable, "-m", "infra.cli", "replay", "-", "--json"]
+    done = subprocess.run(
+        [*command, "--state", str(sale.tidegate.directory)],
+        input=gzip.decompress(sale.file.read_bytes()).splitlines()[0],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert json.loads(done.stdout)["records"] == 1
+
+
+# --- exports ----------------------------------------------------------------------------------
+
+
+def test_days_by_warehouse_add_up(sale: Played) -> None:
+    """The rows of the warehouses come to the rows of the skus."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for row in sale.tidegate("export", "days", "--by-warehouse").rows:
+        assert row["warehouse"] in ("north", "south")
+        sums[row["day"], row["sku"]] += int(row["units"])
+    whole = {
+        (row["day"], row["sku"]): int(row["units"])
+        for row in csv.DictReader(io.StringIO(sale.days))
+    }
+    assert {key: units for key, units in sums.items() if key in whole} == whole
+
+
+def test_items_are_sorted_and_complete(sale: Played) -> None:
+    """Each item of the sale has one row, with its stock and the time of its count."""
+    rows = sale.tidegate("export", "items").rows
+    names = [(row["sku"], row["warehouse"]) for row in rows]
+    assert names == sorted(set(names))
+    assert len(names) >= 400
+    assert all(row["counted_at"].endswith("Z") for row in rows if row["on_hand_units"] != "0")
+
+
+def test_a_decision_is_computed_again_from_its_row(sale: Played) -> None:
+    """A line of `export decisions` holds all that the policy needs to decide the same."""
+    answer = sale.tidegate("export", "decisions", "--format", "jsonl")
+    decided = [json.loads(line) for line in answer.out.splitlines()]
+    keys = [(d["reviewed_at"], d["sku"], d["warehouse"], d["occasion"]) for d in decided]
+    assert keys == sorted(keys)
+    free = [decision for decision in decided if decision["method"] != "held"]
+    assert free
+    for decision in free[:: max(1, len(free) // 50)]:
+        again = recompute({name: decision[name] for name in POLICY_INPUTS})
+        for name in ("quantity_lean_units", "quantity_flexible_units", "method", "reason"):
+            assert again[name] == decision[name]
+
+
+def test_csv_and_json_lines_tell_the_same(sale: Played) -> None:
+    """Both formats have the same rows; nothing is empty, true is true."""
+    table = sale.tidegate("export", "decisions").rows
+    lines = sale.tidegate("export", "decisions", "--format", "jsonl").out.splitlines()
+    for row, line in zip(table, lines, strict=True):
+        record = json.loads(line)
+        assert list(row) == list(record)
+        assert row["lean_capacity_units"] == (
+            "" if record["lean_capacity_units"] is None else str(record["lean_capacity_units"])
+        )
+        assert row["allow_lean"] == str(record["allow_lean"]).lower()
+        assert float(row["gap"]) == record["gap"]
+
+
+def test_an_order_that_was_published_twice_is_told_once(sale: Played) -> None:
+    """Delivery is at least once; the export is exactly once and in order."""
+    before = sale.tidegate("export", "orders", "--format", "jsonl").out
+    record = sale.tidegate.topic(PURCHASE_ORDERS)[0]
+    assert record.value is not None
+    sale.tidegate.write(PURCHASE_ORDERS, record.value, record.key)
+    sale.tidegate.write(PURCHASE_ORDERS, b"a stranger's record")
+    answer = sale.tidegate("export", "orders", "--format", "jsonl")
+    assert answer.out == before
+    assert "left out 1 records" in answer.err
+    keys = [(o["decided_at"], o["po_id"]) for o in map(json.loads, before.splitlines())]
+    assert keys == sorted(keys)
+
+
+def test_alerts_are_told_in_order(sale: Played) -> None:
+    """Every incident of the sale begins before it ends, and figures are readable JSON."""
+    rows = sale.tidegate("export", "alerts").rows
+    keys = [(row["occurred_at"], row["incident_id"], int(row["version"])) for row in rows]
+    assert keys == sorted(keys)
+    assert {"raised", "resolved"} <= {row["kind"] for row in rows}
+    assert all(isinstance(json.loads(row["figures"]), dict) for row in rows)
+
+
+# --- item and explain -------------------------------------------------------------------------
+
+
+def test_item_tells_what_is_known(sale: Played) -> None:
+    """Stock, demand, last days and the latest decision of each warehouse, for people and JSON."""
+    sku = sale.truth["days"][0][1]
+    shown = sale.tidegate("item", sku)
+    assert shown.code == 0
+    for words in (
+        f"{sku} in warehouse north",
+        f"{sku} in warehouse south",
+        "units on hand",
+        "latest decision",
+    ):
+        assert words in shown.out
+    (one,) = sale.tidegate("item", sku, "--warehouse", "south", "--json").json
+    assert (one["sku"], one["warehouse"]) == (sku, "south")
+    assert one["latest_decision"]["reviewed_at"] <= one["as_of"]
+    exported = [
+        r
+        for r in sale.tidegate("export", "items").rows
+        if (r["sku"], r["warehouse"]) == (sku, "south")
+    ]
+    assert exported[0]["on_hand_units"] == str(one["on_hand_units"])
+    assert [day["day"] for day in one["days"]] == sorted(
+        (d["day"] for d in one["days"]), reverse=True
+    )
+
+
+def test_an_unknown_item_names_its_neighbours(sale: Played) -> None:
+    """A slip of the finger gets near matches and exit code 1."""
+    sku = sale.truth["days"][0][1]
+    answer = sale.tidegate("item", sku.upper()[:-1])
+    assert answer.code == ExitCode.NO
+    assert sku in answer.err
+    assert answer.err.count("\n") == 1
+    elsewhere = sale.tidegate("item", sku, "--warehouse", "moon")
+    assert (elsewhere.code, "north, south" in elsewhere.err) == (ExitCode.NO, True)
+
+
+def test_hostile_names_are_shown_safely(sale: Played) -> None:
+    """A sku with terminal codes and markup is found, and shown as escapes."""
+    sku = "lamp\x1b[2J[red]\u202e"
+    event = {
+        **{
+            "topic": "orders",
+            "kind": "placed",
+            "event_id": "hostile-1",
+            "order_id": "o\x1b]0;x\x07",
+        },
+        **{"occurred_at": sale.replayed["last_at"], "sku": sku, "quantity": 1},
+    }
+    assert sale.tidegate.feed(json.dumps(event), "--wait").code == 0
+    shown = sale.tidegate("item", sku)
+    assert shown.code == 0
+    assert "lamp\\x1b[2J[red]\\u202e in warehouse main" in shown.out
+    assert "\x1b" not in shown.out
+    missing = sale.tidegate("item", sku + "\x1b[1m")
+    assert missing.code == ExitCode.NO
+    assert "\x1b" not in missing.err
+    rows = sale.tidegate("export", "items").rows
+    assert sku in [row["sku"] for row in rows]  # data stays as it is
+
+
+def test_every_kind_of_order_can_be_explained(sale: Played) -> None:
+    """An order of each reason and role is told in words and computes to the same quantities."""
+    lines = sale.tidegate("export", "orders", "--format", "jsonl").out.splitlines()
+    orders = {(o["reason"], o["supplier_role"]): o for o in map(json.loads, lines)}
+    assert orders
+    for order in orders.values():
+        shown = sale.tidegate("explain", order["po_id"])
+        assert shown.code == 0, shown.err
+        assert "recomputed: same quantities" in shown.out
+        assert "← chosen" in shown.out
+        assert order["sku"] in shown.out
+    answer = sale.tidegate("explain", order["po_id"], "--json").json
+    assert (answer["same"], answer["order"]["po_id"]) == (True, order["po_id"])
+
+
+def test_explain_says_whether_an_order_is_open(sale: Played) -> None:
+    """What Redis still waits for is told as open, with its due date."""
+    with open_reader(sale.tidegate.settings) as reader:
+        open_ids = [po_id for p in reader.partitions() for po_id in _open_orders(reader, p)]
+    assert open_ids
+    shown = sale.tidegate("explain", open_ids[0])
+    assert "still to come, due 2026-" in shown.out
+
+
+def _open_orders(reader: Any, partition: int) -> list[str]:
+    states = [reader.item(partition, place) for place in range(len(reader.names(partition)))]
+    return [order.po_id for state in states for order in state.open_orders]
+
+
+def test_a_forged_order_is_noticed(sale: Played) -> None:
+    """A record whose quantity does not follow from its inputs is exit code 1."""
+    record = next(r for r in sale.tidegate.topic(PURCHASE_ORDERS) if r.value and b"po-" in r.value)
+    order = msgspec.json.decode(record.value or b"")
+    forged = {**order, "po_id": "po-forged", "quantity": order["quantity"] + 1}
+    sale.tidegate.write(PURCHASE_ORDERS, msgspec.json.encode(forged), record.key)
+    shown = sale.tidegate("explain", "po-forged")
+    assert shown.code == ExitCode.NO
+    assert "NOT THE SAME" in shown.out
+    unknown = sale.tidegate("explain", "po-unknown")
+    assert unknown.code == ExitCode.NO
+    assert "po-unknown" in unknown.err
+
+
+# --- dead letters -----------------------------------------------------------------------------
+
+
+def test_dead_letters_are_counted_by_code(sale: Played) -> None:
+    """Each bad record of the sale is there once, under its topic and code."""
+    counted = {
+        (row["topic"].removeprefix("cli-").removesuffix(".dlt"), row["code"]): row["records"]
+        for row in sale.dead_letters["counts"]
+    }
+    wanted = sale.truth["bad_records"]["by_topic_and_code"]
+    assert counted == {
+        (topic, code): count for topic, codes in wanted.items() for code, count in codes.items()
+    }
+    assert len(sale.dead_letters["newest"]) == 10
+
+
+def test_a_dead_letter_is_shown_safely(sale: Played) -> None:
+    """Headers and value are shown whole, and nothing in them reaches the terminal."""
+    place = _set_aside(sale.tidegate, b"\x1b[2J[red]\xff not json", [("trace\x07", b"\x1b[31m")])
+    shown = sale.tidegate("dlt", "show", *place)
+    assert shown.code == 0
+    assert "\\x1b[2J[red]\\xff not json" in shown.out
+    assert "\x1b" not in shown.out + shown.err
+    assert "\x07" not in shown.out
+    told = sale.tidegate("dlt", "show", *place, "--json").json
+    assert told["code"] == "not_utf8"
+    assert ["kafka_dlt-original-topic", "cli-orders"] in told["headers"]
+    nothing = sale.tidegate("dlt", "show", "orders", "0", "999999")
+    assert (nothing.code, "no record at offset" in nothing.err) == (ExitCode.NO, True)
+
+
+def test_dead_letters_go_back_only_when_confirmed(sale: Played) -> None:
+    """Without --yes and nobody to ask, nothing is sent."""
+    before = len(sale.tidegate.topic("orders"))
+    asked = sale.tidegate("dlt", "replay", "--code", "oversized")
+    assert asked.code == ExitCode.USAGE
+    assert "--yes" in asked.err
+    assert len(sale.tidegate.topic("orders")) == before
+    none = sale.tidegate("dlt", "replay", "--code", "no-such-code", "--yes")
+    assert none.code == ExitCode.NO
+
+
+def test_a_dead_letter_goes_back_as_it_came(sale: Played) -> None:
+    """Key, value and own headers are kept; Tidegate's are gone, and it says where it comes from."""
+    topic, partition, offset = _set_aside(sale.tidegate, b"mend me", [("trace", b"7")])
+    chosen = ("--topic", topic, "--partition", partition, "--offset", offset)
+    sent = sale.tidegate("dlt", "replay", *chosen, "--yes", "--json")
+    assert sent.json == {"sent": {"cli-orders": 1}}
+    back = [r for r in sale.tidegate.topic("orders") if r.header("tidegate-replayed-from")][-1]
+    assert (back.key, back.value) == (b"lamp", b"mend me")
+    assert list(back.headers) == [
+        ("trace", b"7"),
+        ("tidegate-replayed-from", f"cli-orders.dlt/{partition}/{offset}".encode()),
+    ]
+
+
+def _set_aside(
+    tidegate: Tidegate, value: bytes, headers: list[tuple[str, bytes]]
+) -> tuple[str, str, str]:
+    """Let the worker set a bad record aside; return topic, partition and offset as text."""
+    tidegate.write("orders", value, b"lamp", headers)
+    for _ in range(100):
+        for record in reversed(tidegate.topic("orders.dlt")):
+            if record.value == value and record.header("tidegate-replayed-from") is None:
+                return "orders", str(record.partition), str(record.offset)
+    raise AssertionError("the worker did not set the record aside")
+
+
+# --- doctor -----------------------------------------------------------------------------------
+
+
+def test_doctor_finds_a_whole_tidegate_healthy(sale: Played) -> None:
+    """Broker, topics, Redis, every shard and the worker are looked at, and all is well."""
+    answer = sale.tidegate("doctor", "--json")
+    checks = {check["name"]: check["status"] for check in answer.json["checks"]}
+    wanted = {"settings", "broker", "topics", "partitions", "redis", "redis writes", "redis memory"}
+    assert wanted | {"shard 0", "shard 3", "worker"} <= set(checks)
+    assert (answer.code, set(checks.values())) == (0, {"ok"})
+    assert "all is well" in sale.tidegate("doctor").out
+
+
+def test_doctor_says_what_is_away(sale: Played) -> None:
+    """Servers that do not answer are failing lines with advice, not errors."""
+    nobody = "127.0.0.1:1"
+    flags = ["--kafka-bootstrap", nobody, "--redis-url", f"redis://{nobody}", "--json"]
+    answer = sale.tidegate("doctor", *flags)
+    assert answer.code == ExitCode.NO
+    failing = {c["name"]: c["advice"] for c in answer.json["checks"] if c["status"] == "fail"}
+    assert set(failing) == {"broker", "redis"}
+    assert all(failing.values())

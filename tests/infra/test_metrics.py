@@ -1,0 +1,145 @@
+"""Invariant 7: bounded label sets and names by the rules, whatever the SKUs."""
+
+import re
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
+from streams.events import TOPICS
+from streams.worker import Owned
+from tests.oracle import DAY
+from tests.streams.logs import START_MS, event, heartbeat
+from tests.streams.runs import SETTINGS, Run
+
+
+class Worker:
+    """What the collector reads of a worker."""
+
+    def __init__(self, *runs: Run) -> None:
+        self.owned = {
+            number: Owned(run.shard, None, dict(run.shard.offsets))
+            for number, run in enumerate(runs)
+        }
+
+    def faults(self) -> list[str]:
+        """Nothing is wrong."""
+        return []
+
+    def lag_records(self) -> dict[tuple[str, int], int]:
+        """Three records everywhere."""
+        return {(topic, partition): 3 for topic in TOPICS for partition in self.owned}
+
+
+def run_of(skus: int) -> Run:
+    """A shard that knows so many SKUs."""
+    run = Run(SETTINGS)
+    log = [
+        (
+            event("placed", f"e{n}", START_MS, (f"sku {n}\n", "main"), order_id="o", quantity=1),
+            START_MS,
+        )
+        for n in range(skus)
+    ]
+    run.read("orders", [*log, *log[:5], (b"{", START_MS)])
+    for topic in TOPICS:
+        run.read(topic, [(heartbeat(START_MS + DAY), START_MS + DAY)])
+    run.advance_fully()
+    return run
+
+
+def registry_of(worker: Worker) -> CollectorRegistry:
+    """Everything that a worker exposes."""
+    registry = make_registry()
+    observer = WorkerMetrics(registry)
+    observer.committed(0.01, 0.02)
+    registry.register(ShardCollector(worker))
+    return registry
+
+
+def series_of(worker: Worker) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every series of a scrape."""
+    text = generate_latest(registry_of(worker)).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_number_of_series_does_not_depend_on_the_skus():
+    """Ten thousand SKUs bring not one series more than one SKU."""
+    few, many = series_of(Worker(run_of(1))), series_of(Worker(run_of(10_000)))
+    assert few.keys() == many.keys()
+    assert len(many) < 200
+    assert many["tidegate_items", ()] == 10_000
+
+
+def test_labels_are_of_closed_sets():
+    """Topics, outcomes, partitions, operations and buckets; a new label has to be added here."""
+    allowed = {
+        "topic": set(TOPICS),
+        "outcome": set(OUTCOMES),
+        "partition": {"0", "1"},
+        "operation": {
+            *("claim", "load", "commit"),
+            *("commit_loop", "publish_loop", "offsets_loop", "beat_loop"),
+        },
+    }
+    for _, labels in series_of(Worker(run_of(3), run_of(3))):
+        for name, value in labels:
+            if name != "le":
+                assert value in allowed[name]
+
+
+def test_names_follow_the_rules():
+    """Prefix, base units, counters in _total, and a help text for each."""
+    text = generate_latest(registry_of(Worker(run_of(2)))).decode()
+    for family in text_string_to_metric_families(text):
+        assert family.name.startswith("tidegate_")
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", family.name)
+        assert family.documentation.endswith(".")
+        assert not re.search(r"_(ms|milliseconds|minutes|hours|kb|mb|percent)(_|$)", family.name)
+        for sample in family.samples:
+            if family.type == "counter":
+                assert sample.name.endswith(("_total", "_created"))
+            else:
+                assert not sample.name.endswith("_total")
+
+
+def test_every_label_is_there_from_the_start():
+    """Rates need the zero: a worker without partitions shows each outcome and operation at 0."""
+    series = series_of(Worker())
+    for topic in TOPICS:
+        for outcome in OUTCOMES:
+            labels = (("outcome", outcome), ("topic", topic))
+            assert series["tidegate_records_total", labels] == 0
+    loops = ("commit_loop", "publish_loop", "offsets_loop", "beat_loop")
+    for operation in ("claim", "load", "commit", *loops):
+        assert series["tidegate_retries_total", (("operation", operation),)] == 0
+
+
+def test_records_are_counted_by_what_became_of_them():
+    """The accounting of invariant 4, as Prometheus sees it, summed over partitions."""
+    series = series_of(Worker(run_of(7), run_of(9)))
+
+    def records(outcome: str) -> float:
+        return series["tidegate_records_total", (("outcome", outcome), ("topic", "orders"))]
+
+    assert records("folded") == 16
+    assert records("duplicate") == 10
+    assert records("dead_lettered") == 2
+    assert records("heartbeat") == 2
+    assert records("late") == 0
+    assert series["tidegate_shards", ()] == 2
+    assert series["tidegate_ready", ()] == 1
+
+
+def test_watermark_and_horizon_are_seconds():
+    """Base units: seconds since 1970, and seconds of event time."""
+    series = series_of(Worker(run_of(2)))
+    watermark = series["tidegate_watermark_timestamp_seconds", (("partition", "0"),)]
+    assert watermark == (START_MS + DAY - SETTINGS.allowed_lateness_ms) / 1000
+    assert series["tidegate_dedupe_horizon_seconds", (("topic", "orders"),)] == DAY // 1000
+    lag = (("partition", "0"), ("topic", "orders"))
+    assert series["tidegate_consumer_lag_records", lag] == 3
