@@ -16,10 +16,11 @@ LOCKED := install --no-compile --require-hashes
 
 $(READY): requirements.lock requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python must be 3.11 or newer, got {v[0]}.{v[1]}: make PYTHON=python3.12")'
-	@echo "setting up .venv (once)"
+	@echo "setting up .venv, once: 1 of 3, the packages that Tidegate needs"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) $(LOCKED) -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@echo "2 of 3, the tools of its tests; 3 of 3, compiling its kernels"
 	@$(BIN)/python -m infra.compile & kernels=$$!; $(PIP) $(LOCKED) -r requirements-dev.lock && wait $$kernels
 	@touch $(READY)
 

@@ -45,8 +45,8 @@ class WorkerMetrics:
             registry=registry,
         )
         for operation in (
-            *("claim", "load", "commit"),
-            *("commit_loop", "publish_loop", "offsets_loop", "beat_loop"),
+            *("claim", "load", "commit", "ping"),
+            *("commit_loop", "publish_loop", "offsets_loop", "beat_loop", "store_loop"),
         ):
             self._failures.labels(operation)
 

@@ -594,7 +594,7 @@ class LineSource:
             return None
         try:
             return min(1.0, self._file.tell() / max(self._total_bytes, 1))
-        except ValueError:  # closed: read to its end
+        except (ValueError, OSError):  # closed meanwhile: read to its end
             return 1.0
 
     def __iter__(self) -> Iterator[bytes]:

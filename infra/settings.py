@@ -219,7 +219,7 @@ def _read_state(directory: Path) -> dict[str, Any]:
             f"state must be the directory of a running `tidegate up`, got {directory}: "
             f"{STATE_FILE} is not there"
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             f"state must hold a readable {STATE_FILE}, got {path}: {error}"
         ) from None

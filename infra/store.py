@@ -178,6 +178,10 @@ class RedisStore:
                 loaded[bucket] = (items, np.frombuffer(b"".join(cells.values()), cell_of(ring)))
         return loaded
 
+    async def ping(self) -> None:
+        """Return if Redis answers."""
+        await self._send_words(b"PING")
+
     # -- committing ---------------------------------------------------------------------------
 
     async def commit(self, claim: Claim, commit: Commit) -> Verdict:

@@ -151,7 +151,8 @@ def read_policy(
     here = position * scale
     place = (here - answer[A_LOWEST]) / cell
     i = int(min(max(math.floor(place), 0.0), size - 2.0))
-    part = place - i
+    # Above the lattice the differences between candidates are those of its highest level.
+    part = min(place, size - 1.0) - i
     for table in range(READINGS):
         low, high = tables[start + i, table], tables[start + i + 1, table]
         reading[table] = low + part * (high - low) if low < np.inf else np.inf

@@ -58,6 +58,9 @@ class Alerts:
         self._marked: list[OpenOrder] = []
         self._last_order_ms = 0
         self._silent_since_ms = 0
+        self._silence_ends_ms: int | None = None
+        self._rate = 0.0
+        self._profile: Float64Array = np.zeros(24)
         self._dead_letters = 0
         self._last_dead_letter_ms = 0
         self._dead_letters_since_ms = 0
@@ -71,6 +74,7 @@ class Alerts:
     def note_orders(self, newest_ms: int) -> None:
         """Note that orders came in."""
         self._last_order_ms = max(self._last_order_ms, newest_ms)
+        self._silence_ends_ms = None
 
     def note_dead_letters(self, count: int, newest_ms: int) -> None:
         """Note that bad records were set aside."""
@@ -93,12 +97,23 @@ class Alerts:
         """Whether an incident is open that time alone can end."""
         return bool((rows["surge_since_ms"] > 0).any()) or self._dead_letters_since_ms > 0
 
-    def silence_ends_ms(self, rows: Table, profile: Float64Array) -> int:
+    def learn_rate(self, rows: Table, profile: Float64Array) -> None:
+        """Take the rate of all orders, and how it is spread over the day, from a closed day on."""
+        # Exact, so that it does not depend on the order in which the items were first seen.
+        self._rate = math.fsum(rows["order_level_per_day"].tolist())
+        self._profile = profile
+        self._silence_ends_ms = None
+
+    def silence_ends_ms(self) -> int:
         """Return when the orders missing since the last one are too many, or never."""
         if not self._last_order_ms or self._silent_since_ms:
             return _NEVER
-        # Exact, so that it does not depend on the order in which the items were first seen.
-        rate = math.fsum(rows["order_level_per_day"].tolist())
+        if self._silence_ends_ms is None:
+            self._silence_ends_ms = self._find_silence()
+        return self._silence_ends_ms
+
+    def _find_silence(self) -> int:
+        rate, profile = self._rate, self._profile
         missing = self._settings.silent_orders
         moment = self._last_order_ms
         for _ in range(_LONGEST_SILENCE_HOURS):
@@ -114,11 +129,11 @@ class Alerts:
 
     # -- incidents ----------------------------------------------------------------------------
 
-    def close_tick(self, boundary: int, items: Items, profile: Float64Array) -> Iterable[Outgoing]:
+    def close_tick(self, boundary: int, items: Items) -> Iterable[Outgoing]:
         """Raise and resolve what the boundary brings, except surges."""
         yield from self._low_cover(boundary, items)
         yield from self._late_deliveries(boundary, items)
-        yield from self._stale_input(boundary, items, profile)
+        yield from self._stale_input(boundary)
         yield from self._bad_records(boundary)
 
     def call_surges(self, called: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
@@ -176,28 +191,16 @@ class Alerts:
         self._settled, self._late = [], []
         return outputs
 
-    def _stale_input(
-        self, boundary: int, items: Items, profile: Float64Array
-    ) -> Iterable[Outgoing]:
-        subject = f"orders/{self._partition}"
-        rows = items.rows[: len(items)]
+    def _stale_input(self, boundary: int) -> Iterable[Outgoing]:
+        kind, subject = AlertKind.STALE_INPUT, f"orders/{self._partition}"
         if self._silent_since_ms and self._last_order_ms > self._silent_since_ms:
             started, self._silent_since_ms = self._silent_since_ms, 0
             figures = {"silent_seconds": (boundary - started) // 1000}
-            yield _input_alert(
-                AlertKind.STALE_INPUT, AlertState.RESOLVED, subject, started, boundary, figures
-            )
-        elif self.silence_ends_ms(rows, profile) <= boundary:
-            self._silent_since_ms = self._last_order_ms
-            figures = {"silent_seconds": (boundary - self._last_order_ms) // 1000}
-            yield _input_alert(
-                AlertKind.STALE_INPUT,
-                AlertState.RAISED,
-                subject,
-                self._last_order_ms,
-                boundary,
-                figures,
-            )
+            yield _input_alert(kind, AlertState.RESOLVED, subject, started, boundary, figures)
+        elif self.silence_ends_ms() <= boundary:
+            started = self._silent_since_ms = self._last_order_ms
+            figures = {"silent_seconds": (boundary - started) // 1000}
+            yield _input_alert(kind, AlertState.RAISED, subject, started, boundary, figures)
 
     def _bad_records(self, boundary: int) -> Iterable[Outgoing]:
         subject = f"inputs/{self._partition}"

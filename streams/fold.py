@@ -40,12 +40,11 @@ _HOUR_SALT = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
-class FoldResult:
-    """For each row: what became of it, when it takes effect, and whether it opened an order."""
+class Admitted:
+    """For each row: what became of it, and when it takes effect."""
 
     outcome: UInt8Array
     effective_ms: Int64Array
-    is_new_order: UInt8Array  # first line of its order for this item on this day
     late_folded: int  # older than the allowed lateness, within the grace
     clock_ms: int
 
@@ -58,44 +57,25 @@ def _prefetch(slots: Int32Array, key: int) -> int:
 
 
 @compiled_with(error_model="numpy")
-def _fold_rows(
+def _admit(
     code: Int8Array,
     occurred_ms: Int64Array,
-    quantity: Int64Array,
     event_key: UInt64Array,
-    order_key: UInt64Array,
-    item: Int32Array,
     clock_ms: int,
     allowed_lateness_ms: int,
     grace_ms: int,
     seen: MemoryArrays,
-    orders: MemoryArrays,
-    again: MemoryArrays,
-    minutes: RingArrays,
-    hours: RingArrays,
-    days: RingArrays,
     outcome: UInt8Array,
     effective_ms: Int64Array,
-    is_new_order: UInt8Array,
 ) -> tuple[int, int, int]:
-    seen_entries, seen_slots, seen_counters = seen
-    orders_entries, orders_slots, orders_counters = orders
-    again_entries, again_slots, again_counters = again
-    minute_cells, minute_dirty, minute_listed, minute_counters = minutes
-    hour_cells, hour_dirty, hour_listed, hour_counters = hours
-    day_cells, day_dirty, day_listed, day_counters = days
+    """Decide what becomes of each row, and move the log's clock."""
+    entries, slots, counters = seen
     late_folded = 0
     warmed = 0
-    open_minute = NO_CLOCK
-    minute_slot = hour_slot = day_slot = -1
     for start in range(0, code.size, _CHUNK):
         stop = min(start + _CHUNK, code.size)
         for row in range(start, stop):
-            warmed += _prefetch(seen_slots, event_key[row])
-            if code[row] == _PLACED:
-                day = occurred_ms[row] // DAY_MS
-                order_key[row] = mix(mix(order_key[row], item[row]), day)
-                warmed += _prefetch(orders_slots, order_key[row])
+            warmed += _prefetch(slots, event_key[row])
         for row in range(start, stop):
             occurred = occurred_ms[row]
             if code[row] == _HEARTBEAT:
@@ -103,7 +83,7 @@ def _fold_rows(
                 clock_ms = max(clock_ms, occurred)
                 continue
             now_s = max(clock_ms, occurred) // 1000
-            if recall(seen_entries, seen_slots, seen_counters, event_key[row], now_s) >= 0:
+            if recall(entries, slots, counters, event_key[row], now_s) >= 0:
                 outcome[row] = _DUPLICATE
                 continue
             clock_ms = max(clock_ms, occurred)
@@ -114,6 +94,44 @@ def _fold_rows(
             is_late = occurred < clock_ms - allowed_lateness_ms
             late_folded += is_late
             effective_ms[row] = clock_ms if is_late else occurred
+    return clock_ms, late_folded, warmed
+
+
+@compiled_with(error_model="numpy")
+def _count(
+    code: Int8Array,
+    occurred_ms: Int64Array,
+    quantity: Int64Array,
+    order_key: UInt64Array,
+    item: Int32Array,
+    outcome: UInt8Array,
+    orders: MemoryArrays,
+    again: MemoryArrays,
+    minutes: RingArrays,
+    hours: RingArrays,
+    days: RingArrays,
+    is_new_order: UInt8Array,
+) -> int:
+    """Add the folded order lines to the rings."""
+    orders_entries, orders_slots, orders_counters = orders
+    again_entries, again_slots, again_counters = again
+    minute_cells, minute_dirty, minute_listed, minute_counters = minutes
+    hour_cells, hour_dirty, hour_listed, hour_counters = hours
+    day_cells, day_dirty, day_listed, day_counters = days
+    warmed = 0
+    open_minute = NO_CLOCK
+    minute_slot = hour_slot = day_slot = -1
+    for start in range(0, code.size, _CHUNK):
+        stop = min(start + _CHUNK, code.size)
+        for row in range(start, stop):
+            if code[row] == _PLACED:
+                day = occurred_ms[row] // DAY_MS
+                order_key[row] = mix(mix(order_key[row], item[row]), day)
+                warmed += _prefetch(orders_slots, order_key[row])
+        for row in range(start, stop):
+            if outcome[row] != _FOLDED:
+                continue
+            occurred = occurred_ms[row]
             kind = code[row]
             sku = item[row]
             units = quantity[row]
@@ -165,51 +183,77 @@ def _fold_rows(
                         day_cells[slot, sku].cancelled_units += units
                     else:
                         day_cells[slot, sku].returned_units += units
-    return clock_ms, late_folded, warmed
+    return warmed
 
 
-def fold_rows(
+def admit_rows(
+    *,
+    code: Int8Array,
+    occurred_ms: Int64Array,
+    event_key: UInt64Array,
+    clock_ms: int,
+    allowed_lateness_ms: int,
+    grace_ms: int,
+    seen: MemoryArrays,
+) -> Admitted:
+    """Decide what becomes of rows, in log order.
+
+    Args:
+        code, occurred_ms, event_key: columns, shape (row,).
+        clock_ms: newest time so far in this log, `NO_CLOCK` at its beginning.
+        allowed_lateness_ms: an event older than clock - this takes effect at the clock.
+        grace_ms: an event older than clock - this is not folded.
+        seen: events seen, changed in place; it must have room for the rows.
+    """
+    outcome = np.zeros(code.size, np.uint8)
+    effective_ms = np.zeros(code.size, np.int64)
+    clock_ms, late_folded, _ = _admit(
+        code,
+        occurred_ms,
+        event_key,
+        clock_ms,
+        allowed_lateness_ms,
+        grace_ms,
+        seen,
+        outcome,
+        effective_ms,
+    )
+    return Admitted(outcome, effective_ms, late_folded, clock_ms)
+
+
+def count_rows(
     *,
     code: Int8Array,
     occurred_ms: Int64Array,
     quantity: Int64Array,
-    event_key: UInt64Array,
     order_key: UInt64Array,
     item: Int32Array,
-    clock_ms: int,
-    allowed_lateness_ms: int,
-    grace_ms: int,
-    memories: tuple[MemoryArrays, MemoryArrays, MemoryArrays],
+    outcome: UInt8Array,
+    memories: tuple[MemoryArrays, MemoryArrays],
     rings: tuple[RingArrays, RingArrays, RingArrays],
-) -> FoldResult:
-    """Fold rows in log order into the memories and rings, in place.
+) -> UInt8Array:
+    """Add the folded order lines to the rings, in place.
 
     Args:
-        code, occurred_ms, quantity, event_key, order_key, item: columns, shape (row,).
-        clock_ms: newest time so far in this log, `NO_CLOCK` at its beginning.
-        allowed_lateness_ms: an event older than clock - this takes effect at the clock.
-        grace_ms: an event older than clock - this is not folded.
-        memories: events seen, orders by item and day, orders with lines in several minutes. They
-            must have room for the rows.
-        rings: minutes, hours, days. They must have room, and be rolled to the newest row.
+        code, occurred_ms, quantity, order_key, item: columns, shape (row,).
+        outcome: what `admit_rows` decided, shape (row,).
+        memories: orders by item and day, orders with lines in several minutes. They must have
+            room for the rows.
+        rings: minutes, hours, days. They must have room, and be rolled to the newest folded row.
+
+    Returns:
+        For each row, whether it is the first line of its order for this item on this day.
     """
-    outcome = np.zeros(code.size, np.uint8)
-    effective_ms = np.zeros(code.size, np.int64)
     is_new_order = np.zeros(code.size, np.uint8)
-    clock_ms, late_folded, _ = _fold_rows(
+    _count(
         code,
         occurred_ms,
         quantity,
-        event_key,
         order_key.copy(),
         item,
-        clock_ms,
-        allowed_lateness_ms,
-        grace_ms,
+        outcome,
         *memories,
         *rings,
-        outcome,
-        effective_ms,
         is_new_order,
     )
-    return FoldResult(outcome, effective_ms, is_new_order, late_folded, clock_ms)
+    return is_new_order

@@ -175,7 +175,7 @@ class Ring:
         self.arrays.dirty.reshape(-1)[listed] = 0
         self.arrays.counters[1] = 0
         left, self._left = self._left, []
-        return left + sorted(changes, key=lambda change: change.bucket)
+        return sorted(left + changes, key=lambda change: change.bucket)
 
     def restore(self, newest: int, stored: dict[int, tuple[Int64Array, AnyArray]]) -> None:
         """Take over stored cells: bucket -> items and their cells."""

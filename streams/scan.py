@@ -508,24 +508,28 @@ class Names(NamedTuple):
     def of(cls, skus: Sequence[str], warehouses: Sequence[str]) -> "Names":
         """Return the names that Python texts say."""
         text, edges = _lay(skus)
-        places = [edges[:-1], edges[1:], *np.full((2, len(skus)), -1)]
+        sku_start, sku_end = edges[:-1], edges[1:]
+        warehouse_start, warehouse_end = np.full((2, len(skus)), -1)
         if warehouses.count(DEFAULT_WAREHOUSE) < len(warehouses):
             own = ["" if name == DEFAULT_WAREHOUSE else name for name in warehouses]
             more, edges = _lay(own)
-            named = edges[1:] > edges[:-1]
-            places[2:] = (np.where(named, len(text) + part, -1) for part in (edges[:-1], edges[1:]))
+            is_default = edges[:-1] == edges[1:]
+            warehouse_start = np.where(is_default, -1, edges[:-1] + len(text))
+            warehouse_end = np.where(is_default, -1, edges[1:] + len(text))
             text += more
         joined, item_hash = _join([text]), np.empty(len(skus), np.uint64)
-        _hash_names(joined, *places, item_hash)
-        return cls(joined, item_hash, *places)
+        _hash_names(joined, sku_start, sku_end, warehouse_start, warehouse_end, item_hash)
+        return cls(joined, item_hash, sku_start, sku_end, warehouse_start, warehouse_end)
 
     @classmethod
     def concatenate(cls, first: "Names", second: "Names") -> "Names":
         """Return the rows of both."""
         shift = first.joined.size
         moved = (np.where(place < 0, place, place + shift) for place in second[2:])
+        joined = np.concatenate([first.joined, second.joined])
+        joined.setflags(write=False)  # as every other text is: the kernels are compiled for that
         return cls(
-            np.concatenate([first.joined, second.joined]),
+            joined,
             np.concatenate([first.item_hash, second.item_hash]),
             *map(np.concatenate, zip(first[2:], moved, strict=True)),
         )

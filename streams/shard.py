@@ -19,14 +19,14 @@ from streams.backlog import oldest_open_order_ms
 from streams.commit import Commit, StoredShard
 from streams.decode import Columns, Decoded
 from streams.events import TOPICS, Kind
-from streams.fold import NO_CLOCK, FoldResult, Outcome, fold_rows
+from streams.fold import NO_CLOCK, Admitted, Outcome, admit_rows, count_rows
 from streams.items import OLDEST_OPEN_ORDER, READABLE
 from streams.memory import KeyMemory
 from streams.outbox import Outbox
 from streams.pending import ENTRY
 from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
 from streams.timeline import Timeline, TimelineSettings
-from streams.types import AnyArray, Int32Array, Int64Array
+from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
 STATE_VERSION = 1
 DEAD_LETTERED = "dead_lettered"
@@ -165,48 +165,51 @@ class Shard:
 
     def _fold_piece(
         self, topic: str, columns: Columns, items: Int32Array, piece: slice
-    ) -> FoldResult:
+    ) -> Admitted:
         occurred_ms = columns.occurred_ms[piece]
-        rows = occurred_ms.size
         code = columns.code[piece]
-        is_sale = topic == "orders"
-        memories = (
-            self.memories[f"seen-{topic}"],
-            self.memories["orders"],
-            self.memories["orders-again"],
-        )
-        rings = tuple(self.rings.values())
-        memories[0].reserve(rows)
-        if is_sale:
-            memories[1].reserve(rows)
-            memories[2].reserve(2 * rows)
-            self._roll(code, occurred_ms)
-            for ring in rings:
-                ring.reserve(len(self.timeline.items), rows)
+        seen = self.memories[f"seen-{topic}"]
+        seen.reserve(occurred_ms.size)
         self._first.setdefault(topic, int(occurred_ms[0]))
-        result = fold_rows(
+        admitted = admit_rows(
             code=code,
             occurred_ms=occurred_ms,
-            quantity=columns.quantity[piece],
             event_key=columns.event_key[piece],
-            order_key=columns.order_key[piece],
-            item=items[piece],
             clock_ms=self.clocks[topic],
             allowed_lateness_ms=self.settings.allowed_lateness_ms,
             grace_ms=self.settings.grace_ms,
-            memories=(memories[0].arrays, memories[1].arrays, memories[2].arrays),
-            rings=(rings[0].arrays, rings[1].arrays, rings[2].arrays),
+            seen=seen.arrays,
         )
-        self.clocks[topic] = result.clock_ms
-        self._let_wait(topic, columns, items, piece, result)
-        return result
+        self.clocks[topic] = admitted.clock_ms
+        is_new_order = np.zeros(occurred_ms.size, np.uint8)
+        if topic == "orders":
+            is_new_order = self._count_sales(columns, items, piece, admitted)
+        self._let_wait(topic, columns, items, piece, admitted, is_new_order)
+        return admitted
 
-    def _roll(self, code: "np.ndarray", occurred_ms: Int64Array) -> None:
-        sales = occurred_ms[code != Kind.HEARTBEAT]
-        if sales.size:
-            newest = int(sales.max())
-            for ring in self.rings.values():
+    def _count_sales(
+        self, columns: Columns, items: Int32Array, piece: slice, admitted: Admitted
+    ) -> UInt8Array:
+        occurred_ms = columns.occurred_ms[piece]
+        orders, again = self.memories["orders"], self.memories["orders-again"]
+        orders.reserve(occurred_ms.size)
+        again.reserve(2 * occurred_ms.size)
+        newest = int(occurred_ms[admitted.outcome == Outcome.FOLDED].max(initial=-1))
+        for ring in self.rings.values():
+            if newest >= 0:
                 ring.roll_to(newest // ring.width_ms)
+            ring.reserve(len(self.timeline.items), occurred_ms.size)
+        minutes, hours, days = self.rings.values()
+        return count_rows(
+            code=columns.code[piece],
+            occurred_ms=occurred_ms,
+            quantity=columns.quantity[piece],
+            order_key=columns.order_key[piece],
+            item=items[piece],
+            outcome=admitted.outcome,
+            memories=(orders.arrays, again.arrays),
+            rings=(minutes.arrays, hours.arrays, days.arrays),
+        )
 
     def _let_wait(
         self,
@@ -214,7 +217,8 @@ class Shard:
         columns: Columns,
         items: Int32Array,
         piece: slice,
-        result: FoldResult,
+        result: Admitted,
+        is_new_order: UInt8Array,
     ) -> None:
         code = columns.code[piece]
         waits = (result.outcome == Outcome.FOLDED) & (code != Kind.DELIVERED)
@@ -225,7 +229,7 @@ class Shard:
         entries["quantity"] = columns.quantity[piece][chosen]
         entries["item"] = items[piece][chosen]
         entries["code"] = code[chosen]
-        entries["is_new_order"] = result.is_new_order[chosen]
+        entries["is_new_order"] = is_new_order[chosen]
         told = {}
         if columns.told:
             places = {int(row): place for place, row in enumerate(np.arange(code.size)[chosen])}
@@ -382,6 +386,7 @@ class Shard:
         timeline.profile_days = meta.profile_days
         timeline.hour_orders = np.array(meta.hour_orders)
         timeline.alerts.restore(meta.alerts)
+        timeline.alerts.learn_rate(stored.rows, timeline.profile)
         timeline.reviews = meta.reviews
         for key, told in stored.told.items():
             sku, _, warehouse = key.rpartition("@")
@@ -390,7 +395,7 @@ class Shard:
                 timeline.restore_told(item, told)
 
 
-def _outcomes(result: FoldResult) -> Mapping[str, int]:
+def _outcomes(result: Admitted) -> Mapping[str, int]:
     counts = np.bincount(result.outcome, minlength=len(Outcome))
     found = {outcome.name.lower(): int(counts[outcome]) for outcome in Outcome}
     return {**found, "folded_late": result.late_folded}

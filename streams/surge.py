@@ -1,13 +1,14 @@
 """The surge test: do distinct orders come faster than the item's own rate, and than its spread?
 
 For each item a Shiryaev-Roberts sum of likelihood ratios, one for each factor in
-`streams.items.SURGE_FACTORS`, negative binomial with the item's own overdispersion, against the
+`streams.items.SURGE_FACTORS`, with the item's own overdispersion from day to day, against the
 inflated null "at most 1.5 times the usual rate": a baseline that is a little too low raises
-nothing. Sums start anew only in ticks with an order, which can only lower them, so that ticks
-without orders are skipped in closed form. In the simple form here the rate is spread over the day
-by the shop's own profile of the hours.
+nothing. Sums start anew only in ticks with an order, which can only lower them, so that time
+without orders is passed in closed form. In the simple form here the rate is spread over the day by
+the shop's own profile of the hours.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ NULL_FACTOR = 1.5
 HOURS = 24
 _FACTORS = np.array(SURGE_FACTORS) * NULL_FACTOR
 _FLAT = np.full(HOURS, 1.0 / HOURS)
+_HIGHEST_LOG = 700.0  # beyond it the exponential is no number
 # A sum that could grow without bound would take as long to fall again: the surge would never end.
 _CEILING = 100.0
 
@@ -36,25 +38,49 @@ class SurgeSettings:
 
 
 @compiled
+def _share_of_day(weight: Float64Array, at_ms: int) -> float:
+    """Share of a day's orders that comes before a time of that day."""
+    in_day = at_ms % DAY_MS
+    hour = in_day // HOUR_MS
+    return weight[:hour].sum() + weight[hour] * (in_day - hour * HOUR_MS) / HOUR_MS
+
+
+@compiled
+def _pass_time(
+    sums: Float64Array, size: float, rate: float, before: float, after: float, seen: int, new: int
+) -> None:
+    """Multiply the sums by the likelihood ratios of a part of a day.
+
+    A day's orders are Poisson with the usual mean times a factor, drawn anew each day from a gamma
+    distribution of shape `size`: that is what makes the counts of days overdispersed. Given `seen`
+    orders before, `new` ones in the part between the shares `before` and `after` of the day.
+    """
+    for factor in range(sums.size):
+        other = _FACTORS[factor] * rate
+        null = NULL_FACTOR * rate
+        earlier = math.log((size + null * before) / (size + other * before)) * (size + seen)
+        later = math.log((size + null * after) / (size + other * after)) * (size + seen + new)
+        ratio = math.log(other / null) * new + later - earlier
+        sums[factor] *= math.exp(min(ratio, _HIGHEST_LOG))
+
+
+@compiled
 def _skip_empty(
     sums: Float64Array,
-    rate: float,
     size: float,
+    rate: float,
     weight: Float64Array,
-    tick_ms: int,
     from_ms: int,
     to_ms: int,
+    seen: int,
 ) -> None:
-    """Multiply the sums by the ratios of the ticks without orders between two boundaries."""
+    """Pass the time without orders between two boundaries; `seen` orders in the last day so far."""
     start = from_ms
     while start < to_ms:
-        stop = min((start // HOUR_MS + 1) * HOUR_MS, to_ms)
-        ticks = (stop - start) // tick_ms
-        mean = rate * weight[(start // HOUR_MS) % HOURS] * tick_ms / HOUR_MS
-        for factor in range(sums.size):
-            null = NULL_FACTOR * mean
-            other = _FACTORS[factor] * mean
-            sums[factor] *= ((size + null) / (size + other)) ** (size * ticks)
+        stop = min((start // DAY_MS + 1) * DAY_MS, to_ms)
+        until = 1.0 if stop % DAY_MS == 0 else _share_of_day(weight, stop)
+        seen_then = seen if start // DAY_MS == to_ms // DAY_MS else 0
+        _pass_time(sums, size, rate, _share_of_day(weight, start), until, seen_then, 0)
         start = stop
         if sums.max() < 1e-12:
             sums[:] = 0.0
@@ -73,6 +99,9 @@ def _tick(
     highest: float,
     means: Float64Array,
 ) -> None:
+    start = boundary_ms - tick_ms
+    before = _share_of_day(weight, start)
+    after = 1.0 if boundary_ms % DAY_MS == 0 else _share_of_day(weight, boundary_ms)
     for place in range(items.size):
         row = rows[items[place]]
         orders = row.tick_orders
@@ -85,20 +114,16 @@ def _tick(
         excess = max(row.order_variance - rate, 0.05 * rate)
         size = min(max(rate * rate / excess, 0.25), 50.0)
         sums = row.surge_sums
-        start = boundary_ms - tick_ms
+        seen = max(row.day_orders - orders, 0)
         if row.surge_ticked_ms and row.surge_ticked_ms < start:
-            _skip_empty(sums, rate, size, weight, tick_ms, row.surge_ticked_ms, start)
-        mean = rate * weight[(start // HOUR_MS) % HOURS] * tick_ms / HOUR_MS
-        total = 0.0
+            _skip_empty(sums, size, rate, weight, row.surge_ticked_ms, start, seen)
+        if orders > 0:
+            sums += 1.0
+        _pass_time(sums, size, rate, before, after, seen, orders)
         for factor in range(sums.size):
-            null = NULL_FACTOR * mean
-            other = _FACTORS[factor] * mean
-            ratio = (other / null) ** orders * ((size + null) / (size + other)) ** (size + orders)
-            start_anew = 1.0 if orders > 0 else 0.0
-            sums[factor] = min((start_anew + sums[factor]) * ratio, highest)
-            total += sums[factor]
+            sums[factor] = min(sums[factor], highest)
         row.surge_ticked_ms = boundary_ms
-        means[place] = total / sums.size
+        means[place] = sums.mean()
 
 
 def surge_tick(

@@ -128,7 +128,7 @@ class Timeline:
             moments.append(int(np.where(due == 0, _NEVER, due).min()) - 1)
         if self.alerts.is_open(rows):
             moments.append(self.applied_ms)
-        moments.append(self.alerts.silence_ends_ms(rows, self.profile) - 1)
+        moments.append(self.alerts.silence_ends_ms() - 1)
         earliest = max(min(moments), self.applied_ms)
         return (earliest // tick_ms + 1) * tick_ms
 
@@ -138,7 +138,7 @@ class Timeline:
         if boundary % DAY_MS == 0:
             self._close_day()
         self._review(boundary)
-        self._outputs.extend(self.alerts.close_tick(boundary, self.items, self.profile))
+        self._outputs.extend(self.alerts.close_tick(boundary, self.items))
         for order in self.alerts.take_marked():
             self.supply.mark(order)
         self._changed.update(self.alerts.take_changed())
@@ -312,6 +312,7 @@ class Timeline:
             self.profile = learn_profile(self.profile, self.hour_orders, weight)
             self.profile_days += 1
         self.hour_orders = np.zeros(24)
+        self.alerts.learn_rate(rows, self.profile)
         seen = np.flatnonzero(self._rows()["observed_days"] > 0)
         self._changed.update(seen.tolist())
 

@@ -25,7 +25,6 @@ from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -222,12 +221,6 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """Return where the logs begin."""
         beginnings = await self._thread.earliest_offsets(*tps)
         return {TP(tp.topic, tp.partition): offset for tp, offset in beginnings.items()}
-
-    async def ends(self, tps: Iterable[TP]) -> Mapping[TP, int]:
-        """Return where the logs end now."""
-        partitions = [TopicPartition(tp.topic, tp.partition) for tp in tps]
-        highwaters = await self._thread.highwaters(*partitions)
-        return {TP(tp.topic, tp.partition): offset for tp, offset in highwaters.items()}
 
 
 class BatchTransport(driver.Transport):  # type: ignore[misc]

@@ -30,7 +30,8 @@ _ROWS_AT_ONCE = 20_000
 _CELLS_AT_MOST = 150_000  # changed cells that one commit may carry
 _OUTBOX_AT_MOST = 20_000  # records that may wait for Kafka before reading pauses
 _PUBLISH_AT_ONCE = 2_000
-_BOUNDARIES_AT_ONCE = 200
+_BOUNDARIES_AT_ONCE = 10
+_PING_SECONDS = 2.0
 _BUSY_SHARE = 0.1  # of the time that building commits may take
 
 
@@ -54,6 +55,9 @@ class Store(Protocol):
 
     async def commit(self, claim: Any, commit: Commit) -> str:
         """Store, and say "stored" or "fenced"."""
+
+    async def ping(self) -> None:
+        """Return if the store answers."""
 
 
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
@@ -160,7 +164,11 @@ class Worker:
 
     def start(self) -> None:
         """Begin to commit, publish and beat."""
-        for loop in (self._commit_loop, self._publish_loop, self._offsets_loop, self._beat_loop):
+        loops = (
+            *(self._commit_loop, self._publish_loop, self._offsets_loop, self._beat_loop),
+            self._store_loop,
+        )
+        for loop in loops:
             self._tasks.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
 
     async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
@@ -183,9 +191,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Commit and publish what there is, tell Kafka, and end the tasks."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         self._tasks = []
         try:
             async with asyncio.timeout(10):
@@ -445,6 +451,13 @@ class Worker:
         elif self.store_failed_since is None:
             self.store_failed_since = self._clock()
 
+    async def _store_loop(self) -> None:
+        """Ask the store now and then, so that an idle worker knows too when it is away."""
+        while True:
+            await asyncio.sleep(_PING_SECONDS)
+            await self._patiently(self._store.ping, "ping")
+            self._note_store(ok=True)
+
     async def _offsets_loop(self) -> None:
         while True:
             await asyncio.sleep(self._settings.offsets_interval_s)
@@ -535,6 +548,18 @@ class Worker:
     def is_alive(self) -> bool:
         """Whether reading goes on."""
         return self.stuck_for_s() < self._settings.stuck_after_s
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    On Python 3.11 `asyncio.wait_for`, through which the Redis client sends, can swallow one.
+    """
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=0.5)
 
 
 def _is_stored(owned: Owned) -> bool:

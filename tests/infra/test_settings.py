@@ -118,7 +118,7 @@ def test_unknown_name_in_the_file_is_no_setting(tmp_path):
     "held",
     [
         *(None, "{", "{}"),
-        pytest.param("[]", marks=pytest.mark.xfail(strict=True, reason="TypeError (bug B24)")),
+        "[]",
     ],
 )
 def test_directory_without_a_running_stack_is_named(tmp_path, held):

@@ -399,12 +399,25 @@ def test_the_table_of_items_agrees_with_a_dict(added, wanted):
     assert len(table) == len(places)
 
 
-def test_the_bytes_decide_and_not_the_hash():
-    """Two items of one hash are two items."""
+@pytest.mark.parametrize(
+    "pair",
+    [
+        [("A", "main"), ("B", "main")],
+        [("A", "main"), ("AB", "main")],
+        [("A", "north"), ("A", "south")],
+        [("A", "north"), ("A", "nor")],
+        [("A", "north"), ("A", "main")],
+        [("123456789", "main"), ("12345678x", "main")],
+    ],
+)
+def test_the_bytes_decide_and_not_the_hash(pair):
+    """An item with the hash of another one is still not that item."""
+    skus, warehouses = zip(*pair, strict=True)
     table = ItemTable()
-    table.add(["A", "B"], ["main", "main"])
-    claimed = Names.of(["A", "B"], ["main", "main"])
-    swapped = claimed._replace(item_hash=claimed.item_hash[::-1].copy())
+    table.add(skus, warehouses)
+    true = Names.of(skus, warehouses)
+    assert table.find(true).tolist() == [0, 1]
+    swapped = true._replace(item_hash=true.item_hash[::-1].copy())
     assert table.find(swapped).tolist() == [-1, -1]
 
 

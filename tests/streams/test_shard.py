@@ -294,17 +294,17 @@ def _take_effect_again(patch):
 
 
 def _late_at_its_own_time(patch):
-    fold = shard.fold_rows
+    admit = shard.admit_rows
 
-    def folded(**columns):
-        result = fold(**columns)
+    def admitted(**columns):
+        result = admit(**columns)
         return dataclasses.replace(result, effective_ms=columns["occurred_ms"].copy())
 
-    patch.setattr(shard, "fold_rows", folded)
+    patch.setattr(shard, "admit_rows", admitted)
 
 
 def _never_roll(patch):
-    patch.setattr(shard.Shard, "_roll", lambda self, code, times: None)
+    patch.setattr(shard.Ring, "roll_to", lambda self, bucket: None)
 
 
 def _lose_history(patch):
@@ -405,7 +405,6 @@ def test_cancellation_before_the_first_sale_ends_with_its_day(monkeypatch):
     check_restarts(logs, [(0, 1, 1000)], set(range(30)))
 
 
-@pytest.mark.xfail(strict=True, reason="Shard._roll looks at duplicates too (bug B16)")
 def test_duplicate_does_not_move_the_rings():
     """A second record with an id that was seen changes nothing, whatever else it says."""
     fields = {"order_id": "o", "quantity": 1}

@@ -20,6 +20,7 @@ TEXTS = st.lists(st.text(max_size=20), min_size=1, max_size=12)
 @example(texts=["a\\b"], others=["x\x00"])
 @example(texts=["a\\0"], others=["a\x00"])
 @example(texts=[""], others=["\x00"])
+@example(texts=["ax", "a", "a\ud7ff"], others=["a\x00"])
 def test_equal_texts_have_equal_keys_in_any_company(texts, others):
     """A text's key does not depend on what else is in its batch, and other texts have others."""
     together = hash_texts(texts + others).tolist()

@@ -1,4 +1,4 @@
-"""What the system tests share: events with a known outcome, and installations that end with them."""
+"""What the system tests share: events with a known outcome, and installations."""
 
 import asyncio
 import csv
@@ -105,7 +105,7 @@ Install = Callable[..., Awaitable[Installation]]
 
 @pytest.fixture
 def install(stack: Stack, tmp_path: Path) -> Iterator[Install]:
-    """Make installations on the shared servers, each under a name of its own; they end with the test.
+    """Make installations on the shared servers, each under a name; they end with the test.
 
     A test that harms Redis hands over the URL of its own.
     """

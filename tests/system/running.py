@@ -25,7 +25,7 @@ from infra.cli import exporting
 from infra.cli.options import Connection
 from infra.cli.waiting import Target, remaining
 from infra.reading import Reader, ShardState, connect
-from infra.reading_topics import TopicRecord, open_consumer, read_topics
+from infra.reading_topics import TopicRecord, log_ends, open_consumer, read_topics
 from infra.replay import ReplayResult, replay
 from infra.settings import Settings
 from infra.stack import WorkerProcess
@@ -449,7 +449,7 @@ class Installation:
         prefix = self.settings.topic_prefix
         places = [TopicPartition(prefix + topic, p) for topic in TOPICS for p in range(PARTITIONS)]
         async with open_consumer(self.settings, places) as consumer:
-            ends = await consumer.end_offsets(places)
+            ends = await log_ends(consumer, places)
         return {(place.topic, place.partition): end for place, end in ends.items()}
 
     async def exports(self) -> Exports:

@@ -1,4 +1,4 @@
-"""Invariants 1 to 3 under faults: whatever is killed, frozen, moved or wiped, the outcome is the same.
+"""Invariants 1 to 3: whatever is killed, frozen, moved or wiped, the outcome is the same.
 
 Every scenario ends with exports that are byte-equal to a run in peace (`reference`), with records
 that add up, and with one body for each purchase order. A scenario mostly waits, for session
@@ -150,7 +150,7 @@ async def second_worker_joins_and_leaves(lab: Lab) -> None:
 
 
 async def zombie_is_thawed(lab: Lab) -> None:
-    """A worker frozen for longer than its session finds its shards taken and its commits refused."""
+    """Frozen for longer than its session, a worker finds its commits refused when it goes on."""
     tidegate = await lab.install()
     result = await tidegate.replay(lab.events.records, batch_records=500)
     total = sum(result.end_offsets.values())
