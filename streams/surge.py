@@ -24,7 +24,8 @@ _FACTORS = np.array(SURGE_FACTORS) * NULL_FACTOR
 _FLAT = np.full(HOURS, 1.0 / HOURS)
 _HIGHEST_LOG = 700.0  # beyond it the exponential is no number
 # A sum that could grow without bound would take as long to fall again: the surge would never end.
-_CEILING = 100.0
+# One factor alone must still be able to call a surge.
+_CEILING = float(len(SURGE_FACTORS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class SurgeSettings:
     """When a surge is called, and when it is over."""
 
     threshold: float = 1e6  # mean sum at which a surge is called
-    end_share: float = 1e-3  # of the threshold, below which it is over
+    end_share: float = 1e-2  # of the threshold, below which it is over
     minimum_orders_per_day: float = 0.2  # the rate is taken to be at least this
     minimum_days: int = 3  # closed days before the test begins
 

@@ -123,10 +123,10 @@ class Oracle:
             return "duplicate"
         self._seen.add(identity)
         self.clocks[topic] = clock
-        if topic == "orders":
-            self.newest_sale = max(self.newest_sale, occurred)
         if occurred < clock - self._grace:
             return "late"
+        if topic == "orders":
+            self.newest_sale = max(self.newest_sale, occurred)
         self._count(event, occurred)
         effective = clock if occurred < clock - self._lateness else occurred
         name = (event.sku, event.warehouse)

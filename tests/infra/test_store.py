@@ -335,6 +335,25 @@ async def test_refusal_by_redis_is_told_and_the_commit_can_be_sent_again(redis_u
         assert await store.commit(claim, commit) == Verdict.STORED
 
 
+async def test_commit_that_failed_half_way_is_whole_when_sent_again(redis_url):
+    """A script that fails keeps what it did so far; the same commit, sent again, mends that."""
+    async with store_at(redis_url) as store, redis_at(redis_url) as redis:
+        claim, run = await committed(store)
+        run.read("orders", [*sales(20), (b"{", START_MS)])
+        run.advance_fully()
+        commit = run.commit()
+        await redis.rename(KEYS.pending(0), "aside")
+        await redis.set(KEYS.pending(0), "no hash")
+        with pytest.raises(StoreError):
+            await store.commit(claim, commit)
+        assert int(await redis.hget(KEYS.shard(0), "sequence")) == claim.sequence
+        await redis.rename("aside", KEYS.pending(0))
+        assert await store.commit(claim, commit) == Verdict.STORED
+        fresh = Run()
+        fresh.restart((await ready(store))[1])
+        require_same(_silent(fresh), _silent(run))
+
+
 async def test_forgotten_scripts_are_loaded_again(redis_url):
     """After SCRIPT FLUSH, as after a failover, claim and commit heal themselves."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:

@@ -408,6 +408,17 @@ def test_due_date_moved_away_and_back_is_taken_once():
     assert supply.next_due() is None
 
 
+def test_due_dates_that_were_taken_are_not_taken_again_after_a_restart():
+    """An order that was late before the restart is not late once more; one due now is."""
+    stored = [msgspec.json.encode(open_order(f"po-{due}", due_ms=due)) for due in (99, 100, 101)]
+    supply = Supply()
+    supply.restore(stored, 100)
+    assert supply.take_due().po_id == "po-100"
+    assert supply.take_due().po_id == "po-101"
+    assert supply.next_due() is None
+    assert supply.on_order_units(0, SupplierRole.LEAN) == 30
+
+
 def test_known_order_is_not_opened_twice():
     """The same id again is the same order: it is not counted twice as supply."""
     supply = Supply()

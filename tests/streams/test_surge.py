@@ -87,7 +87,7 @@ def one_tick(
         later = ((size + null * after) / (size + other * after)) ** (size + seen + orders)
         earlier = ((size + null * before) / (size + other * before)) ** (size + seen)
         begun = total + (1.0 if orders else 0.0)
-        stepped.append(min(begun * factor**orders * later / earlier, 100 * SETTINGS.threshold))
+        stepped.append(min(begun * factor**orders * later / earlier, 6 * SETTINGS.threshold))
     return stepped
 
 

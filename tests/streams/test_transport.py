@@ -130,7 +130,6 @@ async def test_every_compression_is_read_and_chunks_cover_the_log(stack):
         await plain_consumer_is_untouched(stack, topics[0], sent)
         tp = TP(topics[0], 0)
         assert (await app.consumer.earliest([tp]))[tp] == 0
-        assert (await app.consumer.ends([tp]))[tp] == 22
         assert app.consumer.highwater(tp) == 22
         await app.consumer.read_again({tp: 17, TP("not-assigned", 0): 3})
         await until(lambda: len(values_of(got[topics[0]])) == 27)
@@ -353,7 +352,6 @@ def test_versions_are_those_that_were_read():
         (transport._PlainPartitionRecords._contains_abort_marker, ["next_batch"]),
         (driver.AIOKafkaConsumerThread._create_worker_consumer, ["transport"]),
         (driver.AIOKafkaConsumerThread.earliest_offsets, ["partitions"]),
-        (driver.AIOKafkaConsumerThread.highwaters, ["partitions"]),
         (driver.Consumer._new_consumer_thread, []),
         (driver.Consumer._wait_next_records, ["timeout"]),
         (driver.Consumer.getmany, ["timeout"]),

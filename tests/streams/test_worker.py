@@ -411,6 +411,22 @@ async def test_nothing_is_published_before_it_is_stored():
         await made.until(lambda: not made.store.kept[0].outbox)
 
 
+async def test_publishing_again_takes_only_what_is_stored():
+    """While Kafka was away another record came that the store does not have yet: it waits."""
+    async with bench() as made:
+        made.kafka.failures = 1_000_000
+        await made.read("orders", [b"{"], 0)
+        await made.until(lambda: "publish 1" in made.store.log)
+        made.store.is_away = True
+        await made.read("orders", [b"[]"], 1)
+        made.kafka.failures = 0
+        await made.until(lambda: len(made.worker.owned[0].shard.outbox) == 1)
+        await asyncio.sleep(0.02)
+        assert {letter.value for letter in made.kafka.published} == {b"{"}
+        made.store.is_away = False
+        await made.until(lambda: made.kafka.published[-1].value == b"[]")
+
+
 async def test_failed_publishing_is_repeated_with_the_same_bytes():
     """At least once: after a failure all of it is sent again, in order, under the same ids."""
     async with bench() as made:
