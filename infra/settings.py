@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         2, description="closed days of demand before the first order"
     )
     stock_valid_days: Positive = Field(400, description="an older count is no stock to order on")
-    surge_threshold: Annotated[float, Field(gt=1)] = Field(1e6, description="of the surge test")
+    surge_threshold: Annotated[float, Field(gt=1)] = Field(1e4, description="of the surge test")
     surge_minimum_days: Annotated[int, Field(ge=1)] = Field(3, description="before the test begins")
     silent_orders: PositiveSeconds = Field(30.0, description="missing orders: the input is stale")
 

@@ -237,6 +237,10 @@ class RedisStore:
     def _add_items(self, call: ScriptCall, commit: Commit) -> None:
         partition = commit.partition
         if commit.new_items:
+            # Redis does not undo a script that failed half way: what it added before must go.
+            known = len(self._names[partition])
+            key = self._keys.names(partition).encode()
+            call.add(*((b"LTRIM", key, b"0", b"%d" % (known - 1)) if known else (b"DEL", key)))
             names = [bulk(json.dumps(name).encode()) for name in commit.new_items]
             call.add_many(b"RPUSH", self._keys.names(partition), names, 1)
             self._names[partition].extend(_item_bulk(*name) for name in commit.new_items)

@@ -88,7 +88,7 @@ class Alerts:
     def settle(self, order: OpenOrder) -> None:
         """Note that an order was closed or has a later due date."""
         self._late = [(late, due_ms) for late, due_ms in self._late if late is not order]
-        if order.late_since_ms:
+        if order.late_since_ms and order not in self._settled:
             self._settled.append(order)
 
     # -- when something can happen ------------------------------------------------------------
@@ -185,6 +185,8 @@ class Alerts:
             outputs.append(_late_alert(AlertState.RESOLVED, order, items, boundary))
             order.late_since_ms = 0
         for order, due_ms in self._late:
+            if order.late_since_ms:
+                continue  # moved to another date that has passed too: the incident goes on
             order.late_since_ms = due_ms
             outputs.append(_late_alert(AlertState.RAISED, order, items, boundary))
         self._marked.extend([*self._settled, *(order for order, _ in self._late)])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Union
 
@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from streams.events import TOPICS, AnyEvent, Kind
+from streams.scan import Names, PlainBatch, decode_plain
 from streams.text import BAD_TIMESTAMP, hash_texts, parse_times
 from streams.types import BoolArray, Int8Array, Int64Array, UInt64Array
 
@@ -49,12 +50,11 @@ class Columns:
     quantity: Int64Array
     event_key: UInt64Array  # (source, event_id)
     order_key: UInt64Array
-    skus: list[str]
-    warehouses: list[str]
+    names: Names  # of items; a heartbeat's is empty
     told: dict[int, AnyEvent]  # index into the arrays -> the whole event, for kinds told in full
 
     def __len__(self) -> int:
-        return len(self.skus)
+        return self.rows.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,14 @@ class TopicDecoder:
     Args:
         topic: a name in `streams.events.TOPICS`, without prefix.
         limits: what a record may be.
+        scans: read plain order records without msgspec; the result is the same.
     """
 
-    def __init__(self, topic: str, limits: DecodeLimits | None = None) -> None:
+    def __init__(
+        self, topic: str, limits: DecodeLimits | None = None, *, scans: bool = True
+    ) -> None:
         self._limits = limits or DecodeLimits()
+        self._scans = scans and topic == "orders"
         self._decode = msgspec.json.Decoder(Union[TOPICS[topic]]).decode  # noqa: UP007
 
     def decode(self, values: Sequence[bytes | None], written_ms: Int64Array | None) -> Decoded:
@@ -96,6 +100,27 @@ class TopicDecoder:
         Returns:
             Columns of the good records and a reject for each bad one; together they are the batch.
         """
+        if not self._scans:
+            return self._judge(values, written_ms)
+        limits = self._limits
+        plain = decode_plain(
+            values, written_ms, record_bytes=limits.record_bytes, future_ms=limits.future_ms
+        )
+        columns = _plain_columns(plain)
+        rows = plain.others
+        if not rows.size:
+            return Decoded(columns, [])
+        if not plain.rows.size:
+            return self._judge(values, written_ms)
+        judged = self._judge(
+            [values[row] for row in rows.tolist()], None if written_ms is None else written_ms[rows]
+        )
+        rejects = [replace(reject, row=int(rows[reject.row])) for reject in judged.rejects]
+        moved = replace(judged.columns, rows=rows[judged.columns.rows])
+        return Decoded(_in_log_order(columns, moved), rejects)
+
+    def _judge(self, values: Sequence[bytes | None], written_ms: Int64Array | None) -> Decoded:
+        """Decode with msgspec, that decides what is good."""
         rejects: list[Reject] = []
         events: list[AnyEvent]
         rows: Sequence[int] = range(len(values))
@@ -207,10 +232,38 @@ def _classify(message: str, is_validation: bool) -> tuple[RejectCode, str]:
     return RejectCode.WRONG_TYPE, message
 
 
+def _plain_columns(plain: PlainBatch) -> Columns:
+    return Columns(
+        rows=plain.rows,
+        code=plain.code,
+        occurred_ms=plain.occurred_ms,
+        quantity=plain.quantity,
+        event_key=plain.event_key,
+        order_key=plain.order_key,
+        names=plain.names,
+        told={},
+    )
+
+
+def _in_log_order(first: Columns, second: Columns) -> Columns:
+    """Merge columns of a topic whose kinds are not told in full."""
+    rows = np.concatenate([first.rows, second.rows])
+    order = np.argsort(rows)
+    return Columns(
+        rows=rows[order],
+        code=np.concatenate([first.code, second.code])[order],
+        occurred_ms=np.concatenate([first.occurred_ms, second.occurred_ms])[order],
+        quantity=np.concatenate([first.quantity, second.quantity])[order],
+        event_key=np.concatenate([first.event_key, second.event_key])[order],
+        order_key=np.concatenate([first.order_key, second.order_key])[order],
+        names=Names.concatenate(first.names, second.names).take(order),
+        told={},
+    )
+
+
 def _to_columns(
     events: Sequence[AnyEvent], rows: Sequence[int], occurred_ms: Int64Array
 ) -> Columns:
-    skus = [event.sku for event in events]
     sources = [event.source for event in events]
     source_key = _source_key(sources) if any(sources) else None
     return Columns(
@@ -220,8 +273,7 @@ def _to_columns(
         quantity=np.array([event.quantity for event in events], np.int64),
         event_key=hash_texts([event.event_id for event in events], onto=source_key),
         order_key=hash_texts([event.order_id for event in events], onto=source_key),
-        skus=skus,
-        warehouses=[event.warehouse for event in events],
+        names=Names.of([event.sku for event in events], [event.warehouse for event in events]),
         told=_told(events),
     )
 

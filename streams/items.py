@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from streams.events import DEFAULT_WAREHOUSE
+from streams.scan import ItemTable, Names
 from streams.types import Int32Array, Table
 
 SURGE_FACTORS = (1.5, 2.0, 3.0, 5.0, 8.0, 20.0)
@@ -102,8 +102,8 @@ class Items:
     def __init__(self) -> None:
         self.rows: Table = np.zeros(0, ROW)
         self.names: list[tuple[str, str]] = []  # (sku, warehouse)
-        self._by_sku: dict[str, int] = {}
         self._by_name: dict[tuple[str, str], int] = {}
+        self._table = ItemTable()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -112,28 +112,24 @@ class Items:
         """The name of an item as text."""
         return item_key(*self.names[item])
 
-    def index(self, skus: list[str], warehouses: list[str]) -> Int32Array:
+    def index(self, names: Names) -> Int32Array:
         """Return the place of each named item, shape (row,); new ones get the next free place."""
-        if warehouses.count(DEFAULT_WAREHOUSE) == len(warehouses):
-            found = list(map(self._by_sku.get, skus))
-        else:
-            found = list(map(self._by_name.get, zip(skus, warehouses, strict=True)))
-        if None in found:
-            self._add(zip(skus, warehouses, strict=True))
-            return self.index(skus, warehouses)
-        return np.array(found, np.int32)
+        found = self._table.find(names)
+        unknown = np.flatnonzero(found < 0)
+        if unknown.size:
+            self._add(map(names.text, unknown.tolist()))
+            return self.index(names)
+        return found
 
     def find(self, sku: str, warehouse: str) -> int | None:
         """Return the place of an item, or None where it was never seen."""
         return self._by_name.get((sku, warehouse))
 
     def _add(self, names: Iterable[tuple[str, str]]) -> None:
-        for name in names:
-            if name not in self._by_name:
-                self._by_name[name] = len(self.names)
-                if name[1] == DEFAULT_WAREHOUSE:
-                    self._by_sku[name[0]] = len(self.names)
-                self.names.append(name)
+        new = [name for name in dict.fromkeys(names) if name not in self._by_name]
+        self._by_name.update((name, place) for place, name in enumerate(new, len(self.names)))
+        self._table.add([sku for sku, _ in new], [warehouse for _, warehouse in new])
+        self.names += new
         if len(self.names) > self.rows.size:
             rows = np.zeros(max(256, len(self.names), 2 * self.rows.size), ROW)
             rows[: self.rows.size] = self.rows

@@ -17,7 +17,7 @@ from numba.np.arrayobj import make_array
 
 from policy.compiled import compiled_with
 from streams.events import DEFAULT_WAREHOUSE, Kind
-from streams.text import _LATEST_MS, _SEED, BAD_TIMESTAMP, _parse_time, mix
+from streams.text import BAD_TIMESTAMP, LATEST_MS, SEED, mix, parse_one_time
 from streams.types import Int8Array, Int32Array, Int64Array, UInt8Array, UInt64Array
 
 PADDING = 32
@@ -156,7 +156,7 @@ def _same(text: Pointer, start: int, other: Pointer, other_start: int, count: in
 @_compiled
 def _hash_text(text: Pointer, start: int, stop: int, onto: int) -> int:
     """Return the key that `streams.text.hash_texts` gives."""
-    key = _SEED
+    key = SEED
     length = np.uint64(stop - start)
     while stop - start >= 8:
         key = mix(key, _word(text, start))
@@ -331,9 +331,9 @@ def _integer(text: Pointer, start: int, stop: int) -> int:
 @_compiled
 def _time(text: Pointer, start: int, stop: int) -> int:
     if _byte(text, start - 1) == _QUOTE:
-        return _parse_time(text, start, stop)
+        return parse_one_time(text, start, stop)
     value = _integer(text, start, stop)
-    return value if value <= _LATEST_MS else BAD_TIMESTAMP
+    return value if value <= LATEST_MS else BAD_TIMESTAMP
 
 
 @_compiled

@@ -143,14 +143,11 @@ class Shard:
 
     def _items_of(self, columns: Columns) -> Int32Array:
         index = self.timeline.items.index
-        beats = columns.code == Kind.HEARTBEAT
-        if not beats.any():
-            return index(columns.skus, columns.warehouses)
+        named = columns.code != Kind.HEARTBEAT
+        if named.all():
+            return index(columns.names)
         items = np.zeros(len(columns), np.int32)
-        named = np.flatnonzero(~beats)
-        items[named] = index(
-            [columns.skus[row] for row in named], [columns.warehouses[row] for row in named]
-        )
+        items[named] = index(columns.names.take(named))
         return items
 
     def _pieces(self, columns: Columns) -> Iterator[tuple[int, int]]:

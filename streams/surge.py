@@ -32,7 +32,7 @@ _CEILING = float(len(SURGE_FACTORS))
 class SurgeSettings:
     """When a surge is called, and when it is over."""
 
-    threshold: float = 1e6  # mean sum at which a surge is called
+    threshold: float = 1e4  # mean sum at which a surge is called
     end_share: float = 1e-2  # of the threshold, below which it is over
     minimum_orders_per_day: float = 0.2  # the rate is taken to be at least this
     minimum_days: int = 3  # closed days before the test begins
@@ -66,29 +66,6 @@ def _pass_time(
 
 
 @compiled
-def _skip_empty(
-    sums: Float64Array,
-    size: float,
-    rate: float,
-    weight: Float64Array,
-    from_ms: int,
-    to_ms: int,
-    seen: int,
-) -> None:
-    """Pass the time without orders between two boundaries; `seen` orders in the last day so far."""
-    start = from_ms
-    while start < to_ms:
-        stop = min((start // DAY_MS + 1) * DAY_MS, to_ms)
-        until = 1.0 if stop % DAY_MS == 0 else _share_of_day(weight, stop)
-        seen_then = seen if start // DAY_MS == to_ms // DAY_MS else 0
-        _pass_time(sums, size, rate, _share_of_day(weight, start), until, seen_then, 0)
-        start = stop
-        if sums.max() < 1e-12:
-            sums[:] = 0.0
-            return
-
-
-@compiled
 def _tick(
     rows: Table,
     items: Int32Array,
@@ -116,8 +93,9 @@ def _tick(
         size = min(max(rate * rate / excess, 0.25), 50.0)
         sums = row.surge_sums
         seen = max(row.day_orders - orders, 0)
-        if row.surge_ticked_ms and row.surge_ticked_ms < start:
-            _skip_empty(sums, size, rate, weight, row.surge_ticked_ms, start, seen)
+        if row.surge_ticked_ms < start and row.surge_ticked_ms // DAY_MS == start // DAY_MS:
+            since = _share_of_day(weight, row.surge_ticked_ms)
+            _pass_time(sums, size, rate, since, before, seen, 0)
         if orders > 0:
             sums += 1.0
         _pass_time(sums, size, rate, before, after, seen, orders)
@@ -140,6 +118,7 @@ def surge_tick(
     Args:
         rows: `streams.items.ROW` records, shape (item,), changed in place.
         items: those with orders in the tick, and any other to be brought up to date, shape (n,).
+            At a day's end all whose sums are not zero: a new day has a new factor.
         hour_weight: share of a day's orders that falls into each UTC hour, shape (24,), sum 1.
         boundary_ms: end of the tick.
         tick_ms: its width, at most an hour.

@@ -13,11 +13,11 @@ from streams.types import Int64Array, UInt64Array
 
 SEPARATOR = "\x00"
 BAD_TIMESTAMP = np.iinfo(np.int64).min
-_LATEST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+LATEST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 _MULTIPLY = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
-_SEED = np.uint64(0x243F6A8885A308D3)
+SEED = np.uint64(0x243F6A8885A308D3)
 
 
 @compiled_with(inline="always")
@@ -33,7 +33,7 @@ def mix(key: int, value: int) -> int:
 def _hash_fields(joined: np.ndarray, keys: np.ndarray) -> int:
     """Hash each zero-separated field into its key; return how many fields there were."""
     row = 0
-    key = _SEED
+    key = SEED
     word = np.uint64(0)
     filled = 0
     length = np.uint64(0)
@@ -50,7 +50,7 @@ def _hash_fields(joined: np.ndarray, keys: np.ndarray) -> int:
             if row < keys.size:
                 keys[row] = mix(mix(keys[row] ^ key, word), length)
             row += 1
-            key = _SEED
+            key = SEED
             word = np.uint64(0)
             filled = 0
             length = np.uint64(0)
@@ -105,7 +105,7 @@ def _days_from_civil(year: int, month: int, day: int) -> int:
 
 
 @compiled
-def _parse_time(joined: np.ndarray, start: int, stop: int) -> int:
+def parse_one_time(joined: np.ndarray, start: int, stop: int) -> int:
     """Milliseconds of `YYYY-MM-DDTHH:MM:SS[.fff](Z|+HH:MM)`, or the sentinel."""
     if stop - start < 20:
         return BAD_TIMESTAMP
@@ -171,7 +171,7 @@ def _parse_times(joined: np.ndarray, times_ms: np.ndarray) -> int:
     for position in range(joined.size + 1):
         if position == joined.size or joined[position] == 0:
             if row < times_ms.size:
-                times_ms[row] = _parse_time(joined, start, position)
+                times_ms[row] = parse_one_time(joined, start, position)
             row += 1
             start = position + 1
     return row
@@ -214,9 +214,9 @@ def _checked_milliseconds(values: Sequence[str | int]) -> Int64Array:
     try:
         times_ms = np.array(values, np.int64)
     except OverflowError:
-        bounded = [value if 0 <= int(value) <= _LATEST_MS else -1 for value in values]
+        bounded = [value if 0 <= int(value) <= LATEST_MS else -1 for value in values]
         times_ms = np.array(bounded, np.int64)
-    times_ms[(times_ms < 0) | (times_ms > _LATEST_MS)] = BAD_TIMESTAMP
+    times_ms[(times_ms < 0) | (times_ms > LATEST_MS)] = BAD_TIMESTAMP
     return times_ms
 
 

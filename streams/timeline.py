@@ -286,7 +286,10 @@ class Timeline:
     def _close_tick(self, boundary: int) -> None:
         """Run the surge test for the items with orders in the tick, and for open surges."""
         rows = self._rows()
-        active = np.flatnonzero((rows["tick_orders"] > 0) | (rows["surge_since_ms"] > 0))
+        is_active = (rows["tick_orders"] > 0) | (rows["surge_since_ms"] > 0)
+        if boundary % DAY_MS == 0:
+            is_active |= rows["surge_sums"].any(axis=1)
+        active = np.flatnonzero(is_active)
         if not active.size:
             return
         items = active.astype(np.int32)

@@ -349,6 +349,7 @@ async def test_commit_that_failed_half_way_is_whole_when_sent_again(redis_url):
         assert int(await redis.hget(KEYS.shard(0), "sequence")) == claim.sequence
         await redis.rename("aside", KEYS.pending(0))
         assert await store.commit(claim, commit) == Verdict.STORED
+        assert await redis.llen(KEYS.names(0)) == len(run.shard.timeline.items)
         fresh = Run()
         fresh.restart((await ready(store))[1])
         require_same(_silent(fresh), _silent(run))

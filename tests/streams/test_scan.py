@@ -14,7 +14,7 @@ from streams.scan import PADDING, ItemTable, Names, PlainBatch, decode_plain, sc
 from tests.bench.orders import Flood, heartbeat
 
 LIMITS = DecodeLimits(record_bytes=2_000, future_ms=1_000)
-DECODER = TopicDecoder("orders", LIMITS)
+DECODER = TopicDecoder("orders", LIMITS, scans=False)
 COLUMNS = ("rows", "code", "occurred_ms", "quantity", "event_key", "order_key")
 ORDER = {
     "kind": "placed",
@@ -40,14 +40,13 @@ def named(names: Names) -> list[tuple[str, str]]:
     return [names.text(row) for row in range(names.item_hash.size)]
 
 
-def require_same(batch: PlainBatch, columns: Columns) -> None:
+def require_same(batch: PlainBatch | Columns, columns: Columns) -> None:
     for name in COLUMNS:
         ours, theirs = getattr(batch, name), getattr(columns, name)
         np.testing.assert_array_equal(ours, theirs, err_msg=name)
         assert ours.dtype == theirs.dtype
-    assert named(batch.names) == list(zip(columns.skus, columns.warehouses, strict=True))
-    known = Names.of(columns.skus, columns.warehouses)
-    np.testing.assert_array_equal(batch.names.item_hash, known.item_hash)
+    assert named(batch.names) == named(columns.names)
+    np.testing.assert_array_equal(batch.names.item_hash, columns.names.item_hash)
 
 
 def require_agreement(values, written_ms=None) -> PlainBatch:
@@ -283,6 +282,16 @@ def test_each_odd_value_of_each_field_is_judged_alike(key, kind):
         ]
     batch = require_agreement([value.encode(errors="surrogateescape") for value in values])
     assert batch.others.size > 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(batches)
+def test_a_batch_decodes_alike_with_and_without_the_scanner(values):
+    """Columns in log order and rejects are the same, whoever read the records."""
+    scanned, judged = (TopicDecoder("orders", LIMITS, scans=s).decode(values, None) for s in (1, 0))
+    require_same(scanned.columns, judged.columns)
+    assert scanned.rejects == judged.rejects
+    assert scanned.columns.told == judged.columns.told
 
 
 # -- what has to be quick -------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_skipping_empty_ticks_is_visiting_each(ticks, rate, over, weights, minut
         seen = int(rows["day_orders"][0])
         rows["day_orders"] += orders
         plain = one_tick(plain, orders, seen, rate, over, profile, boundary - tick_ms, tick_ms)
-        if orders:
+        if orders or boundary % DAY == 0:
             rows["tick_orders"] = orders
             means = surge_tick(rows, ITEM, profile, boundary, tick_ms, SETTINGS)
             expected = sum(plain) / len(plain)
@@ -117,7 +117,8 @@ def run_days(
         orders = chance.poisson(rates * pace * faster / 24)
         rows["day_orders"] += orders
         rows["tick_orders"] = orders
-        active = np.flatnonzero(orders > 0).astype(np.int32)
+        is_active = (orders > 0) | (hour % 24 == 23)
+        active = np.flatnonzero(is_active).astype(np.int32)
         means = surge_tick(rows, active, flat_profile(), boundary, HOUR, SETTINGS)
         found = active[means >= SETTINGS.threshold]
         called[found[called[found] < 0]] = hour

@@ -8,7 +8,7 @@ import asyncio
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from http.client import HTTPConnection, HTTPException
@@ -275,16 +275,25 @@ class Installation:
         self, result: ReplayResult, seconds: float = PATIENCE_SECONDS
     ) -> float:
         """Return when Redis has it all, decided and published; how many seconds that took."""
-        prefix = self.settings.topic_prefix
-        ends = {(topic.removeprefix(prefix), p): end for (topic, p), end in _ends(result)}
-        return await self.wait_until_reached(ends, seconds)
+        return await self._wait_for(self.target(result), seconds)
 
     async def wait_until_reached(
         self, ends: dict[tuple[str, int], int], seconds: float = PATIENCE_SECONDS
     ) -> float:
         """The same for end offsets by topic, without prefix, and partition."""
+        return await self._wait_for(self._target(ends), seconds)
+
+    def target(self, result: ReplayResult) -> Target:
+        """What has to be reached after a replay."""
+        prefix = self.settings.topic_prefix
+        ends = result.end_offsets.items()
+        return self._target({(topic.removeprefix(prefix), p): end for (topic, p), end in ends})
+
+    def _target(self, ends: dict[tuple[str, int], int]) -> Target:
         lateness_ms = self.settings.allowed_lateness_seconds * 1000
-        target = Target(ends, lateness_ms, self.settings.tick_seconds * 1000)
+        return Target(ends, lateness_ms, self.settings.tick_seconds * 1000)
+
+    async def _wait_for(self, target: Target, seconds: float) -> float:
         started = time.monotonic()
 
         def is_reached() -> bool:
@@ -471,7 +480,3 @@ class Installation:
             getattr(exporting, field.name)(format=form, output=path, connection=connection)
             written[field.name] = path.read_bytes()
         return Exports(**written)
-
-
-def _ends(result: ReplayResult) -> Iterator[tuple[tuple[str, int], int]]:
-    yield from result.end_offsets.items()

@@ -23,6 +23,7 @@ import pytest
 import redis
 from aiokafka import AIOKafkaProducer
 
+from infra.cli.waiting import remaining
 from infra.embedded import EmbeddedRedis
 from infra.replay import ReplayResult
 from infra.topics import ALERTS
@@ -75,9 +76,11 @@ class Lab:
         speed = self.events.speed_for(seconds)
         return asyncio.create_task(tidegate.replay(self.events.records, speed=speed, **options))
 
-    async def prove(self, tidegate: Installation, result: ReplayResult) -> None:
+    async def prove(
+        self, tidegate: Installation, result: ReplayResult, patience_seconds: float = 90.0
+    ) -> None:
         """Fail unless the outcome is that of a run in peace."""
-        seconds = await tidegate.wait_until_stored(result)
+        seconds = await tidegate.wait_until_stored(result, patience_seconds)
         exports = await tidegate.exports()
         exports.require_same(self.reference.exports)
         assert exports.day_rows() == self.events.days
@@ -173,6 +176,20 @@ async def zombie_is_thawed(lab: Lab) -> None:
     await asyncio.sleep(SESSION_TIMEOUT_SECONDS / 2)
     await asyncio.gather(zombie.wait_until_ready(), heir.wait_until_ready())
     await lab.prove(tidegate, result)
+
+
+async def killed_when_all_is_read_and_not_all_decided(lab: Lab) -> None:
+    """With no record left to read, the next worker still decides what is left to decide."""
+    tidegate = await lab.install()
+    result = await tidegate.replay(lab.events.records)
+    total = sum(result.end_offsets.values())
+    worker = await tidegate.add_worker()
+    await tidegate.wait_until_consumed(1.0, total)
+    worker.freeze()
+    target = tidegate.target(result)
+    assert remaining(tidegate.shards(), target).undecided, "it was through with deciding"
+    await _kill_and_revive(worker)
+    await lab.prove(tidegate, result, patience_seconds=30.0)
 
 
 async def killed_between_commit_and_publish(lab: Lab) -> None:
@@ -352,6 +369,7 @@ SCENARIOS: dict[str, Scenario] = {
         killed_while_events_arrive,
         one_of_two_killed,
         zombie_is_thawed,
+        killed_when_all_is_read_and_not_all_decided,
         second_worker_joins_and_leaves,
         killed_between_commit_and_publish,
         ended_politely_and_restarted,
