@@ -46,7 +46,14 @@ class WorkerMetrics:
         )
         for operation in (
             *("claim", "load", "commit", "ping"),
-            *("commit_loop", "publish_loop", "offsets_loop", "beat_loop", "store_loop"),
+            *(
+                "commit_loop",
+                "publish_loop",
+                "offsets_loop",
+                "beat_loop",
+                "store_loop",
+                "overdue_loop",
+            ),
         ):
             self._failures.labels(operation)
 

@@ -146,6 +146,7 @@ class Worker:
         self._parked: dict[int, Owned] = {}
         self._work = asyncio.Event()
         self._outgoing = asyncio.Event()
+        self._overdue = asyncio.Event()
         self._committed = asyncio.Event()
         self._taking_over = asyncio.Lock()
         self._committing = asyncio.Lock()
@@ -166,7 +167,7 @@ class Worker:
         """Begin to commit, publish and beat."""
         loops = (
             *(self._commit_loop, self._publish_loop, self._offsets_loop, self._beat_loop),
-            self._store_loop,
+            *(self._store_loop, self._overdue_loop),
         )
         for loop in loops:
             self._tasks.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
@@ -248,6 +249,7 @@ class Worker:
                 shard.restore(stored)
             self.owned[partition] = Owned(shard, claim, dict(shard.offsets))
         self._resume_outbox(self.owned[partition])
+        self._overdue.set()
 
     async def _patiently(self, attempt: Callable[[], Awaitable[Any]], what: str) -> Any:
         while True:
@@ -398,6 +400,7 @@ class Worker:
             shard.outbox.put(_copy(f"{topic}.late", records[row], headers))
 
     async def _advance(self, owned: Owned) -> None:
+        before_ms = owned.shard.timeline.applied_ms
         while not owned.shard.advance(_BOUNDARIES_AT_ONCE):
             owned.is_dirty = True
             self._work.set()
@@ -405,6 +408,17 @@ class Worker:
             await self._wait_for_room(owned)
             if self.owned.get(owned.shard.partition) is not owned:
                 return
+        if owned.shard.timeline.applied_ms != before_ms:
+            owned.is_dirty = True
+            self._work.set()
+
+    async def _overdue_loop(self) -> None:
+        """Go on deciding where an earlier owner ended: perhaps nothing more will ever be read."""
+        while True:
+            await self._overdue.wait()
+            self._overdue.clear()
+            for owned in list(self.owned.values()):
+                await self._advance(owned)
 
     # -- committing ---------------------------------------------------------------------------
 

@@ -83,7 +83,8 @@ def test_labels_are_of_closed_sets():
         "partition": {"0", "1"},
         "operation": {
             *("claim", "load", "commit", "ping"),
-            *("commit_loop", "publish_loop", "offsets_loop", "beat_loop", "store_loop"),
+            *("commit_loop", "publish_loop", "offsets_loop", "beat_loop"),
+            *("store_loop", "overdue_loop"),
         },
     }
     for _, labels in series_of(Worker(run_of(3), run_of(3))):

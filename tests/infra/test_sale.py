@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,7 +142,7 @@ def test_each_bad_record_gets_the_code_that_the_truth_says(
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for topic in ("catalog", "campaigns", "orders", "shipments", "stock"):
         values = [record.value for record in records if record.topic == topic]
-        for reject in TopicDecoder(topic).decode(values, written_ms).rejects:
+        for reject in TopicDecoder(topic).decode(values, np.full(len(values), written_ms)).rejects:
             found[topic][reject.code] += 1
     expected = sale.truth["bad_records"]["by_topic_and_code"]
     assert {topic: dict(codes) for topic, codes in found.items()} == expected
