@@ -32,7 +32,8 @@ _OUTBOX_AT_MOST = 20_000  # records that may wait for Kafka before reading pause
 _PUBLISH_AT_ONCE = 2_000
 _BOUNDARIES_AT_ONCE = 10
 _PING_SECONDS = 2.0
-_BUSY_SHARE = 0.1  # of the time that building commits may take
+_FLOOD_ROWS = 20_000  # folded between two commits
+_BUSY_SHARE = 0.1  # of the time that building commits may take in a flood
 
 
 class Claim(Protocol):
@@ -154,6 +155,7 @@ class Worker:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready_since: float | None = None
         self.store_failed_since: float | None = None
+        self._rows_folded = 0
         self._progress: dict[str, tuple[int, float]] = {}
 
     # -- life ---------------------------------------------------------------------------------
@@ -369,6 +371,7 @@ class Worker:
         folded = owned.shard.fold(topic, decoded, part[-1].next_offset)
         if decoded.rejects or folded.late_rows:
             self._set_aside(owned.shard, topic, part, decoded, folded.late_rows)
+        self._rows_folded += len(values)
         owned.newest_written_ms = max(owned.newest_written_ms, part[-1].written_ms)
         owned.is_dirty = True
         self._work.set()
@@ -426,13 +429,16 @@ class Worker:
         while True:
             await self._work.wait()
             self._work.clear()
+            rows, self._rows_folded = self._rows_folded, 0
             busy = await self._commit_all()
-            await asyncio.sleep(max(self._settings.commit_interval_s, busy / _BUSY_SHARE))
+            # A flood is committed in few large pieces, a trickle at once.
+            pause = busy / _BUSY_SHARE if rows > _FLOOD_ROWS else 0.0
+            await asyncio.sleep(max(self._settings.commit_interval_s, pause))
 
     async def _commit_all(self) -> float:
         """Commit every changed shard; return the seconds that this took from the event loop."""
         async with self._committing:
-            return sum([await self._commit(owned) for owned in list(self.owned.values())])
+            return sum(await asyncio.gather(*map(self._commit, list(self.owned.values()))))
 
     async def _commit(self, owned: Owned) -> float:
         if owned.in_flight is None and not owned.is_dirty:

@@ -101,6 +101,11 @@ class MemoryStore:
             outbox=dict(kept.outbox),
         )
 
+    async def ping(self) -> None:
+        """Answer, unless away."""
+        if self.is_away:
+            raise OSError("away")
+
     async def commit(self, claim: FakeClaim, commit: Commit) -> str:
         """Store, or refuse."""
         self._answer()
