@@ -14,7 +14,8 @@ import numpy as np
 from policy.compiled import compiled, compiled_with
 from streams.types import AnyArray, Int32Array, Int64Array, UInt64Array
 
-_FIRST_CAPACITY = 1024
+_FIRST_CAPACITY = 65_536  # costs nothing before it is touched
+_GROWTH = 4
 
 
 class MemoryArrays(NamedTuple):
@@ -119,14 +120,16 @@ class KeyMemory:
         if wanted <= capacity:
             return
         while capacity < wanted:
-            capacity *= 2
+            capacity *= _GROWTH
         self._grow(min(capacity, limit))
 
     def _grow(self, capacity: int) -> None:
         old = self.arrays
         self.arrays = _allocate(capacity)
         self.arrays.counters[:] = old.counters
-        self.arrays.entries[:, : old.entries.shape[1]] = old.entries
+        generation, count, before, _ = (int(value) for value in old.counters)
+        for side, filled in ((generation & 1, count), (1 - (generation & 1), before)):
+            self.arrays.entries[side, :filled] = old.entries[side, :filled]
         self._reindex()
 
     def _reindex(self) -> None:
