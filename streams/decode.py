@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from streams.events import TOPICS, AnyEvent, Kind
-from streams.scan import Names, PlainBatch, decode_plain
+from streams.names import Names
+from streams.scan import PlainBatch, decode_plain
 from streams.text import BAD_TIMESTAMP, hash_texts, parse_times
 from streams.types import BoolArray, Int8Array, Int64Array, UInt64Array
 

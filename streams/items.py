@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from streams.scan import ItemTable, Names
+from streams.names import ItemTable, Names
 from streams.types import Int32Array, Table
 
 SURGE_FACTORS = (1.5, 2.0, 3.0, 5.0, 8.0, 20.0)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from streams.decode import Columns, DecodeLimits, TopicDecoder
 from streams.events import DEFAULT_WAREHOUSE, Kind
-from streams.scan import PADDING, ItemTable, Names, PlainBatch, decode_plain, scan
+from streams.names import ItemTable, Names
+from streams.pointer import PADDING
+from streams.scan import PlainBatch, decode_plain, scan
 from tests.bench.orders import Flood, heartbeat
 
 LIMITS = DecodeLimits(record_bytes=2_000, future_ms=1_000)
