@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+READY_FOR_TESTS := .venv/.ready-for-tests
 
 .PHONY: setup demo test test-kafka check format bench lock clean help
 
@@ -14,36 +15,41 @@ setup: $(READY) ## Make .venv with the locked dependencies and the command tideg
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --require-virtualenv
 LOCKED := install --no-compile --require-hashes
 
-$(READY): requirements.lock requirements-dev.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python must be 3.11 or newer, got {v[0]}.{v[1]}: make PYTHON=python3.12")'
-	@echo "setting up .venv, once: 1 of 3, the packages that Tidegate needs"
+	@echo "setting up .venv, once: 1 of 2, the packages that Tidegate needs"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) $(LOCKED) -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@echo "2 of 3, the tools of its tests; 3 of 3, compiling its kernels"
-	@$(BIN)/python -m infra.compile & kernels=$$!; $(PIP) $(LOCKED) -r requirements-dev.lock && wait $$kernels
+	@echo "2 of 2, compiling its kernels"
+	@$(BIN)/python -m infra.compile
 	@touch $(READY)
+
+$(READY_FOR_TESTS): $(READY) requirements-dev.lock
+	@echo "adding the tools of its tests, once"
+	@$(PIP) $(LOCKED) -r requirements-dev.lock
+	@touch $(READY_FOR_TESTS)
 
 demo: setup ## Play a synthetic live sale through a whole Tidegate on this machine
 	@$(BIN)/tidegate demo
 
-test: setup ## All tests, on the embedded broker
+test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(BIN)/pytest
 
-test-kafka: setup ## The system tests on Apache Kafka (needs Java and Maven)
+test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
 	$(BIN)/pytest --broker kafka -m "system or kafka" tests
 
-check: setup ## Format, lint, types and the quick tests
+check: setup $(READY_FOR_TESTS) ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q -m "not slow and not system and not kafka"
 
-format: setup ## Format and mend what can be mended
+format: setup $(READY_FOR_TESTS) ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## Events per second, latency and memory, beside the peers
+bench: setup $(READY_FOR_TESTS) ## Events per second, latency and memory, beside the peers
 	$(BIN)/python -m tests.bench.throughput
 	$(BIN)/python -m tests.bench.latency
 	$(BIN)/python -m tests.bench.memory

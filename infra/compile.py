@@ -7,27 +7,27 @@ not in the cache is compiled when it is first used.
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from policy import ReviewInputs
 
 _DAY = "2026-03-0{day}T00:00:00Z"
 
 
-def compile_policy() -> None:
-    """Decide for an item with short lead times, one with long ones, and one without demand."""
-    from policy import PolicyCache, ReviewInputs, ServiceType, decide
-
-    def column(*values: float) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-        return np.array(values, np.float64)
+def _inputs(review_period_days: float) -> "ReviewInputs":
+    from policy import ReviewInputs, ServiceType
 
     def same(value: float) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-        return np.full(3, value)
+        return np.full(1, value)
 
-    inputs = ReviewInputs(
+    return ReviewInputs(
         inventory_position_units=same(40.0),
-        demand_mean_units_per_day=column(10.0, 10.0, 0.0),
-        demand_sd_units_per_day=column(5.0, 5.0, 0.0),
-        review_period_days=column(9.0, 1.0, 9.0),
+        demand_mean_units_per_day=same(10.0),
+        demand_sd_units_per_day=same(5.0),
+        review_period_days=same(review_period_days),
         lead_time_days_lean=same(4.0),
         lead_time_days_flexible=same(2.0),
         setup_cost_lean=same(90.0),
@@ -37,16 +37,40 @@ def compile_policy() -> None:
         holding_cost_per_unit_day=same(0.09),
         backorder_cost_per_unit_day=same(0.2),
         service_target=same(0.95),
-        service_type=np.full(3, ServiceType.CYCLE),
+        service_type=np.full(1, ServiceType.CYCLE),
         lean_capacity_units=same(np.inf),
         minimum_order_units_lean=same(0.0),
         minimum_order_units_flexible=same(0.0),
         pack_size_units_lean=same(1.0),
         pack_size_units_flexible=same(1.0),
     )
-    cache = PolicyCache()
-    decide(inputs, cache)
-    decide(inputs, cache)
+
+
+def compile_solver() -> None:
+    """Solve for one item whose lead times are short; by far the largest kernel."""
+    from importlib import import_module
+
+    from policy.review_inputs import checked_columns
+
+    # Not by `decide`, which compiles the other kernels as well: those have a process of their own.
+    deciding = import_module("policy.decide")
+    kernel = import_module("policy.item_kernel")
+    rows = deciding._parameter_rows(checked_columns(_inputs(9.0)))
+    kernel.solve_rows(
+        rows,
+        deciding.TOLERANCE,
+        np.empty((1, kernel.TABLES, kernel.LEVELS_CAP)),
+        np.empty((1, kernel.LEVEL_ROWS, kernel.LEVELS_CAP), np.int64),
+        np.zeros((1, kernel.ANSWERS)),
+        np.zeros(1, np.bool_),
+    )
+
+
+def compile_rules() -> None:
+    """Decide for an item whose lead times are long, and read a table for it."""
+    from policy import PolicyCache, decide
+
+    decide(_inputs(1.0), PolicyCache())
 
 
 def compile_streams() -> None:
@@ -81,7 +105,11 @@ def compile_streams() -> None:
     shard.take_commit()
 
 
-_PARTS: dict[str, Callable[[], None]] = {"policy": compile_policy, "streams": compile_streams}
+_PARTS: dict[str, Callable[[], None]] = {
+    "solver": compile_solver,
+    "rules": compile_rules,
+    "streams": compile_streams,
+}
 
 
 def main(parts: list[str]) -> int:

@@ -268,7 +268,7 @@ async def redis_wiped(lab: Lab) -> None:
     replaying = lab.begin_replay(tidegate)
     with redis.Redis.from_url(server.url) as client:
         await asyncio.sleep(lab.chance.uniform(1.5, REPLAY_SECONDS - 1.0))
-        while not tidegate.consumed():  # however slow this machine is
+        while not tidegate.consumed():  # noqa: ASYNC110 (however slow this machine is)
             await asyncio.sleep(0.05)
         client.flushall()
         result = await replaying

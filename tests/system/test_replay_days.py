@@ -1,6 +1,13 @@
 """A replay reaches exactly the totals that are known from elsewhere."""
 
+import msgspec
+import pytest
+
+from infra.adapters import Record
 from tests.system.conftest import Events, Install, Reference
+
+HOUR_MS = 3_600_000
+MIDNIGHT_MS = 1_772_409_600_000  # 2026-03-02T00:00:00Z
 
 
 async def test_real_orders_come_to_the_published_totals(sample: Events, install: Install) -> None:
@@ -30,3 +37,32 @@ def test_what_faults_are_measured_against_is_right(events: Events, reference: Re
     """A slice of the orders, read in peace, equals a count by hand."""
     assert reference.exports.day_rows() == events.days
     assert reference.exports.decisions.count(b"\n") > 100
+
+
+def _lamp(number: int, warehouse: str, hours: float) -> Record:
+    at_ms = MIDNIGHT_MS + round(hours * HOUR_MS)
+    order = {
+        "kind": "placed",
+        "event_id": f"lamp-{number}",
+        "occurred_at": at_ms,
+        "sku": "lamp",
+        "warehouse": warehouse,
+        "order_id": f"order-{number}",
+        "quantity": 1,
+    }
+    return Record("orders", b"lamp", msgspec.json.encode(order), at_ms)
+
+
+@pytest.mark.xfail(strict=True, reason="oldest_open_order is as fine as the rings at some commit")
+async def test_item_shows_the_same_however_its_log_was_read(install: Install) -> None:
+    """What an item shows follows from its log, not from the moments at which it was written."""
+    early = [_lamp(1, "north", 10.6), _lamp(2, "south", 11.1)]
+    late = [_lamp(number, "south", 9 + number) for number in range(3, 10)]
+    stepwise, at_once = await install("stepwise"), await install("at-once")
+    await stepwise.add_ready_worker()
+    await stepwise.wait_until_stored(await stepwise.replay(early))
+    await stepwise.wait_until_stored(await stepwise.replay(late))
+    result = await at_once.replay([*early, *late])
+    await at_once.add_worker()
+    await at_once.wait_until_stored(result)
+    assert (await stepwise.exports()).items == (await at_once.exports()).items
