@@ -6,7 +6,7 @@ read in several steps; while a worker commits, parts of it may be some milliseco
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -373,14 +373,3 @@ def _bytes(reply: Any) -> Sequence[bytes]:
     """redis-py's own types allow for an asynchronous client, which this is not."""
     values: Sequence[bytes] = reply
     return values
-
-
-def offsets_missing(
-    shards: Iterable[ShardState], end_offsets: Mapping[tuple[str, int], int], topic_prefix: str
-) -> int:
-    """Return how many records before the given end offsets are not in Redis yet."""
-    stored = {shard.partition: shard.offsets for shard in shards}
-    return sum(
-        max(0, end - stored.get(partition, {}).get(topic.removeprefix(topic_prefix), 0))
-        for (topic, partition), end in end_offsets.items()
-    )

@@ -171,8 +171,3 @@ def learn_profile(
     mixed = np.maximum((1 - weight) * profile + weight * orders_by_hour / total, floor)
     learned: Float64Array = mixed / mixed.sum()
     return learned
-
-
-def day_of(boundary_ms: int) -> int:
-    """Return the day that a boundary at its end closes."""
-    return boundary_ms // DAY_MS - 1
