@@ -62,7 +62,9 @@ class Demo:
             play = _Play(stack, generate_sale(self.sale), self, console, stop)
             finished = asyncio.run(play.run())
             if finished:
-                asyncio.run(Summary(stack.settings, play.sale, console, self.directory).show())
+                asyncio.run(
+                    Summary(stack.settings, play.sale, console, self.directory, keep).show()
+                )
                 if keep:
                     console.print("\nEverything still runs; Ctrl-C ends it.")
                     stop.wait()
@@ -241,6 +243,7 @@ class Summary:
     sale: Sale
     console: Console
     directory: Path
+    is_kept: bool  # everything still runs afterwards
 
     async def show(self) -> None:
         """Print all of it."""
@@ -352,9 +355,11 @@ class Summary:
         commands = ["doctor", "dlt list", "export orders"]
         if orders:
             commands += [f"explain {orders[-1]['po_id']}", f"item {orders[-1]['sku']}"]
-        self.console.print("\nNext, in another terminal, while this runs:")
+        how = "while this runs" if self.is_kept else "while `tidegate demo --keep --state DIR` runs"
+        self.console.print(f"\nNext, in another terminal, {how}:")
         for command in commands:
-            text = f"  .venv/bin/tidegate {command} --state {self.directory}"
+            state = self.directory if self.is_kept else "DIR"
+            text = f"  .venv/bin/tidegate {command} --state {state}"
             self.console.print(text, soft_wrap=True)
         self.console.print("And with orders of your own:")
         self.console.print("  .venv/bin/tidegate up --state DIR")
