@@ -6,9 +6,10 @@ deadline, and says what it waited for and what the workers logged.
 
 import asyncio
 import signal
+import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from http.client import HTTPConnection, HTTPException
@@ -32,6 +33,7 @@ from infra.stack import WorkerProcess
 from infra.topics import PURCHASE_ORDERS, ensure_topics
 from streams.events import TOPICS
 from streams.outbox import Outgoing
+from tests.system import slow_worker
 
 PARTITIONS = 4
 SESSION_TIMEOUT_SECONDS = 6.0
@@ -84,6 +86,18 @@ class WorkerUnderTest(WorkerProcess):
     """A worker in a process of its own: to kill, freeze, thaw, end politely, and ask."""
 
     is_meant_to_run = False
+    thinking_seconds = 0.0  # beyond what deciding takes anyway, for each stretch of event time
+
+    def _command(self) -> list[str]:
+        if not self.thinking_seconds:
+            return super()._command()
+        return [sys.executable, "-m", slow_worker.__name__, "worker"]
+
+    def _environment(self) -> Mapping[str, str]:
+        return {
+            **super()._environment(),
+            slow_worker.SECONDS_VARIABLE: str(self.thinking_seconds),
+        }
 
     def ask(self, path: str, host: str | None = None) -> Answer:
         """GET a path of the admin port; raise `OSError` when nobody answers."""
@@ -247,10 +261,11 @@ class Installation:
         await ensure_topics(bootstrap, prefix, PARTITIONS)
         return self
 
-    async def add_worker(self) -> WorkerUnderTest:
-        """Start one more worker; its admin port answers."""
+    async def add_worker(self, *, thinking_seconds: float = 0.0) -> WorkerUnderTest:
+        """Start one more worker, perhaps a slow one; its admin port answers."""
         number = len(self.workers) + 1
         worker = WorkerUnderTest(self.directory, self.settings, number=number, port=None)
+        worker.thinking_seconds = thinking_seconds
         self.workers.append(worker)
         return await worker.begin()
 

@@ -38,6 +38,7 @@ from tests.system.running import (
 )
 
 REPLAY_SECONDS = 6.0
+THINKING_SECONDS = 0.02  # of a worker that a fault must find at work, however fast the machine is
 _AT_ONCE = 4
 _REDIS_DATABASE = 4_094
 SEED_VARIABLE = "TIDEGATE_FAULT_SEED"  # other moments for the faults; the same ones without it
@@ -159,7 +160,7 @@ async def zombie_is_thawed(lab: Lab) -> None:
     tidegate = await lab.install()
     result = await tidegate.replay(lab.events.records, batch_records=500)
     total = sum(result.end_offsets.values())
-    zombie = await tidegate.add_worker()
+    zombie = await tidegate.add_worker(thinking_seconds=THINKING_SECONDS)
     await tidegate.wait_until_consumed(0.1, total)
     zombie.freeze()
     frozen_at = time.monotonic()
@@ -183,11 +184,12 @@ async def killed_when_all_is_read_and_not_all_decided(lab: Lab) -> None:
     tidegate = await lab.install()
     result = await tidegate.replay(lab.events.records)
     total = sum(result.end_offsets.values())
-    worker = await tidegate.add_worker()
+    worker = await tidegate.add_worker(thinking_seconds=THINKING_SECONDS)
     await tidegate.wait_until_consumed(1.0, total)
     worker.freeze()
     target = tidegate.target(result)
     assert remaining(tidegate.shards(), target).undecided, "it was through with deciding"
+    worker.thinking_seconds = 0.0
     await _kill_and_revive(worker)
     await lab.prove(tidegate, result, patience_seconds=30.0)
 
