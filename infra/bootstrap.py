@@ -14,6 +14,7 @@ from infra import publisher, store
 from infra.admin import AdminServer, make_admin
 from infra.metrics import ShardCollector, WorkerMetrics, make_registry
 from infra.settings import Settings
+from infra.shop_metrics import ShopCollector
 from infra.topics import ensure_topics
 from streams.app import make_app
 from streams.transport import BatchConsumer
@@ -68,6 +69,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         topic_prefix=settings.topic_prefix,
     )
     registry.register(ShardCollector(worker))
+    registry.register(ShopCollector(worker))
     admin = AdminServer(make_admin(worker, registry), settings.admin_host, settings.admin_port)
     await producer.start()
     url = await admin.start()

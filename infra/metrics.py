@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as CounterMetric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -38,6 +38,11 @@ class WorkerMetrics:
             buckets=_VISIBLE_BUCKETS,
             registry=registry,
         )
+        self._committed_at = Gauge(
+            "tidegate_last_commit_timestamp_seconds",
+            "When Redis last stored something.",
+            registry=registry,
+        )
         self._failures = CounterMetric(
             "tidegate_retries",
             "Times that something outside failed and was tried again.",
@@ -61,6 +66,7 @@ class WorkerMetrics:
         """Note a commit."""
         self._commit.observe(seconds)
         self._visible.observe(max(0.0, visible_seconds))
+        self._committed_at.set_to_current_time()
 
     def failed(self, what: str) -> None:
         """Note a failure that is tried again."""
@@ -84,8 +90,14 @@ class ShardCollector(Collector):
         yield from self._times(owned)
         yield from self._sizes(owned)
         yield self._lag(owned)
+        yield self._lag_seconds()
         yield _gauge(
             "tidegate_ready", "Whether the worker is ready.", float(not self._worker.faults())
+        )
+        yield _gauge(
+            "tidegate_redis_up",
+            "Whether Redis answered when it was last asked.",
+            float(self._worker.store_failed_since is None),
         )
 
     def _records(self, owned: dict[int, Owned]) -> Metric:
@@ -103,6 +115,12 @@ class ShardCollector(Collector):
         return family
 
     def _times(self, owned: dict[int, Owned]) -> Iterable[Metric]:
+        newest = GaugeMetricFamily(
+            "tidegate_newest_event_timestamp_seconds",
+            "Event time of the newest record, heartbeats among them; the oldest of all partitions.",
+            labels=["topic"],
+        )
+        clocks: dict[str, list[int]] = {topic: [] for topic in TOPICS}
         watermark = GaugeMetricFamily(
             "tidegate_watermark_timestamp_seconds",
             "Event time up to which a partition is decided.",
@@ -117,10 +135,16 @@ class ShardCollector(Collector):
         for partition, one in owned.items():
             if one.shard.watermark_ms != NO_CLOCK:
                 watermark.add_metric([str(partition)], one.shard.watermark_ms / 1000)
+            for topic, clock_ms in one.shard.clocks.items():
+                clocks[topic].append(clock_ms)
             for topic, seconds in one.shard.dedupe_horizon_s().items():
                 horizons[topic].append(seconds)
         for topic, seconds_of in horizons.items():
             horizon.add_metric([topic], min(seconds_of, default=0))
+        for topic, clocks_ms in clocks.items():
+            if (oldest := min(clocks_ms, default=NO_CLOCK)) != NO_CLOCK:
+                newest.add_metric([topic], oldest / 1000)
+        yield newest
         yield watermark
         yield horizon
 
@@ -157,6 +181,16 @@ class ShardCollector(Collector):
         for (topic, partition), lag in self._worker.lag_records().items():
             if partition in owned:
                 family.add_metric([topic, str(partition)], lag)
+        return family
+
+    def _lag_seconds(self) -> Metric:
+        family = GaugeMetricFamily(
+            "tidegate_consumer_lag_seconds",
+            "Age of the newest record in Redis where others wait in Kafka; 0: none waits.",
+            labels=["partition"],
+        )
+        for partition, seconds in self._worker.lag_seconds().items():
+            family.add_metric([str(partition)], seconds)
         return family
 
 

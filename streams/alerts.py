@@ -249,6 +249,13 @@ class Alerts:
             for item, since in zip(chosen.tolist(), started, strict=True)
         ]
 
+    def open_inputs(self) -> dict[AlertKind, int]:
+        """Return the open incidents of the shard's inputs, by kind."""
+        return {
+            AlertKind.STALE_INPUT: int(self._silent_since_ms > 0),
+            AlertKind.DEAD_LETTERS: int(self._dead_letters_since_ms > 0),
+        }
+
     # -- what to store ------------------------------------------------------------------------
 
     def take_changed(self) -> set[int]:

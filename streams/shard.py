@@ -30,6 +30,7 @@ from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
 STATE_VERSION = 1
 DEAD_LETTERED = "dead_lettered"
+NEW_ORDERS, SOLD_UNITS = "sales:orders", "sales:units"  # beside the outcomes by topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ class Shard:
                 ring.roll_to(newest // ring.width_ms)
             ring.reserve(len(self.timeline.items), occurred_ms.size)
         minutes, hours, days = self.rings.values()
-        return count_rows(
+        is_new_order = count_rows(
             code=columns.code[piece],
             occurred_ms=occurred_ms,
             quantity=columns.quantity[piece],
@@ -207,6 +208,10 @@ class Shard:
             memories=(orders.arrays, again.arrays),
             rings=(minutes.arrays, hours.arrays, days.arrays),
         )
+        is_sale = (columns.code[piece] == Kind.PLACED) & (admitted.outcome == Outcome.FOLDED)
+        self.counts[NEW_ORDERS] += int(is_new_order.sum())
+        self.counts[SOLD_UNITS] += int(columns.quantity[piece][is_sale].sum())
+        return is_new_order
 
     def _let_wait(
         self,

@@ -531,6 +531,21 @@ class Worker:
 
     # -- health -------------------------------------------------------------------------------
 
+    @property
+    def shards(self) -> list[Shard]:
+        """The shards that this worker owns now."""
+        return [owned.shard for owned in self.owned.values()]
+
+    def lag_seconds(self) -> dict[int, float]:
+        """How long ago the newest record that is stored was written, where others wait; else 0."""
+        now, lags = self._clock(), self.lag_records()
+        return {
+            partition: max(0.0, now - owned.newest_written_ms / 1000)
+            if any(lags.get((topic, partition)) for topic in TOPICS) and owned.newest_written_ms > 0
+            else 0.0
+            for partition, owned in self.owned.items()
+        }
+
     def lag_records(self) -> dict[tuple[str, int], int]:
         """Records in each input partition that are not stored yet, as far as Kafka has told."""
         lags = {}

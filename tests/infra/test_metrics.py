@@ -2,11 +2,14 @@
 
 import re
 
+import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
+from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
 from streams.events import TOPICS
+from streams.outputs import AlertKind, SupplierRole
 from streams.worker import Owned
 from tests.oracle import DAY
 from tests.streams.logs import START_MS, event, heartbeat
@@ -21,6 +24,13 @@ class Worker:
             number: Owned(run.shard, None, dict(run.shard.offsets))
             for number, run in enumerate(runs)
         }
+
+        self.shards = [run.shard for run in runs]
+        self.store_failed_since = None
+
+    def lag_seconds(self) -> dict[int, float]:
+        """Nothing lags."""
+        return dict.fromkeys(self.owned, 0.0)
 
     def faults(self) -> list[str]:
         """Nothing is wrong."""
@@ -54,6 +64,7 @@ def registry_of(worker: Worker) -> CollectorRegistry:
     observer = WorkerMetrics(registry)
     observer.committed(0.01, 0.02)
     registry.register(ShardCollector(worker))
+    registry.register(ShopCollector(worker))
     return registry
 
 
@@ -81,6 +92,8 @@ def test_labels_are_of_closed_sets():
         "topic": set(TOPICS),
         "outcome": set(OUTCOMES),
         "partition": {"0", "1"},
+        "alert": set(AlertKind),
+        "supplier_role": set(SupplierRole),
         "operation": {
             *("claim", "load", "commit", "ping"),
             *("commit_loop", "publish_loop", "offsets_loop", "beat_loop"),
@@ -144,3 +157,50 @@ def test_watermark_and_horizon_are_seconds():
     assert series["tidegate_dedupe_horizon_seconds", (("topic", "orders"),)] == DAY // 1000
     lag = (("partition", "0"), ("topic", "orders"))
     assert series["tidegate_consumer_lag_records", lag] == 3
+
+
+def test_items_that_run_out_first_are_shown_and_no_more():
+    """The top-k is bounded, and leaves out items whose stock is not known; one unit is promised."""
+    run = run_of(3 * ITEMS_SHOWN)
+    rows = run.shard.timeline.items.rows[: 3 * ITEMS_SHOWN]
+    rows["counted_at_ms"] = START_MS
+    rows["on_hand_units"] = np.arange(3 * ITEMS_SHOWN)
+    rows["demand_level_units_per_day"] = 2.0
+    rows["counted_at_ms"][0] = 0
+    shown = {
+        labels: value
+        for (name, labels), value in series_of(Worker(run)).items()
+        if name == "tidegate_item_cover_seconds"
+    }
+    half_days = [n * DAY / 1000 / 2 for n in range(ITEMS_SHOWN)]
+    assert sorted(shown.values()) == half_days
+
+
+def test_hostile_name_of_an_item_is_escaped():
+    """Quotes, backslashes and newlines in a SKU do not break the exposition."""
+    run = run_of(1)
+    run.shard.timeline.items.names[0] = ('a"b\\c\nd', "main")
+    rows = run.shard.timeline.items.rows
+    rows["counted_at_ms"], rows["demand_level_units_per_day"] = START_MS, 1.0
+    labels = dict.fromkeys([("sku", 'a"b\\c\nd'), ("warehouse", "main")])
+    assert ("tidegate_item_cover_seconds", tuple(labels)) in series_of(Worker(run))
+
+
+def test_demand_is_counted_in_orders_and_units():
+    """Two shards with seven and nine orders of one unit; nothing is dispatched."""
+    series = series_of(Worker(run_of(7), run_of(9)))
+    assert series["tidegate_orders_total", ()] == 16
+    assert series["tidegate_sold_units_total", ()] == 16
+    assert series["tidegate_backlog_units", ()] == 16
+    assert series["tidegate_newest_order_timestamp_seconds", ()] == START_MS // 60_000 * 60
+    assert series["tidegate_oldest_open_order_timestamp_seconds", ()] <= START_MS / 1000
+
+
+def test_open_incidents_are_counted_by_kind():
+    """A row's open incident counts; every kind is shown, at nothing where none is open."""
+    run = run_of(5)
+    run.shard.timeline.items.rows["surge_since_ms"][:3] = START_MS
+    series = series_of(Worker(run))
+    opened = {kind: series["tidegate_incidents_open", (("alert", kind),)] for kind in AlertKind}
+    assert opened[AlertKind.SURGE] == 3
+    assert opened[AlertKind.LOW_COVER] == 0

@@ -1,0 +1,189 @@
+"""What Prometheus sees of the shop: demand, backlog, supply and incidents, summed over items.
+
+All of it is read from the shards when Prometheus asks. Only the few items that run out first have
+series of their own, at most `ITEMS_SHOWN` of them, so that a shop of any size costs the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streams.backlog import oldest_open_order_ms
+from streams.items import ROW
+from streams.outputs import AlertKind, SupplierRole
+from streams.rings import DAY_MS, MINUTE_MS
+from streams.shard import NEW_ORDERS, SOLD_UNITS, Shard
+from streams.types import Float64Array, Table
+
+ITEMS_SHOWN = 20
+_ITEM_INCIDENTS = {
+    kind: f"{kind}_since_ms" for kind in AlertKind if f"{kind}_since_ms" in (ROW.names or ())
+}
+
+
+class HasShards(Protocol):
+    """What is read of a worker."""
+
+    @property
+    def shards(self) -> Sequence[Shard]:
+        """The shards that it owns."""
+
+
+class ShopCollector(Collector):
+    """Reads the shards of a worker on each scrape."""
+
+    def __init__(self, worker: HasShards) -> None:
+        self._worker = worker
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked of the worker when this is registered."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all families."""
+        shards = self._worker.shards
+        yield from _demand(shards)
+        yield from _backlog(shards)
+        yield from _supply(shards)
+        yield _incidents(shards)
+        yield _first_to_run_out(shards)
+
+
+def _demand(shards: Sequence[Shard]) -> Iterable[Metric]:
+    counts: Counter[str] = Counter()
+    for shard in shards:
+        counts.update(shard.counts)
+    for name, text, key in (
+        ("tidegate_orders", "Distinct orders of an item, by item.", NEW_ORDERS),
+        ("tidegate_sold_units", "Units ordered, before cancellations.", SOLD_UNITS),
+    ):
+        family = CounterMetricFamily(name, text)
+        family.add_metric([], counts[key])
+        yield family
+    yield _gauge(
+        "tidegate_expected_orders_per_day",
+        "Everyday rate of distinct orders of an item, over all items.",
+        sum(float(_rows(shard)["order_level_per_day"].sum()) for shard in shards),
+    )
+    newest = [shard.rings["minute"].newest for shard in shards]
+    if any(minute >= 0 for minute in newest):
+        yield _gauge(
+            "tidegate_newest_order_timestamp_seconds",
+            "Event time of the newest order, to the minute.",
+            max(newest) * MINUTE_MS / 1000,
+        )
+
+
+def _backlog(shards: Sequence[Shard]) -> Iterable[Metric]:
+    yield _gauge(
+        "tidegate_backlog_units",
+        "Units ordered by customers and not yet dispatched.",
+        sum(int(_rows(shard)["backlog_units"].sum()) for shard in shards),
+    )
+    oldest = [moment for shard in shards if (moment := _oldest_open_order_ms(shard))]
+    if oldest:
+        yield _gauge(
+            "tidegate_oldest_open_order_timestamp_seconds",
+            "Event time of the oldest order that is not dispatched; absent where none is open.",
+            min(oldest) / 1000,
+        )
+
+
+def _oldest_open_order_ms(shard: Shard) -> int:
+    backlog = _rows(shard)["backlog_units"]
+    open_items = np.flatnonzero(backlog > 0)
+    until_ms = shard.timeline.applied_ms or 0
+    rings = list(shard.rings.values())
+    moments = oldest_open_order_ms(backlog[open_items], open_items, rings, until_ms)
+    known = moments[moments > 0]
+    return int(known.min()) if known.size else 0
+
+
+def _supply(shards: Sequence[Shard]) -> Iterable[Metric]:
+    units = GaugeMetricFamily(
+        "tidegate_on_order_units", "Units still to come from suppliers.", labels=["supplier_role"]
+    )
+    late = GaugeMetricFamily(
+        "tidegate_late_purchase_orders",
+        "Open purchase orders whose due date has passed.",
+        labels=["supplier_role"],
+    )
+    for role in SupplierRole:
+        outstanding = (int(_rows(shard)[f"on_order_{role}_units"].sum()) for shard in shards)
+        units.add_metric([role], sum(outstanding))
+        orders = (order for shard in shards for order in shard.timeline.supply)
+        late.add_metric([role], sum(bool(o.late_since_ms) and o.role == role for o in orders))
+    yield units
+    yield late
+
+
+def _incidents(shards: Sequence[Shard]) -> Metric:
+    family = GaugeMetricFamily(
+        "tidegate_incidents_open", "Incidents raised and not resolved.", labels=["alert"]
+    )
+    counts: Counter[AlertKind] = Counter()
+    for shard in shards:
+        counts.update(open_incidents(shard))
+    for kind in AlertKind:
+        family.add_metric([kind], counts[kind])
+    return family
+
+
+def open_incidents(shard: Shard) -> Counter[AlertKind]:
+    """Return how many incidents of each kind are open in a shard."""
+    rows, timeline = _rows(shard), shard.timeline
+    counts = Counter({kind: int((rows[name] > 0).sum()) for kind, name in _ITEM_INCIDENTS.items()})
+    counts[AlertKind.LATE_DELIVERY] = sum(bool(order.late_since_ms) for order in timeline.supply)
+    counts.update(timeline.alerts.open_inputs())
+    return counts
+
+
+def _first_to_run_out(shards: Sequence[Shard]) -> Metric:
+    family = GaugeMetricFamily(
+        "tidegate_item_cover_seconds",
+        f"Time until the stock of an item is gone at its usual rate; the {ITEMS_SHOWN} shortest.",
+        labels=["sku", "warehouse"],
+    )
+    shortest = []
+    for shard in shards:
+        cover_days = cover_days_of(_rows(shard))
+        places = np.argsort(cover_days, kind="stable")[:ITEMS_SHOWN]
+        known = places[np.isfinite(cover_days[places])].tolist()
+        shortest += [
+            (float(cover_days[place]), *shard.timeline.items.names[place]) for place in known
+        ]
+    for cover, sku, warehouse in sorted(shortest)[:ITEMS_SHOWN]:
+        family.add_metric([sku, warehouse], cover * DAY_MS / 1000)
+    return family
+
+
+def cover_days_of(rows: Table) -> Float64Array:
+    """Return how many days the stock of each item lasts at its usual rate.
+
+    Args:
+        rows: `streams.items.ROW` records, shape (item,).
+
+    Returns:
+        Days, shape (item,); infinite where stock or demand is not known.
+    """
+    level = rows["demand_level_units_per_day"]
+    known = (rows["counted_at_ms"] > 0) & (level > 0)
+    available = np.maximum(rows["on_hand_units"] - rows["backlog_units"], 0)
+    cover: Float64Array = np.full(rows.size, np.inf)
+    np.divide(available, level, out=cover, where=known)
+    return cover
+
+
+def _rows(shard: Shard) -> Table:
+    items = shard.timeline.items
+    return items.rows[: len(items)]
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, text)
+    family.add_metric([], float(value))
+    return family
