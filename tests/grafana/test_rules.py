@@ -1,0 +1,196 @@
+"""Every alert rule, on the real promtool: it fires, it keeps silent, and it knows no data.
+
+A case is what a scrape would bring over the minutes; promtool runs the rules over it. A rule
+without its three cases fails the suite, and so does a case whose rule is gone.
+"""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "grafana" / "rules" / "tidegate.yaml"
+TEAMS = {"marketing", "warehouse", "logistics", "customer_service", "platform"}
+SEVERITIES = {"page", "ticket", "info"}
+LAYERS = {"demand", "pipeline", "objective", "watchdog"}
+
+Series = dict[str, str]  # series -> promtool's notation of its values, one a step
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What lets a rule fire, what does not, and whether it fires where nothing is scraped."""
+
+    fires: Series
+    silent: Series
+    after: str = "10m"
+    step: str = "1m"
+    fires_without_data: bool = False
+
+
+def incidents(alert: str, values: str) -> Series:
+    """Open incidents of one kind."""
+    return {f'tidegate_incidents_open{{alert="{alert}"}}': values}
+
+
+def misses(bad: int, total: int) -> Series:
+    """Commits a minute, and how many of them were slower than 2 s."""
+    return {
+        'tidegate_record_visible_seconds_bucket{le="2.0"}': f"0+{total - bad}x200",
+        "tidegate_record_visible_seconds_count": f"0+{total}x200",
+    }
+
+
+def records(bad: int, total: int) -> Series:
+    """Records a minute, and how many of them are dead letters; heartbeats do not count."""
+    return {
+        'tidegate_records_total{topic="orders",outcome="folded"}': f"0+{total - bad}x200",
+        'tidegate_records_total{topic="orders",outcome="dead_lettered"}': f"0+{bad}x200",
+        'tidegate_records_total{topic="orders",outcome="late"}': "0x200",
+        'tidegate_records_total{topic="orders",outcome="heartbeat"}': "0+100000x200",
+    }
+
+
+CASES = {
+    "TidegateBroadSurge": Cases(
+        {**incidents("surge", "30x20"), "tidegate_items": "1000x20"},
+        {**incidents("surge", "30x20"), "tidegate_items": "100000x20"},
+    ),
+    "TidegateItemSurge": Cases(incidents("surge", "1x20"), incidents("surge", "0x20")),
+    "TidegateLowCover": Cases(incidents("low_cover", "3x20"), incidents("low_cover", "3x3 0x20")),
+    "TidegateBacklogAge": Cases(
+        {"tidegate_oldest_open_order_timestamp_seconds": "0x200"},
+        {"tidegate_oldest_open_order_timestamp_seconds": "0+1800x200"},
+        after="50h",
+        step="30m",
+    ),
+    "TidegateLateSupplier": Cases(
+        {'tidegate_late_purchase_orders{supplier_role="lean"}': "2x60"},
+        {'tidegate_late_purchase_orders{supplier_role="lean"}': "0x60"},
+        after="30m",
+    ),
+    "TidegateStockUnknown": Cases(
+        incidents("stale_stock", "5x60"), incidents("stale_stock", "0x60"), after="30m"
+    ),
+    "TidegateWatchdog": Cases({}, {}, fires_without_data=True),
+    "TidegateDown": Cases(
+        {'up{job="tidegate",instance="a"}': "0x20"},
+        {'up{job="tidegate",instance="a"}': "0x20", 'up{job="tidegate",instance="b"}': "1x20"},
+        fires_without_data=True,
+    ),
+    "TidegateNotReady": Cases(
+        {'tidegate_ready{instance="a"}': "0x20"}, {'tidegate_ready{instance="a"}': "0 1x20"}
+    ),
+    "TidegateRedisDown": Cases({"tidegate_redis_up": "1 0x20"}, {"tidegate_redis_up": "1x20"}),
+    "TidegateConsumerLag": Cases(
+        {'tidegate_consumer_lag_seconds{partition="1"}': "120x20"},
+        {'tidegate_consumer_lag_seconds{partition="1"}': "0 90 0x20"},
+    ),
+    "TidegateWatermarkStuck": Cases(
+        {'tidegate_watermark_timestamp_seconds{partition="1"}': "0x60"},
+        {'tidegate_watermark_timestamp_seconds{partition="1"}': "0+60x60"},
+        after="30m",
+    ),
+    "TidegateStaleInput": Cases(incidents("stale_input", "1x20"), incidents("stale_input", "0x20")),
+    "TidegateDeadLetters": Cases(
+        {'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "0 0 3x20"},
+        {'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "3x60"},
+    ),
+    "TidegateOutboxStuck": Cases(
+        {"tidegate_outbox_records": "5000x60"},
+        {"tidegate_outbox_records": "5000 5000 0 5000x60"},
+        after="12m",
+    ),
+    "TidegateFreshnessBudgetSale": Cases(misses(5, 100), misses(0, 100), after="1h"),
+    "TidegateFreshnessBudgetMonth": Cases(misses(1, 100), misses(1, 1000), after="90h", step="30m"),
+    "TidegateCompletenessBudgetSale": Cases(records(5, 1000), records(1, 1000), after="1h"),
+    "TidegateCompletenessBudgetMonth": Cases(
+        records(2, 1000), records(0, 1000), after="90h", step="30m"
+    ),
+}
+
+
+def rules() -> list[dict[str, Any]]:
+    """Every rule of the file."""
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def alerts() -> list[dict[str, Any]]:
+    """Every alert of the file."""
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def promtool_test(name: str, series: Series, *, fires: bool) -> dict[str, Any]:
+    """One unit test in promtool's own form."""
+    shown = [{"series": key, "values": values} for key, values in series.items()]
+    firing = f'min(count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0))'
+    return {
+        "interval": CASES[name].step,
+        "input_series": shown,
+        "promql_expr_test": [
+            {
+                "expr": f"{firing} > bool 0",
+                "eval_time": CASES[name].after,
+                "exp_samples": [{"labels": "{}", "value": int(fires)}],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_alert_fires_keeps_silent_and_knows_no_data(
+    name: str, promtool: str, tmp_path: Path
+) -> None:
+    """Three runs of promtool in one: the fault, no fault, and nothing scraped at all."""
+    cases = CASES[name]
+    tests = [
+        promtool_test(name, cases.fires, fires=True),
+        promtool_test(name, {}, fires=cases.fires_without_data),
+    ]
+    if name != "TidegateWatchdog":
+        tests.append(promtool_test(name, cases.silent, fires=False))
+    path = tmp_path / "test.json"
+    path.write_text(
+        json.dumps({"rule_files": [str(RULES)], "evaluation_interval": cases.step, "tests": tests})
+    )
+    done = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_complains_of_a_wrong_expectation(promtool: str, tmp_path: Path) -> None:
+    """The check above can fail: it is told that a surge does not fire, and objects."""
+    cases = CASES["TidegateItemSurge"]
+    wrong = promtool_test("TidegateItemSurge", cases.fires, fires=False)
+    path = tmp_path / "test.json"
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "tests": [wrong]}))
+    done = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True)
+    assert done.returncode != 0
+
+
+def test_every_alert_has_its_cases() -> None:
+    """A new alert needs its three cases, a removed one leaves none behind."""
+    assert {alert["alert"] for alert in alerts()} == CASES.keys()
+
+
+def test_rules_are_whole(promtool: str) -> None:
+    """Prometheus takes the file as it is."""
+    subprocess.run([promtool, "check", "rules", str(RULES)], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+def test_alert_says_who_what_and_where_to_look(alert: dict[str, Any]) -> None:
+    """Severity, team and layer from closed sets; summary, description, runbook and dashboard."""
+    labels, annotations = alert["labels"], alert["annotations"]
+    assert labels["severity"] in SEVERITIES
+    assert labels["team"] in TEAMS
+    assert labels["layer"] in LAYERS
+    assert annotations["summary"]
+    assert annotations["description"].endswith(".")
+    assert (ROOT / annotations["runbook_url"]).is_file()
+    assert annotations["dashboard_url"].startswith("/d/tidegate-")
