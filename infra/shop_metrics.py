@@ -17,6 +17,7 @@ from streams.items import ROW
 from streams.outputs import AlertKind, SupplierRole
 from streams.rings import DAY_MS, MINUTE_MS
 from streams.shard import NEW_ORDERS, SOLD_UNITS, Shard
+from streams.text import parse_times
 from streams.types import Float64Array, Table
 
 ITEMS_SHOWN = 20
@@ -47,6 +48,7 @@ class ShopCollector(Collector):
         """Return all families."""
         shards = self._worker.shards
         yield from _demand(shards)
+        yield _campaigns(shards)
         yield from _backlog(shards)
         yield from _supply(shards)
         yield _incidents(shards)
@@ -76,6 +78,23 @@ def _demand(shards: Sequence[Shard]) -> Iterable[Metric]:
             "Event time of the newest order, to the minute.",
             max(newest) * MINUTE_MS / 1000,
         )
+
+
+def _campaigns(shards: Sequence[Shard]) -> Metric:
+    lines = [
+        (line, shard.timeline.applied_ms or 0)
+        for shard in shards
+        for lines in shard.timeline.campaigns.values()
+        for line in lines.values()
+    ]
+    now_ms = np.array([applied_ms for _, applied_ms in lines], np.int64)
+    starts_ms = parse_times([line.starts_at for line, _ in lines])
+    ends_ms = parse_times([line.ends_at for line, _ in lines])
+    return _gauge(
+        "tidegate_campaign_items",
+        "Items that a campaign runs for now, in event time.",
+        int(((starts_ms <= now_ms) & (now_ms < ends_ms)).sum()),
+    )
 
 
 def _backlog(shards: Sequence[Shard]) -> Iterable[Metric]:

@@ -1,21 +1,8 @@
-"""The real Prometheus and Alertmanager, where they are installed."""
-
-import os
-import shutil
+"""The real Prometheus's own tool, where it is installed."""
 
 import pytest
 
-REQUIRED = "TIDEGATE_REQUIRE_PROMETHEUS"
-
-
-def program(name: str) -> str:
-    """Return where a program is; without it the tests are skipped, or fail where it is required."""
-    if (found := shutil.which(name)) is not None:
-        return found
-    reason = f"needs {name} (Debian's packages prometheus and prometheus-alertmanager)"
-    if os.environ.get(REQUIRED):
-        pytest.fail(f"{reason}, and {REQUIRED} is set")
-    pytest.skip(reason)
+from tests.programs import program
 
 
 @pytest.fixture(scope="session")

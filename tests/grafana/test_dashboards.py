@@ -1,0 +1,165 @@
+"""Dashboards: generated, whole, and made of metrics that exist.
+
+The rules of Grafana's dashboard-linter are kept here as tests, but for those that demand `job` and
+`instance` in every query: our metrics carry our prefix, and answers are about the whole shop.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from grafana.boards import BOARDS
+from grafana.build import NO_DATA_FIRES, files
+from tests.grafana.test_rules import ROOT, RULES, alerts, rules
+from tests.infra.test_metrics import Worker, registry_of, run_of
+
+GENERATED = sorted(files())
+METRIC = re.compile(r"\btidegate_[a-z_]+")
+RECORDED = re.compile(r"\btidegate:[a-z_]+:[a-z0-9_]+")
+
+
+def dashboards() -> list[dict[str, Any]]:
+    """Every dashboard as Grafana reads it."""
+    return [json.loads(path.read_text()) for path in GENERATED if path.suffix == ".json"]
+
+
+def panels() -> list[dict[str, Any]]:
+    """Every panel that shows something."""
+    shown = [panel for board in dashboards() for panel in board["panels"]]
+    return [panel for panel in shown if panel["type"] != "row"]
+
+
+@pytest.fixture(scope="module")
+def exposed() -> set[str]:
+    """Every metric that a worker with a history exposes, with the series of histograms."""
+    names = set()
+    for family in registry_of(Worker(run_of(3))).collect():
+        suffixes = {
+            "counter": ("_total",),
+            "histogram": ("_bucket", "_count", "_sum"),
+        }.get(family.type, ("",))
+        names |= {family.name + suffix for suffix in suffixes}
+    return names
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
+def test_committed_file_is_the_generated_one(path: Path) -> None:
+    """What Grafana reads is what the code says: after a change, `python -m grafana.build`."""
+    assert path.read_text() == files()[path]
+
+
+def test_no_dashboard_is_left_over() -> None:
+    """Every file in the folder is generated, so that none is changed by hand."""
+    there = set((ROOT / "grafana" / "dashboards").glob("*"))
+    assert there == {path for path in GENERATED if path.suffix == ".json"}
+
+
+def _queries() -> list[str]:
+    shown = [query for board in BOARDS for query in board.queries()]
+    marks = [mark["expr"] for board in dashboards() for mark in board["annotations"]["list"]]
+    runbooks = [
+        query
+        for page in sorted((ROOT / "grafana" / "runbooks").glob("*.md"))
+        for query in re.findall(r"```promql\n(.*?)\n```", page.read_text(), re.DOTALL)
+    ]
+    return [*shown, *marks, *runbooks, *(rule["expr"] for rule in rules())]
+
+
+@pytest.mark.parametrize("query", sorted(set(_queries())))
+def test_query_names_only_what_exists(query: str, exposed: set[str]) -> None:
+    """A metric that was renamed would leave a panel, an alert or a runbook empty for ever."""
+    recorded = {rule["record"] for rule in rules() if "record" in rule}
+    assert set(METRIC.findall(query)) <= exposed
+    assert set(RECORDED.findall(query)) <= recorded
+
+
+@pytest.mark.parametrize("board", dashboards(), ids=lambda board: board["uid"])
+def test_dashboard_can_be_provisioned_anywhere(board: dict[str, Any]) -> None:
+    """Its data source is chosen, it leads to the others and to the live page, and marks events."""
+    names = {variable["name"]: variable["type"] for variable in board["templating"]["list"]}
+    assert names["datasource"] == "datasource"
+    assert board["description"].endswith(".")
+    assert board["tags"] == ["tidegate"]
+    assert {link["title"] for link in board["links"]} == {"Tidegate", "Live page"}
+    assert {mark["name"] for mark in board["annotations"]["list"]} == {"Incidents", "Campaigns"}
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel["title"])
+def test_panel_explains_itself(panel: dict[str, Any]) -> None:
+    """Title, description, unit and data source; rates over the interval that Grafana chooses."""
+    assert panel["title"]
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["fieldConfig"]["defaults"]["noValue"]
+    assert panel["datasource"]["uid"] == "${datasource}"
+    for target in panel["targets"]:
+        assert target["datasource"]["uid"] == "${datasource}"
+        for window in re.findall(r"\brate\([^\[]*\[([^\]]+)\]", target["expr"]):
+            assert window == "$__rate_interval"
+
+
+def test_panels_do_not_overlap() -> None:
+    """Each cell of the grid holds one panel."""
+    for board in dashboards():
+        taken: set[tuple[int, int]] = set()
+        for panel in board["panels"]:
+            place = panel["gridPos"]
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
+            assert not taken & cells, f"{board['uid']}: {panel['title']}"
+            assert max(x for x, _ in cells) < 24
+            taken |= cells
+
+
+def test_links_of_alerts_lead_somewhere() -> None:
+    """The dashboard that an alert names exists."""
+    boards = {f"/d/{board.uid}" for board in BOARDS}
+    assert {alert["annotations"]["dashboard_url"] for alert in alerts()} <= boards
+
+
+def test_grafana_managed_copy_agrees_with_the_rules() -> None:
+    """Same names, expressions, times and labels; what absence means is chosen for each."""
+    path = next(path for path in GENERATED if path.suffix == ".yaml")
+    copies = [
+        rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
+    ]
+    assert [copy["title"] for copy in copies] == [alert["alert"] for alert in alerts()]
+    for copy, alert in zip(copies, alerts(), strict=True):
+        assert copy["data"][0]["model"]["expr"] == alert["expr"].strip()
+        assert copy["for"] == alert.get("for", "0s")
+        assert copy["labels"] == alert["labels"]
+        assert copy["annotations"].keys() == alert["annotations"].keys()
+        assert copy["noDataState"] == ("Alerting" if alert["alert"] in NO_DATA_FIRES else "OK")
+        assert len(copy["uid"]) <= 40
+    assert RULES.is_file()
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "grafana" / "runbooks").glob("*.md")), ids=str)
+def test_runbook_answers_the_five_questions(page: Path) -> None:
+    """What it means, how to see it, what to do first, when to escalate, how to know it is over."""
+    text = page.read_text()
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings == [
+        "What it means",
+        "How to see it",
+        "What to do first",
+        "When to escalate",
+        "How to know that it is over",
+    ]
+    assert text.startswith(f"# {page.stem}\n")
+    assert "```promql" in text
+
+
+def test_every_runbook_belongs_to_an_alert() -> None:
+    """No page is left over."""
+    named = {Path(alert["annotations"]["runbook_url"]).stem for alert in alerts()}
+    assert {page.stem for page in (ROOT / "grafana" / "runbooks").glob("*.md")} == named
