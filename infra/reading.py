@@ -31,7 +31,7 @@ from infra.reading_tables import (
 )
 from infra.replay import partition_for
 from infra.settings import Settings
-from streams.events import CampaignChanged, CampaignPlanned
+from streams.events import CampaignChanged, CampaignLine, CampaignPlanned
 from streams.events import Item as CatalogLine
 from streams.fold import NO_CLOCK
 from streams.items import READABLE, ROW
@@ -324,6 +324,15 @@ class Reader:
                 newest: Table = own[own["reviewed_ms"].argmax()]
                 return newest
         return None
+
+    def campaign(self, campaign_id: str) -> list[CampaignLine]:
+        """Return the lines of a campaign over all partitions; none: it is not known."""
+        found: list[CampaignLine] = []
+        for partition in self.partitions():
+            for told in _bytes(self._redis.hvals(self._keys.told(partition))):
+                _, lines = _told_decoder.decode(told)
+                found += [line for line in lines if line.campaign_id == campaign_id]
+        return found
 
     def open_order(self, po_id: str) -> OpenOrder | None:
         """Return a purchase order that is not closed."""

@@ -37,6 +37,7 @@ _COMMANDS = (
     ("exporting:export", _LOOK, "Write days, items, decisions, orders or alerts as CSV or JSON."),
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
     ("dead_letters:dlt", _TEND, "List, show and send back the records that nobody could use."),
+    ("campaigns:campaign", _TEND, "Keep the alerts of planned campaigns quiet."),
     ("settings:settings", _TEND, "Show the settings in force."),
 )
 

@@ -499,3 +499,14 @@ def test_doctor_says_what_is_away(sale: Played) -> None:
     failing = {c["name"]: c["advice"] for c in answer.json["checks"] if c["status"] == "fail"}
     assert set(failing) == {"broker", "redis"}
     assert all(failing.values())
+
+
+def test_campaign_silence_reads_the_window_of_the_campaign(sale: Played) -> None:
+    """A campaign that is not known is refused before anybody is asked; then Alertmanager is."""
+    unknown = sale.tidegate("campaign", "silence", "no-such-sale")
+    assert unknown.code == ExitCode.NO
+    assert "no campaign 'no-such-sale'" in unknown.err
+    nobody = "http://127.0.0.1:9"
+    away = sale.tidegate("campaign", "silence", "spring-sale", "--alertmanager", nobody)
+    assert away.code == ExitCode.UNREACHABLE
+    assert f"Alertmanager does not answer at {nobody}" in away.err

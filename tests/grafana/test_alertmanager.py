@@ -1,0 +1,163 @@
+"""Who hears of what, on the real Alertmanager: one cause is one notice, to the right people."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.alertmanager import Alertmanager, AlertmanagerError, Matcher, Silence
+from infra.cli.campaigns import SURGE_ALERTS, campaign_silence
+from streams.events import CampaignPlanned
+from streams.outputs import rfc3339
+from tests.grafana.alertmanager_server import CONFIG, AlertmanagerServer, Receivers
+from tests.grafana.test_rules import alerts
+from tests.programs import program
+
+LABELS = {alert["alert"]: {"alertname": alert["alert"], **alert["labels"]} for alert in alerts()}
+_QUIET_SECONDS = 3.0  # several times what a notice takes to come
+
+RECEIVERS = {
+    "TidegateBroadSurge": "marketing-page",
+    "TidegateItemSurge": "marketing",
+    "TidegateLowCover": "warehouse",
+    "TidegateStockUnknown": "warehouse",
+    "TidegateLateSupplier": "logistics",
+    "TidegateBacklogAge": "logistics,customer-service",
+    "TidegateWatchdog": "watchdog",
+    "TidegateDown": "platform-page",
+    "TidegateStaleInput": "platform-page",
+    "TidegateDeadLetters": "platform",
+    "TidegateFreshnessBudgetSale": "platform-page",
+    "TidegateFreshnessBudgetMonth": "platform",
+}
+
+
+@pytest.mark.parametrize("alert", RECEIVERS)
+def test_alert_reaches_the_team_that_can_act(alert: str) -> None:
+    """Asked of Alertmanager's own tool, with the labels that the rules give."""
+    labels = [f"{name}={value}" for name, value in LABELS[alert].items()]
+    done = subprocess.run(
+        [program("amtool"), "config", "routes", "test", f"--config.file={CONFIG}", *labels],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == RECEIVERS[alert]
+
+
+@pytest.fixture
+def receivers() -> Iterator[Receivers]:
+    """They note what they get."""
+    with Receivers() as started:
+        yield started
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path, receivers: Receivers) -> Iterator[AlertmanagerServer]:
+    """The real one."""
+    with AlertmanagerServer(
+        tmp_path / "alertmanager", program("prometheus-alertmanager"), receivers
+    ) as server:
+        yield server
+
+
+def wait_for(holds: Callable[[], object], what: str) -> None:
+    """Return when it holds; fail, saying what was waited for, after a minute."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, f"not within a minute: {what}"
+        time.sleep(0.05)
+
+
+def item_surges(count: int) -> list[dict[str, str]]:
+    """As a push client would tell them: one alert an item."""
+    return [{**LABELS["TidegateItemSurge"], "sku": f"sku-{n}"} for n in range(count)]
+
+
+@pytest.mark.system
+def test_five_thousand_items_that_surge_are_one_notice(
+    alertmanager: AlertmanagerServer, receivers: Receivers
+) -> None:
+    """Grouped by what they are, whatever the number of items."""
+    alertmanager.tell(item_surges(5_000))
+    wait_for(lambda: receivers.of("marketing"), "the notice")
+    time.sleep(_QUIET_SECONDS)
+    (notice,) = receivers.of("marketing")
+    assert len(notice["alerts"]) + notice["truncatedAlerts"] == 5_000
+
+
+@pytest.mark.system
+def test_broad_surge_is_one_page_and_mutes_its_items(
+    alertmanager: AlertmanagerServer, receivers: Receivers
+) -> None:
+    """One page and one mail to marketing; the items say nothing."""
+    alertmanager.tell([LABELS["TidegateBroadSurge"], *item_surges(5_000)])
+    wait_for(lambda: receivers.of("marketing-page") and receivers.mails, "the page")
+    time.sleep(_QUIET_SECONDS)
+    assert len(receivers.of("marketing-page")) == 1
+    assert receivers.of("marketing") == []
+    (mail,) = receivers.mails
+    assert mail[0] == ["marketing@example.org"]
+    assert "TidegateBroadSurge" in mail[1]
+
+
+@pytest.mark.system
+def test_stale_pipeline_mutes_what_it_says_about_demand(
+    alertmanager: AlertmanagerServer, receivers: Receivers
+) -> None:
+    """Cover computed on orders that do not come is nothing to wake a warehouse for."""
+    alertmanager.tell([LABELS["TidegateStaleInput"], LABELS["TidegateLowCover"]])
+    wait_for(lambda: receivers.of("platform-page"), "the page to platform")
+    time.sleep(_QUIET_SECONDS)
+    assert receivers.of("warehouse") == []
+
+
+@pytest.mark.system
+def test_planned_campaign_silences_surges_and_nothing_else(
+    alertmanager: AlertmanagerServer, receivers: Receivers
+) -> None:
+    """While it runs no surge is told; low cover is. The same silence once more is the same one."""
+    now_ms = int(time.time() * 1000)
+    line = CampaignPlanned(
+        event_id="1",
+        occurred_at=now_ms,
+        sku="lamp",
+        campaign_id="spring",
+        starts_at=rfc3339(now_ms - 60_000),
+        ends_at=rfc3339(now_ms + 600_000),
+        expected_units=10,
+    )
+    client = Alertmanager(alertmanager.url)
+    wished = campaign_silence("spring", [line], "ann")
+    silence_id = client.silence(wished)
+    assert client.silence(wished) == silence_id
+    (silence,) = client.silences()
+    assert silence["createdBy"] == "ann"
+    alertmanager.tell([*item_surges(3), LABELS["TidegateLowCover"]])
+    wait_for(lambda: receivers.of("warehouse"), "low cover is told")
+    time.sleep(_QUIET_SECONDS)
+    assert receivers.of("marketing") == []
+
+
+@pytest.mark.system
+def test_silence_that_is_refused_says_why(alertmanager: AlertmanagerServer) -> None:
+    """Alertmanager's own words reach the person who asked."""
+    over = Silence(
+        [Matcher("alertname", SURGE_ALERTS, isRegex=True)],
+        "2020-01-01T00:00:00Z",
+        "2020-01-02T00:00:00Z",
+        "ann",
+        "campaign of last year",
+    )
+    with pytest.raises(AlertmanagerError, match="in the past"):
+        Alertmanager(alertmanager.url).silence(over)
+
+
+def test_alertmanager_that_is_away_is_named() -> None:
+    """The address that was tried stands in the message."""
+    with pytest.raises(AlertmanagerError, match=r"does not answer at http://127\.0\.0\.1:9"):
+        Alertmanager("http://127.0.0.1:9").silences()
+    with pytest.raises(ValueError, match="alertmanager must begin with"):
+        Alertmanager("ftp://x")
