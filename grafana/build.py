@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 
 from grafana.boards import BOARDS
+from grafana.metrics_table import metrics_table
 from grafana.panels import GREEN, Answer, Board, Graph, Steps
 
 HERE = Path(__file__).parent
@@ -237,7 +238,7 @@ def _is_there() -> dict[str, Any]:
 def files() -> dict[Path, str]:
     """Return everything that is generated: path -> text."""
     boards = {HERE / "dashboards" / f"{board.name}.json": dashboard_json(board) for board in BOARDS}
-    return {**boards, ALERTING: alerting_yaml()}
+    return {**boards, ALERTING: alerting_yaml(), HERE / "METRICS.md": metrics_table()}
 
 
 if __name__ == "__main__":

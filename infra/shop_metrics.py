@@ -71,13 +71,12 @@ def _demand(shards: Sequence[Shard]) -> Iterable[Metric]:
         "Everyday rate of distinct orders of an item, over all items.",
         sum(float(_rows(shard)["order_level_per_day"].sum()) for shard in shards),
     )
-    newest = [shard.rings["minute"].newest for shard in shards]
-    if any(minute >= 0 for minute in newest):
-        yield _gauge(
-            "tidegate_newest_order_timestamp_seconds",
-            "Event time of the newest order, to the minute.",
-            max(newest) * MINUTE_MS / 1000,
-        )
+    newest = max((shard.rings["minute"].newest for shard in shards), default=-1)
+    yield _gauge(
+        "tidegate_newest_order_timestamp_seconds",
+        "Event time of the newest order, to the minute; absent before the first.",
+        newest * MINUTE_MS / 1000 if newest >= 0 else None,
+    )
 
 
 def _campaigns(shards: Sequence[Shard]) -> Metric:
@@ -104,12 +103,11 @@ def _backlog(shards: Sequence[Shard]) -> Iterable[Metric]:
         sum(int(_rows(shard)["backlog_units"].sum()) for shard in shards),
     )
     oldest = [moment for shard in shards if (moment := _oldest_open_order_ms(shard))]
-    if oldest:
-        yield _gauge(
-            "tidegate_oldest_open_order_timestamp_seconds",
-            "Event time of the oldest order that is not dispatched; absent where none is open.",
-            min(oldest) / 1000,
-        )
+    yield _gauge(
+        "tidegate_oldest_open_order_timestamp_seconds",
+        "Event time of the oldest order that is not dispatched; absent where none is open.",
+        min(oldest) / 1000 if oldest else None,
+    )
 
 
 def _oldest_open_order_ms(shard: Shard) -> int:
@@ -202,7 +200,8 @@ def _rows(shard: Shard) -> Table:
     return items.rows[: len(items)]
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
+def _gauge(name: str, text: str, value: float | None) -> Metric:
     family = GaugeMetricFamily(name, text)
-    family.add_metric([], float(value))
+    if value is not None:
+        family.add_metric([], float(value))
     return family

@@ -159,6 +159,13 @@ def test_runbook_answers_the_five_questions(page: Path) -> None:
     assert "```promql" in text
 
 
+def test_table_of_metrics_is_whole(exposed: set[str]) -> None:
+    """Every metric that a worker with a history exposes stands in the table, and no other."""
+    text = (ROOT / "grafana" / "METRICS.md").read_text()
+    listed = set(re.findall(r"^\| `(tidegate_\w+)`", text, re.MULTILINE))
+    assert listed == {re.sub(r"_(bucket|count|sum)$", "", name) for name in exposed}
+
+
 def test_every_runbook_belongs_to_an_alert() -> None:
     """No page is left over."""
     named = {Path(alert["annotations"]["runbook_url"]).stem for alert in alerts()}
