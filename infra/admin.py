@@ -1,37 +1,52 @@
-"""The admin port: /metrics, /livez and /readyz. Loopback by default; it changes nothing."""
+"""The admin port: metrics, liveness and readiness; other modules add their routes to it."""
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from infra.security import BODY_BYTES, Access, Role, make_guard
 from streams.worker import Worker
 
+_LOCAL = Access("127.0.0.1")
 
-def make_admin(worker: Worker, registry: CollectorRegistry) -> web.Application:
-    """Return the application.
+
+def make_admin(
+    worker: Worker, registry: CollectorRegistry, access: Access = _LOCAL
+) -> web.Application:
+    """Return the application; every route of it stands behind the guard of `infra.security`.
 
     Args:
         worker: whose health is told.
         registry: what /metrics shows.
+        access: who may call.
     """
+
+    def may_know_why(request: web.Request) -> bool:
+        role = access.role_of(request.headers.get("Authorization"))
+        return access.is_local or role >= Role.VIEWER
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(
             body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
-    async def livez(_: web.Request) -> web.Response:
+    async def livez(request: web.Request) -> web.Response:
         if worker.is_alive():
             return web.json_response({"status": "ok"})
-        stuck = f"records wait and none was read for {worker.stuck_for_s():.0f} s"
-        return web.json_response({"status": "stuck", "reasons": [stuck]}, status=503)
+        told: dict[str, object] = {"status": "stuck"}
+        if may_know_why(request):
+            seconds = worker.stuck_for_s()
+            told["reasons"] = [f"records wait and none was read for {seconds:.0f} s"]
+        return web.json_response(told, status=503)
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
         faults = worker.faults()
-        if not faults:
-            return web.json_response({"status": "ok", "partitions": sorted(worker.owned)})
-        return web.json_response({"status": "not ready", "reasons": faults}, status=503)
+        told: dict[str, object] = {"status": "not ready" if faults else "ok"}
+        if may_know_why(request):
+            told |= {"reasons": faults} if faults else {"partitions": sorted(worker.owned)}
+            told["handover"] = worker.holds()
+        return web.json_response(told, status=503 if faults else 200)
 
-    app = web.Application(client_max_size=1024)
+    app = web.Application(client_max_size=BODY_BYTES, middlewares=[make_guard(access)])
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)

@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from typing import Any
 
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
@@ -12,7 +13,14 @@ from redis.backoff import NoBackoff
 
 from infra import publisher, store
 from infra.admin import AdminServer, make_admin
+from infra.control_api import add_control_routes
+from infra.control_holds import read_waiting
+from infra.control_log import ControlLog
+from infra.control_recorder import AuditRecorder
+from infra.kafka import client_options, faust_credentials
 from infra.metrics import ShardCollector, WorkerMetrics, make_registry
+from infra.redis_options import connection_options
+from infra.security import load_access
 from infra.settings import Settings
 from infra.shop_metrics import ShopCollector
 from infra.topics import ensure_topics
@@ -25,10 +33,16 @@ log = logging.getLogger("tidegate")
 _REDIS_TIMEOUT_S = 10.0
 
 
-def redis_pool(url: str) -> ConnectionPool:
-    """Return connections without silent retries: a commit is repeated knowingly, or not at all."""
+def redis_pool(url: str, **options: Any) -> ConnectionPool:
+    """Return connections without silent retries: a commit is repeated knowingly, or not at all.
+
+    Args:
+        url: of the server.
+        options: credentials (`infra.redis_options.connection_options`).
+    """
     return ConnectionPool.from_url(
         url,
+        **options,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=_REDIS_TIMEOUT_S,
         socket_connect_timeout=_REDIS_TIMEOUT_S,
@@ -44,20 +58,21 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         on_ready: called once with the admin URL when the port answers.
 
     Raises:
+        SettingsError: a secret or certificate cannot be read, or the admin port would stand open.
         TopicError: topics are missing or do not fit together.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    access = load_access(settings)
+    pool = redis_pool(settings.redis_url, **connection_options(settings))
+    options = client_options(settings)
     await ensure_topics(
-        settings.kafka_bootstrap,
-        settings.topic_prefix,
-        settings.partitions,
-        settings.replication_factor,
+        options, settings.topic_prefix, settings.partitions, settings.replication_factor
     )
-    pool = redis_pool(settings.redis_url)
-    producer = publisher.Publisher(settings.kafka_bootstrap, settings.topic_prefix)
+    producer = publisher.Publisher(options, settings.topic_prefix)
+    control = ControlLog(options, settings.topic_prefix)
     registry = make_registry()
     worker = Worker(
         store.RedisStore(pool, settings.keys(), settings.retention()),
@@ -67,11 +82,21 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         WorkerMetrics(registry),
         unreachable=(*store.UNREACHABLE, *publisher.UNREACHABLE),
         topic_prefix=settings.topic_prefix,
+        controls=control.controls,
+        recorder=AuditRecorder(control),
     )
     registry.register(ShardCollector(worker))
     registry.register(ShopCollector(worker))
-    admin = AdminServer(make_admin(worker, registry), settings.admin_host, settings.admin_port)
+    app = make_admin(worker, registry, access)
+    add_control_routes(
+        app,
+        control,
+        lambda controls: read_waiting(settings, controls, dict(control.state.closed)),
+        asyncio.to_thread,
+    )
+    admin = AdminServer(app, settings.admin_host, settings.admin_port)
     await producer.start()
+    await control.start()
     url = await admin.start()
     if on_ready is not None:
         on_ready(url)
@@ -79,6 +104,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         await _feed(worker, settings, stop)
     finally:
         await admin.stop()
+        await control.stop()
         await producer.stop()
         await pool.disconnect()
 
@@ -87,6 +113,7 @@ async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None
     app = make_app(
         worker,
         bootstrap=settings.kafka_bootstrap,
+        credentials=faust_credentials(settings),
         group_id=settings.group_id,
         topic_prefix=settings.topic_prefix,
         session_timeout_s=settings.session_timeout_seconds,

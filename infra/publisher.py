@@ -1,7 +1,8 @@
 """Writing to Kafka: outputs with acks=all, and heartbeats."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -39,14 +40,14 @@ class Publisher:
     twice after a failure, under the same id and with the same bytes.
 
     Args:
-        bootstrap: brokers.
+        options: of an aiokafka client (`infra.kafka.client_options`).
         topic_prefix: in front of every topic's name.
     """
 
-    def __init__(self, bootstrap: str, topic_prefix: str) -> None:
+    def __init__(self, options: Mapping[str, Any], topic_prefix: str) -> None:
         self._prefix = topic_prefix
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **options,
             acks="all",
             enable_idempotence=False,
             linger_ms=5,

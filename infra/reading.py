@@ -29,12 +29,14 @@ from infra.reading_tables import (
     text_of,
     unpack,
 )
+from infra.redis_options import connection_options
 from infra.replay import partition_for
 from infra.settings import Settings
 from streams.events import CampaignChanged, CampaignLine, CampaignPlanned
 from streams.events import Item as CatalogLine
 from streams.fold import NO_CLOCK
 from streams.items import READABLE, ROW
+from streams.outbox import Outgoing
 from streams.review import DECISION
 from streams.rings import DAY_CELL
 from streams.supply import OpenOrder
@@ -65,6 +67,7 @@ _name_decoder = msgspec.json.Decoder(tuple[str, str])
 _told_decoder = msgspec.json.Decoder(
     tuple[CatalogLine | None, list[CampaignPlanned | CampaignChanged]]
 )
+_outgoing_decoder = msgspec.msgpack.Decoder(Outgoing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +115,23 @@ class ItemState:
 @contextmanager
 def open_reader(settings: Settings) -> Iterator["Reader"]:
     """Connect a reader; it is disconnected at the end."""
-    redis = connect(settings.redis_url)
+    redis = connect(settings.redis_url, **connection_options(settings))
     try:
         yield Reader(redis, settings.keys())
     finally:
         redis.close()
 
 
-def connect(url: str) -> "Redis":
-    """Return a client whose reads may be repeated; nothing connects before the first of them."""
+def connect(url: str, **options: Any) -> "Redis":
+    """Return a client whose reads may be repeated; nothing connects before the first of them.
+
+    Args:
+        url: of the server.
+        options: credentials (`infra.redis_options.connection_options`).
+    """
     return Redis.from_url(
         url,
+        **options,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_ANSWER_SECONDS,
         retry=Retry(ExponentialBackoff(), _RETRIES),
@@ -344,6 +353,18 @@ class Reader:
             if stored is not None:
                 return msgspec.json.decode(stored, type=OpenOrder)
         return None
+
+    def waiting_orders(self) -> dict[int, list[Outgoing]]:
+        """Return, by partition, the purchase orders that are stored and not yet in their topic."""
+        partitions = self.partitions()
+        pipeline = self._redis.pipeline(transaction=False)
+        for partition in partitions:
+            pipeline.hgetall(self._keys.outbox(partition))
+        found = {}
+        for partition, stored in zip(partitions, pipeline.execute(), strict=True):
+            records = [_outgoing_decoder.decode(stored[key]) for key in sorted(stored, key=int)]
+            found[partition] = [record for record in records if record.terms is not None]
+        return found
 
     # -- keys ---------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from infra.kafka import client_options
 from infra.settings import Settings
 
 _FETCH_BYTES = 4_194_304
@@ -47,7 +48,7 @@ async def partition_counts(settings: Settings) -> dict[str, int]:
 
     All topics are asked for, not ours by name: some brokers create what they are asked for.
     """
-    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    client = AIOKafkaAdminClient(**client_options(settings))
     try:
         await client.start()
         described = await client.describe_topics()
@@ -113,7 +114,7 @@ async def open_consumer(
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Connect a consumer of its own: it is in no group and commits nothing."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        **client_options(settings),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -8,14 +8,16 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from infra.keys import Keys
 from infra.store import Retention
 from streams.alerts import AlertSettings
 from streams.decode import DecodeLimits
+from streams.handover import Bounds, Limits
 from streams.review import ReviewSettings
 from streams.rings import DAY_MS
 from streams.shard import ShardSettings
@@ -25,6 +27,9 @@ from streams.worker import WorkerSettings
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveSeconds = Annotated[float, Field(gt=0)]
+PositiveMoney = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+SHORTEST_TOKEN = 16
 
 
 class SettingsError(ValueError):
@@ -39,7 +44,26 @@ class Settings(BaseSettings):
     )
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="brokers, host:port, commas between")
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="how brokers are spoken to"
+    )
+    kafka_ca_file: Path | None = Field(None, description="certificates that sign the brokers', PEM")
+    kafka_certificate_file: Path | None = Field(None, description="the client's own, PEM")
+    kafka_key_file: Path | None = Field(None, description="of that certificate, PEM")
+    kafka_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
+        None, description="how the client names itself"
+    )
+    kafka_username: str | None = Field(None, description="of PLAIN and SCRAM")
+    kafka_password: SecretStr | None = Field(None, description="of that user")
+    kafka_password_file: Path | None = Field(None, description="instead of kafka_password")
+    kafka_token_file: Path | None = Field(
+        None, description="of OAUTHBEARER; read at each sign-in, so that a new token is taken up"
+    )
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, 7.2 or newer")
+    redis_username: str | None = Field(None, description="of Redis's access list")
+    redis_password: SecretStr | None = Field(None, description="of that user")
+    redis_password_file: Path | None = Field(None, description="instead of redis_password")
+    redis_ca_file: Path | None = Field(None, description="that signs Redis's certificate, PEM")
     group_id: str = Field("tidegate", description="consumer group of the workers")
     topic_prefix: str = Field("", description="in front of every topic's name")
     redis_prefix: str = Field("tg:", description="in front of every Redis key")
@@ -48,8 +72,15 @@ class Settings(BaseSettings):
     session_timeout_seconds: PositiveSeconds = Field(
         30.0, description="without a sign of life before a worker's partitions move on"
     )
-    admin_host: str = Field("127.0.0.1", description="where /metrics, /livez and /readyz listen")
+    admin_host: str = Field("127.0.0.1", description="where the admin port listens")
     admin_port: Annotated[int, Field(ge=0, le=65_535)] = Field(8080, description="0: any free port")
+    admin_open_probes: bool = Field(
+        False, description="off loopback: /livez and /readyz need no token, and tell no reason"
+    )
+    viewer_token: SecretStr | None = Field(None, description="for who may look")
+    viewer_token_file: Path | None = Field(None, description="instead of viewer_token")
+    operator_token: SecretStr | None = Field(None, description="for who may change something")
+    operator_token_file: Path | None = Field(None, description="instead of operator_token")
 
     tick_seconds: Positive = Field(
         60, description="event time between detector ticks; divides 3600"
@@ -77,6 +108,24 @@ class Settings(BaseSettings):
     surge_threshold: Annotated[float, Field(gt=1)] = Field(1e4, description="of the surge test")
     surge_minimum_days: Annotated[int, Field(ge=1)] = Field(3, description="before the test begins")
     silent_orders: PositiveSeconds = Field(30.0, description="missing orders: the input is stale")
+
+    approval_amount: PositiveMoney | None = Field(
+        None, description="a larger order waits for `approved`; in the item's currency"
+    )
+    cap_units_per_item_day: Positive | None = Field(None, description="more waits for a person")
+    cap_amount_per_item_day: PositiveMoney | None = Field(
+        None, description="more waits for a person; in the item's currency"
+    )
+    handover_lag_records: Positive = Field(
+        10_000, description="of a partition, not yet read: its orders wait"
+    )
+    handover_lag_seconds: PositiveSeconds = Field(60.0, description="older input: orders wait")
+    handover_clock_seconds: PositiveSeconds = Field(
+        60.0, description="by which clock and logs may differ"
+    )
+    handover_calm_seconds: Annotated[float, Field(ge=0)] = Field(
+        2.0, description="below half of the bounds before orders go again"
+    )
 
     commit_interval_ms: Annotated[float, Field(ge=0)] = Field(10.0, description="at the least")
     heartbeat_interval_seconds: PositiveSeconds = Field(1.0, description="in live input topics")
@@ -106,7 +155,43 @@ class Settings(BaseSettings):
             raise ValueError("grace_seconds must be at most half of day_ring")
         if self.day_history < self.day_ring:
             raise ValueError("day_history must be >= day_ring")
+        self._require_credentials()
         return self
+
+    def _require_credentials(self) -> None:
+        for name in _SECRETS:
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"{name} and {name}_file must not both be given")
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            raise ValueError("kafka_certificate_file and kafka_key_file must be given together")
+        if ("sasl" in self.kafka_security) != (self.kafka_sasl is not None):
+            raise ValueError(
+                "kafka_sasl must be given with kafka_security sasl_plaintext or sasl_ssl, "
+                f"and only then, got {self.kafka_security}"
+            )
+        if self.kafka_sasl == "OAUTHBEARER":
+            if self.kafka_token_file is None:
+                raise ValueError("kafka_token_file must be given with kafka_sasl OAUTHBEARER")
+        elif self.kafka_sasl is not None and (
+            self.kafka_username is None
+            or (self.kafka_password is None and self.kafka_password_file is None)
+        ):
+            raise ValueError(
+                "kafka_username, and kafka_password or kafka_password_file, must be given with "
+                f"kafka_sasl {self.kafka_sasl}"
+            )
+
+    def secret(self, name: str) -> str | None:
+        """Return a secret from its setting or its file; none where neither is given.
+
+        Raises:
+            SettingsError: the file cannot be read, or is empty.
+        """
+        given: SecretStr | None = getattr(self, name)
+        if given is not None:
+            return given.get_secret_value()
+        path: Path | None = getattr(self, f"{name}_file")
+        return None if path is None else read_secret(f"{name}_file", path)
 
     @classmethod
     def settings_customise_sources(
@@ -136,9 +221,22 @@ class Settings(BaseSettings):
             ring_days=self.day_ring,
         )
 
+    def limits(self) -> Limits:
+        """What no order may exceed without a person's word."""
+        return Limits(
+            self.approval_amount, self.cap_units_per_item_day, self.cap_amount_per_item_day
+        )
+
     def worker(self) -> WorkerSettings:
         """What the worker and its shards get."""
         return WorkerSettings(
+            handover=Bounds(
+                lag_records=self.handover_lag_records,
+                lag_s=self.handover_lag_seconds,
+                clock_s=self.handover_clock_seconds,
+                calm_s=self.handover_calm_seconds,
+            ),
+            order_limits=self.limits(),
             commit_interval_s=self.commit_interval_ms / 1000,
             heartbeat_interval_s=self.heartbeat_interval_seconds,
             live_within_s=self.live_within_seconds,
@@ -169,8 +267,52 @@ class Settings(BaseSettings):
             ),
         )
 
+    def public(self) -> dict[str, Any]:
+        """Return the settings as JSON values, without any secret: safe to show and to store."""
+        values = self.model_dump(mode="json", exclude=set(_SECRETS))
+        return {**values, "redis_url": without_password(self.redis_url)}
 
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which another process gets the same settings, secrets too."""
+        values = {**self.model_dump(mode="json", exclude_none=True), "redis_url": self.redis_url}
+        for name in _SECRETS:
+            if (given := getattr(self, name)) is not None:
+                values[name] = given.get_secret_value()
+        return {f"TIDEGATE_{name.upper()}": str(value) for name, value in values.items()}
+
+
+_SECRETS = ("kafka_password", "redis_password", "viewer_token", "operator_token")
 STATE_FILE = "tidegate.json"
+
+
+def read_secret(name: str, path: Path) -> str:
+    """Return the only line of a file.
+
+    Raises:
+        SettingsError: it cannot be read, or is empty; what it holds is never named.
+    """
+    try:
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise SettingsError(f"{name} must be a readable file, got {path}: {reason}") from None
+    if not text:
+        raise SettingsError(f"{name} must hold a secret, got the empty file {path}")
+    return text
+
+
+def without_password(url: str) -> str:
+    """Return an address with its password hidden.
+
+    >>> without_password("redis://ops:secret@cache:6379/0?password=secret")
+    'redis://ops:***@cache:6379/0?***'
+    """
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    hidden = f"{name}{colon}{'***' if colon else ''}{at}{host}"
+    shown = url.replace(parts.netloc, hidden, 1) if at else url
+    return shown.replace(parts.query, "***") if "password" in parts.query else shown
 
 
 def load_settings(
@@ -234,7 +376,8 @@ def _explain(error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name} is no setting")
         elif name:
-            shown = "(hidden)" if "url" in name else repr(problem["input"])
+            is_secret = "url" in name or name in _SECRETS
+            shown = "(hidden)" if is_secret else repr(problem["input"])
             lines.append(f"{name}: {rule}, got {shown}")
         else:
             lines.append(rule)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import infra
 from infra.embedded import EmbeddedBroker, EmbeddedRedis, ServerError, ServerProcess
+from infra.security import OPERATOR_TOKEN_FILE, make_token_file
 from infra.settings import STATE_FILE, Settings
 from infra.topics import ensure_topics
 
@@ -44,9 +45,12 @@ class WorkerProcess(ServerProcess):
     def _environment(self) -> Mapping[str, str]:
         """The settings, and nothing of this process's own that would shadow them."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")}
-        values = {**self._settings.model_dump(), "admin_port": self.port}
-        given = {f"TIDEGATE_{name.upper()}": str(value) for name, value in values.items()}
-        return {**inherited, "PYTHONPATH": str(Path(infra.__file__).parents[1]), **given}
+        return {
+            **inherited,
+            "PYTHONPATH": str(Path(infra.__file__).parents[1]),
+            **self._settings.environment(),
+            "TIDEGATE_ADMIN_PORT": str(self.port),
+        }
 
     def _answers(self) -> bool:
         with contextlib.suppress(urllib.error.URLError):
@@ -90,6 +94,8 @@ class LocalStack:
             "kafka_bootstrap": self.broker.bootstrap,
             "redis_url": self.redis.url,
             "session_timeout_seconds": _SESSION_TIMEOUT_SECONDS,
+            "operator_token": None,
+            "operator_token_file": self.directory / OPERATOR_TOKEN_FILE,
         }
         return Settings(**{**self._wanted.model_dump(), **addresses})
 
@@ -99,7 +105,8 @@ class LocalStack:
         return f"http://{self.workers[0].address}"
 
     def start_servers(self) -> None:
-        """Start broker and Redis, make the topics, and write the state file."""
+        """Start broker and Redis, make the topics, a token and the state file."""
+        make_token_file(self.directory)
         self.broker.start()
         self.redis.start()
         settings = self.settings
@@ -123,7 +130,7 @@ class LocalStack:
         """Write the file by which other commands find this stack; whole, or not at all."""
         servers: list[ServerProcess] = [self.broker, self.redis, *self.workers]
         state = {
-            "settings": self.settings.model_dump(),
+            "settings": self.settings.public(),
             "admin_url": self.admin_url if self.workers else None,
             "pids": {server.name: server.pid for server in servers if server.running},
         }
@@ -162,4 +169,5 @@ class LocalStack:
                 worker.stop()
         self.redis.stop()
         self.broker.stop()
-        (self.directory / STATE_FILE).unlink(missing_ok=True)
+        for name in (STATE_FILE, OPERATOR_TOKEN_FILE):
+            (self.directory / name).unlink(missing_ok=True)

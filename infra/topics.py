@@ -6,7 +6,7 @@ sku, decides the partition. So all of them must have the same number of partitio
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,6 +17,7 @@ from streams.events import TOPICS
 INPUTS: tuple[str, ...] = tuple(TOPICS)
 PURCHASE_ORDERS = "purchase-orders"
 ALERTS = "alerts"
+AUDIT = "tidegate-audit"
 COMPACTED = frozenset({"catalog", "campaigns"})
 
 _CREATED = 0
@@ -55,16 +56,21 @@ def output_topics(prefix: str = "") -> list[str]:
     return [prefix + name for name in (PURCHASE_ORDERS, ALERTS, *exits)]
 
 
+def audit_topic(prefix: str = "") -> str:
+    """The audit log: one partition, so that its entries have one order, and kept for ever."""
+    return prefix + AUDIT
+
+
 def all_topics(prefix: str = "") -> list[str]:
-    return input_topics(prefix) + output_topics(prefix)
+    """Every topic of Tidegate."""
+    return [*input_topics(prefix), *output_topics(prefix), audit_topic(prefix)]
 
 
 async def ensure_topics(
-    bootstrap: str,
+    options: str | Mapping[str, Any],
     prefix: str,
     partitions: int,
     replication_factor: int = 1,
-    **client_options: Any,
 ) -> int:
     """Create the topics that are missing and return the number of partitions of the inputs.
 
@@ -72,17 +78,18 @@ async def ensure_topics(
     again, and by several workers at once.
 
     Args:
-        bootstrap: `host:port`, several with commas between them.
+        options: of an aiokafka client, or only `host:port`, several with commas between them.
         prefix: in front of every topic name.
         partitions: of each topic that is created, >= 1, when no input topic exists yet.
         replication_factor: of each topic that is created, >= 1.
-        client_options: more for aiokafka's admin client: security, timeouts.
 
     Raises:
         TopicError: the inputs differ in their number of partitions, or the broker refuses a topic.
         aiokafka.errors.KafkaError: the broker cannot be reached.
     """
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client_options)
+    if isinstance(options, str):
+        options = {"bootstrap_servers": options}
+    client = AIOKafkaAdminClient(**options)
     try:
         await client.start()
         existing = await _partition_counts(client)
@@ -104,28 +111,36 @@ async def _create(
     partitions: int,
     replication_factor: int,
 ) -> None:
-    refused: list[str] = []
-    for compact in (True, False):
-        wanted = [n for n in names if (n.removeprefix(prefix) in COMPACTED) == compact]
-        wanted += refused
-        if not wanted:
-            continue
-        config = {"cleanup.policy": "compact"} if compact else {}
-        response = await client.create_topics(
-            [
-                NewTopic(name, partitions, replication_factor, topic_configs=config)
-                for name in wanted
-            ]
-        )
-        for topic, code, *message in response.topic_errors:
-            if code in (_CREATED, _TOPIC_ALREADY_EXISTS):
-                continue
-            if compact and code == _INVALID_CONFIG:
-                _log.warning("the broker does not compact topics: %s is kept whole", topic)
-                refused.append(topic)
-                continue
+    new = {name: _new_topic(name, prefix, partitions, replication_factor) for name in names}
+    refused = await _create_once(client, list(new.values()))
+    for topic in refused:
+        _log.warning("the broker does not take settings of topics: %s has its defaults", topic)
+    plain = [NewTopic(name, new[name].num_partitions, replication_factor) for name in refused]
+    if left := await _create_once(client, plain):
+        raise TopicError(left[0], "be accepted by the broker", "INVALID_CONFIG")
+
+
+def _new_topic(name: str, prefix: str, partitions: int, replication_factor: int) -> NewTopic:
+    if name == audit_topic(prefix):
+        config = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+        return NewTopic(name, 1, replication_factor, topic_configs=config)
+    config = {"cleanup.policy": "compact"} if name.removeprefix(prefix) in COMPACTED else {}
+    return NewTopic(name, partitions, replication_factor, topic_configs=config)
+
+
+async def _create_once(client: AIOKafkaAdminClient, topics: list[NewTopic]) -> list[str]:
+    """Create topics; return those whose settings the broker does not know."""
+    if not topics:
+        return []
+    refused = []
+    response = await client.create_topics(topics)
+    for topic, code, *message in response.topic_errors:
+        if code == _INVALID_CONFIG:
+            refused.append(topic)
+        elif code not in (_CREATED, _TOPIC_ALREADY_EXISTS):
             reason = f"{for_code(code).__name__} {message[0] if message else ''}".strip()
             raise TopicError(topic, "be accepted by the broker", reason)
+    return refused
 
 
 async def _wait_until_visible(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:

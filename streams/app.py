@@ -18,6 +18,7 @@ def make_app(
     *,
     bootstrap: str,
     group_id: str,
+    credentials: Any = None,
     topic_prefix: str = "",
     session_timeout_s: float = 30.0,
     fetch_bytes: int = 4 * 1024 * 1024,
@@ -28,6 +29,7 @@ def make_app(
         worker: takes whole batches.
         bootstrap: `host:port` of brokers, separated by commas.
         group_id: consumer group; workers of one group share the partitions.
+        credentials: of Faust, where the brokers want some.
         topic_prefix: in front of every topic's name.
         session_timeout_s: after so long without a sign of life a worker's partitions move on.
         fetch_bytes: read from one partition at once, at most.
@@ -35,6 +37,7 @@ def make_app(
     app = BatchApp(
         group_id,
         broker=[f"kafka://{address}" for address in bootstrap.split(",")],
+        broker_credentials=credentials,
         store="memory://",
         web_enabled=False,
         topic_disable_leader=True,

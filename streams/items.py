@@ -60,6 +60,9 @@ ROW = np.dtype(
         ("stale_stock_since_ms", "<i8"),  # open incident; 0: none
         ("surge_reviewed_ms", "<i8"),  # window of the newest extra review
         ("next_review_ms", "<i8"),  # 0: no catalog line yet
+        ("ordered_day", "<i8"),  # days since 1970 of the newest purchase order
+        ("ordered_units", "<i8"),  # in purchase orders of that day
+        ("ordered_amount", "<f8"),  # likewise, in the item's currency
         *CATALOG.descr,
     ]
 )

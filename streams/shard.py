@@ -28,7 +28,7 @@ from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
 from streams.timeline import Timeline, TimelineSettings
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 DEAD_LETTERED = "dead_lettered"
 NEW_ORDERS, SOLD_UNITS = "sales:orders", "sales:units"  # beside the outcomes by topic
 
@@ -277,6 +277,8 @@ class Shard:
         done = self.timeline.advance(watermark_ms, start_ms, limit)
         for outgoing in self.timeline.take_outputs():
             self.outbox.put(outgoing)
+        for response in self.timeline.take_responses():
+            self.outbox.judge(*response)
         return done
 
     def changed_cells(self) -> int:

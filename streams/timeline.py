@@ -18,7 +18,7 @@ from streams.events import AnyEvent, Kind
 from streams.items import Items
 from streams.movements import apply_entries
 from streams.outbox import Outgoing, order_record
-from streams.outputs import SupplierRole
+from streams.outputs import PurchaseOrder, SupplierRole
 from streams.pending import ENTRY, Due, Pending
 from streams.review import (
     ReviewSettings,
@@ -76,6 +76,7 @@ class Timeline:
         self._due = Due(np.zeros(0, ENTRY), {})
         self._due_place = 0
         self._outputs: list[Outgoing] = []
+        self._responses: list[tuple[str, str, str, str]] = []
         self._decisions: list[Table] = []
         self._changed: set[int] = set()
         self._told_changed: set[int] = set()
@@ -238,10 +239,12 @@ class Timeline:
         self._change_order(order, outstanding=order.outstanding - taken, due_ms=due_ms)
 
     def _respond(self, item: int, event: events.Response) -> None:
+        said = str(event.__struct_config__.tag)
+        self._responses.append((event.po_id, *self.items.names[item], said))
         order = self.supply.get(event.po_id)
         if order is None or order.item != item:
             return
-        order.state = str(event.__struct_config__.tag)
+        order.state = said
         if isinstance(event, events.OrderRejected | events.OrderCancelled):
             self._change_order(order, outstanding=0)
         elif isinstance(event, events.OrderChanged):
@@ -406,8 +409,20 @@ class Timeline:
                     is_assumed=line.assume_received,
                 )
             )
-            self._outputs.append(order_record(order))
+            self._outputs.append(self._order_record(item, order, int(decision["reviewed_ms"])))
         self._count_supply(item)
+
+    def _order_record(self, item: int, order: PurchaseOrder, decided_ms: int) -> Outgoing:
+        """Count the order on its day; the hand-over looks at the sum."""
+        row = self.items.rows[item]
+        day = decided_ms // DAY_MS
+        if row["ordered_day"] != day:
+            row["ordered_day"], row["ordered_units"], row["ordered_amount"] = day, 0, 0.0
+        row["ordered_units"] += order.quantity
+        row["ordered_amount"] += order.quantity * order.unit_cost
+        return order_record(
+            order, day_units=int(row["ordered_units"]), day_amount=float(row["ordered_amount"])
+        )
 
     def _planned(self, items: Int64Array, boundary: int) -> Float64Array:
         """Campaign units per day beyond the everyday level, over the time a decision covers."""
@@ -440,6 +455,11 @@ class Timeline:
         """Return the purchase orders and alerts since the last call."""
         outputs, self._outputs = self._outputs, []
         return outputs
+
+    def take_responses(self) -> list[tuple[str, str, str, str]]:
+        """Return what was said of orders since the last call: po_id, sku, warehouse, kind."""
+        responses, self._responses = self._responses, []
+        return responses
 
     def take_decisions(self) -> list[Table]:
         """Return the decisions since the last call, one table a review."""

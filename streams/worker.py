@@ -19,19 +19,33 @@ from streams.commit import Commit, StoredShard
 from streams.decode import Decoded, DecodeLimits, TopicDecoder
 from streams.events import TOPICS
 from streams.fold import NO_CLOCK
+from streams.handover import (
+    Bounds,
+    Controls,
+    Facts,
+    Gate,
+    HoldReason,
+    Limits,
+    Terms,
+    judge_orders,
+    person_needed,
+)
 from streams.outbox import Outgoing
 from streams.shard import Shard, ShardSettings
 from streams.transport import BatchConsumer, Chunk, RawRecord
-from streams.types import Int64Array
+from streams.types import BoolArray, Int64Array
 
 log = logging.getLogger("tidegate.worker")
 
 _ROWS_AT_ONCE = 20_000
 _CELLS_AT_MOST = 150_000  # changed cells that one commit may carry
 _OUTBOX_AT_MOST = 20_000  # records that may wait for Kafka before reading pauses
+_HELD_AT_MOST = 200_000  # orders that may be held before it does: about 2 kB of memory each
 _PUBLISH_AT_ONCE = 2_000
 _BOUNDARIES_AT_ONCE = 10
 _PING_SECONDS = 2.0
+_LOOK_SECONDS = 0.25  # between looks at whether held orders may go
+_STALE_LOOK_SECONDS = 10.0
 _FLOOD_ROWS = 20_000  # folded between two commits
 _BUSY_SHARE = 0.1  # of the time that building commits may take in a flood
 
@@ -78,6 +92,33 @@ class Observer(Protocol):
         """Something outside failed and is tried again."""
 
 
+class Recorder(Protocol):
+    """Takes what has to be known later about the hand-over; see `infra.recorder`."""
+
+    def gate_moved(self, partition: int, reasons: Sequence[HoldReason]) -> None:
+        """A partition is held, or, without a reason, is not any more."""
+
+    def order_waits(self, terms: Terms, reason: HoldReason) -> None:
+        """An order waits for a person's word."""
+
+    def order_left(self, terms: Terms, verdict: str) -> None:
+        """An order was handed over, or will never be; most never waited for a person."""
+
+
+class _NoRecorder:
+    def gate_moved(self, partition: int, reasons: Sequence[HoldReason]) -> None:
+        pass
+
+    def order_waits(self, terms: Terms, reason: HoldReason) -> None:
+        pass
+
+    def order_left(self, terms: Terms, verdict: str) -> None:
+        pass
+
+
+_NO_CONTROLS = Controls()
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """How the worker moves data."""
@@ -88,6 +129,8 @@ class WorkerSettings:
     live_within_s: float = 300.0  # a log this near to now is live: heartbeats are written to it
     stuck_after_s: float = 60.0  # records wait and none is read: the worker is not alive
     limits: DecodeLimits = field(default_factory=DecodeLimits)
+    handover: Bounds = field(default_factory=Bounds)
+    order_limits: Limits = field(default_factory=Limits)
     shard: ShardSettings = field(default_factory=ShardSettings)
 
 
@@ -98,10 +141,19 @@ class Owned:
     shard: Shard
     claim: Any
     stored_offsets: dict[str, int]
+    gate: Gate
     is_dirty: bool = False
     in_flight: Commit | None = None  # sent, and its fate is not known yet
     newest_written_ms: int = -1
     publishable_to: int = 0
+    written_ms: dict[str, int] = field(default_factory=dict)  # topic -> time of the newest record
+    was_live: bool = False
+    held: dict[str, HoldReason] = field(default_factory=dict)  # waiting orders by po_id
+    judgement: object = None  # all that the last judgement of the waiting orders rested on
+    judged_to: int = 0  # in the outbox
+    looked_at_s: float = 0.0
+    at_end_s: dict[str, float] = field(default_factory=dict)  # topic -> last seen read to its end
+    unread_beat_ms: int = NO_CLOCK  # the oldest heartbeat that was written and not yet read back
 
 
 class Worker:
@@ -116,6 +168,8 @@ class Worker:
         unreachable: errors that mean "away for now".
         topic_prefix: in front of every topic's name.
         clock: wall-clock seconds; serves freshness only.
+        controls: returns what people have ordered; the same object as long as that is the same.
+        recorder: takes what has to be known later about the hand-over.
     """
 
     def __init__(
@@ -129,6 +183,8 @@ class Worker:
         unreachable: tuple[type[Exception], ...] = (OSError,),
         topic_prefix: str = "",
         clock: Callable[[], float] = time.time,
+        controls: Callable[[], Controls] = lambda: _NO_CONTROLS,
+        recorder: Recorder | None = None,
     ) -> None:
         self._store = store
         self._publish = publish
@@ -139,6 +195,8 @@ class Worker:
         self._away: tuple[type[Exception], ...] = (TimeoutError, *unreachable)
         self._prefix = topic_prefix
         self._clock = clock
+        self._controls = controls
+        self._recorder: Recorder = recorder or _NoRecorder()
         self._cache = PolicyCache()
         self._decoders = {topic: TopicDecoder(topic, settings.limits) for topic in TOPICS}
         self._consumer: BatchConsumer | None = None
@@ -169,7 +227,7 @@ class Worker:
         """Begin to commit, publish and beat."""
         loops = (
             *(self._commit_loop, self._publish_loop, self._offsets_loop, self._beat_loop),
-            *(self._store_loop, self._overdue_loop),
+            *(self._store_loop, self._overdue_loop, self._look_loop),
         )
         for loop in loops:
             self._tasks.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
@@ -243,13 +301,17 @@ class Worker:
         )
         parked = self._parked.pop(partition, None)
         if parked and _is_stored(parked) and _same_past(parked.claim, claim):
-            self.owned[partition] = Owned(parked.shard, claim, parked.stored_offsets)
+            self.owned[partition] = Owned(
+                parked.shard, claim, parked.stored_offsets, Gate(self._settings.handover)
+            )
         else:
             stored = await self._patiently(lambda: self._store.load(claim), "load")
             shard = Shard(partition, self._settings.shard, self._cache)
             if stored is not None:
                 shard.restore(stored)
-            self.owned[partition] = Owned(shard, claim, dict(shard.offsets))
+            self.owned[partition] = Owned(
+                shard, claim, dict(shard.offsets), Gate(self._settings.handover)
+            )
         self._resume_outbox(self.owned[partition])
         self._overdue.set()
 
@@ -357,10 +419,7 @@ class Worker:
 
     async def _wait_for_room(self, owned: Owned) -> None:
         """Backpressure: nothing more is read while a commit or Kafka is behind."""
-        while (
-            owned.shard.changed_cells() > _CELLS_AT_MOST
-            or len(owned.shard.outbox) > _OUTBOX_AT_MOST
-        ) and self.owned.get(owned.shard.partition) is owned:
+        while not _has_room(owned) and self.owned.get(owned.shard.partition) is owned:
             self._committed.clear()
             self._work.set()
             await self._committed.wait()
@@ -373,6 +432,7 @@ class Worker:
             self._set_aside(owned.shard, topic, part, decoded, folded.late_rows)
         self._rows_folded += len(values)
         owned.newest_written_ms = max(owned.newest_written_ms, part[-1].written_ms)
+        owned.written_ms[topic] = part[-1].written_ms
         owned.is_dirty = True
         self._work.set()
 
@@ -503,16 +563,139 @@ class Worker:
 
     async def _publish_all(self) -> None:
         for owned in list(self.owned.values()):
-            outbox = owned.shard.outbox
-            while batch := outbox.stored_before(owned.publishable_to, _PUBLISH_AT_ONCE):
-                try:
-                    await self._publish([outgoing for _, outgoing in batch])
-                except BaseException:
+            while batch := self._free_to_go(owned):
+                await self._publish_batch(owned, batch)
+            await self._hand_over(owned)
+
+    def _free_to_go(self, owned: Owned) -> list[tuple[int, Outgoing]]:
+        """Records that no gate holds. While the store is away alerts do not wait for it.
+
+        An alert follows from the log alone: lost with this worker, it is made again, byte for byte.
+        """
+        outbox = owned.shard.outbox
+        batch = outbox.stored_before(owned.publishable_to, _PUBLISH_AT_ONCE)
+        if not batch and self.store_failed_since is not None:
+            return outbox.alerts(_PUBLISH_AT_ONCE)
+        return batch
+
+    async def _publish_batch(self, owned: Owned, batch: Sequence[tuple[int, Outgoing]]) -> None:
+        try:
+            await self._publish([outgoing for _, outgoing in batch])
+        except BaseException:
+            self._outgoing.set()
+            owned.judgement = None
+            raise
+        owned.shard.outbox.published([number for number, _ in batch])
+        owned.is_dirty = True
+        self._work.set()
+
+    # -- hand-over ----------------------------------------------------------------------------
+
+    async def _look_loop(self) -> None:
+        """Look whether the gates have moved, and wake the publishing where they have."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for owned in list(self.owned.values()):
+                self._look(owned)
+                for terms in owned.shard.outbox.take_withdrawn():
+                    self._recorder.order_left(terms, "withdrawn")
+                if self._has_to_judge(owned) or self.store_failed_since is not None:
                     self._outgoing.set()
-                    raise
-                outbox.published([number for number, _ in batch])
-                owned.is_dirty = True
-                self._work.set()
+
+    def _look(self, owned: Owned) -> None:
+        """Let the gate of a partition see how things stand."""
+        before = owned.gate.reasons
+        owned.gate.look(self._facts(owned), self._clock())
+        if owned.gate.reasons != before:
+            self._recorder.gate_moved(owned.shard.partition, owned.gate.reasons)
+
+    def _facts(self, owned: Owned) -> Facts:
+        now_s = self._clock()
+        clocks_s = [clock / 1000 for clock in owned.shard.clocks.values() if clock != NO_CLOCK]
+        newest_s = max(clocks_s, default=0.0)
+        owned.was_live |= abs(now_s - newest_s) <= self._settings.live_within_s
+        lags = self._shard_lags(owned)
+        known = [lag for lag in lags.values() if lag is not None]
+        oldest_s = _oldest_unread_s(owned, lags, now_s)
+        back_s = max(0.0, owned.looked_at_s - now_s)
+        owned.looked_at_s = now_s
+        if owned.was_live:  # a log that lives has to go on; one of old events may end
+            oldest_s = min(oldest_s, *clocks_s)
+            back_s = max(back_s, _went_back_s(owned))
+        return Facts(
+            is_control_known=self._controls().is_known,
+            is_store_away=self.store_failed_since is not None,
+            lag_records=sum(known) if len(known) == len(lags) else None,
+            lag_s=now_s - oldest_s,
+            ahead_s=newest_s - now_s,
+            back_s=back_s,
+        )
+
+    def _judgement(self, owned: Owned) -> object:
+        """All that a judgement of waiting orders rests on; the same: the same judgement."""
+        moment = self._clock() // _STALE_LOOK_SECONDS if owned.was_live else 0
+        return (owned.gate.reasons, self._controls(), owned.shard.outbox.verdicts, moment)
+
+    def _has_to_judge(self, owned: Owned) -> bool:
+        return owned.shard.outbox.orders > 0 and (
+            self._judgement(owned) != owned.judgement or owned.judged_to < owned.publishable_to
+        )
+
+    async def _hand_over(self, owned: Owned) -> None:
+        """Publish the orders that may go; the others stay where they are."""
+        self._look(owned)
+        if (judgement := self._judgement(owned)) != owned.judgement:
+            owned.judgement, owned.judged_to = judgement, 0
+            owned.held.clear()
+        going = self._judge(owned)
+        for start in range(0, len(going), _PUBLISH_AT_ONCE):
+            self._look(owned)
+            if self._judgement(owned) != judgement:
+                owned.judgement = None
+                self._outgoing.set()
+                return
+            batch = going[start : start + _PUBLISH_AT_ONCE]
+            await self._publish_batch(owned, batch)
+            for _, outgoing in batch:
+                if outgoing.terms is not None:
+                    self._recorder.order_left(outgoing.terms, outgoing.terms.verdict)
+
+    def _judge(self, owned: Owned) -> list[tuple[int, Outgoing]]:
+        """Judge the orders that were not judged yet; return those that may go."""
+        waiting = owned.shard.outbox.orders_between(owned.judged_to, owned.publishable_to)
+        owned.judged_to = owned.publishable_to
+        terms = [outgoing.terms for _, outgoing in waiting if outgoing.terms is not None]
+        limits = self._settings.order_limits
+        reasons = judge_orders(
+            terms,
+            self._is_stale(owned, terms),
+            owned.gate.reasons,
+            self._controls(),
+            limits,
+            owned.held,
+        )
+        for one, reason in zip(terms, reasons, strict=True):
+            if reason is not None:
+                owned.held[one.po_id] = reason
+            if (needed := person_needed(one, limits)) is not None:
+                self._recorder.order_waits(one, needed)
+        return [entry for entry, reason in zip(waiting, reasons, strict=True) if reason is None]
+
+    def _is_stale(self, owned: Owned, terms: Sequence[Terms]) -> BoolArray:
+        """Whether the stock that each order rests on has grown too old while it waited.
+
+        In a replay of old events the wall clock says nothing of it.
+        """
+        if not owned.was_live:
+            return np.zeros(len(terms), bool)
+        items = owned.shard.timeline.items
+        places = [items.find(one.sku, one.warehouse) for one in terms]
+        counted_ms = np.array(
+            [0 if at is None else items.rows[at]["counted_at_ms"] for at in places]
+        )
+        valid_ms = self._settings.shard.timeline.review.stock_valid_ms
+        stale: BoolArray = self._clock() * 1000 - counted_ms > valid_ms
+        return stale
 
     async def _beat_loop(self) -> None:
         while True:
@@ -521,6 +704,12 @@ class Worker:
             if self.owned and self.is_live(now_ms):
                 targets = [(topic, partition) for partition in self.owned for topic in TOPICS]
                 await self._beat(targets, now_ms)
+                self._note_beat(now_ms)
+
+    def _note_beat(self, now_ms: int) -> None:
+        for owned in self.owned.values():
+            if owned.unread_beat_ms <= min(owned.shard.clocks.values()):
+                owned.unread_beat_ms = now_ms
 
     def is_live(self, now_ms: int) -> bool:
         """Whether the logs are near to now, as against a replay of old events."""
@@ -548,27 +737,54 @@ class Worker:
 
     def lag_records(self) -> dict[tuple[str, int], int]:
         """Records in each input partition that are not stored yet, as far as Kafka has told."""
-        lags = {}
-        if self._consumer is not None:
-            for partition, owned in self.owned.items():
-                for topic in TOPICS:
-                    end = self._consumer.highwater(TP(self._prefix + topic, partition)) or 0
-                    lags[topic, partition] = max(0, end - owned.stored_offsets.get(topic, 0))
+        return {
+            (topic, partition): lag or 0
+            for partition, owned in self.owned.items()
+            for topic, lag in self._shard_lags(owned).items()
+        }
+
+    def _shard_lags(self, owned: Owned) -> dict[str, int | None]:
+        """The same of one shard, by topic; none: Kafka has not told yet."""
+        if self._consumer is None:
+            return {}
+        lags: dict[str, int | None] = {}
+        for topic in TOPICS:
+            end = self._consumer.highwater(TP(self._prefix + topic, owned.shard.partition))
+            stored = owned.stored_offsets.get(topic, 0)
+            lags[topic] = None if end is None else max(0, end - stored)
         return lags
 
     def stuck_for_s(self) -> float:
-        """Seconds for which records waited somewhere and none was read; 0: none waits."""
+        """Seconds for which records waited somewhere and none was read; 0: none waits.
+
+        A heartbeat that was written and not read back waits too: a consumer that hangs does not
+        learn that its log has grown.
+        """
         now = self._clock()
         longest = 0.0
         for (topic, partition), lag in self.lag_records().items():
-            position = self.owned[partition].shard.offsets.get(topic, 0)
+            owned = self.owned[partition]
+            position = owned.shard.offsets.get(topic, 0)
+            waits = lag or owned.unread_beat_ms > owned.shard.clocks[topic]
             name = f"{topic}/{partition}"
             before = self._progress.get(name)
-            if before is None or before[0] != position or not lag:
+            if before is None or before[0] != position or not waits:
                 self._progress[name] = (position, now)
             else:
                 longest = max(longest, now - before[1])
         return longest
+
+    def holds(self) -> list[str]:
+        """Why purchase orders wait, in words; empty when they go out."""
+        said = [
+            f"partition {partition}: {', '.join(owned.gate.reasons)}"
+            for partition, owned in sorted(self.owned.items())
+            if owned.gate.reasons
+        ]
+        for pause in self._controls().pauses:
+            what = [f"{name} {text}" for name, text in pause.names().items()] or ["everything"]
+            said.append(f"paused by {pause.who}, {', '.join(what)}: {pause.why}")
+        return said
 
     def faults(self) -> list[str]:
         """Why this worker is not ready, in words; empty when it is."""
@@ -581,8 +797,9 @@ class Worker:
         return faults
 
     def is_alive(self) -> bool:
-        """Whether reading goes on."""
-        return self.stuck_for_s() < self._settings.stuck_after_s
+        """Whether reading goes on. While the store is away it rests: a restart mends nothing."""
+        stuck_s = self.stuck_for_s()  # asked in any case: it notes what has moved
+        return self.store_failed_since is not None or stuck_s < self._settings.stuck_after_s
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -595,6 +812,38 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in waiting:
             task.cancel()
         _, waiting = await asyncio.wait(waiting, timeout=0.5)
+
+
+def _has_room(owned: Owned) -> bool:
+    """Whether more may be read. A held order stops nothing, until there are very many."""
+    outbox = owned.shard.outbox
+    held = len(owned.held)
+    return (
+        owned.shard.changed_cells() <= _CELLS_AT_MOST
+        and len(outbox) - held <= _OUTBOX_AT_MOST
+        and held <= _HELD_AT_MOST
+    )
+
+
+def _oldest_unread_s(owned: Owned, lags: Mapping[str, int | None], now_s: float) -> float:
+    """Return a time that is not after any record that waits to be read; now: none waits.
+
+    A record that waits is newer than the last one that was read, and it came after the log was last
+    seen to be read to its end.
+    """
+    oldest_s = now_s
+    for topic, lag in lags.items():
+        if not lag:
+            owned.at_end_s[topic] = now_s
+        else:
+            read_s = owned.written_ms.get(topic, 0) / 1000
+            oldest_s = min(oldest_s, max(read_s, owned.at_end_s.get(topic, 0.0)))
+    return oldest_s
+
+
+def _went_back_s(owned: Owned) -> float:
+    """Seconds by which Kafka's times lie behind the newest that it gave."""
+    return (owned.newest_written_ms - max(owned.written_ms.values(), default=0)) / 1000
 
 
 def _is_stored(owned: Owned) -> bool:

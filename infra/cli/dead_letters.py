@@ -23,6 +23,7 @@ from infra.cli.terminal import (
     safe,
     safe_bytes,
 )
+from infra.kafka import client_options
 from infra.reading_topics import TopicRecord, partition_counts, read_one, read_topics
 from infra.settings import Settings
 from infra.topics import INPUTS, dead_letter_topic
@@ -247,7 +248,7 @@ def _is_confirmed(chosen: Sequence[TopicRecord]) -> bool:
 async def _send_back(settings: Settings, chosen: Sequence[TopicRecord]) -> Counter[str]:
     """Send records in their order; return how many went to each topic."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        **client_options(settings),
         acks="all",
         enable_idempotence=False,
         max_request_size=2 * settings.record_bytes + 1_048_576,

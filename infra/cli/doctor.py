@@ -16,12 +16,12 @@ from rich.text import Text
 
 from infra.cli.failures import ExitCode, outcome_of
 from infra.cli.options import NOT_GIVEN, Connection, Json
-from infra.cli.settings import without_password
 from infra.cli.terminal import make_console, make_table, moment, number
 from infra.reading import Reader, ShardState, connect
 from infra.reading_tables import StateError
 from infra.reading_topics import log_ends, open_consumer, partition_counts
-from infra.settings import STATE_FILE, Settings, SettingsError
+from infra.redis_options import connection_options
+from infra.settings import STATE_FILE, Settings, SettingsError, without_password
 from infra.topics import all_topics, input_topics
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def check_topics(counts: Mapping[str, int], settings: Settings) -> list[Check]:
 
 
 def _examine_redis(settings: Settings) -> tuple[list[ShardState] | None, list[Check]]:
-    redis = connect(settings.redis_url)
+    redis = connect(settings.redis_url, **connection_options(settings))
     try:
         info: dict[str, Any] = redis.info()
         checks = [

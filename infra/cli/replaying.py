@@ -29,6 +29,7 @@ from infra.cli.terminal import (
     safe,
 )
 from infra.cli.waiting import Target, wait_until_reached
+from infra.kafka import client_options, security_options
 from infra.reading import open_reader
 from infra.replay import LineSource, ReplayResult, heartbeat_seconds_for, open_lines
 from infra.replay import Progress as Sent
@@ -138,7 +139,7 @@ class _Replay:
         """Write everything to Kafka; make the topics first, if they are not there."""
         settings = self.settings
         partitions = await ensure_topics(
-            settings.kafka_bootstrap,
+            client_options(settings),
             settings.topic_prefix,
             settings.partitions,
             settings.replication_factor,
@@ -154,6 +155,7 @@ class _Replay:
             batch_records=self.batch_records,
             on_progress=lambda sent: shown.sent(sent, self._share()),
             stop=_stop_on_interrupt(),
+            client_options=security_options(settings),
         )
 
     def wait(self, result: ReplayResult, shown: "_Shown") -> None:

@@ -14,12 +14,11 @@ from infra.cli.doctor import Status, check_eviction, check_shards, check_topics,
 from infra.cli.explain import agrees, recompute_order
 from infra.cli.failures import CommandError, ExitCode, outcome_of
 from infra.cli.item import near_matches
-from infra.cli.settings import without_password
 from infra.cli.terminal import duration, safe, safe_bytes
 from infra.cli.waiting import Target, remaining
 from infra.cli.words import REASONS, chosen_split, split_rows
 from infra.reading import ShardMeta, ShardState
-from infra.settings import load_settings
+from infra.settings import load_settings, without_password
 from infra.topics import all_topics, input_topics
 from policy import Reason
 from streams.events import TOPICS

@@ -16,7 +16,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.embedded import EmbeddedBroker, EmbeddedRedis, ServerError, free_port
-from infra.topics import TopicError, all_topics, ensure_topics, input_topics, output_topics
+from infra.topics import (
+    TopicError,
+    all_topics,
+    audit_topic,
+    ensure_topics,
+    input_topics,
+    output_topics,
+)
 
 _ROOT = Path(__file__).parents[2]
 
@@ -169,7 +176,8 @@ async def test_ensure_topics_makes_all_topics_once(stack):
     finally:
         await client.close()
     own = {name: count for name, count in described.items() if name.startswith(stack.prefix)}
-    assert own == dict.fromkeys(all_topics(stack.prefix), 3)
+    expected = {**dict.fromkeys(all_topics(stack.prefix), 3), audit_topic(stack.prefix): 1}
+    assert own == expected
 
 
 async def test_ensure_topics_by_several_workers_at_once(stack):

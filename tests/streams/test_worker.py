@@ -11,6 +11,7 @@ from faust.types import TP
 
 from streams import worker as worker_module
 from streams.events import TOPICS
+from streams.handover import Bounds
 from streams.outbox import Outgoing
 from streams.transport import Chunk
 from streams.worker import Worker, WorkerSettings
@@ -62,7 +63,12 @@ class Bench:
         self.consumer = FakeConsumer(ASSIGNED)
         self.observer = FakeObserver()
         self.now = START_MS / 1000
-        values = {"commit_interval_s": 0.001, "shard": SETTINGS, **settings}
+        values = {
+            "commit_interval_s": 0.001,
+            "shard": SETTINGS,
+            "handover": Bounds(calm_s=0.0),
+            **settings,
+        }
         self.worker = Worker(
             self.store,
             self.kafka.publish,

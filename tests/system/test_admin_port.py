@@ -34,7 +34,8 @@ async def test_readiness_follows_assignment_and_redis(
     assert worker.ask("/livez").status == 200
     assert _reasons(worker) == "no partitions are assigned yet"
     await worker.wait_until_ready()
-    assert json.loads(worker.ask("/readyz").text) == {"status": "ok", "partitions": [0, 1, 2, 3]}
+    ready = {"status": "ok", "partitions": [0, 1, 2, 3], "handover": []}
+    await eventually(lambda: json.loads(worker.ask("/readyz").text) == ready, "calm is seen")
 
     replaying = asyncio.create_task(tidegate.replay(events.records, speed=events.speed_for(30.0)))
     await eventually(lambda: tidegate.consumed() > 500, "events are coming in")

@@ -1,0 +1,217 @@
+"""The audit log: who stopped, resumed and held what, when and why. It is also where that is kept.
+
+One topic with one partition, never compacted and never trimmed. The pauses in force are the fold
+of its entries, so a kill switch survives all that Kafka survives, Redis or not. It lies where the
+orders go: while it cannot be read, none can be sent. Workers that follow it know a new entry within
+milliseconds.
+
+Every entry names the entries before it by their hashes, as commits do: of two that were written at
+once, the next names both. An entry that was altered or taken out from among the others shows.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from streams.handover import Controls, HoldReason, Pause
+
+TIDEGATE = "tidegate"
+"""The name under which workers write."""
+
+LONGEST_TEXT = 500
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What every entry carries."""
+
+    entry_id: str = ""  # hash of all the rest
+    after: list[str] = []  # the entries that nothing had followed yet when this was written
+    at: str = ""  # RFC 3339, by the writer's clock
+    who: str
+    why: str
+
+
+class Paused(Entry, frozen=True, kw_only=True, tag="paused"):
+    """The hand-over is stopped; the entry's id is the id of the hold."""
+
+    supplier: str | None = None
+    sku: str | None = None
+    warehouse: str | None = None
+
+
+class Resumed(Entry, frozen=True, kw_only=True, tag="resumed"):
+    """A pause is over."""
+
+    hold_id: str
+
+
+class Closed(Entry, frozen=True, kw_only=True, tag="closed"):
+    """A worker holds the orders of a partition."""
+
+    partition: int
+    reasons: list[HoldReason]
+
+
+class Opened(Entry, frozen=True, kw_only=True, tag="opened"):
+    """A partition's orders go out again."""
+
+    partition: int
+
+
+class OrderWaits(Entry, frozen=True, kw_only=True, tag="order_waits"):
+    """An order waits for a person's word."""
+
+    po_id: str
+    reason: HoldReason
+
+
+class OrderLeft(Entry, frozen=True, kw_only=True, tag="order_left"):
+    """An order that had waited for a person's word was handed over, or withdrawn."""
+
+    po_id: str
+    verdict: str
+
+
+AnyEntry = Paused | Resumed | Closed | Opened | OrderWaits | OrderLeft
+_decoder = msgspec.json.Decoder(AnyEntry)
+
+
+class AuditError(ValueError):
+    """Something that may not be written; names field, rule and value."""
+
+    def __init__(self, name: str, rule: str, value: object) -> None:
+        super().__init__(f"{name} must be {rule}, got {value!r}")
+        self.field, self.rule, self.value = name, rule, value
+
+
+def hash_of(entry: Entry) -> str:
+    """Return the id that an entry must have: a hash of everything else in it."""
+    bare = msgspec.json.encode(msgspec.structs.replace(entry, entry_id=""), order="deterministic")
+    return "au-" + hashlib.blake2b(bare, digest_size=16).hexdigest()
+
+
+def sealed(entry: Entry, heads: Iterable[str], at: str) -> Entry:
+    """Return an entry with its time, what it follows, and its id."""
+    entry = msgspec.structs.replace(entry, after=sorted(heads), at=at, entry_id="")
+    return msgspec.structs.replace(entry, entry_id=hash_of(entry))
+
+
+def make_pause(
+    who: str,
+    why: str,
+    *,
+    supplier: str | None = None,
+    sku: str | None = None,
+    warehouse: str | None = None,
+) -> Paused:
+    """Return the entry of a pause.
+
+    Raises:
+        AuditError: a text is missing or too long, or a warehouse is named without a sku.
+    """
+    for name, text in (("who", who), ("why", why)):
+        _require_text(name, text)
+    for name, named in (("supplier", supplier), ("sku", sku), ("warehouse", warehouse)):
+        if named is not None:
+            _require_text(name, named)
+    if warehouse is not None and sku is None:
+        raise AuditError("warehouse", "given together with sku", warehouse)
+    return Paused(who=who, why=why, supplier=supplier, sku=sku, warehouse=warehouse)
+
+
+def make_resume(who: str, why: str, hold_id: str, pauses: Iterable[Pause]) -> Resumed:
+    """Return the entry that ends a pause.
+
+    Raises:
+        AuditError: a text is missing or too long.
+        UnknownHoldError: no such pause is in force.
+    """
+    for name, text in (("who", who), ("why", why), ("hold_id", hold_id)):
+        _require_text(name, text)
+    if hold_id not in {pause.hold_id for pause in pauses}:
+        raise UnknownHoldError("hold_id", "the id of a pause in force", hold_id)
+    return Resumed(who=who, why=why, hold_id=hold_id)
+
+
+class UnknownHoldError(AuditError):
+    """No such pause is in force."""
+
+
+def _require_text(name: str, text: object) -> None:
+    if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_TEXT:
+        raise AuditError(name, f"a text of 1 to {LONGEST_TEXT} characters", text)
+    if not text.isprintable():
+        raise AuditError(name, "printable, on one line", text)
+
+
+@dataclass(slots=True)
+class AuditState:
+    """The fold of the log."""
+
+    pauses: dict[str, Pause] = field(default_factory=dict)
+    waiting: dict[str, HoldReason] = field(default_factory=dict)  # by po_id
+    closed: dict[int, list[HoldReason]] = field(default_factory=dict)  # by partition
+    heads: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+    _known: set[str] = field(default_factory=set)
+
+    def controls(self, *, is_known: bool = True) -> Controls:
+        """What people have ordered."""
+        return Controls(tuple(self.pauses.values()), is_known)
+
+    def take(self, value: bytes | None, place: str) -> AnyEntry | None:
+        """Take the next record in; return its entry, none where it is none or is known already.
+
+        Args:
+            value: of the record.
+            place: where it lies, for the fault that is noted when something is wrong with it.
+        """
+        try:
+            entry: AnyEntry = _decoder.decode(value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self.faults.append(f"{place} is no entry: {error}")
+            return None
+        if entry.entry_id in self._known:
+            return None  # a producer wrote it again after a lost reply
+        self._check(entry, place)
+        self._known.add(entry.entry_id)
+        self.heads = {*self.heads.difference(entry.after), entry.entry_id}
+        self._apply(entry)
+        return entry
+
+    def _check(self, entry: AnyEntry, place: str) -> None:
+        if entry.entry_id != hash_of(entry):
+            self.faults.append(f"{place} was altered: {entry.entry_id} is not its hash")
+        for before in entry.after:
+            if before not in self._known:
+                self.faults.append(f"before {place} an entry is missing: {before}")
+
+    def _apply(self, entry: AnyEntry) -> None:
+        match entry:
+            case Paused():
+                self.pauses[entry.entry_id] = pause_of(entry)
+            case Resumed():
+                self.pauses.pop(entry.hold_id, None)
+            case Closed():
+                self.closed[entry.partition] = entry.reasons
+            case Opened():
+                self.closed.pop(entry.partition, None)
+            case OrderWaits():
+                self.waiting[entry.po_id] = entry.reason
+            case OrderLeft():
+                self.waiting.pop(entry.po_id, None)
+
+
+def pause_of(entry: Paused) -> Pause:
+    """Return the pause that an entry began."""
+    return Pause(
+        hold_id=entry.entry_id,
+        who=entry.who,
+        why=entry.why,
+        since=entry.at,
+        supplier=entry.supplier,
+        sku=entry.sku,
+        warehouse=entry.warehouse,
+    )

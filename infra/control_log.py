@@ -1,0 +1,191 @@
+"""The audit log in Kafka: followed by every worker, written by workers, the API and commands."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from infra.audit import AnyEntry, AuditState, Entry, sealed
+from infra.reading_topics import log_ends, read_topics
+from infra.settings import Settings
+from infra.topics import audit_topic
+from streams.handover import Controls
+from streams.outputs import rfc3339
+
+_POLL_MS = 200
+_END_EVERY_S = 2.0
+_KNOWN_FOR_S = 10.0  # without a look at the log's end: whether somebody paused is not known
+_RETRY_S = 1.0
+_QUEUED_AT_MOST = 10_000
+_log = logging.getLogger("tidegate.control")
+
+
+class ControlLog:
+    """Follows the audit log from its first entry on, and appends to it.
+
+    Args:
+        options: of an aiokafka client (`infra.kafka.client_options`).
+        topic_prefix: in front of the topic's name.
+        clock: wall-clock seconds.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        topic_prefix: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._options = options
+        self._topic = audit_topic(topic_prefix)
+        self._clock = clock
+        self._producer = make_producer(options)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._queue: asyncio.Queue[Entry] = asyncio.Queue(_QUEUED_AT_MOST)
+        self._end_seen_at = -_KNOWN_FOR_S
+        self._controls = Controls(is_known=False)
+        self.state = AuditState()
+
+    async def start(self) -> None:
+        """Connect and begin to follow."""
+        await self._producer.start()
+        self._tasks = [
+            asyncio.create_task(self._follow_forever(), name="control-log"),
+            asyncio.create_task(self._write_queued(), name="control-log-writer"),
+        ]
+
+    async def stop(self) -> None:
+        """Write what is queued, as far as Kafka takes it at once, and disconnect."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await self._queue.join()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._producer.stop()
+
+    def controls(self) -> Controls:
+        """What people have ordered; the same object as long as nothing changed."""
+        is_known = time.monotonic() - self._end_seen_at < _KNOWN_FOR_S
+        now = self.state.controls(is_known=is_known)
+        if now != self._controls:
+            self._controls = now
+        return self._controls
+
+    async def append(self, entry: Entry) -> AnyEntry:
+        """Write an entry; return it as it lies in the log, once Kafka has it.
+
+        Raises:
+            KafkaError: it is not there, or not known to be.
+        """
+        written = sealed(entry, self.state.heads, rfc3339(int(self._clock() * 1000)))
+        await self._producer.send_and_wait(self._topic, msgspec.json.encode(written))
+        # In force at once: the follower will read it again, and know it.
+        self.state.take(msgspec.json.encode(written), "an entry of this process")
+        return written  # type: ignore[return-value]  # every entry is one of the kinds
+
+    def note(self, entry: Entry) -> None:
+        """Write an entry soon; what Kafka does not take for long is lost to the log, and said."""
+        try:
+            self._queue.put_nowait(entry)
+        except asyncio.QueueFull:
+            _log.error("the audit log cannot be written for long: left out %s", entry)
+
+    async def _write_queued(self) -> None:
+        while True:
+            entry = await self._queue.get()
+            while True:
+                try:
+                    await self.append(entry)
+                    break
+                except KafkaError as error:
+                    _log.warning("audit log: %s; trying again", error)
+                    await asyncio.sleep(_RETRY_S)
+            self._queue.task_done()
+
+    async def _follow_forever(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except (KafkaError, OSError, TimeoutError) as error:
+                _log.warning("audit log: %r; reading it again", error)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _follow(self) -> None:
+        place = TopicPartition(self._topic, 0)
+        consumer = make_consumer(self._options)
+        await consumer.start()
+        try:
+            consumer.assign([place])
+            end = (await log_ends(consumer, [place]))[place]
+            await consumer.seek_to_beginning(place)
+            looked_at = 0.0
+            while True:
+                for records in (await consumer.getmany(place, timeout_ms=_POLL_MS)).values():
+                    for record in records:
+                        self.state.take(record.value, f"{self._topic}/0/{record.offset}")
+                if time.monotonic() - looked_at > _END_EVERY_S:
+                    looked_at = time.monotonic()
+                    async with asyncio.timeout(_END_EVERY_S):
+                        end = max(end, (await consumer.end_offsets([place]))[place])
+                if await consumer.position(place) >= end:
+                    self._end_seen_at = looked_at
+        finally:
+            await consumer.stop()
+
+
+def make_producer(options: Mapping[str, Any]) -> AIOKafkaProducer:
+    """Return a producer of entries, not started."""
+    return AIOKafkaProducer(**options, acks="all", enable_idempotence=False)
+
+
+def make_consumer(options: Mapping[str, Any]) -> AIOKafkaConsumer:
+    """Return a consumer of entries that is in no group, not started."""
+    return AIOKafkaConsumer(
+        **options,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+    )
+
+
+async def read_audit(settings: Settings) -> tuple[AuditState, list[AnyEntry]]:
+    """Read the whole log once; return its fold, with the faults found, and its entries in order.
+
+    Raises:
+        TopicReadError: the topic is not there.
+    """
+    state = AuditState()
+    entries = []
+    async for record in read_topics(settings, [audit_topic(settings.topic_prefix)]):
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        if (entry := state.take(record.value, place)) is not None:
+            entries.append(entry)
+    return state, entries
+
+
+async def append_once(
+    settings: Settings, options: Mapping[str, Any], make: Callable[[AuditState], Entry]
+) -> AnyEntry:
+    """Read the log, append one entry and return it, once Kafka has it.
+
+    Args:
+        settings: where the log is.
+        options: of an aiokafka client.
+        make: the entry, from what the log says.
+    """
+    state, _ = await read_audit(settings)
+    entry = sealed(make(state), state.heads, rfc3339(int(time.time() * 1000)))
+    producer = make_producer(options)
+    await producer.start()
+    try:
+        await producer.send_and_wait(audit_topic(settings.topic_prefix), msgspec.json.encode(entry))
+    finally:
+        await producer.stop()
+    return entry  # type: ignore[return-value]  # every entry is one of the kinds

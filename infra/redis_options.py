@@ -1,0 +1,26 @@
+"""How Redis is spoken to: credentials and certificates, beside what its address says."""
+
+from typing import Any
+
+from infra.kafka import tls_context
+from infra.settings import Settings, SettingsError
+
+
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """Return what every Redis client gets beside the address.
+
+    Raises:
+        SettingsError: a file cannot be read, or does not fit to the address.
+    """
+    options: dict[str, Any] = {}
+    if settings.redis_username is not None:
+        options["username"] = settings.redis_username
+    if (password := settings.secret("redis_password")) is not None:
+        options["password"] = password
+    if settings.redis_ca_file is not None:
+        if not settings.redis_url.startswith("rediss://"):
+            rule = "redis_ca_file must be given with a redis_url that begins with rediss://"
+            raise SettingsError(f"{rule}, got {settings.redis_ca_file}")
+        tls_context("redis_ca_file", settings.redis_ca_file)  # told now, not at the first command
+        options["ssl_ca_certs"] = str(settings.redis_ca_file)
+    return options

@@ -1,0 +1,125 @@
+"""The control API over a real socket: pausing, resuming, and what it says when it will not."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from prometheus_client import CollectorRegistry
+
+from infra.admin import AdminServer, make_admin
+from infra.audit import AuditState, sealed
+from infra.control_api import HeldOrder, PartitionHold, add_control_routes
+from infra.security import Access, Role, _Token
+from streams.handover import HoldReason
+from tests.infra.test_admin import Worker
+
+OPERATOR = "an-operator-of-the-tests"
+VIEWER = "a-viewer-of-the-tests"
+TOKENS = (_Token(Role.VIEWER, VIEWER), _Token(Role.OPERATOR, OPERATOR))
+WHO = {"who": "ada", "why": "the price is wrong"}
+
+
+class MemoryLog:
+    """The audit log in memory."""
+
+    def __init__(self) -> None:
+        self.state = AuditState()
+        self.is_away = False
+
+    def controls(self):
+        """What people have ordered."""
+        return self.state.controls()
+
+    async def append(self, entry):
+        """Write an entry, if Kafka is there."""
+        if self.is_away:
+            raise KafkaConnectionError("no broker")
+        import msgspec
+
+        written = sealed(entry, self.state.heads, "2026-01-01T00:00:00Z")
+        return self.state.take(msgspec.json.encode(written), "here")
+
+
+def as_operator(**headers: str) -> dict[str, str]:
+    """Headers of an operator."""
+    return {"Authorization": f"Bearer {OPERATOR}", **headers}
+
+
+@asynccontextmanager
+async def api(*, host: str = "127.0.0.1", tokens=TOKENS, open_probes: bool = False):
+    """The API on a loopback socket, guarded as if it were bound to `host`, and a client."""
+    access = Access(host, tokens, open_probes)
+    app = make_admin(Worker(), CollectorRegistry(), access)
+    log = MemoryLog()
+    order = HeldOrder("po-1", "lamp", "main", "acme", 5, 50.0, "EUR", HoldReason.APPROVAL)
+    held = [PartitionHold(0, []), PartitionHold(1, [HoldReason.LAG])], [order]
+    add_control_routes(app, log, lambda controls: held, asyncio.to_thread)
+    server = AdminServer(app, "127.0.0.1", 0)
+    url = await server.start()
+    try:
+        async with aiohttp.ClientSession(url) as client:
+            client.log = log
+            yield client
+    finally:
+        await server.stop()
+
+
+async def test_pause_is_listed_until_it_is_resumed():
+    """Who paused what and why is told to everybody, until somebody resumes it by its id."""
+    async with api() as client:
+        body = {**WHO, "supplier": "acme"}
+        async with client.post("/api/v1/pause", json=body, headers=as_operator()) as answer:
+            assert answer.status == 201
+            hold = (await answer.json())["hold"]
+        assert {**body, "sku": None, "warehouse": None} == {
+            name: value for name, value in hold.items() if name not in ("hold_id", "since")
+        }
+        async with client.get("/api/v1/holds") as answer:
+            told = await answer.json()
+        assert told["holds"] == [hold]
+        assert told["handover"][1] == {"partition": 1, "reasons": ["lag"]}
+        assert told["orders"][0]["reason"] == "approval"
+        assert told["orders_total"] == 1
+        body = {**WHO, "hold_id": hold["hold_id"]}
+        async with client.post("/api/v1/resume", json=body, headers=as_operator()) as answer:
+            assert (answer.status, await answer.json()) == (200, {"hold": hold})
+        async with client.post("/api/v1/resume", json=body, headers=as_operator()) as answer:
+            assert answer.status == 404
+            assert (await answer.json())["error"]["field"] == "hold_id"
+        async with client.get("/api/v1/holds") as answer:
+            assert (await answer.json())["holds"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"who": "ada"}, "body"),
+        ({"who": "ada", "why": 7}, "why"),
+        ({"who": " ", "why": "x"}, "who"),
+        ({"who": "ada", "why": "x" * 501}, "why"),
+        ({"who": "ada\n", "why": "x"}, "who"),
+        ({"who": "ada", "why": "x", "warehouse": "main"}, "warehouse"),
+        ({"who": "ada", "why": "x", "everything": True}, "body"),
+        ([], "body"),
+    ],
+)
+async def test_bad_body_is_told_by_field_and_rule(body, field):
+    """What cannot be carried out names the field, and nothing is paused."""
+    async with api() as client:
+        async with client.post("/api/v1/pause", json=body, headers=as_operator()) as answer:
+            assert answer.status == 400
+            error = (await answer.json())["error"]
+        assert error["field"] == field
+        assert error["rule"]
+        assert client.log.state.pauses == {}
+
+
+async def test_pause_that_kafka_did_not_take_is_no_pause():
+    """The caller learns that nothing was stopped."""
+    async with api() as client:
+        client.log.is_away = True
+        async with client.post("/api/v1/pause", json=WHO, headers=as_operator()) as answer:
+            assert answer.status == 503
+            assert (await answer.json())["error"]["field"] == "Kafka"
