@@ -23,6 +23,7 @@ from infra.redis_options import connection_options
 from infra.security import load_access
 from infra.settings import Settings
 from infra.shop_metrics import ShopCollector
+from infra.supervisor import signs_of_life
 from infra.topics import ensure_topics
 from streams.app import make_app
 from streams.transport import BatchConsumer
@@ -31,6 +32,7 @@ from streams.worker import Worker
 log = logging.getLogger("tidegate")
 
 _REDIS_TIMEOUT_S = 10.0
+_SIGN_SECONDS = 1.0
 
 
 def redis_pool(url: str, **options: Any) -> ConnectionPool:
@@ -109,6 +111,14 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         await pool.disconnect()
 
 
+async def _give_signs(worker: Worker, give: Callable[[bool], bool], stop: asyncio.Event) -> None:
+    """Tell the supervisor every second how it goes; end when it is gone."""
+    while give(worker.is_alive()):  # noqa: ASYNC110 - time itself is what is waited for
+        await asyncio.sleep(_SIGN_SECONDS)
+    log.error("the supervisor is gone")
+    stop.set()
+
+
 async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None:
     app = make_app(
         worker,
@@ -127,11 +137,15 @@ async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None
     gc.set_threshold(100_000, 50, 50)
     await app.start()
     crashed = asyncio.create_task(_crashed(app))
+    give = signs_of_life()
+    signs = asyncio.create_task(_give_signs(worker, give, stop)) if give is not None else None
     stopped = asyncio.create_task(stop.wait())
     ends: list[asyncio.Future[object]] = [crashed, stopped, worker.failed]  # type: ignore[list-item]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     crashed.cancel()
+    if signs is not None:
+        signs.cancel()
     log.info("stopping: no more is read, what was read is committed")
     consumer.stop_flow()
     await worker.stop()

@@ -5,10 +5,12 @@ knows, that it has just begun or that a stock has grown old meanwhile, is not to
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from infra.control_api import HeldOrder, PartitionHold
+from infra.control_log import read_audit
 from infra.reading import open_reader
 from infra.settings import Settings
 from streams.handover import Controls, HoldReason, Limits, Terms, judge_orders
@@ -36,6 +38,38 @@ def read_waiting(
         for order in held_orders(records, closed.get(partition, ()), controls, settings.limits())
     ]
     return holds, orders
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOrder:
+    """A purchase order that is stored and not yet in its topic, as it will be published."""
+
+    terms: Terms
+    value: bytes
+    reason: HoldReason | None  # none: it is about to go
+
+
+async def read_waiting_orders(settings: Settings) -> list[WaitingOrder]:
+    """Return the orders that are on their way, oldest first within a partition.
+
+    Raises:
+        RedisError: Redis does not answer.
+        TopicReadError: the audit log is not there.
+    """
+    audit, _ = await read_audit(settings)
+    with open_reader(settings) as reader:
+        waiting = reader.waiting_orders()
+    found = []
+    for partition, records in sorted(waiting.items()):
+        gate = audit.closed.get(partition, ())
+        held = held_orders(records, gate, audit.controls(), settings.limits())
+        reasons = {order.po_id: order.reason for order in held}
+        found += [
+            WaitingOrder(record.terms, record.value or b"", reasons.get(record.terms.po_id))
+            for record in records
+            if record.terms is not None
+        ]
+    return found
 
 
 def held_orders(

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.audit import AnyEntry, AuditState, Entry, sealed
+from infra.kafka import client_options
 from infra.reading_topics import log_ends, read_topics
 from infra.settings import Settings
 from infra.topics import audit_topic
@@ -170,19 +171,16 @@ async def read_audit(settings: Settings) -> tuple[AuditState, list[AnyEntry]]:
     return state, entries
 
 
-async def append_once(
-    settings: Settings, options: Mapping[str, Any], make: Callable[[AuditState], Entry]
-) -> AnyEntry:
+async def append_once(settings: Settings, make: Callable[[AuditState], Entry]) -> AnyEntry:
     """Read the log, append one entry and return it, once Kafka has it.
 
     Args:
         settings: where the log is.
-        options: of an aiokafka client.
         make: the entry, from what the log says.
     """
     state, _ = await read_audit(settings)
     entry = sealed(make(state), state.heads, rfc3339(int(time.time() * 1000)))
-    producer = make_producer(options)
+    producer = make_producer(client_options(settings))
     await producer.start()
     try:
         await producer.send_and_wait(audit_topic(settings.topic_prefix), msgspec.json.encode(entry))

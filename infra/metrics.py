@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from streams.events import TOPICS
 from streams.fold import NO_CLOCK
+from streams.handover import HoldReason
 from streams.shard import DEAD_LETTERED
 from streams.worker import Owned, Worker
 
@@ -58,6 +59,7 @@ class WorkerMetrics:
                 "beat_loop",
                 "store_loop",
                 "overdue_loop",
+                "look_loop",
             ),
         ):
             self._failures.labels(operation)
@@ -91,6 +93,7 @@ class ShardCollector(Collector):
         yield from self._sizes(owned)
         yield self._lag(owned)
         yield self._lag_seconds()
+        yield from self._handover(owned)
         yield _gauge(
             "tidegate_ready", "Whether the worker is ready.", float(not self._worker.faults())
         )
@@ -171,6 +174,33 @@ class ShardCollector(Collector):
         reviews = CounterMetricFamily("tidegate_reviews", "Decisions made, orders or not.")
         reviews.add_metric([], sum(s.timeline.reviews for s in shards))
         yield reviews
+
+    def _handover(self, owned: dict[int, Owned]) -> Iterable[Metric]:
+        is_open = GaugeMetricFamily(
+            "tidegate_handover_open",
+            "Whether a partition's purchase orders may leave.",
+            labels=["partition"],
+        )
+        closed = GaugeMetricFamily(
+            "tidegate_handover_closed_partitions",
+            "Partitions whose purchase orders are held, by reason.",
+            labels=["reason"],
+        )
+        held = GaugeMetricFamily(
+            "tidegate_held_orders", "Purchase orders that wait, by reason.", labels=["reason"]
+        )
+        reasons: Counter[HoldReason] = Counter()
+        orders: Counter[HoldReason] = Counter()
+        for partition, one in owned.items():
+            is_open.add_metric([str(partition)], float(one.gate.is_open))
+            reasons.update(one.gate.reasons)
+            orders.update(one.held.values())
+        for reason in HoldReason:
+            closed.add_metric([reason], reasons[reason])
+            held.add_metric([reason], orders[reason])
+        yield from (is_open, closed, held)
+        text = "Pauses by people that are in force."
+        yield _gauge("tidegate_pauses", text, float(len(self._worker.controls().pauses)))
 
     def _lag(self, owned: dict[int, Owned]) -> Metric:
         family = GaugeMetricFamily(

@@ -40,7 +40,7 @@ class WorkerProcess(ServerProcess):
         self._settings = settings
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "infra.cli", "worker"]
+        return [sys.executable, "-m", "infra.cli", "worker", "--no-supervise"]
 
     def _environment(self) -> Mapping[str, str]:
         """The settings, and nothing of this process's own that would shadow them."""

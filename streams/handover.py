@@ -30,6 +30,22 @@ class HoldReason(StrEnum):
     APPROVAL = "approval"
 
 
+PEOPLES = frozenset(
+    {
+        HoldReason.PAUSED,
+        HoldReason.HELD,
+        HoldReason.CAP_UNITS,
+        HoldReason.CAP_AMOUNT,
+        HoldReason.APPROVAL,
+    }
+)
+"""Reasons that only a person ends. An order that is called off meanwhile never leaves.
+
+One that waits for anything else leaves all the same, and is called off after it, as in the log:
+what is published must not depend on how fast a log is read.
+"""
+
+
 class Verdict(StrEnum):
     """The last word of people about one order; events of `order-responses` bring it."""
 
@@ -37,10 +53,26 @@ class Verdict(StrEnum):
     APPROVED = "approved"
     RELEASED = "released"
     HELD = "held"
+    CALLED_OFF = "called_off"
+    CALLED_OFF_WHILE_HELD = "called_off_while_held"
 
+    def after(self, response: str) -> "Verdict":
+        """Return the verdict once people have said that too.
 
-WITHDRAWING = ("rejected", "cancelled")
-"""Responses after which an order that still waits never leaves."""
+        Args:
+            response: a kind of event in `order-responses`; most say nothing about the hand-over.
+        """
+        if response in ("rejected", "cancelled"):
+            is_held = self in (Verdict.HELD, Verdict.CALLED_OFF_WHILE_HELD)
+            return Verdict.CALLED_OFF_WHILE_HELD if is_held else Verdict.CALLED_OFF
+        if response in (Verdict.APPROVED, Verdict.RELEASED, Verdict.HELD):
+            return Verdict(response)
+        return self
+
+    @property
+    def is_called_off(self) -> bool:
+        """Whether nobody wants the order any more."""
+        return self in (Verdict.CALLED_OFF, Verdict.CALLED_OFF_WHILE_HELD)
 
 
 class Terms(msgspec.Struct, frozen=True, array_like=True):
@@ -154,6 +186,7 @@ class Gate:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
         self._calm_since_s: float | None = None
+        self._looked_at_s = 0.0
         self.reasons: tuple[HoldReason, ...] = (HoldReason.STARTING,)
 
     @property
@@ -166,14 +199,17 @@ class Gate:
 
         Args:
             facts: as they are now.
-            now_s: wall-clock seconds; if they run backwards, calm begins anew.
+            now_s: wall-clock seconds. After a jump, either way, calm begins anew: a time at which
+                nobody looked was not calm.
         """
+        step_s = now_s - self._looked_at_s
+        self._looked_at_s = now_s
         broken = breaches(facts, self._bounds)
         if broken:
             self.reasons = broken
         if broken or breaches(facts, self._bounds, share=0.5):
             self._calm_since_s = None
-        elif self._calm_since_s is None or now_s < self._calm_since_s:
+        elif self._calm_since_s is None or not 0 <= step_s <= self._bounds.calm_s:
             self._calm_since_s = now_s
         if self._calm_since_s is not None and now_s - self._calm_since_s >= self._bounds.calm_s:
             self.reasons = ()
@@ -226,9 +262,9 @@ def person_needed(terms: Terms, limits: Limits) -> HoldReason | None:
     >>> person_needed(terms, Limits(approval_amount=500.0))
     <HoldReason.APPROVAL: 'approval'>
     """
-    if terms.verdict == Verdict.HELD:
+    if terms.verdict in (Verdict.HELD, Verdict.CALLED_OFF_WHILE_HELD):
         return HoldReason.HELD
-    if terms.verdict != Verdict.NONE:
+    if terms.verdict in (Verdict.APPROVED, Verdict.RELEASED):
         return None
     if _exceeds(terms.day_units, limits.cap_units_per_item_day):
         return HoldReason.CAP_UNITS

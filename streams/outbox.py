@@ -5,7 +5,7 @@ from itertools import islice, takewhile
 
 import msgspec
 
-from streams.handover import WITHDRAWING, Terms, Verdict
+from streams.handover import Terms
 from streams.outputs import Alert, PurchaseOrder
 
 PURCHASE_ORDERS = "purchase-orders"
@@ -35,7 +35,6 @@ class Outbox:
         self._numbers: dict[str, list[int]] = {}  # by po_id
         self._added: list[int] = []
         self._removed: list[int] = []
-        self._withdrawn: list[Terms] = []
         self.verdicts = 0  # that changed something since the beginning
 
     def __len__(self) -> int:
@@ -73,19 +72,17 @@ class Outbox:
             warehouse: likewise.
             response: the kind of event in `order-responses`.
         """
-        for number in list(self._numbers.get(po_id, ())):
+        for number in self._numbers.get(po_id, ()):
             outgoing = self._orders[number]
             terms = outgoing.terms
             if terms is None or (terms.sku, terms.warehouse) != (sku, warehouse):
                 continue
-            if response in WITHDRAWING:
-                self.published([number])
-                self._withdrawn.append(terms)
-            elif response in tuple(Verdict):
-                judged = msgspec.structs.replace(terms, verdict=Verdict(response))
+            verdict = terms.verdict.after(response)
+            if verdict != terms.verdict:
+                judged = msgspec.structs.replace(terms, verdict=verdict)
                 self._orders[number] = msgspec.structs.replace(outgoing, terms=judged)
                 self._added.append(number)
-            self.verdicts += 1
+                self.verdicts += 1
 
     def take_changes(self) -> tuple[list[tuple[int, bytes]], list[int]]:
         """Return the records to store and the numbers of those that need not be stored any more."""
@@ -119,7 +116,7 @@ class Outbox:
         return [entry for entry in newest_first if entry[0] < stop][::-1]
 
     def published(self, numbers: Sequence[int]) -> None:
-        """Note that Kafka has these; the next commit forgets them."""
+        """Note that Kafka has these, or never gets them; the next commit forgets them."""
         for number in numbers:
             gone = self._free.pop(number, None) or self._orders.pop(number, None)
             if gone is None:
@@ -130,11 +127,6 @@ class Outbox:
                 left.remove(number)
                 if left:
                     self._numbers[gone.terms.po_id] = left
-
-    def take_withdrawn(self) -> list[Terms]:
-        """Return the orders that were called off while they waited, since the last call."""
-        withdrawn, self._withdrawn = self._withdrawn, []
-        return withdrawn
 
     def restore(self, next_number: int, stored: dict[int, bytes]) -> None:
         """Take over stored records."""

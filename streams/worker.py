@@ -20,6 +20,7 @@ from streams.decode import Decoded, DecodeLimits, TopicDecoder
 from streams.events import TOPICS
 from streams.fold import NO_CLOCK
 from streams.handover import (
+    PEOPLES,
     Bounds,
     Controls,
     Facts,
@@ -141,7 +142,7 @@ class Owned:
     shard: Shard
     claim: Any
     stored_offsets: dict[str, int]
-    gate: Gate
+    gate: Gate = field(default_factory=lambda: Gate(Bounds()))
     is_dirty: bool = False
     in_flight: Commit | None = None  # sent, and its fate is not known yet
     newest_written_ms: int = -1
@@ -195,7 +196,7 @@ class Worker:
         self._away: tuple[type[Exception], ...] = (TimeoutError, *unreachable)
         self._prefix = topic_prefix
         self._clock = clock
-        self._controls = controls
+        self.controls = controls
         self._recorder: Recorder = recorder or _NoRecorder()
         self._cache = PolicyCache()
         self._decoders = {topic: TopicDecoder(topic, settings.limits) for topic in TOPICS}
@@ -597,8 +598,6 @@ class Worker:
             await asyncio.sleep(_LOOK_SECONDS)
             for owned in list(self.owned.values()):
                 self._look(owned)
-                for terms in owned.shard.outbox.take_withdrawn():
-                    self._recorder.order_left(terms, "withdrawn")
                 if self._has_to_judge(owned) or self.store_failed_since is not None:
                     self._outgoing.set()
 
@@ -623,7 +622,7 @@ class Worker:
             oldest_s = min(oldest_s, *clocks_s)
             back_s = max(back_s, _went_back_s(owned))
         return Facts(
-            is_control_known=self._controls().is_known,
+            is_control_known=self.controls().is_known,
             is_store_away=self.store_failed_since is not None,
             lag_records=sum(known) if len(known) == len(lags) else None,
             lag_s=now_s - oldest_s,
@@ -634,7 +633,7 @@ class Worker:
     def _judgement(self, owned: Owned) -> object:
         """All that a judgement of waiting orders rests on; the same: the same judgement."""
         moment = self._clock() // _STALE_LOOK_SECONDS if owned.was_live else 0
-        return (owned.gate.reasons, self._controls(), owned.shard.outbox.verdicts, moment)
+        return (owned.gate.reasons, self.controls(), owned.shard.outbox.verdicts, moment)
 
     def _has_to_judge(self, owned: Owned) -> bool:
         return owned.shard.outbox.orders > 0 and (
@@ -670,16 +669,26 @@ class Worker:
             terms,
             self._is_stale(owned, terms),
             owned.gate.reasons,
-            self._controls(),
+            self.controls(),
             limits,
             owned.held,
         )
-        for one, reason in zip(terms, reasons, strict=True):
+        for (number, _), one, reason in zip(waiting, terms, reasons, strict=True):
+            if reason in PEOPLES and one.verdict.is_called_off:
+                self._withdraw(owned, number, one)
+                continue
             if reason is not None:
                 owned.held[one.po_id] = reason
             if (needed := person_needed(one, limits)) is not None:
                 self._recorder.order_waits(one, needed)
         return [entry for entry, reason in zip(waiting, reasons, strict=True) if reason is None]
+
+    def _withdraw(self, owned: Owned, number: int, terms: Terms) -> None:
+        log.info("%s was called off while it waited for a person: it never leaves", terms.po_id)
+        owned.shard.outbox.published([number])
+        owned.is_dirty = True
+        self._work.set()
+        self._recorder.order_left(terms, terms.verdict)
 
     def _is_stale(self, owned: Owned, terms: Sequence[Terms]) -> BoolArray:
         """Whether the stock that each order rests on has grown too old while it waited.
@@ -781,7 +790,7 @@ class Worker:
             for partition, owned in sorted(self.owned.items())
             if owned.gate.reasons
         ]
-        for pause in self._controls().pauses:
+        for pause in self.controls().pauses:
             what = [f"{name} {text}" for name, text in pause.names().items()] or ["everything"]
             said.append(f"paused by {pause.who}, {', '.join(what)}: {pause.why}")
         return said

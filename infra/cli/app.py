@@ -38,6 +38,9 @@ _COMMANDS = (
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
     ("dead_letters:dlt", _TEND, "List, show and send back the records that nobody could use."),
     ("campaigns:campaign", _TEND, "Keep the alerts of planned campaigns quiet."),
+    ("pausing:pause", _TEND, "Stop the hand-over of purchase orders at once."),
+    ("pausing:resume", _TEND, "Let the hand-over go on that a pause had stopped."),
+    ("auditing:audit", _TEND, "List who stopped, resumed and held what, and check the list."),
     ("settings:settings", _TEND, "Show the settings in force."),
 )
 

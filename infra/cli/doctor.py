@@ -4,6 +4,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,15 +15,21 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from rich.text import Text
 
+from infra.audit import AuditState
 from infra.cli.failures import ExitCode, outcome_of
 from infra.cli.options import NOT_GIVEN, Connection, Json
+from infra.cli.pausing import what_is_paused
 from infra.cli.terminal import make_console, make_table, moment, number
+from infra.control_holds import read_waiting_orders
+from infra.control_log import read_audit
+from infra.kafka import client_options
 from infra.reading import Reader, ShardState, connect
 from infra.reading_tables import StateError
-from infra.reading_topics import log_ends, open_consumer, partition_counts
+from infra.reading_topics import TopicReadError, log_ends, open_consumer, partition_counts
 from infra.redis_options import connection_options
 from infra.settings import STATE_FILE, Settings, SettingsError, without_password
-from infra.topics import all_topics, input_topics
+from infra.topics import all_topics, audit_topic, input_topics
+from streams.handover import HoldReason
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -31,6 +38,7 @@ _OLDEST_REDIS = (7, 2)
 _ADMIN_SECONDS = 3.0
 _LAG_WORTH_A_WARNING = 10_000
 _OUTBOX_WORTH_A_WARNING = 1_000
+_HOLD_ADVICE = "they go out by themselves when the reason is over, or after `tidegate resume`"
 _PROBE_SECONDS = 10  # the probe's key forgets itself, should the deletion fail
 
 
@@ -107,6 +115,8 @@ def _said(check: Check) -> str:
 def _examine(connection: Connection) -> Iterator[Check]:
     try:
         settings = connection.settings()
+        client_options(settings)
+        connection_options(settings)
     except SettingsError as error:
         yield Check("settings", Status.FAIL, str(error), "mend it; nothing else can be checked")
         return
@@ -117,7 +127,9 @@ def _examine(connection: Connection) -> Iterator[Check]:
     yield from redis_checks
     if shards is not None and counts is not None:
         yield from check_shards(shards, ends, settings)
-    yield from _examine_admin(connection)
+    if counts is not None and counts.get(audit_topic(settings.topic_prefix)):
+        yield from _examine_handover(settings)
+    yield from _examine_admin(connection, settings)
 
 
 def _redis_name(settings: Settings) -> str:
@@ -311,10 +323,48 @@ def _shard_advice(shard: ShardState, behind: int, settings: Settings) -> str:
     return ""
 
 
+# --- hand-over --------------------------------------------------------------------------------
+
+
+def _examine_handover(settings: Settings) -> list[Check]:
+    try:
+        audit, _ = asyncio.run(read_audit(settings))
+        waiting = asyncio.run(read_waiting_orders(settings))
+    except (KafkaError, RedisError, OSError, TopicReadError) as error:
+        return [Check("hand-over", Status.FAIL, outcome_of(error)[1], "see above")]
+    return check_handover(audit, Counter(order.reason for order in waiting if order.reason))
+
+
+def check_handover(audit: AuditState, held: Mapping[HoldReason, int]) -> list[Check]:
+    """Return whether purchase orders go out, and if not, who or what holds them."""
+    checks = [
+        Check(
+            "paused",
+            Status.WARN,
+            f"{what_is_paused(pause)}, by {pause.who} since {pause.since}: {pause.why}",
+            f"tidegate resume {pause.hold_id} --who NAME --why REASON",
+        )
+        for pause in audit.pauses.values()
+    ]
+    for partition, reasons in sorted(audit.closed.items()):
+        text = f"partition {partition} is held: {', '.join(reasons)}"
+        checks.append(Check("hand-over", Status.WARN, text, _HOLD_ADVICE))
+    if held:
+        listed = ", ".join(f"{number(count)} {reason}" for reason, count in sorted(held.items()))
+        advice = "`tidegate export orders` lists them; `approved` or `released` lets one go"
+        checks.append(Check("held orders", Status.WARN, listed, advice))
+    if not checks:
+        checks.append(Check("hand-over", Status.OK, "purchase orders go out"))
+    for fault in audit.faults:
+        advice = "who could write to that topic? compare with a backup of it"
+        checks.append(Check("audit log", Status.FAIL, fault, advice))
+    return checks
+
+
 # --- workers ----------------------------------------------------------------------------------
 
 
-def _examine_admin(connection: Connection) -> list[Check]:
+def _examine_admin(connection: Connection, settings: Settings) -> list[Check]:
     """Ask the worker that the state file names, if there is one."""
     if connection.state is None:
         return []
@@ -326,12 +376,15 @@ def _examine_admin(connection: Connection) -> list[Check]:
         return [
             Check("worker", Status.WARN, f"{STATE_FILE} names no admin port", "wait, ask again")
         ]
-    return [_ask_ready(str(url))]
+    return [_ask_ready(str(url), settings)]
 
 
-def _ask_ready(url: str) -> Check:
+def _ask_ready(url: str, settings: Settings) -> Check:
+    token = settings.secret("viewer_token") or settings.secret("operator_token")
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"{url}/readyz", headers=headers)
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=_ADMIN_SECONDS) as reply:
+        with urllib.request.urlopen(request, timeout=_ADMIN_SECONDS) as reply:
             told = json.load(reply)
     except urllib.error.HTTPError as error:
         reasons = "; ".join(json.load(error).get("reasons", [])) or f"HTTP {error.code}"
@@ -349,4 +402,7 @@ def _ask_ready(url: str) -> Check:
     if not owned:
         return Check("worker", Status.WARN, "ready, and owns no partition", "too many workers?")
     listed = ", ".join(map(str, owned))
+    if held := "; ".join(told.get("handover", [])):
+        text = f"ready, owns partitions {listed}, holds orders: {held}"
+        return Check("worker", Status.WARN, text, _HOLD_ADVICE)
     return Check("worker", Status.OK, f"ready, owns partitions {listed} ({url})")

@@ -19,11 +19,13 @@ from infra.cli.terminal import (
     plain_time,
 )
 from infra.cli.words import SPLITS, chosen_split, reason_text, split_rows
+from infra.control_holds import read_waiting_orders
 from infra.reading import open_reader
 from infra.reading_topics import read_topics
 from infra.settings import Settings
 from infra.topics import PURCHASE_ORDERS
 from policy import PolicyInputError, recompute
+from streams.handover import HoldReason
 from streams.outputs import PurchaseOrder
 from streams.review import POLICY_INPUTS
 from streams.supply import OpenOrder
@@ -44,7 +46,9 @@ def explain(
         as_json: one JSON object: the order, whether it is open, and what was computed.
     """
     settings = connection.settings()
-    order = asyncio.run(_find(po_id, settings))
+    order, hold = asyncio.run(_find(po_id, settings)), None
+    if order is None:
+        order, hold = asyncio.run(_find_waiting(po_id, settings))
     if order is None:
         raise CommandError(f"no purchase order {po_id!r} is in {PURCHASE_ORDERS}")
     with open_reader(settings) as reader:
@@ -57,11 +61,22 @@ def explain(
             "open": still_open,
             "recomputed": again,
             "same": is_same,
+            "hold": hold,
         }
         print(msgspec.json.format(msgspec.json.encode(record), indent=1).decode())
     else:
-        _show(make_console(), order, still_open, again)
+        _show(make_console(), order, still_open, again, hold)
     return ExitCode.OK if is_same else ExitCode.NO
+
+
+async def _find_waiting(
+    po_id: str, settings: Settings
+) -> tuple[PurchaseOrder | None, HoldReason | None]:
+    """Return an order that has not been handed over, and for what it waits."""
+    for waiting in await read_waiting_orders(settings):
+        if waiting.terms.po_id == po_id:
+            return _order_decoder.decode(waiting.value), waiting.reason
+    return None, None
 
 
 async def _find(po_id: str, settings: Settings) -> PurchaseOrder | None:
@@ -103,7 +118,11 @@ def agrees(order: PurchaseOrder, again: Mapping[str, Any]) -> bool:
 
 
 def _show(
-    console: Console, order: PurchaseOrder, still_open: OpenOrder | None, again: dict[str, Any]
+    console: Console,
+    order: PurchaseOrder,
+    still_open: OpenOrder | None,
+    again: dict[str, Any],
+    hold: HoldReason | None,
 ) -> None:
     price = f" at {number(order.unit_cost, 4)} {order.currency or ''}".rstrip()
     console.print(
@@ -113,6 +132,8 @@ def _show(
         )
     )
     console.print(make_facts(_order_facts(order, still_open)))
+    if hold is not None:
+        console.print(f"not handed over yet: {hold} (`tidegate audit` says more)", style="yellow")
     console.print()
     console.print(heading("what was known"))
     console.print(make_facts(_known_facts(order)))

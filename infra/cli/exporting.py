@@ -14,9 +14,11 @@ from typing import IO, Annotated, Any, Literal
 
 import msgspec
 from cyclopts import App, Parameter
+from redis.exceptions import RedisError
 
 from infra.cli.options import NOT_GIVEN, Connection, Flag
 from infra.cli.terminal import note
+from infra.control_holds import read_waiting_orders
 from infra.reading import Reader, open_reader
 from infra.reading_tables import (
     DAY_COLUMNS,
@@ -26,7 +28,7 @@ from infra.reading_tables import (
     Row,
     service_type_name,
 )
-from infra.reading_topics import Ledger, read_topics
+from infra.reading_topics import Ledger, TopicReadError, read_topics
 from infra.settings import Settings
 from infra.topics import ALERTS, PURCHASE_ORDERS
 
@@ -99,6 +101,8 @@ def orders(
 ) -> None:
     """Write the purchase orders, by time; JSON Lines are the records as they were published.
 
+    Those that wait for the hand-over are there too: their field `hold` says for what.
+
     Args:
         format: csv or jsonl.
         output: a file, gzipped where its name ends in .gz; none: standard output.
@@ -132,6 +136,8 @@ def _write_topic(
     kind: str, topic: str, form: Format, output: Path | None, settings: Settings
 ) -> None:
     ledger = asyncio.run(_read_ledger(kind, settings.topic_prefix + topic, settings))
+    if kind == "orders":
+        _add_held(ledger, settings)
     if ledger.strangers:
         note(f"left out {ledger.strangers} records of {topic} that Tidegate did not write")
     if form == "jsonl":
@@ -139,6 +145,8 @@ def _write_topic(
             file.writelines(f"{value.decode()}\n" for value in ledger.in_order())
         return
     flat = [_flatten(msgspec.json.decode(value)) for value in ledger.in_order()]
+    if kind == "orders":
+        flat = [{"hold": None, **row} for row in flat]
     columns = list(dict.fromkeys(chain.from_iterable(flat))) or _empty_columns(kind)
     _write(output, form, columns, (tuple(map(row.get, columns)) for row in flat))
 
@@ -148,6 +156,26 @@ async def _read_ledger(kind: str, topic: str, settings: Settings) -> Ledger:
     async for record in read_topics(settings, [topic]):
         ledger.add(record.value)
     return ledger
+
+
+def _add_held(ledger: Ledger, settings: Settings) -> None:
+    try:
+        waiting = asyncio.run(read_waiting_orders(settings))
+    except (RedisError, TopicReadError) as error:
+        note(f"orders that are held cannot be shown: {error}")
+        return
+    for order in waiting:
+        if order.reason is not None:
+            ledger.add(with_hold(order.value, order.reason))
+
+
+def with_hold(value: bytes, reason: str) -> bytes:
+    """Return the record of an order with the reason why it waits.
+
+    >>> with_hold(b'{"po_id":"po-1"}', "approval")
+    b'{"po_id":"po-1","hold":"approval"}'
+    """
+    return value[:-1] + b',"hold":' + msgspec.json.encode(reason) + b"}"
 
 
 def _flatten(record: dict[str, Any]) -> dict[str, Any]:
@@ -168,8 +196,9 @@ def _flatten(record: dict[str, Any]) -> dict[str, Any]:
 def _empty_columns(kind: str) -> list[str]:
     from streams.outputs import Alert, PurchaseOrder
 
-    fields = (PurchaseOrder if kind == "orders" else Alert).__struct_fields__
-    return [*dict.fromkeys(["kind", *fields])]
+    if kind == "orders":
+        return ["hold", "kind", *PurchaseOrder.__struct_fields__]
+    return [*dict.fromkeys(["kind", *Alert.__struct_fields__])]
 
 
 # --- writing ----------------------------------------------------------------------------------

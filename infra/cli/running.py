@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from infra.settings import Settings, load_settings
+from infra.cli.options import Flag
 
 if TYPE_CHECKING:
+    from infra.settings import Settings
     from infra.stack import LocalStack
 
 _WATCH_SECONDS = 0.5
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def worker(
@@ -32,11 +34,14 @@ def worker(
     redis_prefix: str | None = None,
     admin_host: str | None = None,
     admin_port: int | None = None,
-) -> None:
+    no_supervise: Flag = False,
+) -> int:
     """Run a worker against your own Kafka and Redis, until SIGTERM or Ctrl-C.
 
     Workers of one group share the partitions: start more of them to go faster. Every other setting
     comes from the environment (TIDEGATE_...) or from the file; `tidegate settings` shows them all.
+
+    The worker runs as a child of this process, which starts it again when it ends or hangs.
 
     Parameters
     ----------
@@ -58,7 +63,13 @@ def worker(
         Where /metrics, /livez and /readyz listen.
     admin_port
         0 takes any free port.
+    no_supervise
+        Run in this process: something else, Kubernetes for example, watches /livez.
     """
+    if not no_supervise:
+        return _supervise()
+    from infra.settings import load_settings
+
     settings = load_settings(
         state=state,
         config=config,
@@ -75,14 +86,19 @@ def worker(
 
     logger = logging.getLogger("tidegate")
     asyncio.run(run_worker(settings, on_ready=lambda url: logger.info("admin port: %s", url)))
+    return 0
 
 
-def _log_to_stderr(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+def _supervise() -> int:
+    """Run this very command once more, as a child that is watched."""
+    from infra.supervisor import Supervisor
+
+    logging.basicConfig(level="WARNING", format=_LOG_FORMAT, stream=sys.stderr)
+    return Supervisor([sys.executable, "-m", "infra.cli", *sys.argv[1:], "--no-supervise"]).run()
+
+
+def _log_to_stderr(settings: "Settings") -> None:
+    logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT, stream=sys.stderr)
     # The runtime's own notices are for its developers; warnings stay.
     for noisy in ("faust", "mode", "aiokafka"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -118,6 +134,7 @@ def up(
     admin_port
         Of the first worker; none given: any free port.
     """
+    from infra.settings import load_settings
     from infra.stack import LocalStack
 
     settings = load_settings(config=config, partitions=partitions, tick_seconds=tick_seconds)

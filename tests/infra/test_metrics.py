@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
 from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
 from streams.events import TOPICS
+from streams.handover import Controls
 from streams.outputs import AlertKind, SupplierRole
 from streams.worker import Owned
 from tests.oracle import DAY
@@ -31,6 +32,10 @@ class Worker:
     def lag_seconds(self) -> dict[int, float]:
         """Nothing lags."""
         return dict.fromkeys(self.owned, 0.0)
+
+    def controls(self) -> Controls:
+        """Nobody paused anything."""
+        return Controls()
 
     def faults(self) -> list[str]:
         """Nothing is wrong."""

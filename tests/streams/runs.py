@@ -55,6 +55,7 @@ class Run:
         self.decisions: list[tuple[Any, ...]] = []
         self.late: list[tuple[str, int]] = []
         self.days: dict[tuple[int, str], tuple[int, ...]] = {}
+        self.outputs_told_to = 0
         self.outputs: list[Outgoing] = []
 
     def read(self, topic: str, log: Log) -> None:
@@ -82,8 +83,11 @@ class Run:
         for change in commit.cells["day"]:
             for item, cell in zip(change.items.tolist(), change.cells.tolist(), strict=True):
                 self.days[change.bucket, self.shard.timeline.items.key(item)] = cell
-        for _, record in commit.outbox_added:
-            self.outputs.append(msgspec.msgpack.decode(record, type=Outgoing))
+        for number, record in commit.outbox_added:
+            if number >= self.outputs_told_to:  # else it was stored again, with a person's word
+                outgoing = msgspec.msgpack.decode(record, type=Outgoing)
+                self.outputs.append(msgspec.structs.replace(outgoing, terms=None))
+        self.outputs_told_to = commit.outbox_stored_to
         return commit
 
     def restart(self, stored: StoredShard | None) -> None:

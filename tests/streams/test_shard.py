@@ -427,8 +427,8 @@ def test_state_of_another_version_is_refused():
     run = read_whole(sample(0))
     store.commit_now(claim, run.commit())
     kept = store.kept[0]
-    kept.meta = kept.meta.replace(b'"version":1', b'"version":2')
-    with pytest.raises(ValueError, match="state version must be 1, got 2"):
+    kept.meta = kept.meta.replace(b'"version":%d' % shard.STATE_VERSION, b'"version":99')
+    with pytest.raises(ValueError, match=f"state version must be {shard.STATE_VERSION}, got 99"):
         run.restart(store.load_now(store.claim_now(0)))
 
 
