@@ -7,9 +7,10 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from redis.asyncio import ConnectionPool
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from infra import publisher, store
 from infra.admin import AdminServer, make_admin
@@ -17,9 +18,9 @@ from infra.control_api import add_control_routes
 from infra.control_holds import read_waiting
 from infra.control_log import ControlLog
 from infra.control_recorder import AuditRecorder
-from infra.kafka import client_options, faust_credentials
+from infra.kafka import client_options, faust_credentials, told_clearly
 from infra.metrics import ShardCollector, WorkerMetrics, make_registry
-from infra.redis_options import connection_options
+from infra.redis_options import connection_options, explain_refusal
 from infra.security import load_access
 from infra.settings import Settings
 from infra.shop_metrics import ShopCollector
@@ -70,9 +71,11 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     access = load_access(settings)
     pool = redis_pool(settings.redis_url, **connection_options(settings))
     options = client_options(settings)
-    await ensure_topics(
-        options, settings.topic_prefix, settings.partitions, settings.replication_factor
-    )
+    await _check_login(pool)
+    with told_clearly(settings):
+        await ensure_topics(
+            options, settings.topic_prefix, settings.partitions, settings.replication_factor
+        )
     producer = publisher.Publisher(options, settings.topic_prefix)
     control = ControlLog(options, settings.topic_prefix)
     registry = make_registry()
@@ -109,6 +112,16 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         await control.stop()
         await producer.stop()
         await pool.disconnect()
+
+
+async def _check_login(pool: ConnectionPool) -> None:
+    """Fail at once where Redis does not know us; one that is away is waited for later."""
+    try:
+        await Redis(connection_pool=pool).ping()
+    except (RedisError, OSError) as error:
+        if isinstance(error, RedisError) and explain_refusal(error) != str(error).rstrip("."):
+            raise
+        log.warning("Redis: %s; it will be asked again", error)
 
 
 async def _give_signs(worker: Worker, give: Callable[[bool], bool], stop: asyncio.Event) -> None:

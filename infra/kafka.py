@@ -1,10 +1,14 @@
 """How Kafka is spoken to: the one place that turns settings into what its clients want."""
 
+import logging
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from faust.types.auth import AuthProtocol
 
@@ -105,3 +109,57 @@ def tls_context(name: str, ca_file: Path | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         rule = f"{name} must be a readable file of certificates in PEM"
         raise SettingsError(f"{rule}, got {ca_file}: {error}") from None
+
+
+class KafkaRefusal(KafkaConnectionError):  # type: ignore[misc]
+    """No broker let us in; the text says what was wrong and which settings say otherwise."""
+
+
+@contextmanager
+def told_clearly(settings: Settings) -> Iterator[None]:
+    """Let a refusal to connect say why. The client itself tells that only to its log.
+
+    Raises:
+        KafkaRefusal: instead of any other `KafkaError` with which connecting failed.
+    """
+    complaints = _Complaints()
+    logger = logging.getLogger("aiokafka")
+    logger.addHandler(complaints)
+    try:
+        yield
+    except KafkaError as error:
+        if isinstance(error, KafkaRefusal) or settings.kafka_security == "plaintext":
+            raise
+        hint = _hint(complaints.text or str(error), settings)
+        raise KafkaRefusal(f"{settings.kafka_bootstrap}: {hint}") from None
+    finally:
+        logger.removeHandler(complaints)
+
+
+class _Complaints(logging.Handler):
+    """Keeps the last complaint about a connection."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a complaint."""
+        self.text = record.getMessage()
+
+
+def _hint(complaint: str, settings: Settings) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in complaint:
+        reason = complaint.partition("CERTIFICATE_VERIFY_FAILED]")[2].partition("(_ssl")[0].strip()
+        return f"the broker's certificate is not to be trusted by kafka_ca_file: {reason}"
+    if "SaslAuthenticationFailed" in complaint:
+        names = "kafka_username and kafka_password or kafka_password_file"
+        return f"the broker refused {names} for {settings.kafka_sasl}"
+    if settings.kafka_sasl == "OAUTHBEARER":
+        return "the broker refused the token of kafka_token_file: expired, or not made for it"
+    if "closed" in complaint:
+        return (
+            f"the broker hung up: does it speak kafka_security={settings.kafka_security} there, "
+            "and is kafka_certificate_file given, not expired, and signed by whom it trusts?"
+        )
+    return complaint

@@ -11,7 +11,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from infra.kafka import client_options
+from infra.kafka import client_options, told_clearly
 from infra.settings import Settings
 
 _FETCH_BYTES = 4_194_304
@@ -50,8 +50,9 @@ async def partition_counts(settings: Settings) -> dict[str, int]:
     """
     client = AIOKafkaAdminClient(**client_options(settings))
     try:
-        await client.start()
-        described = await client.describe_topics()
+        with told_clearly(settings):
+            await client.start()
+            described = await client.describe_topics()
         return {topic["topic"]: len(topic["partitions"]) for topic in described}
     finally:
         await client.close()

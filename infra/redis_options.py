@@ -24,3 +24,19 @@ def connection_options(settings: Settings) -> dict[str, Any]:
         tls_context("redis_ca_file", settings.redis_ca_file)  # told now, not at the first command
         options["ssl_ca_certs"] = str(settings.redis_ca_file)
     return options
+
+
+def explain_refusal(error: Exception) -> str:
+    """Return what Redis said, in terms of the settings where it refused to let us in.
+
+    >>> explain_refusal(Exception("NOAUTH Authentication required."))
+    'it wants to know who asks: give redis_username and redis_password_file'
+    """
+    text = str(error).rstrip(".")
+    if "invalid username-password" in text:
+        return f"redis_username and redis_password do not fit: {text}"
+    if "uthentication required" in text or "already authenticated" in text:
+        return "it wants to know who asks: give redis_username and redis_password_file"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"its certificate is not to be trusted by redis_ca_file: {text}"
+    return text

@@ -59,7 +59,9 @@ class Settings(BaseSettings):
     kafka_token_file: Path | None = Field(
         None, description="of OAUTHBEARER; read at each sign-in, so that a new token is taken up"
     )
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, 7.2 or newer")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="Redis or Valkey, 7.2 or newer", repr=False
+    )
     redis_username: str | None = Field(None, description="of Redis's access list")
     redis_password: SecretStr | None = Field(None, description="of that user")
     redis_password_file: Path | None = Field(None, description="instead of redis_password")

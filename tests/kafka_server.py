@@ -73,19 +73,26 @@ class KafkaServer(ServerProcess):
     def _command(self) -> list[str]:
         configuration = self.directory / "kafka.properties"
         data = self.directory / "kafka-data"
-        configuration.write_text(
-            _PROPERTIES.format(
-                host=LOOPBACK, port=self.port, controller_port=self._controller_port, data=data
-            )
+        properties = _PROPERTIES.format(
+            host=LOOPBACK, port=self.port, controller_port=self._controller_port, data=data
         )
+        configuration.write_text(properties + self._more_properties())
         if not (data / "meta.properties").exists():
             self._format(configuration)
         return self._java(f"-Xmx{self.heap_megabytes}m", main="kafka.Kafka", file=configuration)
 
+    def _more_properties(self) -> str:
+        """Properties of a test's own; a later line wins over an earlier one."""
+        return ""
+
+    def _format_options(self) -> list[str]:
+        """Options of the storage tool."""
+        return []
+
     def _format(self, configuration: Path) -> None:
         identity = str(uuid.uuid4())
         command = self._java(main="kafka.tools.StorageTool")
-        command += ["format", "-t", identity, "-c", str(configuration)]
+        command += ["format", "-t", identity, "-c", str(configuration), *self._format_options()]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServerError(f"kafka's storage cannot be formatted: {done.stdout}{done.stderr}")

@@ -48,11 +48,12 @@ def _what_is_away(error: BaseException) -> str | None:
 
     from infra.embedded import ServerError
     from infra.reading_topics import TopicReadError
+    from infra.redis_options import explain_refusal
     from infra.replay import ReplayError
     from infra.topics import TopicError
 
     if isinstance(error, RedisError):
-        return f"Redis: {str(error).rstrip('.')}"
+        return f"Redis: {explain_refusal(error)}"
     if isinstance(error, KafkaError):
         return f"Kafka: {_kafka_text(error)}"
     if isinstance(error, ReplayError | TopicError | TopicReadError | ServerError):

@@ -29,7 +29,7 @@ from infra.cli.terminal import (
     safe,
 )
 from infra.cli.waiting import Target, wait_until_reached
-from infra.kafka import client_options, security_options
+from infra.kafka import client_options, security_options, told_clearly
 from infra.reading import open_reader
 from infra.replay import LineSource, ReplayResult, heartbeat_seconds_for, open_lines
 from infra.replay import Progress as Sent
@@ -138,12 +138,13 @@ class _Replay:
     async def send(self, shown: "_Shown") -> ReplayResult:
         """Write everything to Kafka; make the topics first, if they are not there."""
         settings = self.settings
-        partitions = await ensure_topics(
-            client_options(settings),
-            settings.topic_prefix,
-            settings.partitions,
-            settings.replication_factor,
-        )
+        with told_clearly(settings):
+            partitions = await ensure_topics(
+                client_options(settings),
+                settings.topic_prefix,
+                settings.partitions,
+                settings.replication_factor,
+            )
         return await write_log(
             self._records(),
             bootstrap=settings.kafka_bootstrap,

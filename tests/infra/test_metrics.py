@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
 from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
 from streams.events import TOPICS
-from streams.handover import Controls
+from streams.handover import Controls, HoldReason
 from streams.outputs import AlertKind, SupplierRole
 from streams.worker import Owned
 from tests.oracle import DAY
@@ -102,8 +102,9 @@ def test_labels_are_of_closed_sets():
         "operation": {
             *("claim", "load", "commit", "ping"),
             *("commit_loop", "publish_loop", "offsets_loop", "beat_loop"),
-            *("store_loop", "overdue_loop"),
+            *("store_loop", "overdue_loop", "look_loop"),
         },
+        "reason": set(HoldReason),
     }
     for _, labels in series_of(Worker(run_of(3), run_of(3))):
         for name, value in labels:
