@@ -6,6 +6,7 @@ from prometheus_client.core import Metric
 
 from infra.metrics import ShardCollector, WorkerMetrics, make_registry
 from infra.shop_metrics import ShopCollector
+from streams.handover import Controls
 
 _NOTE = """\
 # Metrics
@@ -24,6 +25,9 @@ class _NoWorker:
     owned: ClassVar[dict[int, Any]] = {}
     shards: ClassVar[list[Any]] = []
     store_failed_since = None
+
+    def controls(self) -> Controls:
+        return Controls()
 
     def faults(self) -> list[str]:
         return []
