@@ -401,10 +401,15 @@ PIPELINE = Board(
                 SECONDS,
             ),
             Graph(
-                "Worker restarts",
-                "A step is a start.",
+                "Up for",
+                "Time since each worker's start.",
                 {"{{instance}}": "time() - tidegate_start_timestamp_seconds"},
                 SECONDS,
+            ),
+            Graph(
+                "Rebalances in an hour",
+                "Partitions changed hands. Many: workers come and go, or miss their timeout.",
+                {"{{instance}}": "sum by (instance) (increase(tidegate_rebalances_total[1h]))"},
             ),
         ],
     },

@@ -6,6 +6,7 @@ from prometheus_client.core import Metric
 
 from infra.metrics import ShardCollector, WorkerMetrics, make_registry
 from infra.shop_metrics import ShopCollector
+from infra.stream_monitor import GroupMonitor
 from streams.handover import Controls
 
 _NOTE = """\
@@ -43,6 +44,7 @@ def metrics_table() -> str:
     """Return the page, Markdown."""
     registry = make_registry()
     WorkerMetrics(registry)
+    GroupMonitor(registry)
     worker: Any = _NoWorker()
     families = [*registry.collect(), *ShardCollector(worker).collect()]
     families += ShopCollector(worker).collect()

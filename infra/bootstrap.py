@@ -24,6 +24,7 @@ from infra.redis_options import connection_options, explain_refusal
 from infra.security import load_access
 from infra.settings import Settings
 from infra.shop_metrics import ShopCollector
+from infra.stream_monitor import GroupMonitor
 from infra.supervisor import signs_of_life
 from infra.topics import ensure_topics
 from streams.app import make_app
@@ -106,7 +107,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     if on_ready is not None:
         on_ready(url)
     try:
-        await _feed(worker, settings, stop)
+        await _feed(worker, settings, stop, GroupMonitor(registry))
     finally:
         await admin.stop()
         await control.stop()
@@ -132,7 +133,9 @@ async def _give_signs(worker: Worker, give: Callable[[bool], bool], stop: asynci
     stop.set()
 
 
-async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None:
+async def _feed(
+    worker: Worker, settings: Settings, stop: asyncio.Event, monitor: GroupMonitor
+) -> None:
     app = make_app(
         worker,
         bootstrap=settings.kafka_bootstrap,
@@ -141,6 +144,7 @@ async def _feed(worker: Worker, settings: Settings, stop: asyncio.Event) -> None
         topic_prefix=settings.topic_prefix,
         session_timeout_s=settings.session_timeout_seconds,
     )
+    app.sensors.add(monitor)
     consumer: BatchConsumer = app.consumer
     worker.attach(consumer, lambda: app.consumer_generation_id)
     worker.start()

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
 from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
+from infra.stream_monitor import GroupMonitor
 from streams.events import TOPICS
 from streams.handover import Controls, HoldReason
 from streams.outputs import AlertKind, SupplierRole
@@ -70,6 +71,7 @@ def registry_of(worker: Worker) -> CollectorRegistry:
     observer.committed(0.01, 0.02)
     registry.register(ShardCollector(worker))
     registry.register(ShopCollector(worker))
+    GroupMonitor(registry)
     return registry
 
 
