@@ -192,10 +192,10 @@ REPLENISHMENT = Board(
             steps=[(1, "orange")],
         ),
         Answer(
-            "Waiting to leave",
-            "Orders and alerts that are stored and not in Kafka yet.",
-            "sum(tidegate_outbox_records)",
-            steps=[(1000, "red")],
+            "Orders held",
+            "Decided and not handed over: paused, capped, to be approved, or not trusted now.",
+            "sum(tidegate_held_orders)",
+            steps=[(1, "orange")],
         ),
     ],
     {
@@ -213,6 +213,16 @@ REPLENISHMENT = Board(
             ),
         ],
         "What holds it up": [
+            Graph(
+                "Orders held, by reason",
+                "Each reason ends by an event: an approval, a resume, or data that is fresh again.",
+                {"{{reason}}": "sum by (reason) (tidegate_held_orders)"},
+            ),
+            Graph(
+                "Hand-over open",
+                "Partitions whose orders may leave. Fewer than all: lag, Redis, clock or feed.",
+                {"partitions": "sum(tidegate_handover_open)"},
+            ),
             Graph(
                 "Items that run out first",
                 "Time until the stock is gone at the usual rate. A click opens the item's page.",

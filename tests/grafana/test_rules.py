@@ -101,6 +101,11 @@ CASES = {
         {'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "0 0 3x20"},
         {'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "3x60"},
     ),
+    "TidegateHandoverHeld": Cases(
+        {'tidegate_held_orders{reason="paused"}': "2x60"},
+        {'tidegate_held_orders{reason="paused"}': "2x5 0x60"},
+        after="30m",
+    ),
     "TidegateOutboxStuck": Cases(
         {"tidegate_outbox_records": "5000x60"},
         {"tidegate_outbox_records": "5000 5000 0 5000x60"},
