@@ -25,7 +25,7 @@ _PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+advertised.listeners=PLAINTEXT://{host}:{advertised_port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.quorum.voters=1@{host}:{controller_port}
@@ -57,10 +57,16 @@ class KafkaServer(ServerProcess):
     stop_timeout_seconds = 20.0
 
     def __init__(
-        self, directory: Path | str, *, port: int | None = None, heap_megabytes: int = 768
+        self,
+        directory: Path | str,
+        *,
+        port: int | None = None,
+        advertised_port: int | None = None,
+        heap_megabytes: int = 768,
     ) -> None:
-        """`directory` takes the log file, the configuration and the data."""
+        """`directory` takes log, configuration and data; clients are sent to `advertised_port`."""
         super().__init__(directory, port=port)
+        self._advertised_port = advertised_port
         self.heap_megabytes = heap_megabytes
         self._jars = kafka_jars()
         self._controller_port = free_port()
@@ -74,7 +80,11 @@ class KafkaServer(ServerProcess):
         configuration = self.directory / "kafka.properties"
         data = self.directory / "kafka-data"
         properties = _PROPERTIES.format(
-            host=LOOPBACK, port=self.port, controller_port=self._controller_port, data=data
+            host=LOOPBACK,
+            port=self.port,
+            advertised_port=self._advertised_port or self.port,
+            controller_port=self._controller_port,
+            data=data,
         )
         configuration.write_text(properties + self._more_properties())
         if not (data / "meta.properties").exists():

@@ -1,21 +1,10 @@
-"""Invariants 1 to 3: whatever is killed, frozen, moved or wiped, the outcome is the same.
-
-Every scenario ends with exports that are byte-equal to a run in peace (`reference`), with records
-that add up, and with one body for each purchase order. A scenario mostly waits, for session
-timeouts above all; so those that are asked for run side by side, each in an installation of its
-own, and each test then tells how its own one ended.
-"""
+"""Invariants 1 to 3: whatever is killed, frozen, moved or wiped, the outcome is the same."""
 
 import asyncio
-import os
-import random
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,79 +14,25 @@ from aiokafka import AIOKafkaProducer
 
 from infra.cli.waiting import remaining
 from infra.embedded import EmbeddedRedis
-from infra.replay import ReplayResult
 from infra.topics import ALERTS
 from streams.events import TOPICS
 from tests.conftest import Broker
-from tests.system.conftest import Events, Reference, delete_topics
+from tests.system.conftest import Events, Reference
+from tests.system.lab import (
+    REPLAY_SECONDS,
+    THINKING_SECONDS,
+    Endings,
+    Lab,
+    by_name,
+    kill_and_revive,
+    run_scenarios,
+)
 from tests.system.running import (
     SESSION_TIMEOUT_SECONDS,
     Installation,
     WorkerUnderTest,
     eventually,
 )
-
-REPLAY_SECONDS = 6.0
-THINKING_SECONDS = 0.02  # of a worker that a fault must find at work, however fast the machine is
-_AT_ONCE = 4
-_REDIS_DATABASE = 4_094
-SEED_VARIABLE = "TIDEGATE_FAULT_SEED"  # other moments for the faults; the same ones without it
-
-
-@dataclass
-class Lab:
-    """What one scenario needs; everything in it ends with `equipment`."""
-
-    name: str
-    directory: Path
-    bootstrap: str
-    redis_url: str
-    events: Events
-    reference: Reference
-    chance: random.Random
-    equipment: ExitStack = field(default_factory=ExitStack)
-
-    async def install(self, *, redis_url: str | None = None, **settings: Any) -> Installation:
-        """Make an installation, with its topics and without a worker."""
-        tidegate = Installation(
-            self.directory, self.bootstrap, redis_url or self.redis_url, self.name, **settings
-        )
-        self.equipment.callback(tidegate.close)
-        return await tidegate.make_topics()
-
-    async def own_redis(self) -> EmbeddedRedis:
-        """Start a Redis of its own that keeps its data over `kill()`, `start()`."""
-        server = EmbeddedRedis(self.directory / "own-redis", append_only=True)
-        return await asyncio.to_thread(self.equipment.enter_context, server)
-
-    def begin_replay(
-        self, tidegate: Installation, seconds: float = REPLAY_SECONDS, **options: Any
-    ) -> "asyncio.Task[ReplayResult]":
-        """Let the events arrive over so many seconds."""
-        speed = self.events.speed_for(seconds)
-        return asyncio.create_task(tidegate.replay(self.events.records, speed=speed, **options))
-
-    async def prove(
-        self, tidegate: Installation, result: ReplayResult, patience_seconds: float = 90.0
-    ) -> None:
-        """Fail unless the outcome is that of a run in peace."""
-        seconds = await tidegate.wait_until_stored(result, patience_seconds)
-        exports = await tidegate.exports()
-        exports.require_same(self.reference.exports)
-        assert exports.day_rows() == self.events.days
-        tidegate.require_balance()
-        assert tidegate.consumed() == sum(result.end_offsets.values())
-        assert await tidegate.require_one_body_for_each_order() > 50
-        print(f"{self.name}: all stored after {seconds:.1f} s more")
-
-
-async def _kill_and_revive(worker: WorkerUnderTest) -> None:
-    worker.kill()
-    started = time.monotonic()
-    await worker.begin()
-    await worker.wait_until_ready()
-    print(f"{worker.name}: ready {time.monotonic() - started:.1f} s after kill -9")
-
 
 # --- workers that die -------------------------------------------------------------------------
 
@@ -110,7 +45,7 @@ async def killed_while_it_catches_up(lab: Lab) -> None:
     worker = await tidegate.add_worker()
     for low, high in ((0.05, 0.45), (0.5, 0.9)):
         await tidegate.wait_until_consumed(lab.chance.uniform(low, high), total)
-        await _kill_and_revive(worker)
+        await kill_and_revive(worker)
     await lab.prove(tidegate, result)
 
 
@@ -124,9 +59,9 @@ async def killed_while_events_arrive(lab: Lab) -> None:
     async with tidegate.offsets_watched():
         replaying = lab.begin_replay(tidegate)
         await asyncio.sleep(lab.chance.uniform(1.5, REPLAY_SECONDS - 1.0))
-        await _kill_and_revive(worker)
+        await kill_and_revive(worker)
         await asyncio.sleep(lab.chance.uniform(0.0, 0.3))
-        await _kill_and_revive(worker)
+        await kill_and_revive(worker)
         await lab.prove(tidegate, await replaying)
 
 
@@ -190,7 +125,7 @@ async def killed_when_all_is_read_and_not_all_decided(lab: Lab) -> None:
     target = tidegate.target(result)
     assert remaining(tidegate.shards(), target).undecided, "it was through with deciding"
     worker.thinking_seconds = 0.0
-    await _kill_and_revive(worker)
+    await kill_and_revive(worker)
     await lab.prove(tidegate, result, patience_seconds=30.0)
 
 
@@ -200,7 +135,7 @@ async def killed_between_commit_and_publish(lab: Lab) -> None:
     result = await tidegate.replay(lab.events.records, batch_records=500)
     worker = await tidegate.add_worker()
     held = await _freeze_with_something_to_publish(tidegate, worker)
-    await _kill_and_revive(worker)
+    await kill_and_revive(worker)
     await lab.prove(tidegate, result)
     published = defaultdict(set)
     for topic in {record.topic for record in held}:
@@ -361,29 +296,22 @@ def _has(tidegate: Installation, ends: dict[tuple[str, int], int]) -> bool:
     return all(stored.get(at, 0) >= end for at, end in ends.items())
 
 
-# --- side by side -----------------------------------------------------------------------------
-
-Scenario = Callable[[Lab], Awaitable[None]]
-
-SCENARIOS: dict[str, Scenario] = {
-    scenario.__name__: scenario
-    for scenario in (
-        killed_while_it_catches_up,
-        killed_while_events_arrive,
-        one_of_two_killed,
-        zombie_is_thawed,
-        killed_when_all_is_read_and_not_all_decided,
-        second_worker_joins_and_leaves,
-        killed_between_commit_and_publish,
-        ended_politely_and_restarted,
-        redis_frozen,
-        redis_wiped,
-        redis_killed_and_restarted,
-        slowly_in_small_batches_with_two_workers,
-        one_topic_after_the_other,
-        orders_after_everything_else,
-    )
-}
+SCENARIOS = by_name(
+    killed_while_it_catches_up,
+    killed_while_events_arrive,
+    one_of_two_killed,
+    zombie_is_thawed,
+    killed_when_all_is_read_and_not_all_decided,
+    second_worker_joins_and_leaves,
+    killed_between_commit_and_publish,
+    ended_politely_and_restarted,
+    redis_frozen,
+    redis_wiped,
+    redis_killed_and_restarted,
+    slowly_in_small_batches_with_two_workers,
+    one_topic_after_the_other,
+    orders_after_everything_else,
+)
 
 
 @pytest.fixture(scope="module")
@@ -394,50 +322,16 @@ def endings(
     events: Events,
     reference: Reference,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, BaseException | None]]:
+) -> Iterator[Endings]:
     """Run the scenarios that are asked for; return how each ended."""
-    asked = [
-        item.callspec.params["name"]
-        for item in request.session.items
-        if item.path == request.path and hasattr(item, "callspec")
-    ]
-    labs = [
-        Lab(
-            name=f"{name}-",
-            directory=tmp_path_factory.mktemp(name),
-            bootstrap=broker.bootstrap,
-            redis_url=f"redis://{redis_server.address}/{_REDIS_DATABASE}",
-            events=events,
-            reference=reference,
-            chance=random.Random(f"{name}{os.environ.get(SEED_VARIABLE, '')}"),
-        )
-        for name in asked
-    ]
-    yield dict(zip(asked, asyncio.run(_run_all(labs)), strict=True))
-    if broker.running:
-        for name in asked:
-            asyncio.run(delete_topics(broker.bootstrap, f"{name}-"))
-
-
-async def _run_all(labs: Sequence[Lab]) -> list[BaseException | None]:
-    at_once = asyncio.Semaphore(_AT_ONCE)
-
-    async def run(lab: Lab) -> None:
-        async with at_once:
-            started = time.monotonic()
-            with lab.equipment:
-                async with asyncio.timeout(200):
-                    await SCENARIOS[lab.name.removesuffix("-")](lab)
-            print(f"{lab.name}: {time.monotonic() - started:.1f} s in all")
-
-    return await asyncio.gather(*map(run, labs), return_exceptions=True)
+    yield from run_scenarios(
+        SCENARIOS, request, broker, redis_server, events, reference, tmp_path_factory
+    )
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_nothing_is_lost_doubled_or_decided_otherwise(
-    name: str, endings: dict[str, BaseException | None]
-) -> None:
+def test_nothing_is_lost_doubled_or_decided_otherwise(name: str, endings: Endings) -> None:
     """Days, items, decisions, orders and alerts are, byte for byte, those of a run in peace."""
     ending = endings[name]
     if ending is not None:
