@@ -1,21 +1,97 @@
-"""Replenishment decisions as pure numerics: numbers in, numbers out."""
+"""Replenishment decisions as pure numerics: numbers in, numbers out.
+
+`decide` is the live decision for arrays of items, `solve_dual` and `evaluate_dual` are the exact
+policy of one item whose leads are shorter than its review period, `solve` the classic periodic
+model with longer leads, `simulate` the referee that shares no code with them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from policy.decide import Decisions, Method, Reason, decide
-from policy.errors import PolicyInputError
+from policy.errors import PolicyInputError, ReplenishError
 from policy.policy_cache import PolicyCache
 from policy.record import decision_record, recompute
 from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
 
+if TYPE_CHECKING:
+    from policy.demand import (
+        DemandFit,
+        GridDemand,
+        empirical_demand,
+        fit_demand,
+        gamma_demand,
+        negative_binomial_demand,
+        normal_demand,
+        poisson_demand,
+    )
+    from policy.dual import (
+        DualPolicy,
+        DualProblem,
+        Evaluation,
+        IntervalTable,
+        evaluate_dual,
+        solve_dual,
+    )
+    from policy.paper import paper_tables
+    from policy.simulation import Outcome, Setting, draw_normal_demand, interval_table, simulate
+    from policy.sourcing import solve
+
+# What the live system does not use brings scipy's distributions along, which load for a second.
+_LOADED_WHEN_USED = {
+    **dict.fromkeys(("DemandFit", "GridDemand", "empirical_demand", "fit_demand"), "demand"),
+    **dict.fromkeys(("gamma_demand", "negative_binomial_demand"), "demand"),
+    **dict.fromkeys(("normal_demand", "poisson_demand"), "demand"),
+    **dict.fromkeys(("DualPolicy", "DualProblem", "Evaluation", "IntervalTable"), "dual"),
+    **dict.fromkeys(("evaluate_dual", "solve_dual"), "dual"),
+    **dict.fromkeys(("Outcome", "Setting", "draw_normal_demand"), "simulation"),
+    **dict.fromkeys(("interval_table", "simulate"), "simulation"),
+    "paper_tables": "paper",
+    "solve": "sourcing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of `_LOADED_WHEN_USED` from its module."""
+    if name not in _LOADED_WHEN_USED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"policy.{_LOADED_WHEN_USED[name]}"), name)
+    globals()[name] = value
+    return value
+
+
 __all__ = [
     "Decisions",
     "DemandFamily",
+    "DemandFit",
+    "DualPolicy",
+    "DualProblem",
+    "Evaluation",
+    "GridDemand",
+    "IntervalTable",
     "Method",
+    "Outcome",
     "PolicyCache",
     "PolicyInputError",
     "Reason",
+    "ReplenishError",
     "ReviewInputs",
     "ServiceType",
+    "Setting",
     "decide",
     "decision_record",
+    "draw_normal_demand",
+    "empirical_demand",
+    "evaluate_dual",
+    "fit_demand",
+    "gamma_demand",
+    "interval_table",
+    "negative_binomial_demand",
+    "normal_demand",
+    "paper_tables",
+    "poisson_demand",
     "recompute",
+    "simulate",
+    "solve",
+    "solve_dual",
 ]

@@ -1,15 +1,17 @@
 """The classic periodic dual-sourcing model with backorders: cost per period, with bounds.
 
 Conventions: in every period both orders are placed, what is due arrives (an expedited order with
-lead 0 at once), demand is met, and holding or backorder cost is paid on what is left. Lead times,
-costs and demand of an instance are those of Veeraraghavan & Scheller-Wolf (2008), doi
-10.1287/opre.1070.0476, with optional fixed costs per order as in Boettcher, Asikis & Fragkos
-(2023), doi 10.1287/ijoc.2022.0136.
+lead 0 at once), demand is met, and holding or backorder cost is paid on what is left. Unit costs
+are paid for every unit ordered, set-ups for every order above 0. Lead times, costs and demand of an
+instance are those of Veeraraghavan & Scheller-Wolf (2008), doi 10.1287/opre.1070.0476, with
+optional fixed costs per order as in Boettcher, Asikis & Fragkos (2023), doi
+10.1287/ijoc.2022.0136; what they call set-ups 10/5 is expedited 10 and regular 5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,22 +37,24 @@ def solve(
     """Return the least cost per period of one instance, with bounds that hold.
 
     Args:
-        instance: `regular_lead_periods`, `expedited_lead_periods` (whole periods, 0..60),
-            `regular_cost`, `expedited_cost` (per unit), `regular_setup`, `expedited_setup` (per
-            order), `holding`, `backorder` (per unit and period, > 0) and `demand` (per period, a
-            family with its parameters, see `policy.sourcing_demand.demand_from`). Set-ups,
-            `regular_cost` and `expedited_lead_periods` are 0 when absent. `name` is ignored.
+        instance: `regular_lead_periods`, `expedited_lead_periods` (whole periods, expedited <
+            regular <= 60), `regular_cost`, `expedited_cost` (per unit), `regular_setup`,
+            `expedited_setup` (per order), `holding`, `backorder` (per unit and period, > 0) and
+            `demand` (per period, a family with its parameters, see
+            `policy.sourcing_demand.demand_from`). Set-ups, `regular_cost` and
+            `expedited_lead_periods` are 0 when absent. `name` is given back.
         timer: returns seconds; the answer then has `seconds`. The policy has no clock of its own.
         most_work: multiply-adds the exact method may take, by an estimate made beforehand.
         generator: random numbers for simulated rules, by default from seed 1.
 
     Returns:
-        `cost_per_period`, `lower`, `upper`, `method` and `detail`. Method `exact`: relative value
-        iteration; the bounds are MacQueen's and the cost their middle. Otherwise the cost is the
-        simulated mean of the rule that `method` names, `upper` four standard errors above it, and
-        `lower` the exact optimum for a shorter regular lead: whoever has the shorter lead can wait,
-        so the longer one never costs less. Without set-ups, demand on a coarser lattice may give
-        closer bounds (`policy.sourcing_lattice`). `detail` says where both come from.
+        `cost_per_period`, `lower`, `upper`, `gap` (of the bounds, relative to `upper`), `method`
+        and `detail`. Method `exact`: relative value iteration; the bounds are MacQueen's and the
+        cost their middle. Otherwise the cost is the simulated mean of the rule that `method` names,
+        `upper` four standard errors above it, and `lower` the exact optimum for a shorter regular
+        lead (whoever has the shorter lead can wait, so the longer one never costs less) or for no
+        set-ups. Without set-ups, demand on a coarser lattice may give closer bounds
+        (`policy.sourcing_lattice`). `detail` says where both come from.
 
     Raises:
         PolicyInputError: a field is missing, unknown or out of range.
@@ -69,17 +73,18 @@ def solve(
         answer = _exact_answer(model, exact)
     else:
         answer = _bounded_answer(model, most_work, generator or np.random.default_rng(1))
+    answer["gap"] = (answer["upper"] - answer["lower"]) / max(answer["upper"], 1e-300)
     if timer:
         answer["seconds"] = timer() - started
-    return answer
+    return {"name": instance["name"], **answer} if "name" in instance else answer
 
 
 def _exact_answer(model: TwoSpeedModel, exact: ExactResult) -> dict[str, Any]:
     below, above = model.tail_allowance()
     return {
         "cost_per_period": model.base_cost + (exact.lower + exact.upper) / 2,
-        "lower": model.base_cost + exact.lower - below,
-        "upper": model.base_cost + exact.upper + above,
+        "lower": model.base_cost + exact.lower - exact.rounding - below,
+        "upper": model.base_cost + exact.upper + exact.rounding + above,
         "method": "exact",
         "detail": f"{exact.grid.cells(model)} states, {exact.sweeps} sweeps",
     }
@@ -89,34 +94,46 @@ def _bounded_answer(
     model: TwoSpeedModel, most_work: float, generator: np.random.Generator
 ) -> dict[str, Any]:
     rule = best_rule(model, generator)
-    lower, gap_periods = _lower_bound(model, most_work / 4)
-    why_lower = f"exact with the leads {gap_periods} periods apart instead of {model.gap_periods}"
+    why_upper = f"cost + 4 standard errors of {rule.standard_error:.6f}"
+    above = _Bound(rule.upper, why_upper)
+    below = [_shorter_lead(model, most_work / 4)]
     method, cost = rule.method, rule.cost
-    upper, why_upper = rule.upper, f"cost + 4 standard errors of {rule.standard_error:.6f}"
-    coarse = None if model.has_setups else lattice_bounds(model, max(most_work / 4, LEAST_WORK))
-    if coarse is not None and coarse[0] > lower:
-        lower, why_lower = coarse[0], f"exact for less spread demand on steps of {coarse[2]}"
-    if coarse is not None and coarse[1] < upper:
-        upper, why_upper = coarse[1], f"exact for more spread demand on steps of {coarse[2]}"
-        method, cost = "exact on a coarser lattice", min(cost, upper)
-    below, above = model.tail_allowance()
+    convex = replace(model, fast_setup=0.0, slow_setup=0.0)
+    coarse = lattice_bounds(convex, max(most_work / 4, LEAST_WORK))
+    if coarse is not None:
+        why = "without set-ups, " if model.has_setups else ""
+        below.append(_Bound(coarse[0], f"{why}exact for less spread demand, steps of {coarse[2]}"))
+    if coarse is not None and not model.has_setups and coarse[1] < above.cost:
+        above = _Bound(coarse[1], f"exact for more spread demand, steps of {coarse[2]}")
+        method, cost = "exact on a coarser lattice", min(cost, above.cost)
+    best = max(below, key=lambda bound: bound.cost)
+    tail_below, tail_above = model.tail_allowance()
     return {
         "cost_per_period": model.base_cost + cost,
-        "lower": model.base_cost + lower - below,
-        "upper": model.base_cost + upper + above,
+        "lower": model.base_cost + best.cost - tail_below,
+        "upper": model.base_cost + above.cost + tail_above,
         "method": method,
-        "detail": f"lower: {why_lower}; upper: {why_upper}",
+        "detail": f"lower: {best.source}; upper: {above.source}",
     }
 
 
-def _lower_bound(model: TwoSpeedModel, most_work: float) -> tuple[float, int]:
+@dataclass(frozen=True)
+class _Bound:
+    """A bound on the cost per period and where it comes from."""
+
+    cost: float
+    source: str
+
+
+def _shorter_lead(model: TwoSpeedModel, most_work: float) -> _Bound:
     """Return the optimum for the longest shorter gap between leads that can be solved."""
     for gap_periods in range(model.gap_periods - 1, 0, -1):
         shorter = solve_exact(model.with_gap(gap_periods), max(most_work, LEAST_WORK))
         if shorter is not None:
-            return shorter.lower, gap_periods
+            text = f"exact with the leads {gap_periods} periods apart, not {model.gap_periods}"
+            return _Bound(shorter.lower, text)
     nearest = solve_exact(model.with_gap(0), max(most_work, LEAST_WORK))
     # Without any ordering cost every period still pays the least stock cost of one level.
     last = model.cover_periods * model.demand.largest_lots
     floor = float(period_cost(model, model.cover_periods, 0, last).min())
-    return max(floor, nearest.lower if nearest else 0.0), 0
+    return _Bound(max(floor, nearest.lower if nearest else 0.0), "exact with equal leads")

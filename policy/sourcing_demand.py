@@ -67,9 +67,11 @@ def demand_from(spec: object) -> GridDemand:
 
     Args:
         spec: a mapping with `family` and its parameters, in units per period:
-            `uniform` (low, high: whole numbers), `poisson` (mean), `negative_binomial` (mean and
-            variance > mean, or size and probability of a success: demand counts failures),
-            `pmf` (probabilities, with values 0, 1, 2, ... unless `values` gives them).
+            `uniform` (low, high: whole numbers), `poisson` (mean), `negative_binomial` (two of
+            mean, variance > mean, size > 0 and probability of a success inside (0, 1): demand
+            counts the failures before success number `size`), `pmf` (probabilities of the values
+            0, 1, 2, ... unless `values` gives others; they sum to 1 within 1e-6). No demand of a
+            period is above 5,000 units.
 
     Raises:
         PolicyInputError: family or parameter out of range; the message names it.
@@ -127,16 +129,26 @@ def _poisson(spec: Mapping[str, Any]) -> GridDemand:
 
 
 def _negative_binomial(spec: Mapping[str, Any]) -> GridDemand:
-    if "size" in spec or "probability" in spec:
-        size = real(spec, "demand.size", "> 0", 0, strict=True)
-        success = real(spec, "demand.probability", "inside (0, 1)", 0, strict=True)
-        if success >= 1:
-            raise PolicyInputError("demand.probability", "inside (0, 1)", success)
-    else:
-        mean = real(spec, "demand.mean", "> 0", 0, strict=True)
-        variance = real(spec, "demand.variance", "> demand.mean", mean, strict=True)
-        size, success = mean * mean / (variance - mean), mean / variance
+    given = tuple(name for name in ("mean", "variance", "size", "probability") if name in spec)
+    if given not in _SIZE_AND_SUCCESS:
+        rule = "described by two of mean, variance, size, probability, not by size and variance"
+        raise PolicyInputError("demand", rule, dict(spec))
+    first = real(spec, f"demand.{given[0]}", "> 0", 0, strict=True)
+    second = real(spec, f"demand.{given[1]}", "> 0", 0, strict=True)
+    if given == ("mean", "variance") and not second > first:
+        raise PolicyInputError("demand.variance", "> demand.mean", spec["variance"])
+    if "probability" in given and not second < 1:
+        raise PolicyInputError("demand.probability", "inside (0, 1)", spec["probability"])
+    size, success = _SIZE_AND_SUCCESS[given](first, second)
     return _cut(stats.nbinom(size, success), size * (1 - success) / success)
+
+
+_SIZE_AND_SUCCESS: dict[tuple[str, ...], Callable[[float, float], tuple[float, float]]] = {
+    ("mean", "variance"): lambda mean, variance: (mean**2 / (variance - mean), mean / variance),
+    ("mean", "size"): lambda mean, size: (size, size / (size + mean)),
+    ("mean", "probability"): lambda mean, success: (mean * success / (1 - success), success),
+    ("size", "probability"): lambda size, success: (size, success),
+}
 
 
 def _pmf(spec: Mapping[str, Any]) -> GridDemand:

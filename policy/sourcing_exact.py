@@ -61,6 +61,11 @@ class ExactResult:
     grid: Grid
     values: FloatArray  # relative values, shape (pipeline row, stock - low + largest demand)
 
+    @property
+    def rounding(self) -> float:
+        """What floating point may have moved a bound by: a few last digits of the values."""
+        return 8e-16 * float(max(self.values.max(), -self.values.min()))
+
 
 def grid_for(model: TwoSpeedModel, low: int, most: int) -> Grid:
     """Return the grid with the given least stock and largest slow order."""

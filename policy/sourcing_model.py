@@ -21,6 +21,9 @@ from policy.errors import PolicyInputError
 from policy.sourcing_demand import FloatArray, GridDemand, demand_from, real, whole
 
 LONGEST_LEAD_PERIODS = 60
+LARGEST_MONEY = 1e12
+# Above this, a grid that holds the order would not fit into memory.
+LARGEST_ORDER_LOTS = 100_000
 
 IntArray = npt.NDArray[np.int64]
 
@@ -87,8 +90,9 @@ _FIELDS = tuple(Instance.__dataclass_fields__)
 def read_instance(instance: object) -> Instance:
     """Check an instance and return it with its demand on a grid.
 
-    Leads are whole periods from 0 to 60; costs and set-ups >= 0; holding and backorder > 0 per unit
-    and period. `regular_cost`, the set-ups and `expedited_lead_periods` are 0 when absent.
+    Leads are whole periods, 0 <= expedited < regular <= 60; costs and set-ups >= 0; holding and
+    backorder > 0 per unit and period. `regular_cost`, the set-ups and `expedited_lead_periods` are
+    0 when absent.
 
     Raises:
         PolicyInputError: a field is missing, unknown or out of range.
@@ -103,41 +107,56 @@ def read_instance(instance: object) -> Instance:
     for name in instance:
         if name not in _FIELDS and name != "name":
             raise PolicyInputError(f"instance.{name}", f"one of {', '.join(_FIELDS)}", name)
-    return Instance(
-        regular_lead_periods=whole(instance, "regular_lead_periods", 0, LONGEST_LEAD_PERIODS),
-        expedited_lead_periods=whole(
-            _zero(instance, "expedited_lead_periods"),
-            "expedited_lead_periods",
-            0,
-            LONGEST_LEAD_PERIODS,
-        ),
+    regular, expedited = _leads(instance)
+    checked = Instance(
+        regular_lead_periods=regular,
+        expedited_lead_periods=expedited,
         regular_cost=_cost(_zero(instance, "regular_cost"), "regular_cost"),
         expedited_cost=_cost(instance, "expedited_cost"),
         regular_setup=_cost(_zero(instance, "regular_setup"), "regular_setup"),
         expedited_setup=_cost(_zero(instance, "expedited_setup"), "expedited_setup"),
-        holding=real(instance, "holding", "> 0", 0, strict=True),
-        backorder=real(instance, "backorder", "> 0", 0, strict=True),
+        holding=_cost(instance, "holding", strict=True),
+        backorder=_cost(instance, "backorder", strict=True),
         demand=demand_from(instance.get("demand")),
     )
+    _check_orders(checked)
+    return checked
+
+
+def _check_orders(instance: Instance) -> None:
+    """Refuse set-ups whose economic order quantity no grid could hold."""
+    most = instance.holding * LARGEST_ORDER_LOTS**2 * instance.demand.lot_units
+    most /= 2 * max(instance.demand.mean_lots, 1e-12)
+    for name in ("regular_setup", "expedited_setup"):
+        if getattr(instance, name) > most:
+            rule = f"at most {most:g}: an economic order of {LARGEST_ORDER_LOTS:,} lots of demand"
+            raise PolicyInputError(name, rule, getattr(instance, name))
+
+
+def _leads(instance: Mapping[str, Any]) -> tuple[int, int]:
+    """Return both leads; roles that are mixed up are an error, not a guess."""
+    longest = LONGEST_LEAD_PERIODS
+    regular = whole(instance, "regular_lead_periods", 1, longest)
+    expedited = _zero(instance, "expedited_lead_periods")
+    lead = whole(expedited, "expedited_lead_periods", 0, longest)
+    if not lead < regular:
+        raise PolicyInputError(
+            "expedited_lead_periods", f"< regular_lead_periods ({regular})", lead
+        )
+    return regular, lead
 
 
 def two_speed(instance: Instance) -> TwoSpeedModel:
-    """Reduce an instance to a fast supplier that delivers at once and a slow one behind it.
-
-    The regular supplier may be the faster one; the roles then change places.
-    """
-    regular = (instance.regular_lead_periods, instance.regular_cost, instance.regular_setup)
-    expedited = (instance.expedited_lead_periods, instance.expedited_cost, instance.expedited_setup)
-    fast, slow = (expedited, regular) if expedited[0] <= regular[0] else (regular, expedited)
-    cheaper = min(fast[1], slow[1])
+    """Reduce an instance to a fast supplier that delivers at once and a slow one behind it."""
+    cheaper = min(instance.expedited_cost, instance.regular_cost)
     lot = instance.demand.lot_units
     return TwoSpeedModel(
-        gap_periods=slow[0] - fast[0],
-        cover_periods=fast[0] + 1,
-        fast_unit=(fast[1] - cheaper) * lot,
-        slow_unit=(slow[1] - cheaper) * lot,
-        fast_setup=fast[2],
-        slow_setup=slow[2],
+        gap_periods=instance.regular_lead_periods - instance.expedited_lead_periods,
+        cover_periods=instance.expedited_lead_periods + 1,
+        fast_unit=(instance.expedited_cost - cheaper) * lot,
+        slow_unit=(instance.regular_cost - cheaper) * lot,
+        fast_setup=instance.expedited_setup,
+        slow_setup=instance.regular_setup,
         holding=instance.holding * lot,
         backorder=instance.backorder * lot,
         demand=instance.demand,
@@ -180,8 +199,11 @@ def highest_useful_level(model: TwoSpeedModel, periods: int, setup: float) -> in
     return int(within[-1])
 
 
-def _cost(instance: Mapping[str, Any], name: str) -> float:
-    return real(instance, name, ">= 0", 0)
+def _cost(instance: Mapping[str, Any], name: str, strict: bool = False) -> float:
+    number = real(instance, name, "> 0" if strict else ">= 0", 0, strict)
+    if number > LARGEST_MONEY:
+        raise PolicyInputError(name, f"<= {LARGEST_MONEY:g}", number)
+    return number
 
 
 def _zero(instance: Mapping[str, Any], name: str) -> Mapping[str, Any]:

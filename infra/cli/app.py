@@ -23,7 +23,8 @@ an error comes from.
 _RUN = Group("Run", sort_key=1)
 _FEED = Group("Feed", sort_key=2)
 _LOOK = Group("Look", sort_key=3)
-_TEND = Group("Tend", sort_key=4)
+_TRY = Group("Try policies", sort_key=4)
+_TEND = Group("Tend", sort_key=5)
 
 # Where it is, the group in which help shows it, and one line of help: known without loading it.
 _COMMANDS = (
@@ -35,6 +36,7 @@ _COMMANDS = (
     ("item:item", _LOOK, "Show one item: stock, supply, demand, incidents, latest decision."),
     ("explain:explain", _LOOK, "Say why a purchase order was proposed, and compute it again."),
     ("exporting:export", _LOOK, "Write days, items, decisions, orders or alerts as CSV or JSON."),
+    ("solving:solve", _TRY, "Solve dual-sourcing instances of a JSON file, with bounds."),
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
     ("dead_letters:dlt", _TEND, "List, show and send back the records that nobody could use."),
     ("campaigns:campaign", _TEND, "Keep the alerts of planned campaigns quiet."),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from policy.errors import PolicyInputError
 from policy.sourcing import solve
+from policy.sourcing_exact import solve_exact
+from policy.sourcing_model import read_instance, two_speed
 
 PUBLISHED = [
     # lead, premium, backorder, largest demand, regular set-up, expedited set-up, optimum
@@ -114,8 +116,7 @@ def test_published_optimum_is_reproduced_to_the_last_printed_digit(row: tuple) -
         {"regular_lead_periods": 2, "regular_setup": 3, "expedited_setup": 4},
         {"regular_lead_periods": 2, "expedited_lead_periods": 1},
         {"regular_lead_periods": 3, "expedited_lead_periods": 1, "regular_setup": 2},
-        {"regular_lead_periods": 1, "expedited_lead_periods": 1, "expedited_setup": 1},
-        {"regular_lead_periods": 0, "expedited_lead_periods": 1, "regular_cost": 7},
+        {"regular_lead_periods": 1, "regular_cost": 7, "expedited_setup": 1},
         {"regular_lead_periods": 2, "regular_cost": 6, "expedited_cost": 4, "expedited_setup": 9},
     ],
 )
@@ -143,9 +144,11 @@ def test_premium_too_high_to_pay_leaves_the_newsvendor_of_the_regular_lead() -> 
 
 
 def test_no_gap_between_leads_is_one_supplier_with_two_prices() -> None:
-    """With equal leads the cheaper unit price serves all demand: the newsvendor again."""
-    answer = solve(classic(0, premium=10, backorder=95, regular_cost=3))
-    assert answer["cost_per_period"] == pytest.approx(10 + 3 * 2, abs=1e-6)
+    """With equal leads, a bound for others, the cheaper price serves all: the newsvendor again."""
+    model = two_speed(read_instance(classic(1, premium=10, backorder=95, regular_cost=3)))
+    equal = solve_exact(model.with_gap(0), 1e9)
+    assert equal is not None
+    assert model.base_cost + equal.upper == pytest.approx(10 + 3 * 2, abs=1e-6)
 
 
 def test_unit_cost_of_every_unit_bought_is_counted() -> None:
@@ -164,12 +167,23 @@ def test_demand_in_lots_costs_as_much_per_lot() -> None:
     assert many == pytest.approx(100 * few, rel=1e-7)
 
 
-def test_negative_binomial_may_be_named_by_moments_or_by_size() -> None:
-    """Geometric demand of mean 1.5 is size 1, probability 0.4, or mean 1.5, variance 3.75."""
-    by_size = {"family": "negative_binomial", "size": 1, "probability": 0.4}
-    by_moments = {"family": "negative_binomial", "mean": 1.5, "variance": 3.75}
-    first = solve(classic(demand=by_size))["cost_per_period"]
-    assert solve(classic(demand=by_moments))["cost_per_period"] == pytest.approx(first, rel=1e-8)
+def test_negative_binomial_may_be_named_by_any_two_parameters() -> None:
+    """Geometric demand of mean 1.5 has size 1, probability 0.4 and variance 3.75."""
+    costs = [
+        solve(classic(demand={"family": "negative_binomial", **two}))["cost_per_period"]
+        for two in (
+            {"size": 1, "probability": 0.4},
+            {"mean": 1.5, "variance": 3.75},
+            {"mean": 1.5, "size": 1},
+            {"mean": 1.5, "probability": 0.4},
+        )
+    ]
+    assert costs == pytest.approx([costs[0]] * 4, rel=1e-8)
+
+
+def test_name_of_an_instance_is_given_back() -> None:
+    """A table of instances can be told apart in its answers."""
+    assert solve(classic() | {"name": "row 1"})["name"] == "row 1"
 
 
 def test_no_demand_costs_nothing() -> None:
@@ -194,11 +208,21 @@ def test_timer_of_the_caller_is_the_only_clock() -> None:
         ({"regular_setup": True}, "regular_setup must be >= 0, got True"),
         (
             {"regular_lead_periods": 1.5},
-            "regular_lead_periods must be a whole number from 0 to 60, got 1.5",
+            "regular_lead_periods must be a whole number from 1 to 60, got 1.5",
         ),
         (
             {"regular_lead_periods": 61},
-            "regular_lead_periods must be a whole number from 0 to 60, got 61",
+            "regular_lead_periods must be a whole number from 1 to 60, got 61",
+        ),
+        (
+            {"expedited_lead_periods": 2},
+            "expedited_lead_periods must be < regular_lead_periods (2), got 2",
+        ),
+        ({"holding": 1e13}, "holding must be <= 1e+12, got 10000000000000.0"),
+        (
+            {"regular_setup": 1e12},
+            "regular_setup must be at most 1.25e+10: an economic order of 100,000 lots of demand, "
+            "got 1000000000000.0",
         ),
         (
             {"demand": {"family": "uniform", "low": 4, "high": 2}},
@@ -215,6 +239,15 @@ def test_timer_of_the_caller_is_the_only_clock() -> None:
         (
             {"demand": {"family": "negative_binomial", "mean": 4, "variance": 4}},
             "demand.variance must be > demand.mean, got 4",
+        ),
+        (
+            {"demand": {"family": "negative_binomial", "size": 4, "variance": 9}},
+            "demand must be described by two of mean, variance, size, probability, not by size and "
+            "variance, got {'family': 'negative_binomial', 'size': 4, 'variance': 9}",
+        ),
+        (
+            {"demand": {"family": "poisson", "mean": 3, "low": 0}},
+            "demand.low must be absent (poisson takes mean), got 0",
         ),
         (
             {"demand": {"family": "pmf", "probabilities": [0.5, 0.4]}},
@@ -268,6 +301,16 @@ def test_scaling_money_scales_the_cost(instance: dict, factor: float) -> None:
     scaled = instance | {name: factor * instance[name] for name in money}
     cost = solve(instance)["cost_per_period"]
     assert solve(scaled)["cost_per_period"] == pytest.approx(factor * cost, rel=1e-5, abs=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(instances, st.sampled_from(["expedited", "regular"]))
+def test_a_second_supplier_never_hurts(instance: dict, alone: str) -> None:
+    """A price nobody would pay leaves one supplier, which can only cost more than two."""
+    other = "regular" if alone == "expedited" else "expedited"
+    far = 100 + 20 * instance["backorder"] + instance["expedited_cost"]
+    single = instance | {f"{other}_cost": far, f"{other}_setup": 0}
+    assert solve(instance)["lower"] <= solve(single)["upper"] + 1e-6
 
 
 @settings(max_examples=15, deadline=None)
