@@ -21,8 +21,8 @@ from policy.sourcing_lattice import lattice_bounds
 from policy.sourcing_model import TwoSpeedModel, period_cost, read_instance, two_speed
 from policy.sourcing_rules import best_rule
 
-# Multiply-adds by the estimate beforehand: about half a minute on one core.
-MOST_WORK = 2e11
+# Multiply-adds: about three quarters of a minute on one core.
+MOST_WORK = 4e10
 # A lower bound is worth a second whatever the limit.
 LEAST_WORK = 2e9
 
@@ -44,7 +44,7 @@ def solve(
             `policy.sourcing_demand.demand_from`). Set-ups, `regular_cost` and
             `expedited_lead_periods` are 0 when absent. `name` is given back.
         timer: returns seconds; the answer then has `seconds`. The policy has no clock of its own.
-        most_work: multiply-adds the exact method may take, by an estimate made beforehand.
+        most_work: multiply-adds the exact method may take; the bounds take about as much again.
         generator: random numbers for simulated rules, by default from seed 1.
 
     Returns:

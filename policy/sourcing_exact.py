@@ -5,7 +5,9 @@ gap - 1 periods ahead. The fast order lifts stock to y, the slow order z joins t
 pipeline. Because z matters only through y + (first order due) and the rest of the pipeline, a sweep
 is one convolution, one minimum over z and one suffix minimum over y.
 
-MacQueen: for any function V, min(TV - V) <= optimal cost per period <= max(TV - V).
+MacQueen: for any function V, min(TV - V) <= optimal cost per period <= max(TV - V). So any V will
+do, and between two sweeps the policy found last is followed for a while, which costs a fraction of
+a sweep: no minimum, and a convolution only where its slow orders lead (modified policy iteration).
 
 What the finite grid leaves out:
  * Orders above `highest_useful_level` are never needed (proof there).
@@ -19,7 +21,7 @@ What the finite grid leaves out:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +33,12 @@ from policy.sourcing_model import IntArray, TwoSpeedModel, highest_useful_level,
 
 AnyInts = npt.NDArray[Any]
 
-MOST_CELLS = 24_000_000
+MOST_CELLS = 48_000_000  # about 1.2 GB
 GAP_RELATIVE = 1e-9
+FOLLOWED_SWEEPS = 10
+LEAST_ROUNDS = 3  # what takes more than the work for so few is not begun
+# Work that one state costs besides its convolution, in multiply-adds.
+STATE_WORK = 8
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class ExactResult:
     lower: float
     upper: float
     sweeps: int
+    work: float  # multiply-adds that were spent
     grid: Grid
     values: FloatArray  # relative values, shape (pipeline row, stock - low + largest demand)
 
@@ -90,51 +97,59 @@ def first_grid(model: TwoSpeedModel) -> Grid:
 
 
 def solve_exact(model: TwoSpeedModel, most_work: float) -> ExactResult | None:
-    """Return the certified optimum, or None when it needs more than `most_work` operations.
-
-    `most_work` counts cells x demand points x the usual number of sweeps.
-    """
+    """Return the certified optimum, or None when it takes more than `most_work` multiply-adds."""
     if model.demand.largest_lots == 0:
-        return ExactResult(0.0, 0.0, 0, first_grid(model), np.zeros((1, 1)))
-    best = _solve_wide_enough(model, first_grid(model), most_work)
+        return ExactResult(0.0, 0.0, 0, 0.0, first_grid(model), np.zeros((1, 1)))
+    # With set-ups a part of the work is kept for the second look below.
+    share = 0.5 if model.has_setups else 1.0
+    best = _solve_wide_enough(model, first_grid(model), None, share * most_work)
     # Without convexity a limit may hide a better policy that the visited states do not show.
     while best is not None and model.has_setups:
-        wider = _solve_wide_enough(model, _next_grid(model, best.grid), most_work)
-        if wider is None or wider.upper >= best.upper - 1e-7 * (1 + abs(best.upper)):
+        wide = _next_grid(model, best.grid)
+        start = _carried_over(model, best, wide) if wide.cells(model) <= MOST_CELLS else None
+        wider = _solve_wide_enough(model, wide, start, most_work - best.work)
+        if wider is None:
+            return None
+        spent = best.work + wider.work
+        if wider.upper >= best.upper - 1e-7 * (1 + abs(best.upper)):
             break
-        best = wider
+        best = replace(wider, work=spent)
     return best
 
 
-def _solve_wide_enough(model: TwoSpeedModel, grid: Grid, most_work: float) -> ExactResult | None:
+def _solve_wide_enough(
+    model: TwoSpeedModel, grid: Grid, values: FloatArray | None, most_work: float
+) -> ExactResult | None:
     """Solve on `grid`, widened until its policy touches no limit; None when that is too much."""
-    values = None
+    spent, tight = 0.0, False
     for _ in range(60):
-        if work(model, grid) > most_work or grid.cells(model) > MOST_CELLS:
+        if grid.cells(model) > MOST_CELLS or LEAST_ROUNDS * _round_work(model, grid) > most_work:
             return None
         # A loose solve is enough to see whether the grid is wide enough; the last one is tight.
-        result = _solve_on(model, grid, 1e-5 if values is None else GAP_RELATIVE, values)
-        if result.upper - result.lower > 1e-4 * max(model.holding, abs(result.upper)):
+        gap = GAP_RELATIVE if tight else 1e-5
+        result = _solve_on(model, grid, gap, values, most_work - spent)
+        spent += result.work
+        if result.upper - result.lower > 1e-5 * max(model.holding, abs(result.upper)):
             return None
         wider = _widened(model, result)
-        if wider == grid and values is not None:
-            return result
-        values = result.values if wider == grid else None
+        exhausted = spent + _round_work(model, grid) > most_work
+        if wider == grid and (tight or exhausted):
+            return replace(result, work=spent)
+        tight = wider == grid
+        if exhausted or wider.cells(model) > MOST_CELLS:
+            return None
+        values = result.values if tight else _carried_over(model, result, wider)
         grid = wider
     return None
 
 
-def work(model: TwoSpeedModel, grid: Grid) -> float:
-    """Return the estimated number of multiply-adds of a solve on this grid."""
-    return _usual_sweeps(model) * grid.cells(model) * len(model.demand.probabilities)
-
-
-def _usual_sweeps(model: TwoSpeedModel) -> float:
-    """Return about how many sweeps mix the states: many where an order lasts many periods."""
-    mean = model.demand.mean_lots
-    setup = model.fast_setup + model.slow_setup
-    order = max(1.0, math.sqrt(2 * setup * mean / model.holding))
-    return 100.0 + 15.0 * order / mean
+def _round_work(model: TwoSpeedModel, grid: Grid) -> float:
+    """Return the multiply-adds of one sweep and of following its policy afterwards."""
+    points = len(model.demand.probabilities)
+    one = float(points + STATE_WORK)
+    if model.gap_periods >= 2:
+        one += FOLLOWED_SWEEPS * (points / (grid.most + 1) + STATE_WORK)
+    return float(grid.cells(model) * one)
 
 
 def _widened(model: TwoSpeedModel, result: ExactResult) -> Grid:
@@ -153,16 +168,31 @@ def _next_grid(model: TwoSpeedModel, grid: Grid) -> Grid:
 
 
 def _solve_on(
-    model: TwoSpeedModel, grid: Grid, gap_relative: float, values: FloatArray | None
+    model: TwoSpeedModel,
+    grid: Grid,
+    gap_relative: float,
+    values: FloatArray | None,
+    most_work: float,
 ) -> ExactResult:
     if values is None:
         values = np.zeros(_shape(model, grid))
     damping = 0.9 if model.has_setups else 1.0
-    sweeps = 200 + 4 * int(_usual_sweeps(model))
-    lower, upper, sweeps = _iterate(
-        values, *_kernel(model, grid), damping, gap_relative, model.holding, sweeps
+    round_work = _round_work(model, grid)
+    rounds = min(20_000, max(1, int(most_work / round_work)))
+    lower, upper, rounds = _iterate(
+        values, *_kernel(model, grid), damping, gap_relative, model.holding, rounds
     )
-    return ExactResult(lower, upper, int(sweeps), grid, values)
+    return ExactResult(lower, upper, int(rounds), rounds * round_work, grid, values)
+
+
+def _carried_over(model: TwoSpeedModel, result: ExactResult, wider: Grid) -> FloatArray:
+    """Return a first guess of the values on a wider grid: those of the nearest known state."""
+    values = np.zeros(_shape(model, wider))
+    old = result.grid
+    places = np.array([old.low, old.most + 1, old.top, wider.low, wider.most + 1])
+    pipeline = max(0, model.gap_periods - 1)
+    _carry(result.values, values, pipeline, places, model.demand.largest_lots, model.fast_unit)
+    return values
 
 
 def _limits_used(model: TwoSpeedModel, result: ExactResult) -> tuple[int, int]:
@@ -338,7 +368,7 @@ def _iterate(
     ahead = np.full((groups, columns), np.inf)
     amount = np.zeros((groups, columns), dtype=np.int32)
     out = np.empty(columns)
-    level = np.empty(columns, dtype=np.int32)
+    level = np.zeros((rows if gap >= 2 else 1, columns), dtype=np.int32)
     lower, upper = -np.inf, np.inf
     for sweep in range(1, most_sweeps + 1):
         _look_ahead(values, gap, sizes, chances, prices, limits, ahead, amount)
@@ -346,9 +376,8 @@ def _iterate(
         for row in range(rows):
             last = limits[3] - _digit_sum(row, sizes) + zero
             first, group = row // groups if gap >= 2 else 0, row % groups
-            _decide_fast(
-                ahead, group, first, last, gap, stock_cost, reach, prices, limits, out, level
-            )
+            to = level[row]
+            _decide_fast(ahead, group, first, last, gap, stock_cost, reach, prices, limits, out, to)
             for i in range(last + 1):
                 change = out[i] - values[row, i]
                 least, largest = min(least, change), max(largest, change)
@@ -358,7 +387,92 @@ def _iterate(
         lower, upper = max(lower, least), min(upper, largest)
         if upper - lower <= gap_relative * max(least_scale, abs(upper)):
             return lower, upper, sweep
+        if gap >= 2:
+            for _ in range(FOLLOWED_SWEEPS):
+                _follow(
+                    values,
+                    level,
+                    amount,
+                    sizes,
+                    groups,
+                    chances,
+                    stock_cost,
+                    prices,
+                    limits,
+                    ahead,
+                    out,
+                    damping,
+                )
     return lower, upper, most_sweeps
+
+
+@compiled
+def _follow(
+    values: FloatArray,
+    level: AnyInts,
+    amount: AnyInts,
+    sizes: int,
+    groups: int,
+    chances: FloatArray,
+    stock_cost: FloatArray,
+    prices: FloatArray,
+    limits: IntArray,
+    ahead: FloatArray,
+    out: FloatArray,
+    damping: float,
+) -> None:
+    """Update `values` in place by one period of the policy in `level` and `amount`."""
+    rows, columns = values.shape
+    reach = len(chances) - 1
+    zero = reach - limits[0]
+    for group in range(groups):
+        last = min(columns - 1, limits[3] - _digit_sum(group, sizes) + zero)
+        for i in range(reach, last + 1):
+            order = amount[group, i]
+            row = group * sizes + order
+            total = prices[1] * order + (prices[3] if order > 0 else 0.0)
+            for demand in range(reach + 1):
+                total += chances[demand] * values[row, i - demand]
+            ahead[group, i] = total
+    for row in range(rows):
+        last = limits[3] - _digit_sum(row, sizes) + zero
+        first, group = row // groups, row % groups
+        for i in range(last + 1):
+            to = level[row, i]
+            paid = stock_cost[to - reach] + ahead[group, to + first]
+            if to > i:
+                paid += prices[2] + prices[0] * (to - i)
+            out[i] = paid
+        for i in range(last + 1):
+            values[row, i] += damping * (out[i] - values[row, i])
+    values -= values[0, reach]
+
+
+@compiled
+def _carry(
+    known: FloatArray,
+    values: FloatArray,
+    pipeline: int,
+    places: IntArray,
+    reach: int,
+    fast_unit: float,
+) -> None:
+    """Fill `values` from the nearest state of `known`; places: low, sizes, top, new low, sizes."""
+    low, sizes, top, new_low, new_sizes = places
+    for new_row in range(values.shape[0]):
+        row, rest, place, orders = 0, new_row, 1, 0
+        for _ in range(pipeline):
+            order = min(rest % new_sizes, sizes - 1)
+            row += order * place
+            orders += order
+            place *= sizes
+            rest //= new_sizes
+        last = top - orders - low + reach
+        for i in range(values.shape[1]):
+            column = i + new_low - low
+            nearest = max(0, min(column, last))
+            below = nearest - column if column < 0 else 0
+            values[new_row, i] = known[row, nearest] + fast_unit * below
 
 
 @compiled

@@ -31,7 +31,7 @@ def solve(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /) -> Non
     `pmf` (`probabilities`, and `values` unless they are 0, 1, 2, ...). `name` is given back.
 
     The answer has `cost_per_period`, `lower`, `upper`, `gap`, `method`, `detail` and `seconds`. It
-    is `exact` up to 24 million states (about 1 GB) and about a minute. Beyond that `method` names
+    is `exact` up to 48 million states (about 1.2 GB) and about a minute. Beyond that `method` names
     the rule whose simulated cost it is, and the optimum still lies from `lower` to `upper`.
 
     Args:

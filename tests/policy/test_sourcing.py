@@ -382,6 +382,6 @@ def test_wider_limits_change_nothing(setups: tuple[float, float]) -> None:
     found = sourcing_exact.solve_exact(model, 1e12)
     assert found is not None
     wide = sourcing_exact.grid_for(model, found.grid.low - 12, 2 * found.grid.most + 6)
-    wider = sourcing_exact._solve_wide_enough(model, wide, 1e12)
+    wider = sourcing_exact._solve_wide_enough(model, wide, None, 1e12)
     assert wider is not None
     assert wider.upper == pytest.approx(found.upper, rel=1e-7)
