@@ -37,6 +37,7 @@ _COMMANDS = (
     ("explain:explain", _LOOK, "Say why a purchase order was proposed, and compute it again."),
     ("exporting:export", _LOOK, "Write days, items, decisions, orders or alerts as CSV or JSON."),
     ("solving:solve", _TRY, "Solve dual-sourcing instances of a JSON file, with bounds."),
+    ("simulating:simulate", _TRY, "Simulate the published tables, or policies on your demand."),
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
     ("dead_letters:dlt", _TEND, "List, show and send back the records that nobody could use."),
     ("campaigns:campaign", _TEND, "Keep the alerts of planned campaigns quiet."),
