@@ -43,7 +43,7 @@ def plot_paper(tables: Sequence[PaperTable], path: Path) -> None:
     for axis, (table, figures) in zip(axes, shown, strict=True):
         _draw_pairs(axis, figures)
         axis.set_title(f"{table.number}: {table.title}", loc="left", fontsize=10)
-    axes[0].legend(frameon=False, fontsize=8, loc="lower right")
+    _legend_above(axes[0], 2)
     axes[-1].set_xlabel("money in 360 days; bars: four standard errors")
     figure.savefig(path, dpi=130)
 
@@ -75,7 +75,7 @@ def plot_compare(summaries: Mapping[str, Mapping[str, float]], path: Path) -> No
         axes[0].barh(names, values, left=left, color=colour, label=label)
         left = [a + b for a, b in zip(left, values, strict=True)]
     axes[0].set_title("cost over the days counted, money", loc="left", fontsize=10)
-    axes[0].legend(frameon=False, fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 0))
+    _legend_above(axes[0], 4)
     _draw_service(axes[1], names, summaries)
     axes[2].barh(names, [summaries[name]["mean_stock_value"] for name in names], color=_OURS)
     axes[2].set_title("mean stock, money", loc="left", fontsize=10)
@@ -95,7 +95,13 @@ def _draw_service(
     axis.set_yticks(list(places), names)
     axis.set_xlim(0, 1)
     axis.set_title("share of cycles without a stock-out, of units met", loc="left", fontsize=10)
-    axis.legend(frameon=False, fontsize=8, loc="lower left")
+    axis.xaxis.set_major_formatter("{x:.0%}")
+    _legend_above(axis, 2)
+
+
+def _legend_above(axis: Any, columns: int) -> None:
+    """Put the legend beside the title, where no bar is."""
+    axis.legend(frameon=False, fontsize=8, ncols=columns, loc="lower right", bbox_to_anchor=(1, 1))
 
 
 def _new_figure(
@@ -109,5 +115,6 @@ def _new_figure(
     FigureCanvasAgg(drawing)
     axes = drawing.subplots(rows, 1, squeeze=False, height_ratios=list(heights))
     for axis in axes[:, 0]:
+        axis.xaxis.set_major_formatter("{x:,.0f}")
         axis.spines[["top", "right"]].set_visible(False)
     return drawing, list(axes[:, 0])

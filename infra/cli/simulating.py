@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Plot = Annotated[Path | None, Parameter(show_default=False)]
 _PAPER_TABLES = 7
+_SHORT_REASON_CHARACTERS = 40
 
 simulate = App(
     name="simulate",
@@ -28,7 +29,14 @@ simulate = App(
 
 
 @simulate.command
-def paper(*, plot: Plot = None, runs: int = 4000, seed: int = 1, as_json: Json = False) -> None:
+def paper(
+    *,
+    plot: Plot = None,
+    runs: int = 4000,
+    seed: int = 1,
+    cell_units: float = 1.0,
+    as_json: Json = False,
+) -> None:
     """Print every table of the paper beside ours, with a verdict for each figure.
 
     Ours is simulated over 360 days from the paper's start stock, for the cheapest rule that meets
@@ -40,14 +48,24 @@ def paper(*, plot: Plot = None, runs: int = 4000, seed: int = 1, as_json: Json =
         plot: also draw it: a file that ends in .png or .svg.
         runs: simulated years for each figure, from 2.
         seed: seed of the simulated demand; the same seed gives the same figures.
+        cell_units: grid of the exact rules, in units: 1 gives the printed digits, 10 is quick.
         as_json: one JSON object instead of tables.
     """
     from infra.cli.plotting import check_plot, plot_paper
 
     check_plot(plot)
-    tables = _paper_tables(runs, seed)
+    tables = _paper_tables(runs, seed, cell_units)
     if as_json:
-        print(json.dumps({"seed": seed, "runs": runs, "tables": [asdict(t) for t in tables]}))
+        print(
+            json.dumps(
+                {
+                    "seed": seed,
+                    "runs": runs,
+                    "cell_units": cell_units,
+                    "tables": [asdict(t) for t in tables],
+                }
+            )
+        )
     else:
         _show_paper(tables, runs, seed)
     if plot:
@@ -55,7 +73,7 @@ def paper(*, plot: Plot = None, runs: int = 4000, seed: int = 1, as_json: Json =
         note(f"drawn: {plot}")
 
 
-def _paper_tables(runs: int, seed: int) -> "list[PaperTable]":
+def _paper_tables(runs: int, seed: int, cell_units: float) -> "list[PaperTable]":
     from policy import paper_tables
 
     with progress("the paper") as tell:
@@ -65,7 +83,7 @@ def _paper_tables(runs: int, seed: int) -> "list[PaperTable]":
             tell(len(begun) / _PAPER_TABLES, name)
             begun.append(name)
 
-        return paper_tables(runs=runs, seed=seed, tell=next_table)
+        return paper_tables(runs=runs, seed=seed, cell_units=cell_units, tell=next_table)
 
 
 def _show_paper(tables: "Sequence[PaperTable]", runs: int, seed: int) -> None:
@@ -73,29 +91,49 @@ def _show_paper(tables: "Sequence[PaperTable]", runs: int, seed: int) -> None:
 
     console = make_console()
     columns = [
-        *(("", False), ("paper", True), ("ours", True), ("± s.e.", True)),
+        *(("", False), ("paper", True), ("ours", True), ("± s.e.", True), ("difference", True)),
         *(("cycles served", True), ("verdict", False), ("why", False)),
     ]
+    notes: dict[str, str] = {}
     for table in tables:
-        rows = [_figure_row(figure) for figure in table.figures]
+        rows = [_figure_row(figure, notes) for figure in table.figures]
         console.print(make_table(columns, rows, f"{table.number}: {table.title}"))
         console.print()
+    console.print(make_facts((f"[{mark}]", text) for text, mark in notes.items()))
+    console.print()
     counts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(tables).items())
     console.print(f"{counts}; seed {seed}, {number(runs)} simulated years a figure")
 
 
-def _figure_row(figure: "Figure") -> tuple[str, ...]:
+def _figure_row(figure: "Figure", notes: dict[str, str]) -> tuple[str, ...]:
+    """Return a row of a table; a reason longer than a few words becomes a note."""
     digits = 0 if figure.ours > 10_000 else 1 if figure.ours > 100 else 3
     served = "" if figure.cycle_service is None else f"{figure.cycle_service:.1%}"
+    away, reason = split_reason(figure.reason)
+    if len(reason) > _SHORT_REASON_CHARACTERS:
+        reason = f"[{notes.setdefault(reason, str(len(notes) + 1))}]"
     return (
         figure.label,
         "" if figure.published is None else number(figure.published, digits),
         number(figure.ours, digits),
         number(figure.standard_error, digits) if figure.runs else "exact",
+        away,
         served,
         figure.verdict,
-        figure.reason,
+        reason,
     )
+
+
+def split_reason(reason: str) -> tuple[str, str]:
+    """Return how far a figure is from the paper's, and why.
+
+    >>> split_reason("-4.41%: no equation"), split_reason("+0.10%"), split_reason("rounded up")
+    (('-4.41%', 'no equation'), ('+0.10%', ''), ('', 'rounded up'))
+    """
+    away, _, rest = reason.partition(": ")
+    if away.endswith("%") and away[:1] in "+-":
+        return away, rest
+    return "", reason
 
 
 # --- on one's own history ---------------------------------------------------------------------

@@ -1,0 +1,276 @@
+"""`tidegate solve` and `tidegate simulate`: what goes in, what comes out, what is refused."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from infra.cli.app import run
+from infra.cli.failures import ExitCode
+from infra.cli.simulating import split_reason
+
+Capture = pytest.CaptureFixture[str]
+DAY_MS = 86_400_000
+
+INSTANCE: dict[str, Any] = {
+    "regular_lead_periods": 2,
+    "expedited_lead_periods": 0,
+    "regular_cost": 0,
+    "expedited_cost": 20,
+    "regular_setup": 0,
+    "expedited_setup": 0,
+    "holding": 5,
+    "backorder": 495,
+    "demand": {"family": "uniform", "low": 0, "high": 4},
+}
+
+
+def written(path: Path, value: object) -> str:
+    """Write a value as JSON and return the file's name."""
+    path.write_text(json.dumps(value))
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["solve", "simulate", "simulate paper", "simulate compare"])
+def test_each_command_has_a_page_of_help(command: str, capsys: Capture) -> None:
+    """Each command explains itself; the list of commands names both."""
+    assert run([*command.split(), "--help"]) == ExitCode.OK
+    assert f"Usage: tidegate {command}" in capsys.readouterr().out
+    assert run(["--help"]) == ExitCode.OK
+    assert f"│ {command.split()[0]} " in capsys.readouterr().out
+
+
+# --- solve ------------------------------------------------------------------------------------
+
+
+def test_one_instance_gives_one_object(tmp_path: Path, capsys: Capture) -> None:
+    """The published optimum, its bounds, the method and the time, as JSON on standard output."""
+    assert run(["solve", written(tmp_path / "one.json", INSTANCE)]) == ExitCode.OK
+    told = capsys.readouterr()
+    answer = json.loads(told.out)
+    assert round(answer["cost_per_period"], 6) == 23.071429
+    assert answer["lower"] <= answer["cost_per_period"] <= answer["upper"]
+    assert (answer["method"], told.err) == ("exact", "")
+    assert answer["seconds"] >= 0
+
+
+def test_a_list_gives_a_list_in_the_same_order(tmp_path: Path, capsys: Capture) -> None:
+    """Each answer stands where its instance stood, with its name where it has one."""
+    dearer = INSTANCE | {"regular_lead_periods": 3, "name": "row 2"}
+    assert run(["solve", written(tmp_path / "two.json", [INSTANCE, dearer])]) == ExitCode.OK
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["cost_per_period"] < second["cost_per_period"]
+    assert "name" not in first
+    assert second["name"] == "row 2"
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_list_of_one_stays_a_list(tmp_path: Path, capsys: Capture, wrap: bool) -> None:
+    """What the reader must expect depends on the shape of the input, not on its length."""
+    value = [INSTANCE] if wrap else INSTANCE
+    assert run(["solve", written(tmp_path / "one.json", value)]) == ExitCode.OK
+    assert isinstance(json.loads(capsys.readouterr().out), list) == wrap
+
+
+def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """`-` reads the instance from a pipe; fields that may be absent are 0."""
+    short = {name: INSTANCE[name] for name in INSTANCE if "setup" not in name}
+    text = json.dumps(short).encode()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+    assert run(["solve", "-"]) == ExitCode.OK
+    assert round(json.loads(capsys.readouterr().out)["cost_per_period"], 6) == 23.071429
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (json.dumps(INSTANCE | {"holding": -1}), "holding must be > 0, got -1"),
+        (json.dumps(INSTANCE | {"backorder": float("nan")}), "backorder must be > 0, got nan"),
+        (json.dumps(INSTANCE | {"setup": 1}), "instance.setup must be one of regular_lead"),
+        (json.dumps([INSTANCE, 5]), "instance 2: instance must be an object, got 5"),
+        (
+            json.dumps([INSTANCE, INSTANCE | {"name": "x", "expedited_cost": "a"}]),
+            "instance 2 (x): expedited_cost must be >= 0, got 'a'",
+        ),
+        ('{"holding": 1, "holding": 2}', "holding must be there once, got it 2 times"),
+        ("[1, 2", "must be JSON"),
+        ("[" * 100_000, "recursion"),
+    ],
+)
+def test_a_bad_instance_is_one_line_and_code_2(
+    tmp_path: Path, capsys: Capture, text: str, complaint: str
+) -> None:
+    """The complaint names the instance, the field, the rule and the value; nothing is solved."""
+    file = tmp_path / "bad.json"
+    file.write_text(text)
+    assert run(["solve", str(file)]) == ExitCode.USAGE
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert complaint in told.err
+
+
+def test_a_file_that_is_not_there_is_named(capsys: Capture) -> None:
+    """Code 2, and the name."""
+    assert run(["solve", "no-such.json"]) == ExitCode.USAGE
+    assert "no-such.json must be a readable file" in capsys.readouterr().err
+
+
+# --- simulate paper ---------------------------------------------------------------------------
+
+
+def test_paper_tables_can_be_read_by_people_and_by_programs(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """Text, JSON and picture hold every table, its seed and a verdict for each figure."""
+    picture = tmp_path / "paper.svg"
+    command = ["simulate", "paper", "--runs", "20", "--seed", "3", "--cell-units", "10"]
+    assert run([*command, "--plot", str(picture)]) == 0
+    text = capsys.readouterr().out
+    for table in ("Eq. 13-14", *(f"Table {n}" for n in range(2, 7)), "Steady state"):
+        assert f"{table}: " in text
+    assert "seed 3, 20 simulated years" in text
+    assert "Table 6" in picture.read_text()
+    assert run([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["seed"] == 3
+    figures = [figure for table in told["tables"] for figure in table["figures"]]
+    assert {figure["verdict"] for figure in figures} == {
+        *("reproduced", "not reproducible", "arithmetic only", "ours only")
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--plot", "x.pdf"], "plot must end in .png or .svg, got 'x.pdf'"),
+        (["--plot", "no-such-folder/x.png"], "plot must be in a folder that is there"),
+        (["--runs", "1"], "runs must be >= 2, got 1"),
+        (["--seed", "-1"], "seed must be a whole number >= 0, got -1"),
+        (["--cell-units", "0"], "cell_units must be > 0, got 0"),
+    ],
+)
+def test_paper_refuses_what_it_cannot_do(flags: list[str], complaint: str, capsys: Capture) -> None:
+    """Wrong flags are told at once, before anything is simulated."""
+    assert run(["simulate", "paper", *flags]) == ExitCode.USAGE
+    assert complaint in capsys.readouterr().err
+
+
+def test_drawing_library_is_loaded_only_to_draw() -> None:
+    """Whoever asks for no picture need not have matplotlib at all."""
+    program = (
+        "import sys; sys.modules['matplotlib'] = None; from infra.cli.app import run; "
+        "sys.exit(run(['simulate', 'paper', '--runs', '2', '--seed', '-1']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert "seed must be" in done.stderr
+
+
+def test_reason_is_told_apart_from_the_difference() -> None:
+    """A reason that begins with a number of per cent is not cut by its own colon."""
+    assert split_reason("-1.00%: a: b") == ("-1.00%", "a: b")
+    assert split_reason("certified: at least 3") == ("", "certified: at least 3")
+
+
+# --- simulate compare -------------------------------------------------------------------------
+
+
+def sale(sku: str, day: int, quantity: int, **changes: Any) -> dict[str, Any]:
+    """Return one order line of the uci schema."""
+    return {
+        "type": "order",
+        "event_id": f"{sku}-{day}-{quantity}",
+        "sku": sku,
+        "quantity": quantity,
+        "occurred_at": day * DAY_MS,
+        "order_id": f"{sku}-{day}",
+        "price": 2.0,
+        **changes,
+    }
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> str:
+    """A file with two steady items, a late one and a cancellation, over 150 days."""
+    lines = [sale("lamp", day, 4 + day % 3) for day in range(100, 250)]
+    lines += [sale("mug", day, 2) for day in range(100, 250)]
+    lines += [sale("late", day, 2) for day in range(200, 250)]
+    lines += [sale("lamp", 249, 5000), sale("lamp", 249, -5000, kind="cancellation")]
+    file = tmp_path / "history.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    return str(file)
+
+
+POLICIES = ["dual", "lean only", "flexible only", "reorder point", "monthly"]
+
+
+def test_compare_shows_every_policy_side_by_side(
+    history: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """Cost parts add up, all policies met the same demand, and the picture is drawn."""
+    picture = tmp_path / "compare.png"
+    command = ["simulate", "compare", history, "--schema", "uci", "--learn-days", "60"]
+    assert run([*command, "--json", "--plot", str(picture)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["items"], told["left_out"], told["days_counted"]) == (2, 1, 62)
+    assert told["demand_units"] == sum(4 + day % 3 + 2 for day in range(188, 250))
+    assert list(told["policies"]) == POLICIES
+    for policy in told["policies"].values():
+        parts = sum(policy[name] for name in ("purchases", "setups", "holding", "backorders"))
+        assert policy["cost"] == pytest.approx(parts - policy["stock_change"])
+        assert 0 <= policy["cycle_service"] <= policy["fill_rate"] + 0.5
+    assert told["policies"]["lean only"]["share_flexible"] == 0
+    assert told["policies"]["flexible only"]["share_flexible"] == 1
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert run([*command, "--items", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "against lean only" in text
+    assert "1, 2 left out" in text
+
+
+def test_flags_stand_in_for_the_catalog(history: str, capsys: Capture) -> None:
+    """Dearer holding, told on the command line, makes stock smaller and cost higher."""
+    command = ["simulate", "compare", history, "--schema", "uci", "--json", "--service-target", "0"]
+    stock = {}
+    for share in ("0.01", "0.5"):
+        assert run([*command, "--holding-share-per-day", share]) == 0
+        stock[share] = json.loads(capsys.readouterr().out)["policies"]["dual"]["mean_stock_units"]
+    assert stock["0.5"] < stock["0.01"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--items", "0"], "items must be >= 1, got 0"),
+        (["--learn-days", "3"], "first_day must be from 7 to 121"),
+        (["--learn-days", "140"], "first_day must be from 7 to 121"),
+        (["--service-target", "2"], "service_target must be >= 0 and <= 0.999, got 2.0"),
+        (["--lead-time-days-flexible", "6"], "lead_time_days_lean must be >= lead_time_days_flex"),
+        (["--holding-share-per-day", "nan"], "holding_cost_per_unit_day must be > 0"),
+    ],
+)
+def test_compare_refuses_what_it_cannot_do(
+    history: str, flags: list[str], complaint: str, capsys: Capture
+) -> None:
+    """A wrong flag is one line that names field, rule and value."""
+    assert run(["simulate", "compare", history, "--schema", "uci", *flags]) == ExitCode.USAGE
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1
+    assert complaint in told.err
+
+
+def test_history_without_catalog_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    """Without costs and lead times nothing can be compared, and that is said."""
+    line = {"topic": "orders", "kind": "placed", "event_id": "1", "occurred_at": DAY_MS,
+            "sku": "lamp", "order_id": "1", "quantity": 2}  # fmt: skip
+    file = tmp_path / "orders.jsonl"
+    file.write_text(json.dumps(line))
+    assert run(["simulate", "compare", str(file)]) == ExitCode.USAGE
+    assert "at least one item with orders and a catalog line, got 1" in capsys.readouterr().err
