@@ -10,6 +10,7 @@ optional fixed costs per order as in Boettcher, Asikis & Fragkos (2023), doi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,9 @@ from policy.sourcing_rules import best_rule
 MOST_WORK = 4e10
 # A lower bound is worth a second whatever the limit.
 LEAST_WORK = 2e9
+# Bounds this close need no simulated rule between them.
+CLOSE_RELATIVE = 1e-3
+_ON_LATTICE = "exact on a coarser lattice"
 
 
 def solve(
@@ -49,12 +53,12 @@ def solve(
 
     Returns:
         `cost_per_period`, `lower`, `upper`, `gap` (of the bounds, relative to `upper`), `method`
-        and `detail`. Method `exact`: relative value iteration; the bounds are MacQueen's and the
-        cost their middle. Otherwise the cost is the simulated mean of the rule that `method` names,
-        `upper` four standard errors above it, and `lower` the exact optimum for a shorter regular
-        lead (whoever has the shorter lead can wait, so the longer one never costs less) or for no
-        set-ups. Without set-ups, demand on a coarser lattice may give closer bounds
-        (`policy.sourcing_lattice`). `detail` says where both come from.
+        and `detail`, which says where the bounds come from. Method `exact`: relative value
+        iteration; the bounds are MacQueen's and the cost their middle. Without set-ups, demand on a
+        coarser lattice may give bounds that are close enough (`policy.sourcing_lattice`). Otherwise
+        the cost is the simulated mean of the rule that `method` names, `upper` four standard errors
+        above it, and `lower` the exact optimum for a shorter regular lead (whoever has the shorter
+        lead can wait, so the longer one never costs less) or for no set-ups.
 
     Raises:
         PolicyInputError: a field is missing, unknown or out of range.
@@ -93,28 +97,16 @@ def _exact_answer(model: TwoSpeedModel, exact: ExactResult) -> dict[str, Any]:
 def _bounded_answer(
     model: TwoSpeedModel, most_work: float, generator: np.random.Generator
 ) -> dict[str, Any]:
+    below, above = _lattice(model, max(most_work / 8, LEAST_WORK))
+    if below.cost >= (1 - CLOSE_RELATIVE) * above.cost:
+        return _answer(model, _ON_LATTICE, (below.cost + above.cost) / 2, below, above)
     rule = best_rule(model, generator)
-    why_upper = f"cost + 4 standard errors of {rule.standard_error:.6f}"
-    above = _Bound(rule.upper, why_upper)
-    below = [_shorter_lead(model, most_work / 4)]
-    method, cost = rule.method, rule.cost
-    convex = replace(model, fast_setup=0.0, slow_setup=0.0)
-    coarse = lattice_bounds(convex, max(most_work / 4, LEAST_WORK))
-    if coarse is not None:
-        why = "without set-ups, " if model.has_setups else ""
-        below.append(_Bound(coarse[0], f"{why}exact for less spread demand, steps of {coarse[2]}"))
-    if coarse is not None and not model.has_setups and coarse[1] < above.cost:
-        above = _Bound(coarse[1], f"exact for more spread demand, steps of {coarse[2]}")
-        method, cost = "exact on a coarser lattice", min(cost, above.cost)
-    best = max(below, key=lambda bound: bound.cost)
-    tail_below, tail_above = model.tail_allowance()
-    return {
-        "cost_per_period": model.base_cost + cost,
-        "lower": model.base_cost + best.cost - tail_below,
-        "upper": model.base_cost + above.cost + tail_above,
-        "method": method,
-        "detail": f"lower: {best.source}; upper: {above.source}",
-    }
+    shorter = _shorter_lead(model, most_work / 4)
+    below = max(below, shorter, key=lambda bound: bound.cost)
+    if above.cost < rule.upper:
+        return _answer(model, _ON_LATTICE, min(rule.cost, above.cost), below, above)
+    above = _Bound(rule.upper, f"cost + 4 standard errors of {rule.standard_error:.6f}")
+    return _answer(model, rule.method, rule.cost, below, above)
 
 
 @dataclass(frozen=True)
@@ -123,6 +115,33 @@ class _Bound:
 
     cost: float
     source: str
+
+
+def _answer(
+    model: TwoSpeedModel, method: str, cost: float, below: _Bound, above: _Bound
+) -> dict[str, Any]:
+    tail_below, tail_above = model.tail_allowance()
+    return {
+        "cost_per_period": model.base_cost + cost,
+        "lower": model.base_cost + below.cost - tail_below,
+        "upper": model.base_cost + above.cost + tail_above,
+        "method": method,
+        "detail": f"lower: {below.source}; upper: {above.source}",
+    }
+
+
+def _lattice(model: TwoSpeedModel, most_work: float) -> tuple[_Bound, _Bound]:
+    """Return bounds from coarser lattices; with set-ups only a lower one, of doing without them."""
+    convex = replace(model, fast_setup=0.0, slow_setup=0.0)
+    coarse = lattice_bounds(convex, most_work)
+    if coarse is None:
+        return _Bound(0.0, "nothing is free"), _Bound(math.inf, "none")
+    lower, upper, step = coarse
+    without = "without set-ups, " if model.has_setups else ""
+    below = _Bound(lower, f"{without}exact for less spread demand on steps of {step}")
+    if model.has_setups:
+        return below, _Bound(math.inf, "none")
+    return below, _Bound(upper, f"exact for more spread demand on steps of {step}")
 
 
 def _shorter_lead(model: TwoSpeedModel, most_work: float) -> _Bound:

@@ -341,8 +341,19 @@ def test_bounds_stay_true_where_exact_is_too_much_work() -> None:
     print("seed 5")
     answer = solve(classic(3, 20, 95), most_work=1.0, generator=np.random.default_rng(5))
     assert "simulated" in answer["method"]
+    assert np.isfinite(answer["gap"])
     assert answer["lower"] <= exact <= answer["upper"]
     assert answer["upper"] < 1.01 * exact
+
+
+def test_bounds_of_a_lattice_are_enough_where_they_are_close() -> None:
+    """Demand in the hundreds is out of reach of little work, and bracketed without a rule."""
+    instance = classic(2, 20, 95, demand={"family": "uniform", "low": 0, "high": 300})
+    answer = solve(instance, most_work=1.0)
+    assert answer["method"] == "exact on a coarser lattice"
+    assert "standard errors" not in answer["detail"]
+    assert answer["gap"] < 1e-3
+    assert answer["lower"] <= answer["cost_per_period"] <= answer["upper"]
 
 
 @pytest.mark.slow
