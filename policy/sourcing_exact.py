@@ -105,7 +105,7 @@ def solve_exact(model: TwoSpeedModel, most_work: float) -> ExactResult | None:
     best = _solve_wide_enough(model, first_grid(model), None, share * most_work)
     # Without convexity a limit may hide a better policy that the visited states do not show.
     while best is not None and model.has_setups:
-        wide = _next_grid(model, best.grid)
+        wide = _second_look(model, best.grid)
         start = _carried_over(model, best, wide) if wide.cells(model) <= MOST_CELLS else None
         wider = _solve_wide_enough(model, wide, start, most_work - best.work)
         if wider is None:
@@ -160,6 +160,12 @@ def _widened(model: TwoSpeedModel, result: ExactResult) -> Grid:
     low = wider.low if least <= grid.low else grid.low
     most = wider.most if largest >= grid.most and model.gap_periods > 1 else grid.most
     return grid_for(model, low, most)
+
+
+def _second_look(model: TwoSpeedModel, grid: Grid) -> Grid:
+    """Return a grid wider by a little: where pipelines are long, more would not fit."""
+    low = grid.low - 1 - model.demand.largest_lots // 2
+    return grid_for(model, low, grid.most + 1 + grid.most // 8)
 
 
 def _next_grid(model: TwoSpeedModel, grid: Grid) -> Grid:
