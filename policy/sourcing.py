@@ -3,7 +3,7 @@
 Conventions: in every period both orders are placed, what is due arrives (an expedited order with
 lead 0 at once), demand is met, and holding or backorder cost is paid on what is left. Unit costs
 are paid for every unit ordered, set-ups for every order above 0. Lead times, costs and demand of an
-instance are those of Veeraraghavan & Scheller-Wolf (2008), doi 10.1287/opre.1070.0476, with
+instance are those of Veeraraghavan & Scheller-Wolf (2008), doi 10.1287/opre.1080.0552, with
 optional fixed costs per order as in Boettcher, Asikis & Fragkos (2023), doi
 10.1287/ijoc.2022.0136; what they call set-ups 10/5 is expedited 10 and regular 5.
 """

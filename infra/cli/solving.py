@@ -29,6 +29,8 @@ def solve(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /) -> Non
     0), and `demand`, an object with `family` and its parameters: `uniform` (`low`, `high`),
     `poisson` (`mean`), `negative_binomial` (two of `mean`, `variance`, `size`, `probability`) or
     `pmf` (`probabilities`, and `values` unless they are 0, 1, 2, ...). `name` is given back.
+    The set-ups that Böttcher et al. (2023) print as 10/5 are `expedited_setup` 10 and
+    `regular_setup` 5.
 
     The answer has `cost_per_period`, `lower`, `upper`, `gap`, `method`, `detail` and `seconds`. It
     is `exact` up to 48 million states (about 1.2 GB) and about a minute. Beyond that `method` names
