@@ -55,7 +55,7 @@ def compile_solver() -> None:
     # Not by `decide`, which compiles the other kernels as well: those have a process of their own.
     deciding = import_module("policy.decide")
     kernel = import_module("policy.item_kernel")
-    rows = deciding._parameter_rows(checked_columns(_inputs(9.0)))
+    rows = import_module("policy.parameters").parameter_rows(checked_columns(_inputs(9.0)))
     kernel.solve_rows(
         rows,
         deciding.TOLERANCE,

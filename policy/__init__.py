@@ -1,6 +1,7 @@
 """Replenishment decisions as pure numerics: numbers in, numbers out."""
 
-from policy.decide import Decisions, Method, Reason, decide
+from policy.decide import decide
+from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
 from policy.policy_cache import PolicyCache
 from policy.record import decision_record, recompute

@@ -80,7 +80,12 @@ T_LEAN = 1
 T_FLEXIBLE = 2
 T_BOTH = 3
 T_PREMIUM = 4
-TABLES = 5
+T_WAIT = 5  # stock cost of the days before the flexible delivery, from this level
+T_FAST = 6  # of the days between the two deliveries
+T_AFTER = 7  # of the days after the lean delivery
+T_PRICED = 8  # the service target's price on stock-outs between the two deliveries
+T_SHORT = 9  # P(what is there at this level does not last until the end of the days decided)
+TABLES = 10
 # Rows of the level tables: first the plan that meets the target, then the one just below it.
 L_LEAN = 0
 L_FLEXIBLE = 1
@@ -201,10 +206,17 @@ def make_rules(row: FloatArray, cell: float, size: int) -> Rules:
 
 
 @compiled
+def outlives_review(row: FloatArray) -> bool:
+    """Whether an order can still be on its way at the next review; levels are then positions."""
+    return bool(row[P_LEAN_DAYS] >= row[P_REVIEW])
+
+
+@compiled
 def deep_slope(row: FloatArray) -> float:
     """Money that one more unit of backlog costs when all of it is ordered at this review."""
-    lean = row[P_LEAN_UNIT] + row[P_BACKORDER] * row[P_LEAN_DAYS]
-    flexible = row[P_FLEXIBLE_UNIT] + row[P_BACKORDER] * row[P_FLEXIBLE_DAYS]
+    first_day = row[P_FLEXIBLE_DAYS] if outlives_review(row) else 0.0
+    lean = row[P_LEAN_UNIT] + row[P_BACKORDER] * (row[P_LEAN_DAYS] - first_day)
+    flexible = row[P_FLEXIBLE_UNIT] + row[P_BACKORDER] * (row[P_FLEXIBLE_DAYS] - first_day)
     if row[P_FLEXIBLE_SETUP] == np.inf:
         return float(lean)
     if row[P_LEAN_SETUP] == np.inf or row[P_CAPACITY] < np.inf:
@@ -254,6 +266,8 @@ def _make_levels(
     """Return the lattice: from a backlog at which everything is ordered to beyond useful levels."""
     bottom, top = lattice_reach(row, variance)
     top, bottom = top * widen_up + 1.0, bottom * widen_down + 1.0
+    if outlives_review(row):  # what is on its way covers the wait for the flexible supplier
+        bottom -= row[P_MEAN] * row[P_FLEXIBLE_DAYS]
     cell = _cell_size(row, top + bottom, _reach(row, family, variance, row[P_REVIEW], 5.0) + 1.0)
     zero = 0.0
     if row[P_SERVICE_TYPE] == SERVICE_PAPER:
@@ -346,8 +360,11 @@ def _fill_no_room(rules: Rules, cell: float, out: FloatArray, i: int) -> None:
 
 
 @compiled
-def _write_tables(terms: Terms, rules: Rules, plan: Plan, out: FloatArray) -> None:
-    """Write the cost of the four candidates and the premium one fast unit is worth."""
+def _write_tables(
+    terms: Terms, rules: Rules, plan: Plan, price: float, measure: int, out: FloatArray
+) -> None:
+    """Write the cost of the four candidates, what one fast unit is worth, and the parts."""
+    short = terms.short_before_lean if measure == MEASURE_FILL else terms.stockout_before_lean
     size = plan.total.size
     units = terms.level_units
     setup, unit = rules.setup_flexible, rules.unit_flexible
@@ -364,6 +381,8 @@ def _write_tables(terms: Terms, rules: Rules, plan: Plan, out: FloatArray) -> No
         before = plan.stay_cost[high] - plan.value_after[high] + rules.unit_lean * units[high]
         before -= plan.stay_cost[low] - plan.value_after[low] + rules.unit_lean * units[low]
         out[T_PREMIUM, i] = -before / (units[high] - units[low])
+        out[T_WAIT, i], out[T_FAST, i] = base, terms.cost_before_lean[i]
+        out[T_AFTER, i], out[T_PRICED, i] = terms.cost_after_lean[i], price * short[i]
 
 
 @compiled
@@ -634,7 +653,9 @@ def _try_lattice(
     if plan.final_level[0] >= size - 1 and rules.most_lean >= size:
         return 2
     improve(terms, rules, plan, columns, price, measure)
-    _write_tables(terms, rules, plan, tables)
+    _write_tables(terms, rules, plan, price, measure, tables)
+    last_day = row[P_REVIEW] + (row[P_FLEXIBLE_DAYS] if outlives_review(row) else 0.0)
+    fill_tail(family, row[P_MEAN], variance, last_day, cell, units, tables[T_SHORT, :size])
     meets = weight >= 0.0
     if meets and price > 0.0 and cell <= 1.0 and rates_met[0] - lower > TIGHTEN * rates_met[0]:
         _tighten(

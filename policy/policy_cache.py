@@ -32,8 +32,8 @@ class PolicyCache:
     """Solved policies for `decide`; one per thread of callers.
 
     Args:
-        levels: stock levels stored in total, >= 100,000; one takes 56 bytes and a policy has about
-            150 of them, so the default holds some 13,000 policies in 112 MB (used as filled).
+        levels: stock levels stored in total, >= 100,000; one takes 100 bytes and a policy has about
+            150 of them, so the default holds some 13,000 policies in 200 MB (used as filled).
 
     Raises:
         PolicyInputError: `levels` is out of range.

@@ -1,4 +1,8 @@
-"""Compiled reading of a solved policy at one stock position: candidates, quantities, reason."""
+"""Compiled reading of a solved policy at one stock position: candidates, quantities, reason.
+
+Each candidate is rounded to whole units, packs and limits first and priced then, so that the costs
+told are those of the quantities told.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +27,36 @@ from policy.item_kernel import (
     L_CHOICE,
     L_FLEXIBLE,
     L_LEAN,
+    P_BACKORDER,
     P_CAPACITY,
+    P_FLEXIBLE_DAYS,
     P_FLEXIBLE_LEAST,
     P_FLEXIBLE_PACK,
+    P_FLEXIBLE_SETUP,
+    P_FLEXIBLE_UNIT,
+    P_HOLDING,
+    P_LEAN_DAYS,
     P_LEAN_LEAST,
     P_LEAN_PACK,
+    P_LEAN_SETUP,
+    P_LEAN_UNIT,
     P_MEAN,
+    P_REVIEW,
     P_SERVICE_TYPE,
     PLAN_ROWS,
     SERVICE_COST,
     SERVICE_PAPER,
+    T_AFTER,
     T_BOTH,
+    T_FAST,
     T_FLEXIBLE,
     T_LEAN,
     T_NOTHING,
     T_PREMIUM,
+    T_PRICED,
+    T_SHORT,
+    T_WAIT,
+    outlives_review,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -61,7 +80,17 @@ D_LEAN = 1
 D_FLEXIBLE = 2
 D_BOTH = 3
 D_PREMIUM = 4
-READINGS = 5
+D_HOLDING = 5
+D_BACKORDER = 6
+D_REVIEW_SERVICE = 7
+READINGS = 8
+
+# Columns of a decision's row of whole numbers.
+O_LEAN = 0
+O_FLEXIBLE = 1
+O_REASON = 2
+O_CANDIDATES = 3  # (lean, flexible) units of: lean only, flexible only, both
+ORDERS = 9
 
 
 @compiled
@@ -106,17 +135,6 @@ def _level_units(levels: LevelArray, answer: FloatArray, start: int, near: int, 
 
 
 @compiled
-def _cheapest(reading: FloatArray, allow_lean: bool) -> int:
-    best = T_NOTHING
-    for choice in range(1, 4):
-        if not allow_lean and choice != T_FLEXIBLE:
-            continue
-        if reading[choice] < reading[best]:
-            best = choice
-    return best
-
-
-@compiled
 def _tabled(answer: FloatArray, levels: LevelArray, start: int, near: int, place: float) -> int:
     """The candidate that the interval table names for a place in cells."""
     count = int(answer[A_INTERVALS])
@@ -126,6 +144,188 @@ def _tabled(answer: FloatArray, levels: LevelArray, start: int, near: int, place
         if place < answer[A_ENDS + k]:
             return int(answer[A_CHOICES + k])
     return T_NOTHING
+
+
+@compiled
+def _at(tables: FloatArray, start: int, size: int, place: float, table: int) -> float:
+    """A table at a place in cells: straight on below the lattice, level above it.
+
+    Above the lattice the differences between candidates are those of its highest level.
+    """
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    low, high = tables[start + i, table], tables[start + i + 1, table]
+    return low + (min(place, size - 1.0) - i) * (high - low) if low < np.inf else np.inf
+
+
+@compiled
+def _between(tables: FloatArray, start: int, size: int, place: float) -> float:
+    """Money between the two deliveries, the price on stock-outs included."""
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    low, high = tables[start + i], tables[start + i + 1]
+    part = min(place, size - 1.0) - i
+    from_low, from_high = low[T_FAST] + low[T_PRICED], high[T_FAST] + high[T_PRICED]
+    return float(from_low + part * (from_high - from_low))
+
+
+@compiled
+def _after(tables: FloatArray, start: int, size: int, place: float) -> float:
+    """Money from the lean delivery on, future included, with this much bought by then."""
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    low, high = tables[start + i], tables[start + i + 1]
+    part = min(place, size - 1.0) - i
+    from_low = low[T_NOTHING] - low[T_WAIT] - low[T_FAST] - low[T_PRICED]
+    from_high = high[T_NOTHING] - high[T_WAIT] - high[T_FAST] - high[T_PRICED]
+    return float(from_low + part * (from_high - from_low))
+
+
+@compiled
+def _target_levels(
+    choice: int, here: float, answer: FloatArray, levels: LevelArray, start: int, near: int
+) -> tuple[float, float]:
+    """Levels to which a candidate lifts stock by flexible and then by lean; -inf if it cannot."""
+    if choice == T_LEAN:
+        return here, _level_units(levels, answer, start, near, L_LEAN)
+    if choice == T_FLEXIBLE:
+        return _level_units(levels, answer, start, near, L_FLEXIBLE), here
+    return (
+        _level_units(levels, answer, start, near, L_BOTH_FLEXIBLE),
+        _level_units(levels, answer, start, near, L_BOTH_FINAL),
+    )
+
+
+@compiled
+def _whole_split(
+    choice: int,
+    wanted_fast: float,
+    wanted_all: float,
+    row: FloatArray,
+    levels: LevelArray,
+    start: int,
+    near: int,
+    cell: float,
+    split: IntArray,
+) -> int:
+    """Write whole (lean, flexible) units of a candidate; return what bound them."""
+    reason = REASON_COST_OPTIMAL
+    split[0], split[1] = 0, 0
+    if choice != T_LEAN:
+        split[1], reason = whole_order(
+            wanted_fast, row[P_FLEXIBLE_LEAST], np.inf, row[P_FLEXIBLE_PACK]
+        )
+    if choice != T_FLEXIBLE:
+        from_level = near if choice == T_LEAN else levels[start + near, L_BOTH_FLEXIBLE]
+        to_level = levels[start + near, L_LEAN if choice == T_LEAN else L_BOTH_FINAL]
+        wanted = _at_limit(max(wanted_all - split[1], 0.0), to_level - from_level, cell, row)
+        split[0], bound = whole_order(wanted, row[P_LEAN_LEAST], row[P_CAPACITY], row[P_LEAN_PACK])
+        if bound != REASON_COST_OPTIMAL:
+            reason = bound
+    return reason
+
+
+@compiled
+def _price_split(
+    choice: int,
+    here: float,
+    scale: float,
+    to_fast: float,
+    to_final: float,
+    row: FloatArray,
+    answer: FloatArray,
+    tables: FloatArray,
+    start: int,
+    split: IntArray,
+) -> float:
+    """Money of a candidate with its whole quantities.
+
+    The table has the money of the best quantities of the lattice; the terms of the dynamic program
+    at both levels tell what the rounded ones change.
+    """
+    cell, size, low = answer[A_CELL], int(answer[A_LEVELS]), answer[A_LOWEST]
+    tabled = _at(tables, start, size, (here - low) / cell, choice)
+    if not tabled < np.inf:
+        split[0], split[1] = 0, 0
+        return np.inf
+    fast, final = here + split[1] * scale, here + (split[0] + split[1]) * scale
+    if to_fast == -np.inf or to_final == -np.inf:  # no room: the table has the smallest order
+        to_fast, to_final = fast, final
+    to_final = max(to_fast, to_final)
+    bought = row[P_FLEXIBLE_UNIT] * split[1] if split[1] > 0 else 0.0
+    saved = row[P_FLEXIBLE_UNIT] * (to_fast - here)
+    if split[0] > 0:
+        bought += row[P_LEAN_UNIT] * split[0]
+        saved += row[P_LEAN_UNIT] * (to_final - to_fast)
+    place = (fast - low) / cell
+    change = _between(tables, start, size, place)
+    change -= _between(tables, start, size, (to_fast - low) / cell)
+    change += _after(tables, start, size, (final - low) / cell)
+    change -= _after(tables, start, size, (to_final - low) / cell)
+    setup = (row[P_FLEXIBLE_SETUP] if split[1] > 0 else 0.0) + (
+        row[P_LEAN_SETUP] if split[0] > 0 else 0.0
+    )
+    return float(setup + bought + (tabled - setup - saved + change) / scale)
+
+
+@compiled
+def _chosen_reason(bound: int, allow_lean: bool, row: FloatArray, answer: FloatArray) -> int:
+    """Name what bound an order that is not nothing."""
+    if not allow_lean:
+        return REASON_FLEXIBLE_ONLY_SURGE
+    if bound != REASON_COST_OPTIMAL:
+        return bound
+    if answer[A_MET] == 0.0:
+        return REASON_SERVICE_OUT_OF_REACH
+    if answer[A_PENALTY] > 0.0 or row[P_SERVICE_TYPE] == SERVICE_PAPER:
+        return REASON_SERVICE_TARGET
+    return REASON_COST_OPTIMAL
+
+
+@compiled
+def _beyond(tables: FloatArray, start: int, size: int, place: float, table: int) -> float:
+    """A stock cost at a place in cells, which goes straight on beyond both ends."""
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    low, high = tables[start + i, table], tables[start + i + 1, table]
+    return float(low + (place - i) * (high - low))
+
+
+@compiled
+def _write_outlook(
+    here: float,
+    scale: float,
+    row: FloatArray,
+    answer: FloatArray,
+    tables: FloatArray,
+    start: int,
+    orders: IntArray,
+    reading: FloatArray,
+) -> None:
+    """Write expected holding and backorder money of the days decided, and the review service.
+
+    A day's cost is linear in net inventory but for the backlog, whose share follows from it.
+    """
+    cell, size, low = answer[A_CELL], int(answer[A_LEVELS]), answer[A_LOWEST]
+    fast = here + orders[O_FLEXIBLE] * scale
+    final = fast + orders[O_LEAN] * scale
+    first, quick, slow, last = decided_days(row)
+    cost = _beyond(tables, start, size, (here - low) / cell, T_WAIT)
+    cost += _beyond(tables, start, size, (fast - low) / cell, T_FAST)
+    cost += _beyond(tables, start, size, (final - low) / cell, T_AFTER)
+    net = (quick - first) * here + (slow - quick) * fast + (last - slow) * final
+    net -= row[P_MEAN] * (last * last - first * first) / 2.0
+    holding, backorder = row[P_HOLDING], row[P_BACKORDER]
+    short = max(0.0, (cost - holding * net) / (holding + backorder))
+    reading[D_BACKORDER] = backorder * short / scale
+    reading[D_HOLDING] = max(0.0, holding * (net + short)) / scale
+    place = min(max((final - low) / cell, 0.0), size - 1.0)
+    reading[D_REVIEW_SERVICE] = 1.0 - _at(tables, start, size, place, T_SHORT)
+
+
+@compiled
+def decided_days(row: FloatArray) -> tuple[float, float, float, float]:
+    """First day whose stock cost this review decides, both delivery days, and the last day."""
+    quick, slow = row[P_FLEXIBLE_DAYS], row[P_LEAN_DAYS]
+    if outlives_review(row):
+        return quick, quick, slow, row[P_REVIEW] + quick
+    return 0.0, quick, slow, row[P_REVIEW]
 
 
 @compiled
@@ -141,7 +341,7 @@ def read_policy(
     reading: FloatArray,
     orders: IntArray,
 ) -> None:
-    """Decide one item: write candidate costs and premium, then (lean, flexible, reason) orders.
+    """Decide one item: write its readings (columns D_...) and its orders (columns O_...).
 
     `tables` (level, table) and `levels` (level, row) hold many policies; this one begins at
     `start`.
@@ -151,53 +351,41 @@ def read_policy(
     here = position * scale
     place = (here - answer[A_LOWEST]) / cell
     i = int(min(max(math.floor(place), 0.0), size - 2.0))
-    # Above the lattice the differences between candidates are those of its highest level.
-    part = min(place, size - 1.0) - i
-    for table in range(READINGS):
-        low, high = tables[start + i, table], tables[start + i + 1, table]
-        reading[table] = low + part * (high - low) if low < np.inf else np.inf
-    if place < 0.0 or place > size - 1.0:
-        reading[T_PREMIUM] = tables[start + (0 if place < 0.0 else size - 1), T_PREMIUM]
-    near = i + 1 if part >= 0.5 else i
+    near = i + 1 if min(place, size - 1.0) - i >= 0.5 else i
+    reading[D_NOTHING] = _at(tables, start, size, place, T_NOTHING) / scale
+    best, reason = T_NOTHING, REASON_COST_OPTIMAL
+    wanted = -1
     if allow_lean and row[P_SERVICE_TYPE] != SERVICE_COST:
-        choice = _tabled(answer, levels, start, near, place)
-    else:
-        choice = _cheapest(reading, allow_lean)
-    orders[0], orders[1], orders[2] = 0, 0, REASON_POSITION_COVERS
-    if choice == T_NOTHING:
-        return
-    flexible_to, lean_to = here, here
-    if choice == T_LEAN:
-        lean_to = _level_units(levels, answer, start, near, L_LEAN)
-    elif choice == T_FLEXIBLE:
-        flexible_to = _level_units(levels, answer, start, near, L_FLEXIBLE)
-    else:
-        flexible_to = _level_units(levels, answer, start, near, L_BOTH_FLEXIBLE)
-        lean_to = _level_units(levels, answer, start, near, L_BOTH_FINAL)
-    reason = REASON_COST_OPTIMAL
-    bought = 0
-    if choice in (T_FLEXIBLE, T_BOTH):
-        wanted = max((flexible_to - here) / scale, 0.0)
-        bought, reason = whole_order(wanted, row[P_FLEXIBLE_LEAST], np.inf, row[P_FLEXIBLE_PACK])
-        orders[1] = bought
-    if choice in (T_LEAN, T_BOTH):
-        wanted = max((lean_to - here) / scale - bought, 0.0)
-        from_level = near if choice == T_LEAN else levels[start + near, L_BOTH_FLEXIBLE]
-        to_level = levels[start + near, L_LEAN if choice == T_LEAN else L_BOTH_FINAL]
-        wanted = _at_limit(wanted, to_level - from_level, cell, row)
-        lean, bound = whole_order(wanted, row[P_LEAN_LEAST], row[P_CAPACITY], row[P_LEAN_PACK])
-        orders[0] = lean
-        if bound != REASON_COST_OPTIMAL:
-            reason = bound
-    if not allow_lean:
-        reason = REASON_FLEXIBLE_ONLY_SURGE
-    elif reason == REASON_COST_OPTIMAL and answer[A_MET] == 0.0:
-        reason = REASON_SERVICE_OUT_OF_REACH
-    elif reason == REASON_COST_OPTIMAL and (
-        answer[A_PENALTY] > 0.0 or row[P_SERVICE_TYPE] == SERVICE_PAPER
-    ):
-        reason = REASON_SERVICE_TARGET
-    orders[2] = reason
+        wanted = _tabled(answer, levels, start, near, place)
+    for choice in range(T_LEAN, T_BOTH + 1):
+        split = orders[O_CANDIDATES + 2 * choice - 2 : O_CANDIDATES + 2 * choice]
+        to_fast, to_final = _target_levels(choice, here, answer, levels, start, near)
+        if choice == T_FLEXIBLE:
+            to_final = to_fast
+        bound = _whole_split(
+            choice,
+            max((to_fast - here) / scale, 0.0),
+            max((to_final - here) / scale, 0.0),
+            row,
+            levels,
+            start,
+            near,
+            cell,
+            split,
+        )
+        reading[choice] = _price_split(
+            choice, here, scale, to_fast, to_final, row, answer, tables, start, split
+        )
+        cheaper = reading[choice] < reading[best] and (allow_lean or choice == T_FLEXIBLE)
+        if choice == wanted or (wanted < 0 and cheaper):
+            best, reason = choice, bound
+    reading[D_PREMIUM] = _at(tables, start, size, min(max(place, 0.0), size - 1.0), T_PREMIUM)
+    orders[O_LEAN], orders[O_FLEXIBLE], orders[O_REASON] = 0, 0, REASON_POSITION_COVERS
+    if best != T_NOTHING:
+        orders[O_LEAN] = orders[O_CANDIDATES + 2 * best - 2]
+        orders[O_FLEXIBLE] = orders[O_CANDIDATES + 2 * best - 1]
+        orders[O_REASON] = _chosen_reason(reason, allow_lean, row, answer)
+    _write_outlook(here, scale, row, answer, tables, start, orders, reading)
 
 
 @compiled

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from policy.decide import Decisions, Method, Reason, decide
+from policy.decide import decide
+from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
 from policy.review_inputs import FIELD_NAMES, DemandFamily, ReviewInputs, ServiceType
 

@@ -230,10 +230,17 @@ def build_terms(
     cell: float,
     levels: FloatArray,
 ) -> Terms:
-    """Return all terms of the dynamic program on `levels` (ascending, one cell apart)."""
+    """Return all terms of the dynamic program on `levels` (ascending, one cell apart).
+
+    Where an order outlives the review, a level is the inventory position and the stock costs are
+    those of the days [tau_2, T + tau_2), the first that this review can still change.
+    """
     size = levels.size
     cover = review_days + flexible_days
-    days = (0.0, flexible_days, lean_days, review_days, cover)
+    outlives = lean_days >= review_days
+    first_day = flexible_days if outlives else 0.0
+    last_day = cover if outlives else review_days
+    days = (first_day, flexible_days, lean_days, last_day, cover)
     loss, tail = np.empty((5, size)), np.empty((5, size))
     for row in range(5):
         fill_days(family, mean, variance, days[row], cell, levels, loss[row], tail[row])
