@@ -3,6 +3,7 @@
 from policy.decide import decide
 from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
+from policy.fit import FitCheck, FittedDemand, fit_demand
 from policy.policy_cache import PolicyCache
 from policy.record import decision_record, recompute
 from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
@@ -10,6 +11,8 @@ from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
 __all__ = [
     "Decisions",
     "DemandFamily",
+    "FitCheck",
+    "FittedDemand",
     "Method",
     "PolicyCache",
     "PolicyInputError",
@@ -18,5 +21,6 @@ __all__ = [
     "ServiceType",
     "decide",
     "decision_record",
+    "fit_demand",
     "recompute",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from policy.review_inputs import FIELD_NAMES, DemandFamily, ReviewInputs, Servic
 
 INFINITE_WHEN_NONE = ("lean_capacity_units", "setup_cost_lean", "setup_cost_flexible")
 _OPTIONAL: dict[str, Any] = {"allow_lean": True, "demand_family": int(DemandFamily.AUTO)}
-_CODES = {"service_type": ServiceType, "demand_family": DemandFamily}
+CODES: dict[str, type[IntEnum]] = {"service_type": ServiceType, "demand_family": DemandFamily}
+"""Inputs that are codes; records may give them by name."""
 _NAMES = {"method": Method, "reason": Reason, "demand_family_used": DemandFamily}
 
 
@@ -26,10 +28,11 @@ def _value(record: Mapping[str, Any], name: str) -> Any:
     value = record.get(name, _OPTIONAL.get(name))
     if value is None and name in INFINITE_WHEN_NONE:
         return math.inf
-    if name in _CODES and isinstance(value, str):
-        if value not in _CODES[name].__members__:
-            raise PolicyInputError(name, f"one of {', '.join(_CODES[name].__members__)}", value)
-        return int(_CODES[name][value])
+    if name in CODES and isinstance(value, str):
+        members = CODES[name].__members__
+        if value.upper() not in members:
+            raise PolicyInputError(name, f"one of {', '.join(members).lower()}", value)
+        return int(members[value.upper()])
     if name == "allow_lean" and not isinstance(value, bool):
         raise PolicyInputError(name, "true or false", value)
     if name != "allow_lean" and (isinstance(value, bool) or not isinstance(value, int | float)):
