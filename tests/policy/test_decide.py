@@ -184,6 +184,63 @@ def test_no_input_in_range_gives_nan(chosen):
     assert decisions.method[0] in list(Method)
 
 
+MONEY = [field.name for field in fields(ReviewInputs) if "_cost_" in field.name]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 3), st.floats(1e-3, 1e4))
+def test_scaling_money_scales_costs_and_nothing_else(seed, factor):
+    """In another currency the same is ordered, and every cost is that many times larger."""
+    inputs = assortment(24, seed)
+    dear = replace(inputs, **{name: getattr(inputs, name) * factor for name in MONEY})
+    one, other = decide(inputs), decide(dear)
+    for name in NAMES:
+        scale = factor if "cost" in name or name == "break_even_fast_unit" else 1.0
+        left, right = getattr(one, name) * scale, getattr(other, name)
+        np.testing.assert_allclose(right, left, rtol=1e-6, atol=1e-9 * scale, err_msg=name)
+
+
+ONE = {
+    "demand_mean_units_per_day": st.sampled_from([0.7, 5.0, 40.0]),
+    "demand_sd_units_per_day": st.sampled_from([1.0, 3.0, 20.0]),
+    "lead_time_days_lean": st.sampled_from([4.0, 8.0, 11.0]),
+    "setup_cost_lean": st.sampled_from([0.0, 60.0, 900.0]),
+    "setup_cost_flexible": st.sampled_from([0.0, 9.0, 90.0]),
+    "unit_cost_flexible": st.sampled_from([10.0, 11.0, 13.0]),
+    "backorder_cost_per_unit_day": st.sampled_from([0.5, 2.0, 9.0]),
+    "service_type": st.sampled_from([0, 1, 2]),
+}
+LATTICE = 4e-3
+"""Two problems lie on two lattices; their costs differ by this much, relatively, at most."""
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.fixed_dictionaries(ONE))
+def test_a_flexible_supplier_never_hurts(chosen):
+    """Whoever has a second supplier need not use it: the certified bound is below lean only."""
+    found = decide(
+        items(
+            2, **chosen | {"setup_cost_flexible": np.array([chosen["setup_cost_flexible"], np.inf])}
+        )
+    )
+    assert set(found.method) == {Method.EXACT}
+    bound = found.policy_cost_per_day[0] * (1.0 - found.gap[0])
+    assert bound <= found.policy_cost_per_day[1] * (1.0 + LATTICE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.fixed_dictionaries(ONE), st.sampled_from([(0.6, 0.8), (0.8, 0.95), (0.95, 0.99)]))
+def test_more_service_never_costs_less(chosen, targets):
+    """A higher target keeps the lower one as well, so it cannot be cheaper."""
+    kind = max(chosen["service_type"], 1)
+    found = decide(items(2, **chosen | {"service_type": kind, "service_target": np.array(targets)}))
+    assert (found.gap < 1.0).all()
+    bound = found.policy_cost_per_day[0] * (1.0 - found.gap[0])
+    assert bound <= found.policy_cost_per_day[1] * (1.0 + LATTICE)
+    served = found.cycle_service if kind == 1 else found.fill_rate
+    assert (served >= np.array(targets) - 1e-6).all()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -202,11 +259,13 @@ def test_no_input_in_range_gives_nan(chosen):
         ("service_type", 7),
         ("lean_capacity_units", -5.0),
         ("pack_size_units_lean", -1.0),
+        ("demand_family", 9),
     ],
 )
 def test_out_of_range_input_names_field_rule_and_value(name, value):
     """One bad item among good ones is named by field, rule and value."""
-    values = np.array([PAPER[name], value, PAPER[name]])
+    good = PAPER.get(name, 0)
+    values = np.array([good, value, good])
     with pytest.raises(PolicyInputError) as caught:
         decide(items(3, **{name: values}))
     assert caught.value.name == name
