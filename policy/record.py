@@ -13,6 +13,7 @@ import numpy as np
 from policy.decide import decide
 from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
+from policy.policy_cache import PolicyCache
 from policy.review_inputs import FIELD_NAMES, DemandFamily, ReviewInputs, ServiceType
 
 INFINITE_WHEN_NONE = ("lean_capacity_units", "setup_cost_lean", "setup_cost_flexible")
@@ -64,12 +65,13 @@ def decision_record(decisions: Decisions, item: int) -> dict[str, Any]:
     return plain
 
 
-def recompute(record: Mapping[str, Any]) -> dict[str, Any]:
+def recompute(record: Mapping[str, Any], cache: PolicyCache | None = None) -> dict[str, Any]:
     """Return the decision that `decide` makes for one recorded item, as plain JSON values.
 
     Args:
         record: field names of ReviewInputs with plain numbers; `allow_lean` and `demand_family`
             may be missing, None stands for an infinite capacity or set-up cost.
+        cache: solved policies, to recompute many records; it changes nothing but the time.
 
     Raises:
         PolicyInputError: a field is missing, unknown or out of range.
@@ -86,4 +88,4 @@ def recompute(record: Mapping[str, Any]) -> dict[str, Any]:
     >>> decision["quantity_flexible_units"], decision["reason"], decision["method"]
     (3, 'no_demand', 'no_demand')
     """
-    return decision_record(decide(inputs_of(record)), 0)
+    return decision_record(decide(inputs_of(record), cache), 0)

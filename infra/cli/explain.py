@@ -33,7 +33,7 @@ from infra.reading import open_reader
 from infra.reading_topics import read_topics
 from infra.settings import Settings
 from infra.topics import PURCHASE_ORDERS
-from policy import PolicyInputError, recompute
+from policy import PolicyCache, PolicyInputError, recompute
 from streams.handover import HoldReason
 from streams.outputs import PurchaseOrder
 from streams.review import POLICY_INPUTS
@@ -104,15 +104,19 @@ async def _find(po_id: str, settings: Settings) -> PurchaseOrder | None:
     return found
 
 
-def recompute_order(order: PurchaseOrder) -> dict[str, Any]:
+def recompute_order(order: PurchaseOrder, cache: PolicyCache | None = None) -> dict[str, Any]:
     """Return the decision that the policy makes of the order's recorded inputs.
+
+    Args:
+        order: as it was published.
+        cache: solved policies, to recompute many orders.
 
     Raises:
         CommandError: the record is not complete.
     """
     inputs = {name: value for name, value in order.inputs.items() if name in POLICY_INPUTS}
     try:
-        return recompute(inputs)
+        return recompute(inputs, cache)
     except PolicyInputError as error:
         text = f"{order.po_id} cannot be computed again from its record: {error}"
         raise CommandError(text) from None
