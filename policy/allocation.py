@@ -176,8 +176,8 @@ def _capped(
     pack = np.maximum(getattr(inputs, f"pack_size_units_{role}"), 1.0)
     unit, setup = (getattr(inputs, f"{name}_cost_{role}") for name in ("unit", "setup"))
     payable = np.where(unit > 0.0, (most_money - setup) / np.where(unit > 0.0, unit, 1.0), np.inf)
-    payable = np.where(most_money >= setup, payable, 0.0)
-    most = np.floor(np.minimum(most_units, payable) / pack + 1e-9) * pack
+    payable = np.where(most_money >= setup, np.floor(payable + 1e-9), 0.0)
+    most = np.floor(np.minimum(most_units, payable) / pack) * pack
     units = np.minimum(wanted, np.maximum(most, 0.0))
     enough = units >= getattr(inputs, f"minimum_order_units_{role}")
     return np.where(enough, units, 0.0).astype(np.int64)

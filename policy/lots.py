@@ -125,17 +125,17 @@ def _check(wanted: FloatArray, rules: LotRules) -> None:
 
 
 def _up_to_pack(units: FloatArray, rules: LotRules) -> FloatArray:
-    pack = np.maximum(np.ceil(rules.pack_units - 1e-9), 1.0)
-    lots: FloatArray = np.ceil(units / pack - 1e-9) * pack
+    pack = np.maximum(np.ceil(rules.pack_units), 1.0)
+    lots: FloatArray = np.ceil(units / pack) * pack
     return lots
 
 
 def _plain_lot(wanted: FloatArray, rules: LotRules) -> tuple[FloatArray, IntArray]:
     """Return the nearest lot without a look at price breaks, and what bound it."""
-    pack = np.maximum(np.ceil(rules.pack_units - 1e-9), 1.0)
+    pack = np.maximum(np.ceil(rules.pack_units), 1.0)
     near = np.floor(wanted / pack + 0.5) * pack
     smallest = _up_to_pack(np.maximum(rules.minimum_units, 1.0), rules)
-    largest = np.floor(rules.most_units / pack + 1e-9) * pack
+    largest = np.floor(rules.most_units / pack) * pack
     lot = np.minimum(np.maximum(near, smallest), largest)
     lot = np.where((wanted < 0.5) | (lot < smallest), 0.0, lot)
     reason = np.select(
