@@ -9,10 +9,11 @@ from enum import IntEnum
 
 import numpy as np
 
-from policy import item_kernel as kernel
+from policy import item_columns as kernel
 from policy import read_kernel as reader
 from policy.errors import PolicyInputError
 from policy.gap_kernel import decide_by_rule
+from policy.item_kernel import solve_rows
 from policy.policy_cache import SMALLEST_ROOM, PolicyCache
 from policy.review_inputs import (
     BoolArray,
@@ -288,7 +289,7 @@ def _solve_chunk(
 
     def solve_part(part: int) -> None:
         a, b = (count * k // mapper.threads for k in (part, part + 1))
-        kernel.solve_rows(rows[a:b], TOLERANCE, tables[a:b], levels[a:b], answers[a:b], solved[a:b])
+        solve_rows(rows[a:b], TOLERANCE, tables[a:b], levels[a:b], answers[a:b], solved[a:b])
 
     mapper.run(solve_part)
     items: list[int] = []

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.compiled import compiled
-from policy.item_kernel import (
+from policy.item_columns import (
     P_BACKORDER,
     P_CAPACITY,
     P_FLEXIBLE_DAYS,

@@ -8,21 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.compiled import compiled
-from policy.item_kernel import (
+from policy.item_columns import (
     A_CELL,
-    A_CHOICES,
-    A_ENDS,
-    A_INTERVALS,
     A_LEVELS,
     A_LOWEST,
     A_MET,
     A_PENALTY,
-    A_WEIGHT,
+    A_SPLIT,
+    A_SPLIT_FINAL,
+    A_SPLIT_FLEXIBLE,
+    A_SPLIT_LEVEL,
     L_BOTH_FINAL,
     L_BOTH_FLEXIBLE,
-    L_CHOICE,
     L_FLEXIBLE,
     L_LEAN,
+    L_PLAN_FINAL,
+    L_PLAN_FLEXIBLE,
     P_CAPACITY,
     P_FLEXIBLE_LEAST,
     P_FLEXIBLE_PACK,
@@ -30,7 +31,6 @@ from policy.item_kernel import (
     P_LEAN_PACK,
     P_MEAN,
     P_SERVICE_TYPE,
-    PLAN_ROWS,
     SERVICE_COST,
     SERVICE_PAPER,
     T_BOTH,
@@ -94,18 +94,6 @@ def _at_limit(wanted: float, cells: int, cell: float, row: FloatArray) -> float:
 
 
 @compiled
-def _level_units(levels: LevelArray, answer: FloatArray, start: int, near: int, row: int) -> float:
-    """Order-up-to level in units: the two plans mixed by weight; -inf if the plan has none."""
-    met, below = levels[start + near, row], levels[start + near, row + PLAN_ROWS]
-    if met < 0:
-        return -np.inf
-    mixed = float(met)
-    if below >= 0:
-        mixed = answer[A_WEIGHT] * met + (1.0 - answer[A_WEIGHT]) * below
-    return float(answer[A_LOWEST] + answer[A_CELL] * mixed)
-
-
-@compiled
 def _cheapest(reading: FloatArray, allow_lean: bool) -> int:
     best = T_NOTHING
     for choice in range(1, 4):
@@ -117,15 +105,55 @@ def _cheapest(reading: FloatArray, allow_lean: bool) -> int:
 
 
 @compiled
-def _tabled(answer: FloatArray, levels: LevelArray, start: int, near: int, place: float) -> int:
-    """The candidate that the interval table names for a place in cells."""
-    count = int(answer[A_INTERVALS])
-    if count < 0:
-        return int(levels[start + near, L_CHOICE])
-    for k in range(count):
-        if place < answer[A_ENDS + k]:
-            return int(answer[A_CHOICES + k])
-    return T_NOTHING
+def _planned(
+    answer: FloatArray, levels: LevelArray, start: int, near: int, place: float
+) -> tuple[int, int]:
+    """The levels that the plan raises a place (in cells) to: flexible, then final."""
+    if near == answer[A_SPLIT_LEVEL] and place >= answer[A_SPLIT]:
+        return int(answer[A_SPLIT_FLEXIBLE]), int(answer[A_SPLIT_FINAL])
+    return int(levels[start + near, L_PLAN_FLEXIBLE]), int(levels[start + near, L_PLAN_FINAL])
+
+
+@compiled
+def _levels_of(choice: int, levels: LevelArray, start: int, near: int) -> tuple[int, int]:
+    """The levels that a candidate raises a position near a level to: flexible, then final."""
+    if choice == T_LEAN:
+        return near, int(levels[start + near, L_LEAN])
+    if choice == T_FLEXIBLE:
+        level = int(levels[start + near, L_FLEXIBLE])
+        return level, level
+    if choice == T_BOTH:
+        row = start + near
+        return int(levels[row, L_BOTH_FLEXIBLE]), int(levels[row, L_BOTH_FINAL])
+    return near, near
+
+
+@compiled
+def _read_costs(
+    place: float, size: int, tables: FloatArray, start: int, reading: FloatArray
+) -> None:
+    """Interpolate the candidates' costs; above the lattice differences are those of its top."""
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    part = min(place, size - 1.0) - i
+    for table in range(READINGS):
+        low, high = tables[start + i, table], tables[start + i + 1, table]
+        reading[table] = low + part * (high - low) if low < np.inf else np.inf
+    if place < 0.0 or place > size - 1.0:
+        reading[T_PREMIUM] = tables[start + (0 if place < 0.0 else size - 1), T_PREMIUM]
+
+
+@compiled
+def _why(reason: int, allow_lean: bool, row: FloatArray, answer: FloatArray) -> int:
+    """Name what bound an order: its supplier's rules first, then the target."""
+    if not allow_lean:
+        return REASON_FLEXIBLE_ONLY_SURGE
+    if reason != REASON_COST_OPTIMAL:
+        return reason
+    if answer[A_MET] == 0.0:
+        return REASON_SERVICE_OUT_OF_REACH
+    if answer[A_PENALTY] > 0.0 or row[P_SERVICE_TYPE] == SERVICE_PAPER:
+        return REASON_SERVICE_TARGET
+    return reason
 
 
 @compiled
@@ -144,60 +172,35 @@ def read_policy(
     """Decide one item: write candidate costs and premium, then (lean, flexible, reason) orders.
 
     `tables` (level, table) and `levels` (level, row) hold many policies; this one begins at
-    `start`.
+    `start`. A position between two levels of the lattice counts to the nearer one.
     """
     cell, size = answer[A_CELL], int(answer[A_LEVELS])
     scale = row[P_MEAN] / mean
     here = position * scale
     place = (here - answer[A_LOWEST]) / cell
-    i = int(min(max(math.floor(place), 0.0), size - 2.0))
-    # Above the lattice the differences between candidates are those of its highest level.
-    part = min(place, size - 1.0) - i
-    for table in range(READINGS):
-        low, high = tables[start + i, table], tables[start + i + 1, table]
-        reading[table] = low + part * (high - low) if low < np.inf else np.inf
-    if place < 0.0 or place > size - 1.0:
-        reading[T_PREMIUM] = tables[start + (0 if place < 0.0 else size - 1), T_PREMIUM]
-    near = i + 1 if part >= 0.5 else i
+    _read_costs(place, size, tables, start, reading)
+    near = int(min(max(math.floor(place + 0.5), 0.0), size - 1.0))
     if allow_lean and row[P_SERVICE_TYPE] != SERVICE_COST:
-        choice = _tabled(answer, levels, start, near, place)
+        middle, final = _planned(answer, levels, start, near, place)
     else:
-        choice = _cheapest(reading, allow_lean)
+        middle, final = _levels_of(_cheapest(reading, allow_lean), levels, start, near)
     orders[0], orders[1], orders[2] = 0, 0, REASON_POSITION_COVERS
-    if choice == T_NOTHING:
+    if final <= near:
         return
-    flexible_to, lean_to = here, here
-    if choice == T_LEAN:
-        lean_to = _level_units(levels, answer, start, near, L_LEAN)
-    elif choice == T_FLEXIBLE:
-        flexible_to = _level_units(levels, answer, start, near, L_FLEXIBLE)
-    else:
-        flexible_to = _level_units(levels, answer, start, near, L_BOTH_FLEXIBLE)
-        lean_to = _level_units(levels, answer, start, near, L_BOTH_FINAL)
     reason = REASON_COST_OPTIMAL
     bought = 0
-    if choice in (T_FLEXIBLE, T_BOTH):
-        wanted = max((flexible_to - here) / scale, 0.0)
+    if middle > near:
+        wanted = max((answer[A_LOWEST] + cell * middle - here) / scale, 0.0)
         bought, reason = whole_order(wanted, row[P_FLEXIBLE_LEAST], np.inf, row[P_FLEXIBLE_PACK])
         orders[1] = bought
-    if choice in (T_LEAN, T_BOTH):
-        wanted = max((lean_to - here) / scale - bought, 0.0)
-        from_level = near if choice == T_LEAN else levels[start + near, L_BOTH_FLEXIBLE]
-        to_level = levels[start + near, L_LEAN if choice == T_LEAN else L_BOTH_FINAL]
-        wanted = _at_limit(wanted, to_level - from_level, cell, row)
+    if final > middle:
+        wanted = max((answer[A_LOWEST] + cell * final - here) / scale - bought, 0.0)
+        wanted = _at_limit(wanted, final - middle, cell, row)
         lean, bound = whole_order(wanted, row[P_LEAN_LEAST], row[P_CAPACITY], row[P_LEAN_PACK])
         orders[0] = lean
         if bound != REASON_COST_OPTIMAL:
             reason = bound
-    if not allow_lean:
-        reason = REASON_FLEXIBLE_ONLY_SURGE
-    elif reason == REASON_COST_OPTIMAL and answer[A_MET] == 0.0:
-        reason = REASON_SERVICE_OUT_OF_REACH
-    elif reason == REASON_COST_OPTIMAL and (
-        answer[A_PENALTY] > 0.0 or row[P_SERVICE_TYPE] == SERVICE_PAPER
-    ):
-        reason = REASON_SERVICE_TARGET
-    orders[2] = reason
+    orders[2] = _why(reason, allow_lean, row, answer)
 
 
 @compiled
