@@ -103,7 +103,8 @@ def _start_from_rule(
 ) -> None:
     """Start from the values of a plain (s, S) rule: reorder point and lot of Wilson.
 
-    It need not obey minimum, capacity or pack: any values may start, good ones start nearer.
+    It need not obey minimum or pack: any values may start, good ones start nearer. But it obeys the
+    capacity: next to an order without limit, one with a limit would never seem worth its set-up.
     """
     units = terms.level_units
     size = units.size
@@ -115,6 +116,8 @@ def _start_from_rule(
     plan = np.empty((2, size), np.int64)
     for i in range(size):
         level = target if units[i] < point and i < target else i
+        if rules.use_lean:
+            level = min(level, i + rules.most_lean)
         plan[1, i] = level
         plan[0, i] = i if rules.use_lean else level
     evaluate(terms, rules, plan[0], plan[1], measure, values)

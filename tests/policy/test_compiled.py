@@ -1,4 +1,4 @@
-"""Compiled kernels: what is kept on disk is used again only while nothing it was made of changed."""
+"""Compiled kernels: what lies on disk is used only while nothing it is made of changed."""
 
 import os
 import subprocess
