@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policy import item_kernel as kernel
+from policy import item_columns as kernel
 from policy.allocation_kernel import answer_many
 from policy.decide import decide
 from policy.decisions import Decisions, Method

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.compiled import compiled
-from policy.item_kernel import (
+from policy.item_columns import (
     A_CELL,
     A_LEVELS,
     A_LOWEST,

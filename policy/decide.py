@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policy import item_kernel as kernel
+from policy import item_columns as kernel
 from policy import read_kernel as reader
 from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
 from policy.gap_kernel import decide_by_rule
 from policy.gap_simulation import fit_gap_rules
+from policy.item_kernel import solve_rows
 from policy.parameters import parameter_rows
 from policy.policy_cache import SMALLEST_ROOM, PolicyCache
 from policy.review_inputs import BoolArray, FloatArray, IntArray, ReviewInputs, checked_columns
@@ -220,7 +221,7 @@ def _solve(rows: FloatArray, mapper: _Mapper) -> tuple[FloatArray, IntArray, Flo
 
     def solve_part(part: int) -> None:
         k = mapper.part(part, count)
-        kernel.solve_rows(rows[k], TOLERANCE, tables[k], levels[k], answers[k], solved[k])
+        solve_rows(rows[k], TOLERANCE, tables[k], levels[k], answers[k], solved[k])
 
     mapper.run(solve_part)
     return tables, levels, answers, solved

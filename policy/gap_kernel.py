@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.compiled import compiled
-from policy.item_kernel import (
+from policy.item_columns import (
     A_PENALTY,
     P_BACKORDER,
     P_CAPACITY,

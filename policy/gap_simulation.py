@@ -14,15 +14,17 @@ import numpy.typing as npt
 
 from policy.compiled import compiled
 from policy.gap_kernel import gap_levels, gap_orders, safety_factor
-from policy.item_kernel import (
+from policy.item_columns import (
     A_COST,
     A_CYCLE,
     A_FAMILY,
     A_FILL,
     A_GAP,
     A_PENALTY,
+    FAMILY_GAMMA,
+    FAMILY_NORMAL,
+    FAMILY_POISSON,
     P_BACKORDER,
-    P_FAMILY,
     P_FLEXIBLE_DAYS,
     P_FLEXIBLE_SETUP,
     P_FLEXIBLE_UNIT,
@@ -37,9 +39,8 @@ from policy.item_kernel import (
     P_TARGET,
     SERVICE_CYCLE,
     SERVICE_FILL,
-    named_family,
 )
-from policy.terms_kernel import FAMILY_GAMMA, FAMILY_NORMAL, FAMILY_POISSON
+from policy.lattice_kernel import named_family
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -56,15 +57,9 @@ NOISE = 0.01
 
 
 @compiled
-def _family(row: FloatArray) -> int:
-    named = int(row[P_FAMILY])
-    return named if named > 0 else named_family(row[P_MEAN], row[P_SD], row[P_REVIEW])
-
-
-@compiled
 def _fill_demand(row: FloatArray, step: float, demand: FloatArray) -> None:
     """Draw the demand of every step; the sum of a day's steps has the day's moments."""
-    family = _family(row)
+    family = named_family(row)
     mean, variance = row[P_MEAN] * step, row[P_SD] * row[P_SD] * step
     np.random.seed(SEED)
     for k in range(demand.size):
@@ -181,7 +176,7 @@ def fit_gap_rule(row: FloatArray, lower_cost: float, answer: FloatArray) -> None
         z = high
         _run(row, z, step, per_review, demand, found)
     answer[A_COST], answer[A_CYCLE], answer[A_FILL] = found[0], found[1], found[2]
-    answer[A_PENALTY], answer[A_FAMILY] = z, _family(row)
+    answer[A_PENALTY], answer[A_FAMILY] = z, named_family(row)
     answer[A_GAP] = 1.0
     highest = found[0] + STANDARD_ERRORS * found[3]
     if _missing(row, found) <= NOISE and highest > 0.0:

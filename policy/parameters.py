@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from policy import item_kernel as kernel
+from policy import item_columns as kernel
 from policy.review_inputs import BoolArray, DemandFamily, FloatArray, usable_lean
 from policy.rounding import round_to_digits, rounded_demand
 

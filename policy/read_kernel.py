@@ -12,38 +12,35 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.compiled import compiled
-from policy.item_kernel import (
+from policy.item_columns import (
     A_CELL,
-    A_CHOICES,
-    A_ENDS,
-    A_INTERVALS,
     A_LEVELS,
     A_LOWEST,
     A_MET,
     A_PENALTY,
-    A_WEIGHT,
+    A_SPLIT,
+    A_SPLIT_FINAL,
+    A_SPLIT_FLEXIBLE,
+    A_SPLIT_LEVEL,
     L_BOTH_FINAL,
     L_BOTH_FLEXIBLE,
-    L_CHOICE,
     L_FLEXIBLE,
     L_LEAN,
+    L_PLAN_FINAL,
+    L_PLAN_FLEXIBLE,
     P_BACKORDER,
     P_CAPACITY,
-    P_FLEXIBLE_DAYS,
     P_FLEXIBLE_LEAST,
     P_FLEXIBLE_PACK,
     P_FLEXIBLE_SETUP,
     P_FLEXIBLE_UNIT,
     P_HOLDING,
-    P_LEAN_DAYS,
     P_LEAN_LEAST,
     P_LEAN_PACK,
     P_LEAN_SETUP,
     P_LEAN_UNIT,
     P_MEAN,
-    P_REVIEW,
     P_SERVICE_TYPE,
-    PLAN_ROWS,
     SERVICE_COST,
     SERVICE_PAPER,
     T_AFTER,
@@ -56,8 +53,8 @@ from policy.item_kernel import (
     T_PRICED,
     T_SHORT,
     T_WAIT,
-    outlives_review,
 )
+from policy.rules_kernel import decided_days
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -123,27 +120,32 @@ def _at_limit(wanted: float, cells: int, cell: float, row: FloatArray) -> float:
 
 
 @compiled
-def _level_units(levels: LevelArray, answer: FloatArray, start: int, near: int, row: int) -> float:
-    """Order-up-to level in units: the two plans mixed by weight; -inf if the plan has none."""
-    met, below = levels[start + near, row], levels[start + near, row + PLAN_ROWS]
-    if met < 0:
-        return -np.inf
-    mixed = float(met)
-    if below >= 0:
-        mixed = answer[A_WEIGHT] * met + (1.0 - answer[A_WEIGHT]) * below
-    return float(answer[A_LOWEST] + answer[A_CELL] * mixed)
+def _planned(
+    answer: FloatArray, levels: LevelArray, start: int, near: int, place: float
+) -> tuple[int, int]:
+    """The levels that the plan raises a place (in cells) to: flexible, then final."""
+    if near == answer[A_SPLIT_LEVEL] and place >= answer[A_SPLIT]:
+        return int(answer[A_SPLIT_FLEXIBLE]), int(answer[A_SPLIT_FINAL])
+    return int(levels[start + near, L_PLAN_FLEXIBLE]), int(levels[start + near, L_PLAN_FINAL])
 
 
 @compiled
-def _tabled(answer: FloatArray, levels: LevelArray, start: int, near: int, place: float) -> int:
-    """The candidate that the interval table names for a place in cells."""
-    count = int(answer[A_INTERVALS])
-    if count < 0:
-        return int(levels[start + near, L_CHOICE])
-    for k in range(count):
-        if place < answer[A_ENDS + k]:
-            return int(answer[A_CHOICES + k])
-    return T_NOTHING
+def _levels_of(choice: int, levels: LevelArray, start: int, near: int) -> tuple[int, int]:
+    """Levels that a candidate raises a position near a level to: flexible, final; -1 if none."""
+    row = start + near
+    if choice == T_LEAN:
+        return near, int(levels[row, L_LEAN])
+    if choice == T_FLEXIBLE:
+        return int(levels[row, L_FLEXIBLE]), int(levels[row, L_FLEXIBLE])
+    return int(levels[row, L_BOTH_FLEXIBLE]), int(levels[row, L_BOTH_FINAL])
+
+
+@compiled
+def _kind(near: int, middle: int, final: int) -> int:
+    """The candidate that raises a level to these two."""
+    if middle > near:
+        return T_BOTH if final > middle else T_FLEXIBLE
+    return T_LEAN if final > near else T_NOTHING
 
 
 @compiled
@@ -179,43 +181,26 @@ def _after(tables: FloatArray, start: int, size: int, place: float) -> float:
 
 
 @compiled
-def _target_levels(
-    choice: int, here: float, answer: FloatArray, levels: LevelArray, start: int, near: int
-) -> tuple[float, float]:
-    """Levels to which a candidate lifts stock by flexible and then by lean; -inf if it cannot."""
-    if choice == T_LEAN:
-        return here, _level_units(levels, answer, start, near, L_LEAN)
-    if choice == T_FLEXIBLE:
-        return _level_units(levels, answer, start, near, L_FLEXIBLE), here
-    return (
-        _level_units(levels, answer, start, near, L_BOTH_FLEXIBLE),
-        _level_units(levels, answer, start, near, L_BOTH_FINAL),
-    )
-
-
-@compiled
 def _whole_split(
     choice: int,
-    wanted_fast: float,
-    wanted_all: float,
+    here: float,
+    scale: float,
+    middle: int,
+    final: int,
     row: FloatArray,
-    levels: LevelArray,
-    start: int,
-    near: int,
-    cell: float,
+    answer: FloatArray,
     split: IntArray,
 ) -> int:
-    """Write whole (lean, flexible) units of a candidate; return what bound them."""
+    """Write whole (lean, flexible) units that raise a position to two levels; return the reason."""
+    cell, low = answer[A_CELL], answer[A_LOWEST]
     reason = REASON_COST_OPTIMAL
     split[0], split[1] = 0, 0
     if choice != T_LEAN:
-        split[1], reason = whole_order(
-            wanted_fast, row[P_FLEXIBLE_LEAST], np.inf, row[P_FLEXIBLE_PACK]
-        )
+        wanted = max((low + cell * middle - here) / scale, 0.0)
+        split[1], reason = whole_order(wanted, row[P_FLEXIBLE_LEAST], np.inf, row[P_FLEXIBLE_PACK])
     if choice != T_FLEXIBLE:
-        from_level = near if choice == T_LEAN else levels[start + near, L_BOTH_FLEXIBLE]
-        to_level = levels[start + near, L_LEAN if choice == T_LEAN else L_BOTH_FINAL]
-        wanted = _at_limit(max(wanted_all - split[1], 0.0), to_level - from_level, cell, row)
+        wanted = max((low + cell * final - here) / scale - split[1], 0.0)
+        wanted = _at_limit(wanted, final - middle, cell, row)
         split[0], bound = whole_order(wanted, row[P_LEAN_LEAST], row[P_CAPACITY], row[P_LEAN_PACK])
         if bound != REASON_COST_OPTIMAL:
             reason = bound
@@ -227,8 +212,8 @@ def _price_split(
     choice: int,
     here: float,
     scale: float,
-    to_fast: float,
-    to_final: float,
+    middle: int,
+    final_level: int,
     row: FloatArray,
     answer: FloatArray,
     tables: FloatArray,
@@ -237,8 +222,8 @@ def _price_split(
 ) -> float:
     """Money of a candidate with its whole quantities.
 
-    The table has the money of the best quantities of the lattice; the terms of the dynamic program
-    at both levels tell what the rounded ones change.
+    The table has the money of the candidate's levels; the terms of the dynamic program there and
+    where the whole quantities lead tell the difference.
     """
     cell, size, low = answer[A_CELL], int(answer[A_LEVELS]), answer[A_LOWEST]
     tabled = _at(tables, start, size, (here - low) / cell, choice)
@@ -246,9 +231,10 @@ def _price_split(
         split[0], split[1] = 0, 0
         return np.inf
     fast, final = here + split[1] * scale, here + (split[0] + split[1]) * scale
-    if to_fast == -np.inf or to_final == -np.inf:  # no room: the table has the smallest order
+    to_fast = here if choice == T_LEAN else low + cell * middle
+    to_final = to_fast if choice == T_FLEXIBLE else low + cell * final_level
+    if middle < 0 or final_level < 0:  # no room: the table has the smallest order
         to_fast, to_final = fast, final
-    to_final = max(to_fast, to_final)
     bought = row[P_FLEXIBLE_UNIT] * split[1] if split[1] > 0 else 0.0
     saved = row[P_FLEXIBLE_UNIT] * (to_fast - here)
     if split[0] > 0:
@@ -320,15 +306,6 @@ def _write_outlook(
 
 
 @compiled
-def decided_days(row: FloatArray) -> tuple[float, float, float, float]:
-    """First day whose stock cost this review decides, both delivery days, and the last day."""
-    quick, slow = row[P_FLEXIBLE_DAYS], row[P_LEAN_DAYS]
-    if outlives_review(row):
-        return quick, quick, slow, row[P_REVIEW] + quick
-    return 0.0, quick, slow, row[P_REVIEW]
-
-
-@compiled
 def read_policy(
     position: float,
     mean: float,
@@ -344,40 +321,32 @@ def read_policy(
     """Decide one item: write its readings (columns D_...) and its orders (columns O_...).
 
     `tables` (level, table) and `levels` (level, row) hold many policies; this one begins at
-    `start`.
+    `start`. A position between two levels of the lattice counts to the nearer one.
     """
     cell, size = answer[A_CELL], int(answer[A_LEVELS])
     scale = row[P_MEAN] / mean
     here = position * scale
     place = (here - answer[A_LOWEST]) / cell
-    i = int(min(max(math.floor(place), 0.0), size - 2.0))
-    near = i + 1 if min(place, size - 1.0) - i >= 0.5 else i
+    near = int(min(max(math.floor(place + 0.5), 0.0), size - 1.0))
     reading[D_NOTHING] = _at(tables, start, size, place, T_NOTHING) / scale
-    best, reason = T_NOTHING, REASON_COST_OPTIMAL
-    wanted = -1
+    planned = -1
+    middle = final = near
     if allow_lean and row[P_SERVICE_TYPE] != SERVICE_COST:
-        wanted = _tabled(answer, levels, start, near, place)
+        middle, final = _planned(answer, levels, start, near, place)
+        planned = _kind(near, middle, final)
+    best, reason = T_NOTHING, REASON_COST_OPTIMAL
     for choice in range(T_LEAN, T_BOTH + 1):
         split = orders[O_CANDIDATES + 2 * choice - 2 : O_CANDIDATES + 2 * choice]
-        to_fast, to_final = _target_levels(choice, here, answer, levels, start, near)
-        if choice == T_FLEXIBLE:
-            to_final = to_fast
-        bound = _whole_split(
-            choice,
-            max((to_fast - here) / scale, 0.0),
-            max((to_final - here) / scale, 0.0),
-            row,
-            levels,
-            start,
-            near,
-            cell,
-            split,
-        )
+        fast, all_in = _levels_of(choice, levels, start, near)
+        if choice == planned:
+            bound = _whole_split(choice, here, scale, middle, final, row, answer, split)
+        else:
+            bound = _whole_split(choice, here, scale, fast, all_in, row, answer, split)
         reading[choice] = _price_split(
-            choice, here, scale, to_fast, to_final, row, answer, tables, start, split
+            choice, here, scale, fast, all_in, row, answer, tables, start, split
         )
         cheaper = reading[choice] < reading[best] and (allow_lean or choice == T_FLEXIBLE)
-        if choice == wanted or (wanted < 0 and cheaper):
+        if choice == planned or (planned < 0 and cheaper):
             best, reason = choice, bound
     reading[D_PREMIUM] = _at(tables, start, size, min(max(place, 0.0), size - 1.0), T_PREMIUM)
     orders[O_LEAN], orders[O_FLEXIBLE], orders[O_REASON] = 0, 0, REASON_POSITION_COVERS
