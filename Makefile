@@ -49,10 +49,11 @@ format: setup $(READY_FOR_TESTS) ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup $(READY_FOR_TESTS) ## Events per second, latency and memory, beside the peers
+bench: setup $(READY_FOR_TESTS) ## Events and decisions per second, latency and memory, beside the peers
 	$(BIN)/python -m tests.bench.throughput
 	$(BIN)/python -m tests.bench.latency
 	$(BIN)/python -m tests.bench.memory
+	$(BIN)/python -m tests.bench.policy
 
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
   --no-emit-find-links --no-emit-trusted-host --no-emit-options

@@ -53,15 +53,14 @@ def compile_solver() -> None:
     from policy.review_inputs import checked_columns
 
     # Not by `decide`, which compiles the other kernels as well: those have a process of their own.
-    deciding = import_module("policy.decide")
-    kernel = import_module("policy.item_kernel")
-    rows = deciding._parameter_rows(checked_columns(_inputs(9.0)))
-    kernel.solve_rows(
+    columns = import_module("policy.item_columns")
+    rows = import_module("policy.parameters").parameter_rows(checked_columns(_inputs(9.0)))
+    import_module("policy.item_kernel").solve_rows(
         rows,
-        deciding.TOLERANCE,
-        np.empty((1, kernel.TABLES, kernel.LEVELS_CAP)),
-        np.empty((1, kernel.LEVEL_ROWS, kernel.LEVELS_CAP), np.int64),
-        np.zeros((1, kernel.ANSWERS)),
+        import_module("policy.decide").TOLERANCE,
+        np.empty((1, columns.TABLES, columns.LEVELS_CAP)),
+        np.empty((1, columns.LEVEL_ROWS, columns.LEVELS_CAP), np.int64),
+        np.zeros((1, columns.ANSWERS)),
         np.zeros(1, np.bool_),
     )
 

@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from policy import ServiceType
 from streams.items import READABLE, ROW
 from streams.outputs import Occasion, rfc3339
-from streams.review import CANDIDATES, POLICY_INPUTS, RESULTS
+from streams.review import (
+    CANDIDATE_UNITS,
+    CANDIDATES,
+    CODES,
+    DEMAND_BASIS,
+    POLICY_INPUTS,
+    RESULTS,
+    code_name,
+)
 from streams.rings import DAY_CELL
 from streams.types import Table
 
@@ -23,7 +30,8 @@ ITEM_COLUMNS = ("sku", "warehouse", *(name.removesuffix("_ms") for name in READA
 _STOCK = ("on_hand_units", "backlog_units", "on_order_lean_units", "on_order_flexible_units")
 _QUANTITIES = ("quantity_lean_units", "quantity_flexible_units")
 _COSTS = tuple(f"expected_cost_{candidate}" for candidate in CANDIDATES)
-_PLAIN = (*_STOCK, *POLICY_INPUTS, *_QUANTITIES, *_COSTS, *RESULTS, "method", "reason")
+_OUTCOME = (*_QUANTITIES, *_COSTS, *CANDIDATE_UNITS, *RESULTS, "method", "reason")
+_PLAIN = (*_STOCK, *DEMAND_BASIS, *POLICY_INPUTS, *_OUTCOME)
 DECISION_COLUMNS = ("reviewed_at", "window_started_at", "sku", "warehouse", "occasion", *_PLAIN)
 
 
@@ -113,22 +121,12 @@ def decision_rows(decisions: Table, names: Names) -> list[Row]:
 
 
 _OCCASIONS = {False: str(Occasion.REGULAR), True: str(Occasion.SURGE)}
-_SERVICE_TYPES = {int(service_type): service_type.name for service_type in ServiceType}
-
-
-def service_type_name(code: Any) -> Any:
-    """Return the name of a service type, which the policy reads as well as its code.
-
-    >>> service_type_name(1)
-    'CYCLE'
-    """
-    return _SERVICE_TYPES.get(code, code)
 
 
 def _decision_column(name: str, column: Table) -> list[Any]:
     values: list[Any] = column.tolist()
-    if name == "service_type":
-        return [service_type_name(value) for value in values]
+    if name in CODES:
+        return [code_name(name, value) for value in values]
     if column.dtype.kind == "S":
         return [value.decode() for value in values]
     if column.dtype.kind == "f" and not np.isfinite(column).all():

@@ -25,18 +25,18 @@ model with longer leads, `simulate` the referee that shares no code with them.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from policy.decide import Decisions, Method, Reason, decide
+from policy.decide import decide
+from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError, ReplenishError
+from policy.fit import FitCheck, FittedDemand, fit_demand
 from policy.policy_cache import PolicyCache
 from policy.record import decision_record, recompute
 from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
 
 if TYPE_CHECKING:
     from policy.demand import (
-        DemandFit,
         GridDemand,
         empirical_demand,
-        fit_demand,
         gamma_demand,
         negative_binomial_demand,
         normal_demand,
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 # What the live system does not use brings scipy's distributions along, which load for a second.
 _LOADED_WHEN_USED = {
-    **dict.fromkeys(("DemandFit", "GridDemand", "empirical_demand", "fit_demand"), "demand"),
+    **dict.fromkeys(("GridDemand", "empirical_demand"), "demand"),
     **dict.fromkeys(("gamma_demand", "negative_binomial_demand"), "demand"),
     **dict.fromkeys(("normal_demand", "poisson_demand"), "demand"),
     **dict.fromkeys(("DualPolicy", "DualProblem", "Evaluation", "IntervalTable"), "dual"),
@@ -80,10 +80,11 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Decisions",
     "DemandFamily",
-    "DemandFit",
     "DualPolicy",
     "DualProblem",
     "Evaluation",
+    "FitCheck",
+    "FittedDemand",
     "GridDemand",
     "IntervalTable",
     "Method",

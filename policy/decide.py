@@ -2,170 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
-from policy import item_kernel as kernel
+from policy import item_columns as kernel
 from policy import read_kernel as reader
+from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
 from policy.gap_kernel import decide_by_rule
+from policy.gap_simulation import fit_gap_rules
+from policy.item_kernel import solve_rows
+from policy.parameters import parameter_rows
 from policy.policy_cache import SMALLEST_ROOM, PolicyCache
-from policy.review_inputs import (
-    BoolArray,
-    DemandFamily,
-    FloatArray,
-    IntArray,
-    ReviewInputs,
-    checked_columns,
-    usable_lean,
-)
-from policy.rounding import round_to_digits, rounded_demand
+from policy.review_inputs import BoolArray, FloatArray, IntArray, ReviewInputs, checked_columns
+
+__all__ = ["TOLERANCE", "Decisions", "Method", "Reason", "decide"]
 
 TOLERANCE = 2e-4
 """Relative gap at which a solve stops; the published gap is what was reached."""
 _CHUNK = SMALLEST_ROOM
-
-
-class Method(IntEnum):
-    """How a decision was found."""
-
-    EXACT = 0  # the dynamic program on a lattice, certified
-    GAP_RULE = 1  # a lead time reaches the next review; no certificate
-    NO_DEMAND = 2  # nothing sells; only a backlog is ordered
-
-
-class Reason(IntEnum):
-    """Which cost or constraint bound the quantities."""
-
-    POSITION_COVERS = reader.REASON_POSITION_COVERS
-    COST_OPTIMAL = reader.REASON_COST_OPTIMAL
-    SERVICE_TARGET = reader.REASON_SERVICE_TARGET
-    SERVICE_OUT_OF_REACH = reader.REASON_SERVICE_OUT_OF_REACH
-    LEAN_CAPACITY_BOUND = reader.REASON_LEAN_CAPACITY_BOUND
-    MINIMUM_ORDER = reader.REASON_MINIMUM_ORDER
-    PACK_SIZE = reader.REASON_PACK_SIZE
-    FLEXIBLE_ONLY_SURGE = reader.REASON_FLEXIBLE_ONLY_SURGE
-    NO_DEMAND = reader.REASON_NO_DEMAND
-    GAP_RULE = reader.REASON_GAP_RULE
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """Decisions of one review; every array has shape (item,). No value is NaN."""
-
-    quantity_lean_units: IntArray
-    quantity_flexible_units: IntArray
-    method: IntArray
-    """Method codes."""
-    reason: IntArray
-    """Reason codes."""
-    expected_cost_nothing: FloatArray
-    """Money until the next review plus relative value after it, at the rounded estimate; comparable
-    with the other three, not with those of another item."""
-    expected_cost_lean_only: FloatArray
-    """The best order from the lean supplier alone; inf where it is not allowed."""
-    expected_cost_flexible_only: FloatArray
-    expected_cost_both: FloatArray
-    demand_mean_used_units_per_day: FloatArray
-    """The estimate on the rounding grid, which the policy was solved for."""
-    demand_sd_used_units_per_day: FloatArray
-    demand_family_used: IntArray
-    """DemandFamily codes, never AUTO where the method is EXACT."""
-    cell_units: FloatArray
-    """Units per lattice cell; 0 where no lattice was used."""
-    policy_cost_per_day: FloatArray
-    """Long-run money a day under the policy, purchases included; 0 without certificate."""
-    gap: FloatArray
-    """(cost - certified lower bound) / cost on the lattice; 1 without certificate."""
-    cycle_service: FloatArray
-    """Long-run share of cycles without a stock-out; 0 without certificate, see `method`."""
-    fill_rate: FloatArray
-    """Long-run share of units served from stock; 0 without certificate, see `method`."""
-    break_even_fast_unit: FloatArray
-    """Premium per unit at which one more unit on day tau_2 instead of tau_1 pays, set-up apart."""
-
-    def __len__(self) -> int:
-        return int(self.quantity_lean_units.size)
-
-
-def _parameter_rows(columns: dict[str, FloatArray]) -> FloatArray:
-    """Return the parameter rows on the rounding grid, unusable suppliers made alike."""
-    size = columns["inventory_position_units"].size
-    rows = np.zeros((size, kernel.PARAMETERS))
-    mean = columns["demand_mean_units_per_day"]
-    rows[:, kernel.P_MEAN], rows[:, kernel.P_SD] = rounded_demand(
-        mean, columns["demand_sd_units_per_day"]
-    )
-    for place, name in _PLAIN_COLUMNS.items():
-        rows[:, place] = columns[name]
-    for place in _MONEY_COLUMNS:
-        rows[:, place] = round_to_digits(rows[:, place] / columns["holding_cost_per_unit_day"])
-    for place, name in _LOT_COLUMNS.items():
-        rows[:, place] = np.maximum(np.ceil(columns[name] - 1e-9), 1.0)
-    rows[:, kernel.P_CAPACITY] = np.floor(rows[:, kernel.P_CAPACITY])
-    rows[rows[:, kernel.P_SERVICE_TYPE] == kernel.SERVICE_COST, kernel.P_TARGET] = 0.0
-    lean, flexible = usable_lean(columns), columns["setup_cost_flexible"] < np.inf
-    _erase_lean(rows, ~lean)
-    _erase_flexible(rows, ~flexible)
-    return rows
-
-
-def _erase_lean(rows: FloatArray, gone: BoolArray) -> None:
-    rows[gone, kernel.P_LEAN_SETUP] = np.inf
-    rows[gone, kernel.P_CAPACITY] = np.inf
-    rows[gone, kernel.P_LEAN_DAYS] = rows[gone, kernel.P_FLEXIBLE_DAYS]
-    rows[gone, kernel.P_LEAN_UNIT] = 0.0
-    rows[gone, kernel.P_LEAN_LEAST] = rows[gone, kernel.P_LEAN_PACK] = 1.0
-
-
-def _erase_flexible(rows: FloatArray, gone: BoolArray) -> None:
-    rows[gone, kernel.P_FLEXIBLE_SETUP] = np.inf
-    rows[gone, kernel.P_FLEXIBLE_DAYS] = rows[gone, kernel.P_LEAN_DAYS]
-    rows[gone, kernel.P_FLEXIBLE_UNIT] = 0.0
-    rows[gone, kernel.P_FLEXIBLE_LEAST] = rows[gone, kernel.P_FLEXIBLE_PACK] = 1.0
-
-
-# Only the proportions of costs decide, so that items which differ in their price alone share a
-# policy. Money is counted in units of the holding cost per unit and day.
-_MONEY_COLUMNS = (
-    kernel.P_LEAN_SETUP,
-    kernel.P_FLEXIBLE_SETUP,
-    kernel.P_LEAN_UNIT,
-    kernel.P_FLEXIBLE_UNIT,
-    kernel.P_HOLDING,
-    kernel.P_BACKORDER,
-)
-_PLAIN_COLUMNS = {
-    kernel.P_REVIEW: "review_period_days",
-    kernel.P_LEAN_DAYS: "lead_time_days_lean",
-    kernel.P_FLEXIBLE_DAYS: "lead_time_days_flexible",
-    kernel.P_LEAN_SETUP: "setup_cost_lean",
-    kernel.P_FLEXIBLE_SETUP: "setup_cost_flexible",
-    kernel.P_LEAN_UNIT: "unit_cost_lean",
-    kernel.P_FLEXIBLE_UNIT: "unit_cost_flexible",
-    kernel.P_HOLDING: "holding_cost_per_unit_day",
-    kernel.P_BACKORDER: "backorder_cost_per_unit_day",
-    kernel.P_TARGET: "service_target",
-    kernel.P_SERVICE_TYPE: "service_type",
-    kernel.P_CAPACITY: "lean_capacity_units",
-    kernel.P_FAMILY: "demand_family",
-}
-_LOT_COLUMNS = {
-    kernel.P_LEAN_LEAST: "minimum_order_units_lean",
-    kernel.P_FLEXIBLE_LEAST: "minimum_order_units_flexible",
-    kernel.P_LEAN_PACK: "pack_size_units_lean",
-    kernel.P_FLEXIBLE_PACK: "pack_size_units_flexible",
-}
+_RULE_KEY = b"rule"  # a fitted rule lies in the cache beside the policies
 
 
 @dataclass(frozen=True)
 class _Work:
     """Buffers of one call."""
 
+    columns: dict[str, FloatArray]
     rows: FloatArray
     position: FloatArray
     mean: FloatArray
@@ -182,10 +48,12 @@ def decide(
 ) -> Decisions:
     """Return what to order of every item under review, from whom, and why.
 
-    Items whose lead times are shorter than their review period get the exact dynamic program of
-    their rounded parameters (`Method.EXACT`, with a certified gap); the others the gap rule. An
-    item's result does not depend, to the last bit, on the other items of the call, on their order,
-    on the cache or on `threads`.
+    Items whose lean supplier is at most one review period slower than the flexible one, and those
+    with one supplier, get the exact dynamic program of their rounded parameters (`Method.EXACT`,
+    with a certified gap): all that was ordered before is there when a flexible order of now could
+    be, so that the inventory position is the whole state. The others get the gap rule, simulated,
+    beside the certified bound of a faster lean supplier. An item's result does not depend, to the
+    last bit, on the other items of the call, on their order, on the cache or on `threads`.
 
     Args:
         inputs: the items; shapes and units in `ReviewInputs`.
@@ -214,60 +82,127 @@ def decide(
         raise PolicyInputError("threads", ">= 1", threads)
     columns = checked_columns(inputs)
     work = _new_work(columns)
-    longest = np.maximum(work.rows[:, kernel.P_LEAN_DAYS], work.rows[:, kernel.P_FLEXIBLE_DAYS])
-    exact = (longest < work.rows[:, kernel.P_REVIEW]) & (work.rows[:, kernel.P_MEAN] > 0.0)
-    _decide_exact(work, np.flatnonzero(exact), cache, threads)
-    by_rule = np.flatnonzero(~work.solved)
-    decide_by_rule(by_rule, work.position, work.allow_lean, work.rows, work.readings, work.orders)
+    slower = work.rows[:, kernel.P_LEAN_DAYS] - work.rows[:, kernel.P_FLEXIBLE_DAYS]
+    sells = work.rows[:, kernel.P_MEAN] > 0.0
+    exact = (slower <= work.rows[:, kernel.P_REVIEW]) & sells
+    if cache is None:
+        cache = PolicyCache(100_000)
+    with _Mapper(threads) as mapper:
+        _decide_exact(work, np.flatnonzero(exact), cache, mapper)
+        _fit_rules(work, np.flatnonzero(~work.solved & sells), cache, mapper)
+    decide_by_rule(
+        np.flatnonzero(~work.solved),
+        work.position,
+        work.allow_lean,
+        work.rows,
+        work.answers,
+        work.readings,
+        work.orders,
+    )
     return _decisions(work)
 
 
 def _new_work(columns: dict[str, FloatArray]) -> _Work:
     size = columns["inventory_position_units"].size
     return _Work(
-        rows=_parameter_rows(columns),
+        columns=columns,
+        rows=parameter_rows(columns),
         position=np.ascontiguousarray(columns["inventory_position_units"]),
         mean=np.ascontiguousarray(columns["demand_mean_units_per_day"]),
         money=columns["holding_cost_per_unit_day"],
         allow_lean=columns["allow_lean"] > 0.0,
         readings=np.zeros((size, reader.READINGS)),
-        orders=np.zeros((size, 3), np.int64),
+        orders=np.zeros((size, reader.ORDERS), np.int64),
         answers=np.zeros((size, kernel.ANSWERS)),
         solved=np.zeros(size, np.bool_),
     )
 
 
-def _decide_exact(work: _Work, items: IntArray, cache: PolicyCache | None, threads: int) -> None:
+def _decide_exact(work: _Work, items: IntArray, cache: PolicyCache, mapper: _Mapper) -> None:
     """Read known policies first, then solve the rest in chunks that the smallest cache holds."""
-    if cache is None:
-        cache = PolicyCache(100_000)
-    buffer = work.rows[items].tobytes()
-    width = work.rows.shape[1] * 8
-    keys = [buffer[k * width : (k + 1) * width] for k in range(items.size)]
+    keys = _keys(work.rows[items])
     slots = cache.find(keys)
-    _read(work, items, slots, cache)
+    _read(work, items, slots, cache, mapper)
+    for groups in _missing(items, keys, slots):
+        _solve_chunk(work, groups, cache, mapper)
+
+
+def _keys(rows: FloatArray) -> list[bytes]:
+    buffer, width = rows.tobytes(), rows.shape[1] * 8
+    return [buffer[k * width : (k + 1) * width] for k in range(rows.shape[0])]
+
+
+_Groups = list[tuple[bytes, list[int]]]
+
+
+def _missing(items: IntArray, keys: list[bytes], slots: IntArray) -> Iterator[_Groups]:
+    """Yield the items without a slot, those with the same key together, in chunks."""
     missing: dict[bytes, list[int]] = {}
     for k in np.flatnonzero(slots < 0):
         missing.setdefault(keys[k], []).append(int(items[k]))
     groups = list(missing.items())
-    with _mapper(threads) as mapper:
-        for first in range(0, len(groups), _CHUNK):
-            _solve_chunk(work, groups[first : first + _CHUNK], cache, mapper)
+    for first in range(0, len(groups), _CHUNK):
+        yield groups[first : first + _CHUNK]
 
 
-class _mapper:
+def _fit_rules(work: _Work, items: IntArray, cache: PolicyCache, mapper: _Mapper) -> None:
+    """Write the answers of the gap rule for items that have no policy."""
+    keys = [_RULE_KEY + key for key in _keys(work.rows[items])]
+    slots = cache.find(keys)
+    known = slots >= 0
+    work.answers[items[known]] = cache.answers[slots[known]]
+    for groups in _missing(items, keys, slots):
+        rows = work.rows[[members[0] for _, members in groups]]
+        answers = np.zeros((len(groups), kernel.ANSWERS))
+        lower = _lower_costs(rows, mapper)
+
+        def fit_part(
+            part: int,
+            rows: FloatArray = rows,
+            lower: FloatArray = lower,
+            answers: FloatArray = answers,
+        ) -> None:
+            chosen = mapper.part(part, rows.shape[0])
+            fit_gap_rules(rows[chosen], lower[chosen], answers[chosen])
+
+        mapper.run(fit_part)
+        for (key, members), answer in zip(groups, answers, strict=True):
+            work.answers[members] = answer
+            nothing = np.zeros((kernel.LEVEL_ROWS, 1), np.int64)
+            cache.store(key, answer, np.zeros((kernel.TABLES, 1)), nothing)
+
+
+def _lower_costs(rows: FloatArray, mapper: _Mapper) -> FloatArray:
+    """Return a bound on the cost per review: the optimum for a lean supplier whole reviews faster.
+
+    Whoever has the faster supplier can order that many reviews later, so it never costs more.
+    """
+    faster = rows.copy()
+    review = rows[:, kernel.P_REVIEW]
+    slower = rows[:, kernel.P_LEAN_DAYS] - rows[:, kernel.P_FLEXIBLE_DAYS]
+    faster[:, kernel.P_LEAN_DAYS] -= review * np.maximum(np.ceil(slower / review) - 1.0, 0.0)
+    _, _, answers, solved = _solve(faster, mapper)
+    bound: FloatArray = answers[:, kernel.A_COST] * (1.0 - answers[:, kernel.A_GAP])
+    return np.where(solved, bound, 0.0)
+
+
+class _Mapper:
     """Runs a function over parts: here, or on threads (the kernels release the lock)."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
-    def __enter__(self) -> _mapper:
+    def __enter__(self) -> _Mapper:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown()
+
+    def part(self, number: int, count: int) -> slice:
+        """The share of `count` things that falls to one part."""
+        return slice(count * number // self.threads, count * (number + 1) // self.threads)
 
     def run(self, function: Callable[[int], None]) -> None:
         if self._pool is None:
@@ -276,21 +211,25 @@ class _mapper:
             list(self._pool.map(function, range(self.threads)))
 
 
-def _solve_chunk(
-    work: _Work, groups: list[tuple[bytes, list[int]]], cache: PolicyCache, mapper: _mapper
-) -> None:
-    count = len(groups)
-    rows = work.rows[[members[0] for _, members in groups]]
+def _solve(rows: FloatArray, mapper: _Mapper) -> tuple[FloatArray, IntArray, FloatArray, BoolArray]:
+    """Return tables, levels, answers and whether a lattice fitted, for each parameter row."""
+    count = rows.shape[0]
     tables = np.empty((count, kernel.TABLES, kernel.LEVELS_CAP))
     levels = np.empty((count, kernel.LEVEL_ROWS, kernel.LEVELS_CAP), np.int64)
     answers = np.zeros((count, kernel.ANSWERS))
     solved = np.zeros(count, np.bool_)
 
     def solve_part(part: int) -> None:
-        a, b = (count * k // mapper.threads for k in (part, part + 1))
-        kernel.solve_rows(rows[a:b], TOLERANCE, tables[a:b], levels[a:b], answers[a:b], solved[a:b])
+        k = mapper.part(part, count)
+        solve_rows(rows[k], TOLERANCE, tables[k], levels[k], answers[k], solved[k])
 
     mapper.run(solve_part)
+    return tables, levels, answers, solved
+
+
+def _solve_chunk(work: _Work, groups: _Groups, cache: PolicyCache, mapper: _Mapper) -> None:
+    rows = work.rows[[members[0] for _, members in groups]]
+    tables, levels, answers, solved = _solve(rows, mapper)
     items: list[int] = []
     slots: list[int] = []
     for k, (key, members) in enumerate(groups):
@@ -300,59 +239,89 @@ def _solve_chunk(
         slot = cache.store(key, answers[k], tables[k, :, :size], levels[k, :, :size])
         items.extend(members)
         slots.extend([slot] * len(members))
-    _read(work, np.array(items, np.int64), np.array(slots, np.int64), cache)
+    _read(work, np.array(items, np.int64), np.array(slots, np.int64), cache, mapper)
 
 
-def _read(work: _Work, items: IntArray, slots: IntArray, cache: PolicyCache) -> None:
+def _read(
+    work: _Work, items: IntArray, slots: IntArray, cache: PolicyCache, mapper: _Mapper
+) -> None:
     """Read the stored policies of the items that have a slot."""
     known = slots >= 0
     items, slots = items[known], slots[known]
     work.answers[items] = cache.answers[slots]
     work.solved[items] = True
-    reader.read_many(
-        items,
-        slots,
-        work.position,
-        work.mean,
-        work.allow_lean,
-        work.rows,
-        cache.answers,
-        cache.tables,
-        cache.order_levels,
-        cache.starts,
-        work.readings,
-        work.orders,
-    )
+
+    def read_part(part: int) -> None:
+        chosen = mapper.part(part, items.size)
+        reader.read_many(
+            items[chosen],
+            slots[chosen],
+            work.position,
+            work.mean,
+            work.allow_lean,
+            work.rows,
+            cache.answers,
+            cache.tables,
+            cache.order_levels,
+            cache.starts,
+            work.readings,
+            work.orders,
+        )
+
+    mapper.run(read_part)
 
 
 def _cost_per_day(work: _Work) -> FloatArray:
     """The cost of the rounded mean, in proportion to the real one: purchases dominate it."""
     used = work.rows[:, kernel.P_MEAN]
-    scale = np.where(used > 0.0, work.mean / np.where(used > 0.0, used, 1.0), 0.0)
-    return work.answers[:, kernel.A_COST] / work.rows[:, kernel.P_REVIEW] * scale * work.money
+    sells = used > 0.0
+    scale = np.where(sells, work.mean / np.where(sells, used, 1.0), 0.0)
+    idle = work.readings[:, reader.D_HOLDING] + work.readings[:, reader.D_BACKORDER]
+    per_review = np.where(sells, work.answers[:, kernel.A_COST] * scale, idle)
+    return per_review / work.rows[:, kernel.P_REVIEW] * work.money
+
+
+def _order_money(work: _Work) -> tuple[FloatArray, FloatArray]:
+    """Return purchase and set-up money of the orders placed."""
+    purchase, setup = np.zeros(work.mean.size), np.zeros(work.mean.size)
+    for column, role in ((reader.O_LEAN, "lean"), (reader.O_FLEXIBLE, "flexible")):
+        units = work.orders[:, column]
+        purchase += work.columns[f"unit_cost_{role}"] * units
+        setup += np.where(units > 0, work.columns[f"setup_cost_{role}"], 0.0)
+    return purchase, setup
 
 
 def _decisions(work: _Work) -> Decisions:
-    exact, answers = work.solved, work.answers
+    answers, readings, orders = work.answers, work.readings, work.orders
     idle = work.rows[:, kernel.P_MEAN] <= 0.0
-    method = np.where(exact, Method.EXACT, np.where(idle, Method.NO_DEMAND, Method.GAP_RULE))
-    family = np.where(exact, answers[:, kernel.A_FAMILY], DemandFamily.NORMAL)
+    method = np.where(work.solved, Method.EXACT, np.where(idle, Method.NO_DEMAND, Method.GAP_RULE))
+    purchase, setup = _order_money(work)
+    candidates = orders[:, reader.O_CANDIDATES :]
     return Decisions(
-        quantity_lean_units=work.orders[:, 0].copy(),
-        quantity_flexible_units=work.orders[:, 1].copy(),
+        quantity_lean_units=orders[:, reader.O_LEAN].copy(),
+        quantity_flexible_units=orders[:, reader.O_FLEXIBLE].copy(),
         method=method.astype(np.int64),
-        reason=work.orders[:, 2].copy(),
-        expected_cost_nothing=work.readings[:, reader.D_NOTHING] * work.money,
-        expected_cost_lean_only=work.readings[:, reader.D_LEAN] * work.money,
-        expected_cost_flexible_only=work.readings[:, reader.D_FLEXIBLE] * work.money,
-        expected_cost_both=work.readings[:, reader.D_BOTH] * work.money,
+        reason=orders[:, reader.O_REASON].copy(),
+        expected_cost_nothing=readings[:, reader.D_NOTHING] * work.money,
+        expected_cost_lean_only=readings[:, reader.D_LEAN] * work.money,
+        expected_cost_flexible_only=readings[:, reader.D_FLEXIBLE] * work.money,
+        expected_cost_both=readings[:, reader.D_BOTH] * work.money,
+        candidate_lean_only_units=candidates[:, 0].copy(),
+        candidate_flexible_only_units=candidates[:, 3].copy(),
+        candidate_both_lean_units=candidates[:, 4].copy(),
+        candidate_both_flexible_units=candidates[:, 5].copy(),
+        expected_purchase_cost=purchase,
+        expected_setup_cost=setup,
+        expected_holding_cost=readings[:, reader.D_HOLDING] * work.money,
+        expected_backorder_cost=readings[:, reader.D_BACKORDER] * work.money,
         demand_mean_used_units_per_day=work.rows[:, kernel.P_MEAN].copy(),
         demand_sd_used_units_per_day=work.rows[:, kernel.P_SD].copy(),
-        demand_family_used=family.astype(np.int64),
-        cell_units=answers[:, kernel.A_CELL].copy(),
+        demand_family_used=np.where(idle, 0, answers[:, kernel.A_FAMILY]).astype(np.int64),
+        cell_units=np.where(work.solved, answers[:, kernel.A_CELL], 0.0),
         policy_cost_per_day=_cost_per_day(work),
-        gap=np.where(exact, answers[:, kernel.A_GAP], 1.0),
-        cycle_service=answers[:, kernel.A_CYCLE].copy(),
-        fill_rate=answers[:, kernel.A_FILL].copy(),
-        break_even_fast_unit=work.readings[:, reader.D_PREMIUM] * work.money,
+        gap=np.where(idle, 1.0, answers[:, kernel.A_GAP]),
+        cycle_service=np.where(idle, 1.0, answers[:, kernel.A_CYCLE]),
+        review_service=readings[:, reader.D_REVIEW_SERVICE].copy(),
+        fill_rate=np.where(idle, 1.0, answers[:, kernel.A_FILL]),
+        break_even_fast_unit=readings[:, reader.D_PREMIUM] * work.money,
     )

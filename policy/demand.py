@@ -186,59 +186,6 @@ def summed(demand: GridDemand, steps: int) -> FloatArray:
     return total
 
 
-@dataclass(frozen=True)
-class DemandFit:
-    """A family chosen for two moments, and why.
-
-    Attributes:
-        family: "none", "underdispersed", "poisson" or "negative_binomial"; underdispersed demand
-            is modelled normal (or Poisson where a normal would often be negative).
-        dispersion_index: sd^2 / mean; 1 for Poisson. 0 where the mean is 0.
-        demand: the distribution, None without demand.
-        model: the family of `demand`.
-    """
-
-    family: str
-    dispersion_index: float
-    model: str
-    demand: GridDemand | None
-
-
-def fit_demand(mean: float, sd: float) -> DemandFit:
-    """Choose a family by the dispersion index sd^2 / mean: above 1.1, below 0.9, or between.
-
-    Args:
-        mean, sd: units per step, >= 0; at most 10,000, larger demand needs a coarser cell.
-
-    >>> fit = fit_demand(4.0, 3.0)
-    >>> fit.family, fit.dispersion_index
-    ('negative_binomial', 2.25)
-    >>> fit_demand(50.0, 2.0).model, fit_demand(0.0, 0.0).family
-    ('normal', 'none')
-    """
-    _not_negative(mean=mean, sd=sd)
-    if mean == 0.0:
-        return DemandFit("none", 0.0, "none", None)
-    index = sd * sd / mean
-    if index > 1.1:
-        return DemandFit(
-            "negative_binomial", index, "negative_binomial", negative_binomial_demand(mean, sd)
-        )
-    if index >= 0.9:
-        return DemandFit("poisson", index, "poisson", poisson_demand(mean))
-    if sd == 0.0 and mean == round(mean):
-        return DemandFit("underdispersed", index, "certain", _certain(mean))
-    if 0.0 < sd <= 0.25 * mean:
-        return DemandFit("underdispersed", index, "normal", normal_demand(mean, sd))
-    return DemandFit("underdispersed", index, "poisson", poisson_demand(mean))
-
-
-def _certain(mean: float) -> GridDemand:
-    mass = np.zeros(_cells(mean, 1.0) + 1)
-    mass[round(mean)] = 1.0
-    return GridDemand(mass)
-
-
 def _trimmed(mass: FloatArray) -> FloatArray:
     """Drop a negligible upper tail and make the rest sum to 1."""
     above = np.cumsum(mass[::-1])[::-1]

@@ -30,11 +30,11 @@ _NEGLIGIBLE = 1e-13
 
 
 @compiled
-def gamma_tail(shape: float, x: float) -> float:
-    """Return Q(shape, x), the regularised upper incomplete gamma function."""
-    if x <= 0.0:
-        return 1.0
-    front = math.exp(shape * math.log(x) - x - math.lgamma(shape))
+def _gamma_tail(shape: float, x: float, front: float) -> float:
+    """Return Q(shape, x), the regularised upper incomplete gamma function, at x > 0.
+
+    `front` is x^shape exp(-x) / Gamma(shape).
+    """
     if x < shape + 1.0:
         term = 1.0 / shape
         total = term
@@ -95,6 +95,7 @@ def _fill_gamma(
 ) -> None:
     shape = mean * mean / variance
     scale = variance / mean
+    log_gamma = math.lgamma(shape)
     gone = False
     for i in range(levels.size):
         x = levels[i] / scale
@@ -103,10 +104,10 @@ def _fill_gamma(
         elif x <= 0.0:
             loss[i], tail[i] = mean - levels[i], 1.0
         else:
-            above = gamma_tail(shape, x)
-            density = math.exp(shape * math.log(x) - x - math.lgamma(shape + 1.0))
+            front = math.exp(shape * math.log(x) - x - log_gamma)
+            above = _gamma_tail(shape, x, front)
             tail[i] = above
-            loss[i] = max(mean * (above + density) - levels[i] * above, mean - levels[i], 0.0)
+            loss[i] = max(mean * (above + front / shape) - levels[i] * above, mean - levels[i], 0.0)
             gone = above < _NEGLIGIBLE and x > shape
 
 

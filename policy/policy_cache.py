@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.errors import PolicyInputError
-from policy.item_kernel import ANSWERS, LEVEL_ROWS, LEVELS_CAP, TABLES
+from policy.item_columns import ANSWERS, LEVEL_ROWS, LEVELS_CAP, TABLES
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -32,8 +32,8 @@ class PolicyCache:
     """Solved policies for `decide`; one per thread of callers.
 
     Args:
-        levels: stock levels stored in total, >= 100,000; one takes 56 bytes and a policy has about
-            150 of them, so the default holds some 13,000 policies in 112 MB (used as filled).
+        levels: stock levels stored in total, >= 100,000; one takes 92 bytes and a policy has about
+            150 of them, so the default holds some 13,000 policies in 184 MB (used as filled).
 
     Raises:
         PolicyInputError: `levels` is out of range.

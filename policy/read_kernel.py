@@ -1,4 +1,8 @@
-"""Compiled reading of a solved policy at one stock position: candidates, quantities, reason."""
+"""Compiled reading of a solved policy at one stock position: candidates, quantities, reason.
+
+Each candidate is rounded to whole units, packs and limits first and priced then, so that the costs
+told are those of the quantities told.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +12,49 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.compiled import compiled
-from policy.item_kernel import (
+from policy.item_columns import (
     A_CELL,
-    A_CHOICES,
-    A_ENDS,
-    A_INTERVALS,
     A_LEVELS,
     A_LOWEST,
     A_MET,
     A_PENALTY,
-    A_WEIGHT,
+    A_SPLIT,
+    A_SPLIT_FINAL,
+    A_SPLIT_FLEXIBLE,
+    A_SPLIT_LEVEL,
     L_BOTH_FINAL,
     L_BOTH_FLEXIBLE,
-    L_CHOICE,
     L_FLEXIBLE,
     L_LEAN,
+    L_PLAN_FINAL,
+    L_PLAN_FLEXIBLE,
+    P_BACKORDER,
     P_CAPACITY,
     P_FLEXIBLE_LEAST,
     P_FLEXIBLE_PACK,
+    P_FLEXIBLE_SETUP,
+    P_FLEXIBLE_UNIT,
+    P_HOLDING,
     P_LEAN_LEAST,
     P_LEAN_PACK,
+    P_LEAN_SETUP,
+    P_LEAN_UNIT,
     P_MEAN,
     P_SERVICE_TYPE,
-    PLAN_ROWS,
     SERVICE_COST,
     SERVICE_PAPER,
+    T_AFTER,
     T_BOTH,
+    T_FAST,
     T_FLEXIBLE,
     T_LEAN,
     T_NOTHING,
     T_PREMIUM,
+    T_PRICED,
+    T_SHORT,
+    T_WAIT,
 )
+from policy.rules_kernel import decided_days
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -61,7 +77,17 @@ D_LEAN = 1
 D_FLEXIBLE = 2
 D_BOTH = 3
 D_PREMIUM = 4
-READINGS = 5
+D_HOLDING = 5
+D_BACKORDER = 6
+D_REVIEW_SERVICE = 7
+READINGS = 8
+
+# Columns of a decision's row of whole numbers.
+O_LEAN = 0
+O_FLEXIBLE = 1
+O_REASON = 2
+O_CANDIDATES = 3  # (lean, flexible) units of: lean only, flexible only, both
+ORDERS = 9
 
 
 @compiled
@@ -94,38 +120,189 @@ def _at_limit(wanted: float, cells: int, cell: float, row: FloatArray) -> float:
 
 
 @compiled
-def _level_units(levels: LevelArray, answer: FloatArray, start: int, near: int, row: int) -> float:
-    """Order-up-to level in units: the two plans mixed by weight; -inf if the plan has none."""
-    met, below = levels[start + near, row], levels[start + near, row + PLAN_ROWS]
-    if met < 0:
-        return -np.inf
-    mixed = float(met)
-    if below >= 0:
-        mixed = answer[A_WEIGHT] * met + (1.0 - answer[A_WEIGHT]) * below
-    return float(answer[A_LOWEST] + answer[A_CELL] * mixed)
+def _planned(
+    answer: FloatArray, levels: LevelArray, start: int, near: int, place: float
+) -> tuple[int, int]:
+    """The levels that the plan raises a place (in cells) to: flexible, then final."""
+    if near == answer[A_SPLIT_LEVEL] and place >= answer[A_SPLIT]:
+        return int(answer[A_SPLIT_FLEXIBLE]), int(answer[A_SPLIT_FINAL])
+    return int(levels[start + near, L_PLAN_FLEXIBLE]), int(levels[start + near, L_PLAN_FINAL])
 
 
 @compiled
-def _cheapest(reading: FloatArray, allow_lean: bool) -> int:
-    best = T_NOTHING
-    for choice in range(1, 4):
-        if not allow_lean and choice != T_FLEXIBLE:
-            continue
-        if reading[choice] < reading[best]:
-            best = choice
-    return best
+def _levels_of(choice: int, levels: LevelArray, start: int, near: int) -> tuple[int, int]:
+    """Levels that a candidate raises a position near a level to: flexible, final; -1 if none."""
+    row = start + near
+    if choice == T_LEAN:
+        return near, int(levels[row, L_LEAN])
+    if choice == T_FLEXIBLE:
+        return int(levels[row, L_FLEXIBLE]), int(levels[row, L_FLEXIBLE])
+    return int(levels[row, L_BOTH_FLEXIBLE]), int(levels[row, L_BOTH_FINAL])
 
 
 @compiled
-def _tabled(answer: FloatArray, levels: LevelArray, start: int, near: int, place: float) -> int:
-    """The candidate that the interval table names for a place in cells."""
-    count = int(answer[A_INTERVALS])
-    if count < 0:
-        return int(levels[start + near, L_CHOICE])
-    for k in range(count):
-        if place < answer[A_ENDS + k]:
-            return int(answer[A_CHOICES + k])
-    return T_NOTHING
+def _kind(near: int, middle: int, final: int) -> int:
+    """The candidate that raises a level to these two."""
+    if middle > near:
+        return T_BOTH if final > middle else T_FLEXIBLE
+    return T_LEAN if final > near else T_NOTHING
+
+
+@compiled
+def _at(tables: FloatArray, start: int, size: int, place: float, table: int) -> float:
+    """A table at a place in cells: straight on below the lattice, level above it.
+
+    Above the lattice the differences between candidates are those of its highest level.
+    """
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    low, high = tables[start + i, table], tables[start + i + 1, table]
+    return low + (min(place, size - 1.0) - i) * (high - low) if low < np.inf else np.inf
+
+
+@compiled
+def _between(tables: FloatArray, start: int, size: int, place: float) -> float:
+    """Money between the two deliveries, the price on stock-outs included."""
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    low, high = tables[start + i], tables[start + i + 1]
+    part = min(place, size - 1.0) - i
+    from_low, from_high = low[T_FAST] + low[T_PRICED], high[T_FAST] + high[T_PRICED]
+    return float(from_low + part * (from_high - from_low))
+
+
+@compiled
+def _after(tables: FloatArray, start: int, size: int, place: float) -> float:
+    """Money from the lean delivery on, future included, with this much bought by then."""
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    low, high = tables[start + i], tables[start + i + 1]
+    part = min(place, size - 1.0) - i
+    from_low = low[T_NOTHING] - low[T_WAIT] - low[T_FAST] - low[T_PRICED]
+    from_high = high[T_NOTHING] - high[T_WAIT] - high[T_FAST] - high[T_PRICED]
+    return float(from_low + part * (from_high - from_low))
+
+
+@compiled
+def _whole_split(
+    choice: int,
+    here: float,
+    scale: float,
+    middle: int,
+    final: int,
+    row: FloatArray,
+    answer: FloatArray,
+    split: IntArray,
+) -> int:
+    """Write whole (lean, flexible) units that raise a position to two levels; return the reason."""
+    cell, low = answer[A_CELL], answer[A_LOWEST]
+    reason = REASON_COST_OPTIMAL
+    split[0], split[1] = 0, 0
+    if choice != T_LEAN:
+        wanted = max((low + cell * middle - here) / scale, 0.0)
+        split[1], reason = whole_order(wanted, row[P_FLEXIBLE_LEAST], np.inf, row[P_FLEXIBLE_PACK])
+    if choice != T_FLEXIBLE:
+        wanted = max((low + cell * final - here) / scale - split[1], 0.0)
+        wanted = _at_limit(wanted, final - middle, cell, row)
+        split[0], bound = whole_order(wanted, row[P_LEAN_LEAST], row[P_CAPACITY], row[P_LEAN_PACK])
+        if bound != REASON_COST_OPTIMAL:
+            reason = bound
+    return reason
+
+
+@compiled
+def _price_split(
+    choice: int,
+    here: float,
+    scale: float,
+    middle: int,
+    final_level: int,
+    row: FloatArray,
+    answer: FloatArray,
+    tables: FloatArray,
+    start: int,
+    split: IntArray,
+) -> float:
+    """Money of a candidate with its whole quantities.
+
+    The table has the money of the candidate's levels; the terms of the dynamic program there and
+    where the whole quantities lead tell the difference.
+    """
+    cell, size, low = answer[A_CELL], int(answer[A_LEVELS]), answer[A_LOWEST]
+    tabled = _at(tables, start, size, (here - low) / cell, choice)
+    if not tabled < np.inf:
+        split[0], split[1] = 0, 0
+        return np.inf
+    fast, final = here + split[1] * scale, here + (split[0] + split[1]) * scale
+    to_fast = here if choice == T_LEAN else low + cell * middle
+    to_final = to_fast if choice == T_FLEXIBLE else low + cell * final_level
+    if middle < 0 or final_level < 0:  # no room: the table has the smallest order
+        to_fast, to_final = fast, final
+    bought = row[P_FLEXIBLE_UNIT] * split[1] if split[1] > 0 else 0.0
+    saved = row[P_FLEXIBLE_UNIT] * (to_fast - here)
+    if split[0] > 0:
+        bought += row[P_LEAN_UNIT] * split[0]
+        saved += row[P_LEAN_UNIT] * (to_final - to_fast)
+    place = (fast - low) / cell
+    change = _between(tables, start, size, place)
+    change -= _between(tables, start, size, (to_fast - low) / cell)
+    change += _after(tables, start, size, (final - low) / cell)
+    change -= _after(tables, start, size, (to_final - low) / cell)
+    setup = (row[P_FLEXIBLE_SETUP] if split[1] > 0 else 0.0) + (
+        row[P_LEAN_SETUP] if split[0] > 0 else 0.0
+    )
+    return float(setup + bought + (tabled - setup - saved + change) / scale)
+
+
+@compiled
+def _chosen_reason(bound: int, allow_lean: bool, row: FloatArray, answer: FloatArray) -> int:
+    """Name what bound an order that is not nothing."""
+    if not allow_lean:
+        return REASON_FLEXIBLE_ONLY_SURGE
+    if bound != REASON_COST_OPTIMAL:
+        return bound
+    if answer[A_MET] == 0.0:
+        return REASON_SERVICE_OUT_OF_REACH
+    if answer[A_PENALTY] > 0.0 or row[P_SERVICE_TYPE] == SERVICE_PAPER:
+        return REASON_SERVICE_TARGET
+    return REASON_COST_OPTIMAL
+
+
+@compiled
+def _beyond(tables: FloatArray, start: int, size: int, place: float, table: int) -> float:
+    """A stock cost at a place in cells, which goes straight on beyond both ends."""
+    i = int(min(max(math.floor(place), 0.0), size - 2.0))
+    low, high = tables[start + i, table], tables[start + i + 1, table]
+    return float(low + (place - i) * (high - low))
+
+
+@compiled
+def _write_outlook(
+    here: float,
+    scale: float,
+    row: FloatArray,
+    answer: FloatArray,
+    tables: FloatArray,
+    start: int,
+    orders: IntArray,
+    reading: FloatArray,
+) -> None:
+    """Write expected holding and backorder money of the days decided, and the review service.
+
+    A day's cost is linear in net inventory but for the backlog, whose share follows from it.
+    """
+    cell, size, low = answer[A_CELL], int(answer[A_LEVELS]), answer[A_LOWEST]
+    fast = here + orders[O_FLEXIBLE] * scale
+    final = fast + orders[O_LEAN] * scale
+    first, quick, slow, last = decided_days(row)
+    cost = _beyond(tables, start, size, (here - low) / cell, T_WAIT)
+    cost += _beyond(tables, start, size, (fast - low) / cell, T_FAST)
+    cost += _beyond(tables, start, size, (final - low) / cell, T_AFTER)
+    net = (quick - first) * here + (slow - quick) * fast + (last - slow) * final
+    net -= row[P_MEAN] * (last * last - first * first) / 2.0
+    holding, backorder = row[P_HOLDING], row[P_BACKORDER]
+    short = max(0.0, (cost - holding * net) / (holding + backorder))
+    reading[D_BACKORDER] = backorder * short / scale
+    reading[D_HOLDING] = max(0.0, holding * (net + short)) / scale
+    place = min(max((final - low) / cell, 0.0), size - 1.0)
+    reading[D_REVIEW_SERVICE] = 1.0 - _at(tables, start, size, place, T_SHORT)
 
 
 @compiled
@@ -141,63 +318,43 @@ def read_policy(
     reading: FloatArray,
     orders: IntArray,
 ) -> None:
-    """Decide one item: write candidate costs and premium, then (lean, flexible, reason) orders.
+    """Decide one item: write its readings (columns D_...) and its orders (columns O_...).
 
     `tables` (level, table) and `levels` (level, row) hold many policies; this one begins at
-    `start`.
+    `start`. A position between two levels of the lattice counts to the nearer one.
     """
     cell, size = answer[A_CELL], int(answer[A_LEVELS])
     scale = row[P_MEAN] / mean
     here = position * scale
     place = (here - answer[A_LOWEST]) / cell
-    i = int(min(max(math.floor(place), 0.0), size - 2.0))
-    # Above the lattice the differences between candidates are those of its highest level.
-    part = min(place, size - 1.0) - i
-    for table in range(READINGS):
-        low, high = tables[start + i, table], tables[start + i + 1, table]
-        reading[table] = low + part * (high - low) if low < np.inf else np.inf
-    if place < 0.0 or place > size - 1.0:
-        reading[T_PREMIUM] = tables[start + (0 if place < 0.0 else size - 1), T_PREMIUM]
-    near = i + 1 if part >= 0.5 else i
+    near = int(min(max(math.floor(place + 0.5), 0.0), size - 1.0))
+    reading[D_NOTHING] = _at(tables, start, size, place, T_NOTHING) / scale
+    planned = -1
+    middle = final = near
     if allow_lean and row[P_SERVICE_TYPE] != SERVICE_COST:
-        choice = _tabled(answer, levels, start, near, place)
-    else:
-        choice = _cheapest(reading, allow_lean)
-    orders[0], orders[1], orders[2] = 0, 0, REASON_POSITION_COVERS
-    if choice == T_NOTHING:
-        return
-    flexible_to, lean_to = here, here
-    if choice == T_LEAN:
-        lean_to = _level_units(levels, answer, start, near, L_LEAN)
-    elif choice == T_FLEXIBLE:
-        flexible_to = _level_units(levels, answer, start, near, L_FLEXIBLE)
-    else:
-        flexible_to = _level_units(levels, answer, start, near, L_BOTH_FLEXIBLE)
-        lean_to = _level_units(levels, answer, start, near, L_BOTH_FINAL)
-    reason = REASON_COST_OPTIMAL
-    bought = 0
-    if choice in (T_FLEXIBLE, T_BOTH):
-        wanted = max((flexible_to - here) / scale, 0.0)
-        bought, reason = whole_order(wanted, row[P_FLEXIBLE_LEAST], np.inf, row[P_FLEXIBLE_PACK])
-        orders[1] = bought
-    if choice in (T_LEAN, T_BOTH):
-        wanted = max((lean_to - here) / scale - bought, 0.0)
-        from_level = near if choice == T_LEAN else levels[start + near, L_BOTH_FLEXIBLE]
-        to_level = levels[start + near, L_LEAN if choice == T_LEAN else L_BOTH_FINAL]
-        wanted = _at_limit(wanted, to_level - from_level, cell, row)
-        lean, bound = whole_order(wanted, row[P_LEAN_LEAST], row[P_CAPACITY], row[P_LEAN_PACK])
-        orders[0] = lean
-        if bound != REASON_COST_OPTIMAL:
-            reason = bound
-    if not allow_lean:
-        reason = REASON_FLEXIBLE_ONLY_SURGE
-    elif reason == REASON_COST_OPTIMAL and answer[A_MET] == 0.0:
-        reason = REASON_SERVICE_OUT_OF_REACH
-    elif reason == REASON_COST_OPTIMAL and (
-        answer[A_PENALTY] > 0.0 or row[P_SERVICE_TYPE] == SERVICE_PAPER
-    ):
-        reason = REASON_SERVICE_TARGET
-    orders[2] = reason
+        middle, final = _planned(answer, levels, start, near, place)
+        planned = _kind(near, middle, final)
+    best, reason = T_NOTHING, REASON_COST_OPTIMAL
+    for choice in range(T_LEAN, T_BOTH + 1):
+        split = orders[O_CANDIDATES + 2 * choice - 2 : O_CANDIDATES + 2 * choice]
+        fast, all_in = _levels_of(choice, levels, start, near)
+        if choice == planned:
+            bound = _whole_split(choice, here, scale, middle, final, row, answer, split)
+        else:
+            bound = _whole_split(choice, here, scale, fast, all_in, row, answer, split)
+        reading[choice] = _price_split(
+            choice, here, scale, fast, all_in, row, answer, tables, start, split
+        )
+        cheaper = reading[choice] < reading[best] and (allow_lean or choice == T_FLEXIBLE)
+        if choice == planned or (planned < 0 and cheaper):
+            best, reason = choice, bound
+    reading[D_PREMIUM] = _at(tables, start, size, min(max(place, 0.0), size - 1.0), T_PREMIUM)
+    orders[O_LEAN], orders[O_FLEXIBLE], orders[O_REASON] = 0, 0, REASON_POSITION_COVERS
+    if best != T_NOTHING:
+        orders[O_LEAN] = orders[O_CANDIDATES + 2 * best - 2]
+        orders[O_FLEXIBLE] = orders[O_CANDIDATES + 2 * best - 1]
+        orders[O_REASON] = _chosen_reason(reason, allow_lean, row, answer)
+    _write_outlook(here, scale, row, answer, tables, start, orders, reading)
 
 
 @compiled

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
-from policy.decide import Decisions, Method, Reason, decide
+from policy.decide import decide
+from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
+from policy.policy_cache import PolicyCache
 from policy.review_inputs import FIELD_NAMES, DemandFamily, ReviewInputs, ServiceType
 
 INFINITE_WHEN_NONE = ("lean_capacity_units", "setup_cost_lean", "setup_cost_flexible")
 _OPTIONAL: dict[str, Any] = {"allow_lean": True, "demand_family": int(DemandFamily.AUTO)}
-_CODES = {"service_type": ServiceType, "demand_family": DemandFamily}
+CODES: dict[str, type[IntEnum]] = {"service_type": ServiceType, "demand_family": DemandFamily}
+"""Inputs that are codes; records may give them by name."""
 _NAMES = {"method": Method, "reason": Reason, "demand_family_used": DemandFamily}
 
 
@@ -25,10 +29,11 @@ def _value(record: Mapping[str, Any], name: str) -> Any:
     value = record.get(name, _OPTIONAL.get(name))
     if value is None and name in INFINITE_WHEN_NONE:
         return math.inf
-    if name in _CODES and isinstance(value, str):
-        if value not in _CODES[name].__members__:
-            raise PolicyInputError(name, f"one of {', '.join(_CODES[name].__members__)}", value)
-        return int(_CODES[name][value])
+    if name in CODES and isinstance(value, str):
+        members = CODES[name].__members__
+        if value.upper() not in members:
+            raise PolicyInputError(name, f"one of {', '.join(members).lower()}", value)
+        return int(members[value.upper()])
     if name == "allow_lean" and not isinstance(value, bool):
         raise PolicyInputError(name, "true or false", value)
     if name != "allow_lean" and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -60,12 +65,13 @@ def decision_record(decisions: Decisions, item: int) -> dict[str, Any]:
     return plain
 
 
-def recompute(record: Mapping[str, Any]) -> dict[str, Any]:
+def recompute(record: Mapping[str, Any], cache: PolicyCache | None = None) -> dict[str, Any]:
     """Return the decision that `decide` makes for one recorded item, as plain JSON values.
 
     Args:
         record: field names of ReviewInputs with plain numbers; `allow_lean` and `demand_family`
             may be missing, None stands for an infinite capacity or set-up cost.
+        cache: solved policies, to recompute many records; it changes nothing but the time.
 
     Raises:
         PolicyInputError: a field is missing, unknown or out of range.
@@ -82,4 +88,4 @@ def recompute(record: Mapping[str, Any]) -> dict[str, Any]:
     >>> decision["quantity_flexible_units"], decision["reason"], decision["method"]
     (3, 'no_demand', 'no_demand')
     """
-    return decision_record(decide(inputs_of(record)), 0)
+    return decision_record(decide(inputs_of(record), cache), 0)

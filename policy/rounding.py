@@ -6,6 +6,16 @@ shift the order levels: the policy of the rounded mean m' is read at position * 
 quantities are multiplied by m/m', because the model is scale-free but for the set-up costs. What
 remains is a set-up cost weighed 2.2 % wrongly at most, which a flat optimum hardly feels, and the
 spread.
+
+What it costs, by `python -m tests.bench.rounding`: the live rule evaluated exactly on single units
+under unrounded negative binomial demand, as cost over the certified optimum at the same service,
+for items of 1 to 100 units a day (worst, mean), their cells included; and the cycle service that a
+target of 95 % then reaches, since half a step of spread moves the safety stock:
+
+    estimates           no target         95 % of cycles    cycle service reached
+    on the grid         0.053 %, 0.024 %  0.063 %, 0.041 %  95.00 to 95.09 %
+    a quarter step off  0.096 %, 0.025 %  0.068 %, 0.040 %  94.45 to 95.69 %
+    half a step off     0.070 %, 0.030 %  0.070 %, 0.039 %  93.80 to 96.22 %
 """
 
 from __future__ import annotations

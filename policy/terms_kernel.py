@@ -1,146 +1,52 @@
 """Build the terms of one item's dynamic program from two demand moments and a family.
 
-The daily cost of net inventory is half the cost at the day's start plus half at its end (Eq. 10 of
-the paper, corrected as P17), so A, B and C are trapezoids over days. Their values at a level are
-exact for the family, whatever the cell; only E V(b - D_T) is discretised: demand is spread over
-the two neighbouring cells (hat weights), which keeps its mean, and its variance is lowered by
-cell^2 / 6 first, which is what hat weights add.
+Only E V(b - D_T) is discretised: demand is spread over the two neighbouring cells (hat weights),
+which keeps its mean, and its variance is lowered by cell^2 / 6 first, which is what hat weights
+add.
 """
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from policy.compiled import compiled
-from policy.dual_kernel import Terms
-from policy.loss_kernel import (
-    COUNT_NEGATIVE_BINOMIAL,
-    COUNT_POISSON,
-    SPREAD_GAMMA,
-    SPREAD_NORMAL,
-    fill_loss,
+from policy.days_kernel import demand_skew, fill_days, fill_segment_cost, fill_tail, spread_code
+from policy.item_columns import (
+    P_BACKORDER,
+    P_FLEXIBLE_DAYS,
+    P_HOLDING,
+    P_LEAN_DAYS,
+    P_MEAN,
+    P_REVIEW,
 )
+from policy.loss_kernel import COUNT_POISSON, fill_loss
+from policy.rules_kernel import decided_days
 
 FloatArray = npt.NDArray[np.float64]
 
-FAMILY_NORMAL = 1
-FAMILY_POISSON = 2
-FAMILY_NEGATIVE_BINOMIAL = 3
-FAMILY_GAMMA = 4
-
-_MOST_DAILY_STEPS = 32
 _NEGLIGIBLE = 1e-10
 
 
-@compiled
-def spread_code(family: int, cell: float) -> int:
-    """Return the loss-kernel code: counts stay counts only on a lattice of single units."""
-    if family == FAMILY_NORMAL:
-        return SPREAD_NORMAL
-    if cell == 1.0 and family == FAMILY_POISSON:
-        return COUNT_POISSON
-    if cell == 1.0 and family == FAMILY_NEGATIVE_BINOMIAL:
-        return COUNT_NEGATIVE_BINOMIAL
-    return SPREAD_GAMMA
+class Terms(NamedTuple):
+    """Expected values per level and the demand of one review period, all on one lattice."""
 
-
-@compiled
-def demand_skew(family: int, mean: float, variance: float) -> float:
-    """Skewness of the family at these moments (NB and Poisson: (2v/m - 1)/sd; gamma: 2 sd/m)."""
-    if variance <= 0.0 or mean <= 0.0 or family == FAMILY_NORMAL:
-        return 0.0
-    if family == FAMILY_GAMMA:
-        return 2.0 * math.sqrt(variance) / mean
-    return (2.0 * variance / mean - 1.0) / math.sqrt(variance)
-
-
-@compiled
-def fill_days(
-    family: int,
-    mean: float,
-    variance: float,
-    days: float,
-    cell: float,
-    levels: FloatArray,
-    loss: FloatArray,
-    tail: FloatArray,
-) -> None:
-    """Write E(D - y)+ and P(D > y) of the demand of `days` days; mean and variance are per day."""
-    m, v = mean * days, variance * days
-    fill_loss(spread_code(family, cell), m, v, demand_skew(family, m, v), levels, loss, tail)
-
-
-@compiled
-def fill_tail(
-    family: int,
-    mean: float,
-    variance: float,
-    days: float,
-    cell: float,
-    levels: FloatArray,
-    tail: FloatArray,
-) -> None:
-    """Write P(D > y) alone: counts on cells of several units get the half-unit correction."""
-    loss = np.empty(levels.size)
-    counts = family in (FAMILY_POISSON, FAMILY_NEGATIVE_BINOMIAL) and cell != 1.0
-    half = levels + (0.5 if counts else 0.0)
-    fill_days(family, mean, variance, days, cell, half, loss, tail)
-
-
-@compiled
-def _next_day(now: float, end: float, step: float) -> float:
-    """The next time node: the next whole day, or an even step where the segment is long."""
-    following = now + step if step > 1.0 else math.floor(now + 1e-9) + 1.0
-    return end if following > end - 1e-9 else following
-
-
-@compiled
-def fill_segment_cost(
-    family: int,
-    mean: float,
-    variance: float,
-    start: float,
-    end: float,
-    holding: float,
-    backorder: float,
-    cell: float,
-    levels: FloatArray,
-    loss_start: FloatArray,
-    loss_end: FloatArray,
-    cost: FloatArray,
-) -> None:
-    """Write the expected holding and backorder cost of days [start, end) from each level.
-
-    The losses at both ends are given, because neighbouring segments share them.
-    """
-    size = levels.size
-    cost[:] = 0.0
-    if end <= start:
-        return
-    loss, tail = np.empty(size), np.empty(size)
-    step = (end - start) / _MOST_DAILY_STEPS
-    now = start
-    before = 0.0
-    while True:
-        following = _next_day(now, end, step) if now < end else end
-        weight = 0.5 * (before + (following - now))
-        if now == start:
-            loss[:] = loss_start
-        elif now >= end:
-            loss[:] = loss_end
-        else:
-            fill_days(family, mean, variance, now, cell, levels, loss, tail)
-        for i in range(size):
-            cost[i] += weight * (
-                holding * (levels[i] - mean * now) + (holding + backorder) * loss[i]
-            )
-        if now >= end:
-            return
-        before = following - now
-        now = following
+    level_units: FloatArray
+    cost_before_flexible: FloatArray  # A
+    cost_before_lean: FloatArray  # B
+    cost_after_lean: FloatArray  # C
+    stockout_before_lean: FloatArray  # P(D_tau1 > a)
+    stockout_joint: FloatArray  # P(D_tau1 <= a, D_{T+tau2} > b); row 0 is level `first`
+    joint_first_level: int
+    short_before_lean: FloatArray  # units
+    short_after_lean: FloatArray  # units
+    level_penalty: FloatArray  # the paper's hard condition on b, as a steep penalty
+    demand_mass: FloatArray  # P(D_T = k cells)
+    demand_at_least: FloatArray  # P(D_T >= k cells)
+    demand_beyond_units: FloatArray  # E(D_T - k cells)+
+    deep_slope: float  # -dV/dI far below zero
 
 
 @compiled
@@ -218,25 +124,27 @@ def fill_joint(
 
 @compiled
 def build_terms(
+    row: FloatArray,
     family: int,
-    mean: float,
     variance: float,
-    review_days: float,
-    lean_days: float,
-    flexible_days: float,
-    holding: float,
-    backorder: float,
     deep_slope: float,
     cell: float,
     levels: FloatArray,
 ) -> Terms:
-    """Return all terms of the dynamic program on `levels` (ascending, one cell apart)."""
+    """Return all terms of the dynamic program on `levels` (ascending, one cell apart).
+
+    Where an order outlives the review, a level is the inventory position and the stock costs are
+    those of the days [tau_2, T + tau_2), the first that this review can still change.
+    """
     size = levels.size
+    mean, holding, backorder = row[P_MEAN], row[P_HOLDING], row[P_BACKORDER]
+    review_days, lean_days, flexible_days = row[P_REVIEW], row[P_LEAN_DAYS], row[P_FLEXIBLE_DAYS]
     cover = review_days + flexible_days
-    days = (0.0, flexible_days, lean_days, review_days, cover)
+    first_day, _, _, last_day = decided_days(row)
+    days = (first_day, flexible_days, lean_days, last_day, cover)
     loss, tail = np.empty((5, size)), np.empty((5, size))
-    for row in range(5):
-        fill_days(family, mean, variance, days[row], cell, levels, loss[row], tail[row])
+    for k in range(5):
+        fill_days(family, mean, variance, days[k], cell, levels, loss[k], tail[k])
     costs = np.empty((3, size))
     for part in range(3):
         fill_segment_cost(

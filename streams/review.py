@@ -1,14 +1,30 @@
 """A review: which items, with what inputs, and the record of what was decided and why."""
 
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from policy import Decisions, Method, PolicyCache, Reason, ReviewInputs, ServiceType, decide
+from policy import (
+    Decisions,
+    DemandFamily,
+    FitCheck,
+    Method,
+    PolicyCache,
+    Reason,
+    ReviewInputs,
+    ServiceType,
+    decide,
+    fit_demand,
+)
 from streams.items import CATALOG, Items
 from streams.outputs import (
     Candidates,
+    CandidateUnits,
+    Expected,
+    InputValue,
     Occasion,
     PurchaseOrder,
     SupplierRole,
@@ -20,8 +36,26 @@ from streams.types import Float64Array, Int64Array, Table
 
 _POLICY_FIELDS = [name for name in CATALOG.names or () if not name.startswith("assume_")]
 CANDIDATES = ("nothing", "lean_only", "flexible_only", "both")
-RESULTS = ("gap", "cycle_service", "fill_rate", "break_even_fast_unit")
+CANDIDATE_UNITS = (
+    "candidate_lean_only_units",
+    "candidate_flexible_only_units",
+    "candidate_both_lean_units",
+    "candidate_both_flexible_units",
+)
+RESULTS = (
+    "expected_purchase_cost",
+    "expected_setup_cost",
+    "expected_holding_cost",
+    "expected_backorder_cost",
+    "policy_cost_per_day",
+    "gap",
+    "cycle_service",
+    "review_service",
+    "fill_rate",
+    "break_even_fast_unit",
+)
 _QUANTITIES = ("quantity_lean_units", "quantity_flexible_units")
+_COSTS = tuple(f"expected_cost_{candidate}" for candidate in CANDIDATES)
 _TURNS = 64
 _LARGEST_POSITION_UNITS = 1e12
 _LARGEST_DEMAND = 1e9
@@ -39,22 +73,40 @@ DECISION = np.dtype(
         ("inventory_position_units", "<f8"),
         ("demand_mean_units_per_day", "<f8"),
         ("demand_sd_units_per_day", "<f8"),
+        ("observed_days", "<i8"),
+        ("demand_level_units_per_day", "<f8"),
+        ("demand_planned_units_per_day", "<f8"),
+        ("demand_family", "<i8"),
+        ("demand_fit", "S24"),
         ("allow_lean", "?"),
         *[field for field in CATALOG.descr if field[0] in _POLICY_FIELDS],
         ("quantity_lean_units", "<i8"),
         ("quantity_flexible_units", "<i8"),
         *[(f"expected_cost_{candidate}", "<f8") for candidate in CANDIDATES],
+        *[(units, "<i8") for units in CANDIDATE_UNITS],
         *[(result, "<f8") for result in RESULTS],
         ("method", "S16"),
         ("reason", "S32"),
     ]
 )
-"""One decision: its inputs, the cost of each candidate split, the quantities and the reason."""
+"""One decision: its inputs, the cost of each candidate split, the quantities and the reason.
+
+What was not computed, because nothing was decided, is infinite.
+"""
+
+DEMAND_BASIS = (
+    "observed_days",
+    "demand_level_units_per_day",
+    "demand_planned_units_per_day",
+    "demand_fit",
+)
+"""What the demand of a decision rests on."""
 
 POLICY_INPUTS = (
     "inventory_position_units",
     "demand_mean_units_per_day",
     "demand_sd_units_per_day",
+    "demand_family",
     "allow_lean",
     *_POLICY_FIELDS,
 )
@@ -105,6 +157,7 @@ def decide_items(
     is_surge: bool,
     settings: ReviewSettings,
     cache: PolicyCache,
+    planned_units_per_day: Float64Array | None = None,
 ) -> Table:
     """Decide for the items given.
 
@@ -117,18 +170,21 @@ def decide_items(
         is_surge: an extra review, which may use the flexible supplier only.
         settings: when to order at all.
         cache: solved policies.
+        planned_units_per_day: what `demand_mean` holds of campaigns, shape (n,); none: nothing.
 
     Returns:
         `DECISION` records, shape (n,). An item without known stock or history gets no order, and
         the reason says so.
     """
     decisions = _gather(rows, items, windows_ms, demand_mean, boundary_ms, is_surge)
+    if planned_units_per_day is not None:
+        decisions["demand_planned_units_per_day"] = planned_units_per_day
     held = _held(rows[items], boundary_ms, settings)
     free = np.flatnonzero(held == b"")
     decisions["reason"] = held
     decisions["method"] = np.where(held == b"", b"", b"held")
-    for candidate in CANDIDATES:
-        decisions[f"expected_cost_{candidate}"] = np.inf
+    for name in (*_COSTS, *RESULTS):
+        decisions[name] = np.inf
     if free.size:
         _fill(decisions, free, decide(policy_inputs(decisions[free]), cache))
     return decisions
@@ -159,10 +215,32 @@ def _gather(
     decisions["inventory_position_units"] = np.clip(
         position, -_LARGEST_POSITION_UNITS, _LARGEST_POSITION_UNITS
     )
-    spread = np.sqrt(np.maximum(chosen["demand_variance_units"], 0))
-    decisions["demand_mean_units_per_day"] = np.minimum(demand_mean, _LARGEST_DEMAND)
-    decisions["demand_sd_units_per_day"] = np.minimum(spread, _LARGEST_DEMAND)
+    decisions["observed_days"] = chosen["observed_days"]
+    decisions["demand_level_units_per_day"] = chosen["demand_level_units_per_day"]
+    _fit(decisions, demand_mean, chosen["demand_variance_units"])
     return decisions
+
+
+def _fit(decisions: Table, demand_mean: Float64Array, variance: Float64Array) -> None:
+    """Write the distribution of a day's demand.
+
+    More demand than the everyday level has a wider spread: its dispersion index is kept, that of
+    counts where nothing sold yet.
+    """
+    level = decisions["demand_level_units_per_day"]
+    variance = np.maximum(variance, 0)
+    index = np.where(level > 0, variance / np.where(level > 0, level, 1.0), 1.0)
+    spread = np.sqrt(np.where(demand_mean > level, index * demand_mean, variance))
+    fit = fit_demand(
+        np.minimum(demand_mean, _LARGEST_DEMAND),
+        np.minimum(spread, _LARGEST_DEMAND),
+        decisions["observed_days"],
+        decisions["review_period_days"],
+    )
+    decisions["demand_mean_units_per_day"] = fit.mean_units_per_day
+    decisions["demand_sd_units_per_day"] = fit.sd_units_per_day
+    decisions["demand_family"] = fit.family
+    decisions["demand_fit"] = [FitCheck(code).name.lower().encode() for code in fit.check]
 
 
 def _held(chosen: Table, boundary_ms: int, settings: ReviewSettings) -> "np.ndarray":
@@ -180,7 +258,7 @@ def policy_inputs(decisions: Table) -> ReviewInputs:
 
 
 def _fill(decisions: Table, free: Int64Array, decided: Decisions) -> None:
-    for name in (*_QUANTITIES, *(f"expected_cost_{one}" for one in CANDIDATES), *RESULTS):
+    for name in (*_QUANTITIES, *CANDIDATE_UNITS, *_COSTS, *RESULTS):
         decisions[name][free] = getattr(decided, name)
     decisions["method"][free] = [Method(code).name.lower().encode() for code in decided.method]
     decisions["reason"][free] = [Reason(code).name.lower().encode() for code in decided.reason]
@@ -239,21 +317,39 @@ def purchase_orders(
                     reason=decision["reason"].item().decode(),
                     inputs=inputs_record(decision),
                     candidates=candidates_record(decision),
+                    candidate_units=candidate_units_record(decision),
+                    expected=expected_record(decision),
                 )
             )
     return orders
 
 
-def inputs_record(decision: Table) -> dict[str, float | int | bool | None]:
-    """Return everything that a decision rested on, as JSON values; none stands for unlimited."""
+def inputs_record(decision: Table) -> dict[str, InputValue]:
+    """Return everything that a decision rested on, as JSON values.
+
+    None stands for unlimited; codes are given by name.
+    """
     fields = (
         "on_hand_units",
         "backlog_units",
         "on_order_lean_units",
         "on_order_flexible_units",
+        *DEMAND_BASIS,
         *POLICY_INPUTS,
     )
-    return {name: _json_value(decision[name].item()) for name in fields}
+    return {name: code_name(name, _json_value(decision[name].item())) for name in fields}
+
+
+CODES: dict[str, type[IntEnum]] = {"service_type": ServiceType, "demand_family": DemandFamily}
+
+
+def code_name(field: str, value: Any) -> Any:
+    """Return the name of a field's code, and any other value as it is.
+
+    >>> code_name("service_type", 1), code_name("unit_cost_lean", 1)
+    ('cycle', 1)
+    """
+    return CODES[field](value).name.lower() if field in CODES else value
 
 
 def candidates_record(decision: Table) -> Candidates:
@@ -264,7 +360,29 @@ def candidates_record(decision: Table) -> Candidates:
     )
 
 
-def _json_value(value: float | int | bool) -> float | int | bool | None:
+def candidate_units_record(decision: Table) -> CandidateUnits:
+    """Return what each candidate split would have ordered."""
+    units = {name: int(decision[name]) for name in CANDIDATE_UNITS}
+    return CandidateUnits(
+        **{name.removeprefix("candidate_").removesuffix("_units"): n for name, n in units.items()}
+    )
+
+
+def expected_record(decision: Table) -> Expected:
+    """Return what the order is expected to cost and to serve, to the hundredth and to 1e-6."""
+    digits = {name: 2 if name.endswith(("cost", "day", "unit")) else 6 for name in RESULTS}
+    values = {name: round(float(decision[name]), digits[name]) for name in RESULTS}
+    return Expected(
+        **{
+            name.removeprefix("expected_"): value if np.isfinite(value) else None
+            for name, value in values.items()
+        }
+    )
+
+
+def _json_value(value: Any) -> InputValue:
+    if isinstance(value, bytes):
+        return value.decode()
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 

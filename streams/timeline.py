@@ -336,8 +336,9 @@ class Timeline:
         missed = (boundary - windows) // periods
         self.items.rows["next_review_ms"][items] = windows + (missed + 1) * periods
         self._changed.update(items.tolist())
-        demand = expected_demand(rows, items, self._planned(items, boundary), self._settings.review)
-        self._decide(items, windows + missed * periods, demand, boundary, is_surge=False)
+        planned = self._planned(items, boundary)
+        demand = expected_demand(rows, items, planned, self._settings.review)
+        self._decide(items, windows + missed * periods, demand, planned, boundary, is_surge=False)
 
     def _review_surges(self, called: Int64Array, boundary: int) -> None:
         """Give items in a new surge an extra review, once in a review window."""
@@ -353,14 +354,16 @@ class Timeline:
         known, windows = known[fresh], windows[fresh]
         self.items.rows["surge_reviewed_ms"][known] = windows
         factors = np.array([surge_factor(rows["surge_sums"][item]) for item in known])
-        demand = expected_demand(rows, known, self._planned(known, boundary), self._settings.review)
-        self._decide(known, windows, demand * factors, boundary, is_surge=True)
+        planned = self._planned(known, boundary)
+        demand = expected_demand(rows, known, planned, self._settings.review)
+        self._decide(known, windows, demand * factors, planned, boundary, is_surge=True)
 
     def _decide(
         self,
         items: Int64Array,
         windows: Int64Array,
         demand: Float64Array,
+        planned: Float64Array,
         boundary: int,
         *,
         is_surge: bool,
@@ -376,6 +379,7 @@ class Timeline:
             is_surge=is_surge,
             settings=self._settings.review,
             cache=self._cache,
+            planned_units_per_day=planned,
         )
         self.reviews += items.size
         self._decisions.append(decisions)

@@ -2,11 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 from rich.console import Console
 
+from infra.cli.explanation import (
+    basis_text,
+    candidate_rows,
+    demand_text,
+    differences,
+    stock_text,
+    units_of,
+    why_lines,
+)
 from infra.cli.failures import CommandError, ExitCode
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal import (
@@ -18,19 +28,17 @@ from infra.cli.terminal import (
     number,
     plain_time,
 )
-from infra.cli.words import SPLITS, chosen_split, reason_text, split_rows
 from infra.control_holds import read_waiting_orders
 from infra.reading import open_reader
 from infra.reading_topics import read_topics
 from infra.settings import Settings
 from infra.topics import PURCHASE_ORDERS
-from policy import PolicyInputError, recompute
+from policy import PolicyCache, PolicyInputError, recompute
 from streams.handover import HoldReason
 from streams.outputs import PurchaseOrder
 from streams.review import POLICY_INPUTS
 from streams.supply import OpenOrder
 
-_COMPARED = ("quantity_lean_units", "quantity_flexible_units")
 _order_decoder = msgspec.json.Decoder(PurchaseOrder)
 
 
@@ -39,7 +47,7 @@ def explain(
 ) -> ExitCode:
     """Say why a purchase order was proposed, and compute it again from its record alone.
 
-    Exit code 1: there is no such order, or the computation gives other quantities than it had.
+    Exit code 1: there is no such order, or the computation gives anything else than it tells.
 
     Args:
         po_id: for example po-0d42234752cf8a81a419; `tidegate export orders` lists them.
@@ -54,19 +62,20 @@ def explain(
     with open_reader(settings) as reader:
         still_open = reader.open_order(po_id)
     again = recompute_order(order)
-    is_same = agrees(order, again)
+    found = differences(order, again)
     if as_json:
         record = {
             "order": order,
             "open": still_open,
             "recomputed": again,
-            "same": is_same,
+            "same": not found,
+            "differences": [asdict(one) for one in found],
             "hold": hold,
         }
         print(msgspec.json.format(msgspec.json.encode(record), indent=1).decode())
     else:
         _show(make_console(), order, still_open, again, hold)
-    return ExitCode.OK if is_same else ExitCode.NO
+    return ExitCode.NO if found else ExitCode.OK
 
 
 async def _find_waiting(
@@ -95,23 +104,27 @@ async def _find(po_id: str, settings: Settings) -> PurchaseOrder | None:
     return found
 
 
-def recompute_order(order: PurchaseOrder) -> dict[str, Any]:
+def recompute_order(order: PurchaseOrder, cache: PolicyCache | None = None) -> dict[str, Any]:
     """Return the decision that the policy makes of the order's recorded inputs.
+
+    Args:
+        order: as it was published.
+        cache: solved policies, to recompute many orders.
 
     Raises:
         CommandError: the record is not complete.
     """
     inputs = {name: value for name, value in order.inputs.items() if name in POLICY_INPUTS}
     try:
-        return recompute(inputs)
+        return recompute(inputs, cache)
     except PolicyInputError as error:
         text = f"{order.po_id} cannot be computed again from its record: {error}"
         raise CommandError(text) from None
 
 
 def agrees(order: PurchaseOrder, again: Mapping[str, Any]) -> bool:
-    """Whether the computation gives the order's quantity."""
-    return bool(again[f"quantity_{order.supplier_role}_units"] == order.quantity)
+    """Whether the computation gives everything that the order's record tells."""
+    return not differences(order, again)
 
 
 # --- on a screen ------------------------------------------------------------------------------
@@ -139,18 +152,16 @@ def _show(
     console.print(make_facts(_known_facts(order)))
     console.print()
     console.print(heading("what could have been done"))
-    columns = [("", False), ("expected cost", True), ("more", True), ("", False)]
-    console.print(
-        make_table(columns, split_rows(_costs(order), _split(order, again), order.currency))
-    )
+    columns = [("", False), ("units", True), ("expected cost", True), ("more", True), ("", False)]
+    console.print(make_table(columns, candidate_rows(order, again)))
     console.print("costs reach into the future: only their differences mean something", style="dim")
     console.print()
     console.print(heading("why"))
-    console.print(f"{reason_text(order.reason)} ({order.reason}, method {order.method})")
-    if sibling := _sibling_text(order, again):
-        console.print(sibling)
+    for line in why_lines(order, again):
+        console.print(line)
     console.print()
-    console.print(_verdict(order, again))
+    for line in _verdict(order, again):
+        console.print(line)
 
 
 def _order_facts(order: PurchaseOrder, still_open: OpenOrder | None) -> list[tuple[str, object]]:
@@ -175,24 +186,11 @@ def _open_text(order: OpenOrder | None) -> str:
 
 def _known_facts(order: PurchaseOrder) -> list[tuple[str, object]]:
     known = order.inputs
-    mean, spread = known["demand_mean_units_per_day"], known["demand_sd_units_per_day"]
-    days = _value(known, "review_period_days") + _value(known, "lead_time_days_lean")
     target = _value(known, "service_target")
     return [
-        ("on hand", f"{_units(known, 'on_hand_units')} units"),
-        ("backlog", f"{_units(known, 'backlog_units')} units that customers waited for"),
-        (
-            "on order",
-            f"{_units(known, 'on_order_lean_units')} from lean, "
-            f"{_units(known, 'on_order_flexible_units')} from flexible",
-        ),
-        ("position", f"{_units(known, 'inventory_position_units')} units: all of these together"),
-        (
-            "demand",
-            f"{number(float(mean or 0), 1)} units a day ± {number(float(spread or 0), 1)}: about "
-            f"{number(float(mean or 0) * days)} in the {number(days, 1)} days until the next "
-            "review's lean order could be here",
-        ),
+        ("stock", stock_text(known)),
+        ("demand", demand_text(known)),
+        ("known from", basis_text(known)),
         ("lean", _supplier_text(known, "lean")),
         ("flexible", _supplier_text(known, "flexible")),
         ("service", f"{target:.1%} wanted" if target else "no target: the cheapest"),
@@ -214,32 +212,16 @@ def _supplier_text(known: Mapping[str, Any], role: str) -> str:
     return ", ".join(parts)
 
 
-def _costs(order: PurchaseOrder) -> dict[str, float | None]:
-    return {split: getattr(order.candidates, split) for split in SPLITS}
-
-
-def _split(order: PurchaseOrder, again: Mapping[str, Any]) -> str:
-    """What was chosen; the other supplier's part is known from the computation."""
-    return chosen_split({**again, f"quantity_{order.supplier_role}_units": order.quantity})
-
-
-def _sibling_text(order: PurchaseOrder, again: Mapping[str, Any]) -> str:
-    other = "flexible" if order.supplier_role == "lean" else "lean"
-    quantity = again[f"quantity_{other}_units"]
-    if not quantity:
-        return ""
-    return f"The same decision ordered {number(quantity)} units from the {other} supplier."
-
-
-def _verdict(order: PurchaseOrder, again: Mapping[str, Any]) -> str:
-    lean, flexible = (again[name] for name in _COMPARED)
-    got = f"{number(lean)} lean, {number(flexible)} flexible; {again['reason']}"
-    if agrees(order, again):
-        return f"recomputed: same quantities ({got})"
-    return (
-        f"recomputed: NOT THE SAME: the record says {number(order.quantity)} "
-        f"{order.supplier_role}, the policy now gives {got}"
-    )
+def _verdict(order: PurchaseOrder, again: Mapping[str, Any]) -> list[str]:
+    units = units_of(order, again)
+    got = f"{number(units['lean'])} lean, {number(units['flexible'])} flexible; {again['reason']}"
+    found = differences(order, again)
+    if not found:
+        return [f"recomputed: same quantities ({got}), same costs, same reason"]
+    return ["recomputed: NOT THE SAME"] + [
+        f"  {one.name}: the record says {one.recorded}, the policy now gives {one.recomputed}"
+        for one in found
+    ]
 
 
 def _value(known: Mapping[str, Any], name: str) -> float:

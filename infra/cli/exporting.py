@@ -26,7 +26,6 @@ from infra.reading_tables import (
     ITEM_COLUMNS,
     WAREHOUSE_DAY_COLUMNS,
     Row,
-    service_type_name,
 )
 from infra.reading_topics import Ledger, TopicReadError, read_topics
 from infra.settings import Settings
@@ -179,13 +178,19 @@ def with_hold(value: bytes, reason: str) -> bytes:
 
 
 def _flatten(record: dict[str, Any]) -> dict[str, Any]:
-    """Give the values inside `inputs` and `candidates` columns of their own."""
+    """Give the values inside an order's parts columns of their own, named as in `decisions`."""
     flat: dict[str, Any] = {}
     for name, value in record.items():
         if name == "inputs" and isinstance(value, dict):
-            flat.update({**value, "service_type": service_type_name(value.get("service_type"))})
+            flat.update(value)
         elif name == "candidates" and isinstance(value, dict):
             flat.update({f"expected_cost_{split}": cost for split, cost in value.items()})
+        elif name == "candidate_units" and isinstance(value, dict):
+            flat.update({f"candidate_{split}_units": units for split, units in value.items()})
+        elif name == "expected" and isinstance(value, dict):
+            flat.update(
+                {f"expected_{n}" if n.endswith("_cost") else n: v for n, v in value.items()}
+            )
         elif isinstance(value, dict | list):
             flat[name] = msgspec.json.encode(value).decode()  # the figures differ by alert
         else:

@@ -20,8 +20,8 @@ REASONS = {
     ),
     "no_demand": "Nothing sells at present: only what customers already wait for is ordered.",
     "gap_rule": (
-        "A delivery takes longer than the time between two reviews; a simple rule fills the gap to "
-        "the target level."
+        "The lean supplier is more than a review slower than the flexible one; a simple rule fills "
+        "the gap to the target level."
     ),
     "too_little_history": "Sales were seen for too few days: nothing is ordered yet.",
     "stale_stock": "The stock was not counted, or too long ago: nothing is ordered on it.",
@@ -32,6 +32,23 @@ SPLITS = {
     "lean_only": "lean only",
     "flexible_only": "flexible only",
     "both": "both",
+}
+
+FAMILIES = {
+    "auto": "no distribution",
+    "normal": "normally distributed",
+    "poisson": "Poisson counts",
+    "negative_binomial": "negative binomial counts",
+    "gamma": "gamma distributed",
+}
+
+FITS = {
+    "no_demand": "nothing sold",
+    "too_little_history": "too little history to test that; taken no narrower than chance alone",
+    "prior_from_category": "too little history; spread as in its category",
+    "equidispersed": "varying as chance alone would make it",
+    "overdispersed": "varying more than chance alone would make it",
+    "underdispersed": "varying less than chance alone would make it",
 }
 
 INCIDENTS = {

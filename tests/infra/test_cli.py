@@ -8,22 +8,39 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from infra.cli.app import run
 from infra.cli.doctor import Status, check_eviction, check_shards, check_topics, check_version
 from infra.cli.explain import agrees, recompute_order
+from infra.cli.explanation import (
+    basis_text,
+    candidate_rows,
+    demand_text,
+    differences,
+    stock_text,
+    why_lines,
+)
 from infra.cli.failures import CommandError, ExitCode, outcome_of
 from infra.cli.item import near_matches
 from infra.cli.terminal import duration, safe, safe_bytes
 from infra.cli.waiting import Target, remaining
-from infra.cli.words import REASONS, chosen_split, split_rows
+from infra.cli.words import FAMILIES, FITS, REASONS, SPLITS, chosen_split, split_rows
 from infra.reading import ShardMeta, ShardState
 from infra.settings import load_settings, without_password
 from infra.topics import all_topics, input_topics
-from policy import Reason
+from policy import DemandFamily, FitCheck, Reason, recompute
 from streams.events import TOPICS
 from streams.fold import NO_CLOCK
-from streams.outputs import Candidates, Occasion, PurchaseOrder, SupplierRole
+from streams.outputs import (
+    Candidates,
+    CandidateUnits,
+    Expected,
+    Occasion,
+    PurchaseOrder,
+    SupplierRole,
+)
+from streams.review import POLICY_INPUTS
 
 HEAVY = ("numpy", "numba", "scipy", "aiokafka", "faust", "redis", "pydantic")
 NOBODY = "127.0.0.1:1"
@@ -230,6 +247,8 @@ def test_every_reason_has_words_for_a_buyer() -> None:
     """A reason code that the policy or the review can give is explained."""
     codes = {reason.name.lower() for reason in Reason} | {"too_little_history", "stale_stock"}
     assert set(REASONS) == codes
+    assert set(FAMILIES) == {family.name.lower() for family in DemandFamily}
+    assert set(FITS) == {check.name.lower() for check in FitCheck}
 
 
 def test_the_costs_of_the_splits_are_compared() -> None:
@@ -412,16 +431,85 @@ def purchase_order(quantity: int, **inputs: Any) -> PurchaseOrder:
         method="no_demand",
         reason="no_demand",
         inputs={**known, **inputs},
-        candidates=Candidates(nothing=9.0, lean_only=None, flexible_only=1.0, both=None),
+        candidates=Candidates(nothing=10.5, lean_only=126.0, flexible_only=51.0, both=166.5),
     )
 
 
 def test_a_recorded_order_is_computed_again() -> None:
-    """The record alone gives the same quantity; a forged quantity is noticed."""
-    again = recompute_order(purchase_order(3))
+    """The record alone gives the same; a forged quantity, cost or reason is noticed by name."""
+    order = purchase_order(3)
+    again = recompute_order(order)
     assert (again["quantity_flexible_units"], again["reason"]) == (3, "no_demand")
-    assert agrees(purchase_order(3), again)
+    assert agrees(order, again)
     assert not agrees(purchase_order(4), again)
+    dear = replace(order, candidates=replace(order.candidates, lean_only=125.0), reason="pack_size")
+    assert [one.name for one in differences(dear, again)] == ["reason", "expected_cost_lean_only"]
+
+
+def sold(**changes: Any) -> PurchaseOrder:
+    """An order from the dynamic program, as the review writes it."""
+    known = purchase_order(1).inputs | {
+        "on_hand_units": 10,
+        "backlog_units": 0,
+        "inventory_position_units": 10.0,
+        "observed_days": 40,
+        "demand_level_units_per_day": 5.0,
+        "demand_planned_units_per_day": 1.5,
+        "demand_mean_units_per_day": 6.5,
+        "demand_sd_units_per_day": 4.0,
+        "demand_family": "negative_binomial",
+        "demand_fit": "overdispersed",
+        **changes,
+    }
+    again = recompute({name: known[name] for name in POLICY_INPUTS if name in known})
+    splits = ("lean_only", "flexible_only", "both_lean", "both_flexible")
+    costs = ("purchase", "setup", "holding", "backorder")
+    shares = ("gap", "cycle_service", "review_service", "fill_rate")
+    money = ("policy_cost_per_day", "break_even_fast_unit")
+    return replace(
+        purchase_order(again["quantity_lean_units"], **known),
+        supplier_role=SupplierRole.LEAN,
+        supplier="Slow & Co",
+        reason=again["reason"],
+        method=again["method"],
+        candidates=Candidates(
+            **{split: round(again[f"expected_cost_{split}"], 2) for split in SPLITS}
+        ),
+        candidate_units=CandidateUnits(**{s: again[f"candidate_{s}_units"] for s in splits}),
+        expected=Expected(
+            **{f"{cost}_cost": round(again[f"expected_{cost}_cost"], 2) for cost in costs},
+            **{name: round(again[name], 6) for name in shares},
+            **{name: round(again[name], 2) for name in money},
+        ),
+    )
+
+
+def test_an_order_is_told_as_a_story() -> None:
+    """Stock, demand and what it rests on, candidates, what bound it, what a fast unit is worth."""
+    order = sold()
+    again = recompute_order(order)
+    assert differences(order, again) == []
+    basis = basis_text(order.inputs)
+    assert "negative binomial" in basis
+    assert "40 days seen" in basis
+    assert "campaigns are planned to add 1.5" in basis
+    assert "a position of 10 units" in stock_text(order.inputs)
+    assert "6.5 units a day ± 4" in demand_text(order.inputs)
+    rows = candidate_rows(order, again)
+    assert [row[0] for row in rows] == list(SPLITS.values())
+    assert sum("← chosen" in row for row in rows) == 1
+    story = " ".join(why_lines(order, again))
+    for words in ("Ordered at this review", "earlier saves", "Found exactly", "stock lasts"):
+        assert words in story
+    assert "None" not in story
+
+
+def test_an_order_of_an_older_version_is_told_too() -> None:
+    """Records without parts and family are explained by what they have."""
+    order = purchase_order(3)
+    again = recompute_order(order)
+    assert basis_text(order.inputs) == "not recorded"
+    assert len(why_lines(order, again)) == 2
 
 
 def test_an_incomplete_record_is_named() -> None:

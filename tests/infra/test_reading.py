@@ -125,7 +125,7 @@ def test_a_decision_is_told_in_plain_values() -> None:
     named = dict(zip(DECISION_COLUMNS, row, strict=True))
     assert named["reviewed_at"] == "1970-01-02T00:00:00Z"
     assert named["lean_capacity_units"] is None
-    assert named["service_type"] == "CYCLE"
+    assert named["service_type"] == "cycle"
     assert named["reason"] == "position_covers"
     assert named["occasion"] == "regular"
 

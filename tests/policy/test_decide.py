@@ -29,6 +29,7 @@ from policy.rounding import (
     round_to_grid,
     rounded_demand,
 )
+from policy.simulation import Setting, simulate
 from tests.policy.daily_ledger import run_ledger
 
 PAPER = {
@@ -183,6 +184,73 @@ def test_no_input_in_range_gives_nan(chosen):
     assert decisions.method[0] in list(Method)
 
 
+MONEY = [field.name for field in fields(ReviewInputs) if "_cost_" in field.name]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 3), st.floats(1e-3, 1e4))
+def test_scaling_money_scales_costs_and_nothing_else(seed, factor):
+    """In another currency the same is ordered, and every cost is that many times larger."""
+    inputs = assortment(24, seed)
+    dear = replace(inputs, **{name: getattr(inputs, name) * factor for name in MONEY})
+    one, other = decide(inputs), decide(dear)
+    for name in NAMES:
+        scale = factor if "cost" in name or name == "break_even_fast_unit" else 1.0
+        left, right = getattr(one, name) * scale, getattr(other, name)
+        np.testing.assert_allclose(right, left, rtol=1e-6, atol=1e-9 * scale, err_msg=name)
+
+
+ONE = {
+    "demand": st.sampled_from([(0.7, 1.0), (5.0, 3.0), (5.0, 8.0), (40.0, 7.0), (40.0, 30.0)]),
+    "lead_time_days_lean": st.sampled_from([4.0, 8.0, 11.0]),
+    "setup_cost_lean": st.sampled_from([0.0, 60.0, 900.0]),
+    "setup_cost_flexible": st.sampled_from([0.0, 9.0, 90.0]),
+    "unit_cost_flexible": st.sampled_from([10.0, 11.0, 13.0]),
+    "backorder_cost_per_unit_day": st.sampled_from([0.5, 2.0, 9.0]),
+    "service_type": st.sampled_from([0, 1, 2]),
+}
+
+
+def two(chosen, **changes):
+    """Two items of these values."""
+    mean, sd = chosen["demand"]
+    rest = {name: value for name, value in chosen.items() if name != "demand"}
+    moments = {"demand_mean_units_per_day": mean, "demand_sd_units_per_day": sd}
+    return items(2, **moments, **rest | changes)
+
+
+LATTICE = 4e-3
+"""Two problems lie on two lattices; their costs differ by this much, relatively, at most."""
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.fixed_dictionaries(ONE))
+def test_a_flexible_supplier_never_hurts(chosen):
+    """Whoever has a second supplier need not use it: the certified bound is below lean only.
+
+    Not so under a cycle target, whose cycles begin with the faster delivery: they are others then.
+    """
+    setups = np.array([chosen["setup_cost_flexible"], np.inf])
+    kind = 2 if chosen["service_type"] else 0
+    found = decide(two(chosen, setup_cost_flexible=setups, service_type=kind))
+    assert set(found.method) == {Method.EXACT}
+    bound = found.policy_cost_per_day[0] * (1.0 - found.gap[0])
+    assert bound <= found.policy_cost_per_day[1] * (1.0 + LATTICE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.fixed_dictionaries(ONE), st.sampled_from([(0.6, 0.8), (0.8, 0.95), (0.95, 0.99)]))
+def test_more_service_never_costs_less(chosen, targets):
+    """A higher target keeps the lower one as well, so it cannot be cheaper."""
+    kind = max(chosen["service_type"], 1)
+    found = decide(two(chosen, service_type=kind, service_target=np.array(targets)))
+    assert (found.gap < 1.0).all()
+    bound = found.policy_cost_per_day[0] * (1.0 - found.gap[0])
+    assert bound <= found.policy_cost_per_day[1] * (1.0 + LATTICE)
+    served = found.cycle_service if kind == 1 else found.fill_rate
+    assert (served >= np.array(targets) - 1e-6).all()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -201,11 +269,13 @@ def test_no_input_in_range_gives_nan(chosen):
         ("service_type", 7),
         ("lean_capacity_units", -5.0),
         ("pack_size_units_lean", -1.0),
+        ("demand_family", 9),
     ],
 )
 def test_out_of_range_input_names_field_rule_and_value(name, value):
     """One bad item among good ones is named by field, rule and value."""
-    values = np.array([PAPER[name], value, PAPER[name]])
+    good = PAPER.get(name, 0)
+    values = np.array([good, value, good])
     with pytest.raises(PolicyInputError) as caught:
         decide(items(3, **{name: values}))
     assert caught.value.name == name
@@ -330,6 +400,61 @@ def test_live_decision_keeps_its_promise_in_the_ledger(mean, sd, changes):
     assert fill == pytest.approx(promised.fill_rate[0], abs=0.004)
 
 
+def test_parts_of_the_expected_cost_are_those_of_drawn_demand():
+    """Holding, backorder and the chance to last: a hundred thousand draws of the days decided."""
+    mean, sd = (float(v[0]) for v in rounded_demand(np.array([1.0]), np.array([1.3])))
+    position = np.array([-4.0, 1.0, 8.0, 30.0])
+    inputs = items(
+        4,
+        inventory_position_units=position,
+        demand_mean_units_per_day=mean,
+        demand_sd_units_per_day=sd,
+        setup_cost_lean=30.0,
+        setup_cost_flexible=5.0,
+        service_type=0,
+    )
+    found = decide(inputs)
+    assert (found.cell_units == 1.0).all()
+    size = mean * mean / (sd * sd - mean)
+    draw = np.random.default_rng(3)
+    sold = draw.negative_binomial(size, size / (size + mean), (100_000, 9))
+    before = np.concatenate([np.zeros((100_000, 1)), sold.cumsum(axis=1)], axis=1)
+    for item in range(4):
+        lean, fast = found.quantity_lean_units[item], found.quantity_flexible_units[item]
+        supply = position[item] + fast * (np.arange(9) >= 2) + lean * (np.arange(9) >= 4)
+        ends = np.stack([supply - before[:, :9], supply - before[:, 1:]])
+        held = 0.5 * 0.9 * np.maximum(ends, 0).sum(axis=(0, 2))
+        owed = 0.5 * 2.0 * np.maximum(-ends, 0).sum(axis=(0, 2))
+        lasted = ends[1, :, 8] >= 0
+        assert found.expected_holding_cost[item] == pytest.approx(held.mean(), rel=0.01, abs=0.3)
+        assert found.expected_backorder_cost[item] == pytest.approx(owed.mean(), rel=0.02, abs=0.3)
+        assert found.review_service[item] == pytest.approx(lasted.mean(), abs=0.006)
+        assert found.expected_purchase_cost[item] == pytest.approx(10 * lean + 13 * fast)
+        assert found.expected_setup_cost[item] == 30 * (lean > 0) + 5 * (fast > 0)
+
+
+def test_candidates_are_priced_with_the_quantities_that_can_be_ordered():
+    """A pack that does not fit makes its candidate dearer, by what ordering so much costs."""
+    stock = np.linspace(-300.0, 900.0, 60)
+    free = decide(items(60, inventory_position_units=stock, service_type=0))
+    packed = decide(
+        items(60, inventory_position_units=stock, service_type=0, pack_size_units_lean=2500.0)
+    )
+    assert (packed.candidate_lean_only_units == 2500).all()
+    assert (packed.quantity_lean_units % 2500 == 0).all()
+    dearer = packed.expected_cost_lean_only - packed.expected_cost_nothing
+    dearer -= free.expected_cost_lean_only - free.expected_cost_nothing
+    assert (dearer > 0).all()
+    chosen = np.select(
+        [free.quantity_lean_units > 0, free.quantity_flexible_units > 0],
+        [free.candidate_lean_only_units, free.candidate_flexible_only_units],
+    )
+    single = (free.quantity_lean_units > 0) != (free.quantity_flexible_units > 0)
+    assert (free.quantity_lean_units + free.quantity_flexible_units)[single].tolist() == (
+        chosen[single].tolist()
+    )
+
+
 def test_certified_gap_is_small():
     """Over an assortment the median gap is below 0.01 % and nine in ten are below 0.06 %."""
     inputs = replace(assortment(400, seed=3), service_type=np.full(400, 1))
@@ -422,15 +547,88 @@ def test_no_demand_orders_only_a_backlog():
     assert set(found.reason) == {Reason.NO_DEMAND}
 
 
-def test_long_lead_times_use_the_named_rule():
-    """A lead time of a review period or more gives the gap rule, without a certificate."""
-    found = decide(items(2, lead_time_days_lean=np.array([9.0, 8.0])))
-    assert [Method(code).name for code in found.method] == ["GAP_RULE", "EXACT"]
-    assert found.gap[0] == 1.0
-    # U = mu (T + tau_1) + Z sigma sqrt(T + tau_1) is where the position is raised to.
-    total = 400 + found.quantity_lean_units[0] + found.quantity_flexible_units[0]
-    mean, sd = found.demand_mean_used_units_per_day[0], found.demand_sd_used_units_per_day[0]
-    assert total == pytest.approx(mean * 18 + 1.6449 * sd * np.sqrt(18), abs=2)
+def played(one, *, runs, reviews, warm, seed):
+    """Play an item's decisions with orders on their way: cost of a day, its error, service."""
+    days = int(one.review_period_days[0])
+    mean, sd = one.demand_mean_units_per_day[0], one.demand_sd_units_per_day[0]
+    size = mean * mean / (sd * sd - mean)
+    draw = np.random.default_rng(seed)
+    demand = draw.negative_binomial(size, size / (size + mean), (runs, days * reviews))
+    many, cache = picked(one, np.zeros(runs, int)), PolicyCache()
+
+    def rule(day, net, on_order):
+        found = decide(replace(many, inventory_position_units=net + on_order), cache)
+        return found.quantity_lean_units, found.quantity_flexible_units
+
+    setting = Setting(
+        horizon_days=days * reviews,
+        review_period_days=days,
+        start_stock=float(mean * 20),
+        **{
+            name: float(getattr(one, field)[0])
+            for name, field in {
+                "lean_setup_cost": "setup_cost_lean",
+                "flexible_setup_cost": "setup_cost_flexible",
+                "lean_unit_cost": "unit_cost_lean",
+                "flexible_unit_cost": "unit_cost_flexible",
+                "holding_cost": "holding_cost_per_unit_day",
+                "backorder_cost": "backorder_cost_per_unit_day",
+            }.items()
+        },
+        lean_lead_time_days=int(one.lead_time_days_lean[0]),
+        flexible_lead_time_days=int(one.lead_time_days_flexible[0]),
+    )
+    whole = simulate(setting, rule, demand.astype(float))
+    first = simulate(replace(setting, horizon_days=days * warm), rule, demand.astype(float))
+    cost = (whole.total - first.total) / (days * (reviews - warm))
+    clean = whole.cycle_service * (reviews - 1) - first.cycle_service * (warm - 1)
+    return cost.mean(), cost.std() / np.sqrt(runs), clean.mean() / (reviews - warm)
+
+
+@pytest.mark.parametrize(
+    ("lean_days", "flexible_days", "method"),
+    [(12, 6, "EXACT"), (11, 2, "EXACT"), (30, 25, "EXACT"), (25, 2, "GAP_RULE")],
+)
+def test_orders_that_outlive_the_review_keep_the_promise(lean_days, flexible_days, method):
+    """With orders on their way at a review, cost and service are still those reported; the method
+    is exact while the lean supplier is at most one review slower.
+    """
+    mean, sd = (float(v[0]) for v in rounded_demand(np.array([102.7]), np.array([46.54])))
+    one = items(
+        1,
+        demand_mean_units_per_day=mean,
+        demand_sd_units_per_day=sd,
+        lead_time_days_lean=float(lean_days),
+        lead_time_days_flexible=float(flexible_days),
+    )
+    promised = decide(one)
+    assert Method(promised.method[0]).name == method
+    assert promised.gap[0] < (6e-4 if method == "EXACT" else 0.10)
+    paid, error, clean = played(one, runs=200, reviews=120, warm=30, seed=5)
+    assert paid == pytest.approx(promised.policy_cost_per_day[0], abs=0.002 * paid + 4 * error)
+    assert clean == pytest.approx(promised.cycle_service[0], abs=0.012)
+
+
+def test_one_supplier_is_exact_at_any_lead_time():
+    """Without a flexible supplier a lead time of many reviews is solved, with a certificate."""
+    found = decide(
+        items(1, setup_cost_flexible=np.inf, lead_time_days_lean=45.0, inventory_position_units=0.0)
+    )
+    assert Method(found.method[0]) is Method.EXACT
+    assert found.gap[0] < 6e-4
+    assert found.quantity_lean_units[0] > 45 * 102.7
+
+
+def test_gap_rule_costs_no_less_than_its_bound():
+    """The certified bound is that of a faster supplier; the simulated rule stays above it."""
+    many = assortment(24, seed=2)
+    slow = decide(replace(many, lead_time_days_lean=np.full(24, 33.0)))
+    rules = slow.method == Method.GAP_RULE
+    assert rules.sum() >= 20
+    assert (slow.gap[rules] > 0.0).all()
+    assert (slow.gap[rules] < 1.0).sum() >= 15
+    assert ((slow.cycle_service >= 0) & (slow.cycle_service <= 1)).all()
+    assert ((slow.fill_rate >= 0) & (slow.fill_rate <= 1)).all()
 
 
 def test_missing_supplier_is_never_ordered_from():

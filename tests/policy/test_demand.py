@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from policy.demand import (
     GridDemand,
     empirical_demand,
-    fit_demand,
     gamma_demand,
     lattice_cell,
     negative_binomial_demand,
@@ -53,24 +52,6 @@ def test_sums_have_the_moments_of_sums(demand):
     total = GridDemand(summed(demand, 11), demand.cell_units)
     assert total.mean_units == pytest.approx(11 * demand.mean_units, rel=1e-9)
     assert total.sd_units**2 == pytest.approx(11 * demand.sd_units**2, rel=1e-8)
-
-
-@pytest.mark.parametrize(
-    ("mean", "sd", "family", "model"),
-    [
-        (0.0, 0.0, "none", "none"),
-        (4.0, 3.0, "negative_binomial", "negative_binomial"),
-        (4.0, 2.0, "poisson", "poisson"),
-        (50.0, 2.0, "underdispersed", "normal"),
-        (0.5, 0.1, "underdispersed", "normal"),
-        (0.5, 0.4, "underdispersed", "poisson"),
-        (6.0, 0.0, "underdispersed", "certain"),
-    ],
-)
-def test_family_follows_the_dispersion_index(mean, sd, family, model):
-    """Over- and underdispersed demand get a named family and a named model."""
-    fit = fit_demand(mean, sd)
-    assert (fit.family, fit.model) == (family, model)
 
 
 @given(st.floats(0.05, 200), st.floats(1.15, 40))

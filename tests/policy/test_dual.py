@@ -284,6 +284,26 @@ def test_plan_of_equal_value_is_evaluated_itself():
     assert policy.cost >= policy.lower_bound
 
 
+@pytest.mark.parametrize(
+    ("setup", "unit", "holding", "target"),
+    [(3.0, 3.1875, 0.125, 0.875), (4.0, 3.25, 0.0625, 0.75)],
+)
+def test_bound_and_service_hold_where_values_settle_slowly(setup, unit, holding, target):
+    """Four-day reviews with lean deliveries on the second day (regression)."""
+    problem = replace(
+        SMALL,
+        review_period_steps=4,
+        lead_time_steps_lean=2,
+        setup_cost_lean=setup,
+        unit_cost_flexible=unit,
+        holding_cost_per_unit_step=holding,
+        backorder_cost_per_unit_step=1,
+    )
+    policy = solve_dual(cycle(target, problem))
+    assert policy.evaluation.cycle_service >= target
+    assert policy.cost >= policy.lower_bound
+
+
 @settings(max_examples=20, deadline=None)
 @given(PROBLEMS, st.floats(0.5, 0.9))
 def test_more_service_never_costs_less(problem, target):

@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.cli.explanation import differences
 from policy import PolicyCache, recompute
 from streams.items import ROW
 from streams.outputs import PurchaseOrder, SupplierRole, purchase_order_id
 from streams.review import (
+    CANDIDATE_UNITS,
+    CANDIDATES,
     DECISION,
     POLICY_INPUTS,
+    RESULTS,
     ReviewSettings,
     decide_items,
     first_review_ms,
@@ -168,6 +172,7 @@ def check_recomputed(run: Run) -> int:
             assert decision["reason"] in (b"stale_stock", b"too_little_history")
             assert not decision["quantity_lean_units"]
             assert not decision["quantity_flexible_units"]
+            assert np.isinf([decision[name] for name in RESULTS]).all()
             continue
         free += 1
         record = inputs_record(decision)
@@ -176,6 +181,10 @@ def check_recomputed(run: Run) -> int:
             assert again[name] == decision[name]
         assert again["reason"] == decision["reason"].decode()
         assert again["method"] == decision["method"].decode()
+        assert again["demand_family_used"] == record["demand_family"]
+        for name in (*RESULTS, *CANDIDATE_UNITS, *(f"expected_cost_{one}" for one in CANDIDATES)):
+            value = decision[name].item()
+            assert again[name] == (None if math.isinf(value) else value), name
     return free
 
 
@@ -199,6 +208,7 @@ def test_exact_decisions_recompute_from_the_published_order():
         for candidate, cost in msgspec.to_builtins(order.candidates).items():
             found = again[f"expected_cost_{candidate}"]
             assert cost == (None if found is None else round(found, 2))
+        assert differences(order, again) == []
         methods.add(order.method)
     assert methods == {"exact"}
 
@@ -233,6 +243,46 @@ def test_cache_decides_nothing():
             many, places[one], windows[one], demand[one], at, cache=cache, **kwargs
         )
         assert alone.tobytes() == together[one].tobytes()
+
+
+def decided(change: dict[str, float], demand: float, planned: float = 0.0) -> np.void:
+    """The decision about an item whose row differs by `change`."""
+    rows = read_whole(stocked(4)).shard.timeline.items.rows[:1].copy()
+    for name, value in change.items():
+        rows[name] = value
+    return decide_items(
+        rows,
+        np.zeros(1, np.int64),
+        np.zeros(1, np.int64),
+        np.full(1, demand),
+        int(rows["next_review_ms"][0]),
+        is_surge=False,
+        settings=ReviewSettings(minimum_days=1),
+        cache=CACHE,
+        planned_units_per_day=np.full(1, planned),
+    )[0]
+
+
+KNOWN = {"observed_days": 30, "demand_level_units_per_day": 10.0, "demand_variance_units": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "demand", "family", "fit", "sd"),
+    [
+        ({}, 10.0, 3, b"overdispersed", 40.0),
+        ({}, 30.0, 3, b"overdispersed", 120.0),  # three times the demand, the same dispersion
+        ({"demand_variance_units": 10.0}, 10.0, 2, b"equidispersed", 10.0),
+        ({"observed_days": 2, "demand_variance_units": 0.0}, 10.0, 2, b"too_little_history", 10.0),
+        ({"demand_level_units_per_day": 0.0, "demand_variance_units": 0.0}, 8.0, 2, b"", 8.0),
+    ],
+)
+def test_a_decision_names_the_distribution_it_saw(change, demand, family, fit, sd):
+    """Family and fit check stand in the decision; more demand than usual is spread wider."""
+    decision = decided(KNOWN | change, demand, planned=3.0)
+    assert decision["demand_family"] == family
+    assert decision["demand_fit"] == (fit or b"equidispersed")
+    assert decision["demand_sd_units_per_day"] == pytest.approx(math.sqrt(sd))
+    assert decision["demand_planned_units_per_day"] == 3.0
 
 
 @pytest.mark.parametrize(

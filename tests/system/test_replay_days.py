@@ -1,17 +1,38 @@
 """A replay reaches exactly the totals that are known from elsewhere."""
 
+from collections.abc import Iterable
+
 import msgspec
 import pytest
 
 from infra.adapters import Record
+from infra.cli.explain import recompute_order
+from infra.cli.explanation import Difference, differences
+from infra.reading_topics import TopicRecord
+from infra.topics import PURCHASE_ORDERS
+from policy import PolicyCache
+from streams.outputs import PurchaseOrder
 from tests.system.conftest import Events, Install, Reference
 
 HOUR_MS = 3_600_000
 MIDNIGHT_MS = 1_772_409_600_000  # 2026-03-02T00:00:00Z
 
 
+def differing_orders(records: Iterable[TopicRecord]) -> list[tuple[str, Difference]]:
+    """Explain every purchase order from its record alone; return what comes out otherwise."""
+    orders = [msgspec.json.decode(record.value or b"", type=PurchaseOrder) for record in records]
+    cache = PolicyCache()
+    return [
+        (order.po_id, difference)
+        for order in orders
+        for difference in differences(order, recompute_order(order, cache))
+    ]
+
+
 async def test_real_orders_come_to_the_published_totals(sample: Events, install: Install) -> None:
-    """Orders, lines and units of every day and SKU are right, and a second replay adds nothing."""
+    """Orders, lines and units of every day and SKU are right, every purchase order computes again
+    to what it tells, and a second replay adds nothing.
+    """
     tidegate = await install()
     result = await tidegate.replay(sample.records)
     await tidegate.add_worker()
@@ -21,6 +42,7 @@ async def test_real_orders_come_to_the_published_totals(sample: Events, install:
     assert once.decisions.count(b"\n") > 1_000
     assert once.orders.count(b"\n") > 100
     tidegate.require_balance()
+    assert differing_orders(await tidegate.read(PURCHASE_ORDERS)) == []
 
     before = tidegate.outcomes()
     again = await tidegate.replay(sample.records)

@@ -1,0 +1,90 @@
+"""What a review answers: quantities, what they are expected to cost and serve, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from policy import read_kernel as reader
+from policy.review_inputs import FloatArray, IntArray
+
+
+class Method(IntEnum):
+    """How a decision was found."""
+
+    EXACT = 0  # the dynamic program on a lattice, certified
+    GAP_RULE = 1  # lean is more than a review slower: a rule, simulated beside a certified bound
+    NO_DEMAND = 2  # nothing sells; only a backlog is ordered
+
+
+class Reason(IntEnum):
+    """Which cost or constraint bound the quantities."""
+
+    POSITION_COVERS = reader.REASON_POSITION_COVERS
+    COST_OPTIMAL = reader.REASON_COST_OPTIMAL
+    SERVICE_TARGET = reader.REASON_SERVICE_TARGET
+    SERVICE_OUT_OF_REACH = reader.REASON_SERVICE_OUT_OF_REACH
+    LEAN_CAPACITY_BOUND = reader.REASON_LEAN_CAPACITY_BOUND
+    MINIMUM_ORDER = reader.REASON_MINIMUM_ORDER
+    PACK_SIZE = reader.REASON_PACK_SIZE
+    FLEXIBLE_ONLY_SURGE = reader.REASON_FLEXIBLE_ONLY_SURGE
+    NO_DEMAND = reader.REASON_NO_DEMAND
+    GAP_RULE = reader.REASON_GAP_RULE
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Decisions of one review; every array has shape (item,). No value is NaN.
+
+    The days that a review decides are those until the next one; where an order can still be on its
+    way then, those of the same length from the flexible delivery on.
+    """
+
+    quantity_lean_units: IntArray
+    quantity_flexible_units: IntArray
+    method: IntArray
+    """Method codes."""
+    reason: IntArray
+    """Reason codes."""
+    expected_cost_nothing: FloatArray
+    """Money of the days decided plus relative value after them, a price on stock-outs included
+    where a service target binds; comparable with the other three, not with another item's."""
+    expected_cost_lean_only: FloatArray
+    """The best order from the lean supplier alone, rounded; inf where it is not allowed."""
+    expected_cost_flexible_only: FloatArray
+    expected_cost_both: FloatArray
+    candidate_lean_only_units: IntArray
+    """Units of the candidate, rounded; 0 where it is not allowed. So the next three."""
+    candidate_flexible_only_units: IntArray
+    candidate_both_lean_units: IntArray
+    candidate_both_flexible_units: IntArray
+    expected_purchase_cost: FloatArray
+    """Money for the units ordered now."""
+    expected_setup_cost: FloatArray
+    """Money for the orders placed now."""
+    expected_holding_cost: FloatArray
+    """Money of the days decided, with the quantities ordered."""
+    expected_backorder_cost: FloatArray
+    """Money of the days decided, with the quantities ordered."""
+    demand_mean_used_units_per_day: FloatArray
+    """The estimate on the rounding grid, which the policy was solved for."""
+    demand_sd_used_units_per_day: FloatArray
+    demand_family_used: IntArray
+    """DemandFamily codes; AUTO only where nothing sells."""
+    cell_units: FloatArray
+    """Units per lattice cell; 0 where no lattice was used."""
+    policy_cost_per_day: FloatArray
+    """Long-run money a day under the policy, purchases included."""
+    gap: FloatArray
+    """(cost - certified lower bound) / cost; 1 where no bound but 0 is known."""
+    cycle_service: FloatArray
+    """Long-run share of cycles without a stock-out under the policy."""
+    review_service: FloatArray
+    """Chance that position and orders last until the end of the days decided."""
+    fill_rate: FloatArray
+    """Long-run share of units served from stock under the policy."""
+    break_even_fast_unit: FloatArray
+    """Premium per unit at which one more unit on day tau_2 instead of tau_1 pays, set-up apart."""
+
+    def __len__(self) -> int:
+        return int(self.quantity_lean_units.size)
