@@ -9,17 +9,21 @@ it is cut in two, so that the target is met exactly; on single units the better 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from policy.compiled import compiled
-from policy.evaluate_kernel import rates_of
+from policy.evaluate_kernel import MEASURE_CYCLE, MEASURE_FILL, MEASURE_VISITS, rates_of
 from policy.price_kernel import BELOW, MET
 from policy.rules_kernel import Rules
 from policy.terms_kernel import Terms
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+TIGHTEN = 5e-5  # a single-unit plan with a larger gap is improved by a search between two plans
 
 
 @compiled
@@ -98,3 +102,86 @@ def share_of_reviews(visits_met: float, visits_below: float, share: float) -> fl
     """
     weight = share * visits_met
     return float(weight / max(weight + (1.0 - share) * visits_below, 1e-300))
+
+
+class Used(NamedTuple):
+    """The plan that is used, with its rates; one cell of it may be cut in two."""
+
+    plan: IntArray  # (2, level): flexible, final
+    rates: FloatArray  # (cost, stock-outs, units short) per review of what is used
+    split: FloatArray  # (level, place in cells, flexible, final level) of the upper part
+
+
+@compiled
+def _use_cut_level(
+    terms: Terms,
+    rules: Rules,
+    plans: IntArray,
+    measure: int,
+    allowed: float,
+    reached_by: FloatArray,
+    used: Used,
+) -> None:
+    """Meet the target exactly by cutting one cell in two, each part with its own order."""
+    meets, misses = tightest(terms, rules, plans, MET, measure, allowed, reached_by, used.plan)
+    follow(plans, MET, BELOW, meets, used.plan)
+    other = np.empty_like(used.plan)
+    follow(plans, MET, BELOW, misses, other)
+    measures = np.array([MEASURE_CYCLE, MEASURE_FILL, MEASURE_VISITS + misses])
+    met, below = np.empty(4), np.empty(4)
+    rates_of(terms, rules, used.plan, measures, met)
+    rates_of(terms, rules, other, measures, below)
+    used.rates[:] = met[:3]
+    gain = below[1 + measure] - met[1 + measure]
+    if gain <= 1e-12:
+        return
+    share = (below[1 + measure] - allowed) / gain
+    used.rates[:] = share * met[:3] + (1.0 - share) * below[:3]
+    part = share_of_reviews(met[3], below[3], share)
+    used.split[0], used.split[1] = misses, misses - 0.5 + part
+    used.split[2], used.split[3] = other[0, misses], other[1, misses]
+
+
+@compiled
+def _use_whole_levels(
+    terms: Terms,
+    rules: Rules,
+    plans: IntArray,
+    measure: int,
+    allowed: float,
+    reached_by: FloatArray,
+    used: Used,
+) -> None:
+    """Use the cheapest plan found that meets the target: an end, or one between them."""
+    measures, rates = np.array([MEASURE_CYCLE, MEASURE_FILL]), np.empty(3)
+    trial = np.empty_like(used.plan)
+    for first, then in ((MET, BELOW), (BELOW, MET)):
+        meets = tightest(terms, rules, plans, first, measure, allowed, reached_by, trial)[0]
+        follow(plans, first, then, meets, trial)
+        rates_of(terms, rules, trial, measures, rates)
+        if rates[1 + measure] <= allowed and rates[0] < used.rates[0]:
+            used.plan[:], used.rates[:] = trial, rates
+
+
+@compiled
+def use_plan(
+    terms: Terms,
+    rules: Rules,
+    plans: IntArray,
+    measure: int,
+    allowed: float,
+    binding: bool,
+    lower: float,
+    reached_by: FloatArray,
+) -> Used:
+    """Choose what is used of the plans found."""
+    used = Used(plans[MET : MET + 2].copy(), np.empty(3), np.zeros(4))
+    used.split[0] = -1.0
+    cell = terms.level_units[1] - terms.level_units[0]
+    if binding and cell > 1.0:
+        _use_cut_level(terms, rules, plans, measure, allowed, reached_by, used)
+        return used
+    rates_of(terms, rules, used.plan, np.array([MEASURE_CYCLE, MEASURE_FILL]), used.rates)
+    if binding and used.rates[0] - lower > TIGHTEN * used.rates[0]:
+        _use_whole_levels(terms, rules, plans, measure, allowed, reached_by, used)
+    return used

@@ -19,7 +19,6 @@ from policy.dual_terms import grid_terms, lattice_levels
 from policy.errors import PolicyInputError
 from policy.evaluate_kernel import MEASURE_CYCLE, MEASURE_FILL, new_values
 from policy.improve_kernel import new_plan
-from policy.item_kernel import set_first_values
 from policy.price_kernel import (
     BELOW,
     MET,
@@ -30,6 +29,7 @@ from policy.price_kernel import (
 )
 from policy.review_inputs import ServiceType
 from policy.rules_kernel import Rules, make_rules
+from policy.start_kernel import set_first_values
 from policy.terms_kernel import Terms
 
 __all__ = [

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from policy.compiled import compiled
 from policy.rules_kernel import Rules
+from policy.targets_kernel import REVIEWS, add_scaled, solve_targets
 from policy.terms_kernel import Terms
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,12 +28,8 @@ MEASURE_CYCLE = 0  # reviews whose cycle has a stock-out
 MEASURE_FILL = 1  # units short
 MEASURE_VISITS = 2  # MEASURE_VISITS + i: reviews at level i
 
-_SINGULAR = 1e-12
-_REVIEWS_TO_SETTLE = 12
-
-# Rows of what the walk carries: reviews passed, money, one or more measures, then for each target
+# Rows of what the walk carries: REVIEWS passed, money, one or more measures, then for each target
 # how often it is the next one.
-_REVIEWS = 0
 _MONEY = 1
 _FIRST_MEASURE = 2
 
@@ -120,12 +117,6 @@ def _spread(
 
 
 @compiled
-def _spread_one(column: FloatArray, chances: FloatArray, x: float) -> None:
-    for k in range(chances.size):
-        column[k] += chances[k] * x
-
-
-@compiled
 def _eliminate(
     terms: Terms,
     final: IntArray,
@@ -156,87 +147,7 @@ def _eliminate(
         _spread(work[0, i:last], work[1, i:last], chances, state[0, i], state[1, i])
         for c in range(2, rows):
             if state[c, i] != 0.0:
-                _spread_one(work[c, i:last], chances, state[c, i])
-
-
-@compiled
-def _often_visited(next_target: FloatArray) -> int:
-    """Return a target that is visited often: the likeliest after some reviews from any of them.
-
-    What passes until a target that is hardly ever visited would drown the values in rounding.
-    """
-    size = next_target.shape[0]
-    if size == 1:
-        return 0
-    chance, after = np.ones(size), np.empty(size)
-    for _ in range(_REVIEWS_TO_SETTLE):
-        after[:] = 0.0
-        for t in range(size):
-            if chance[t] > 1e-12:
-                _spread_one(after, next_target[t], chance[t])
-        chance[:] = after
-    return int(np.argmax(chance))
-
-
-@compiled
-def _eliminate_targets(matrix: FloatArray, right: FloatArray, reach: IntArray) -> None:
-    """Eliminate all targets but the last; chances of return need no exchange of rows.
-
-    `reach` is where each row ends: under a capacity the matrix is a band. A target that is never
-    left although others remain (a plan with separate cycles) gets the value 0.
-    """
-    size, width = right.shape
-    for c in range(size - 1):
-        if matrix[c, c] < _SINGULAR:
-            matrix[c, c:], right[c] = 0.0, 0.0
-            matrix[c, c] = 1.0
-        last = reach[c] + 1
-        for r in range(c + 1, size):
-            factor = -matrix[r, c] / matrix[c, c]
-            if factor != 0.0:
-                _spread_one(matrix[r, c:last], matrix[c, c:last], factor)
-                for k in range(width):
-                    right[r, k] += factor * right[c, k]
-                reach[r] = max(reach[r], reach[c])
-
-
-@compiled
-def _solve_targets(targets: IntArray, base: int, work: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return each base row's rate per review, and its relative value at each target.
-
-    From a target on, what passes until the next target solves a linear system; a target often
-    visited has value 0, and what passes between its returns gives the rates.
-    """
-    size = targets.size
-    next_target = np.empty((size, size))
-    for t in range(size):
-        for c in range(size):
-            next_target[t, c] = work[base + c, targets[t]]
-    reference = _often_visited(next_target)
-    order = np.arange(size)
-    order[reference:-1] = order[reference + 1 :]
-    order[size - 1] = reference
-    matrix, right, reach = np.zeros((size, size)), np.empty((size, base)), np.arange(size)
-    for t in range(size):
-        matrix[t, t] = 1.0
-        for c in range(size):
-            chance = next_target[order[t], order[c]]
-            if chance != 0.0:
-                matrix[t, c] -= chance
-                reach[t] = max(reach[t], c)
-        for k in range(base):
-            right[t, k] = work[k, targets[order[t]]]
-    _eliminate_targets(matrix, right, reach)
-    rates = right[size - 1] / right[size - 1, _REVIEWS]
-    values = np.zeros((size, base))
-    for c in range(size - 2, -1, -1):
-        reviews = right[c, _REVIEWS]
-        for k in range(base):
-            total = right[c, k] - rates[k] * reviews
-            for j in range(c + 1, reach[c] + 1):
-                total -= matrix[c, j] * values[order[j], k]
-            values[order[c], k] = total / matrix[c, c]
-    return rates, values
+                add_scaled(work[c, i:last], chances, state[c, i])
 
 
 @compiled
@@ -246,10 +157,10 @@ def _fold(
     """Write a base row as relative value: less its rate, plus what the next targets are worth."""
     base = rates.size
     out[:] = rows[row]
-    _spread_one(out, rows[_REVIEWS], -rates[row])
+    add_scaled(out, rows[REVIEWS], -rates[row])
     for t in range(targets.shape[0]):
         if targets[t, row] != 0.0:
-            _spread_one(out, rows[base + t], targets[t, row])
+            add_scaled(out, rows[base + t], targets[t, row])
 
 
 @compiled
@@ -266,13 +177,13 @@ def _walk(
     targets = _order_targets(final, place)
     top = int(targets.max())
     state, work = np.zeros((base + targets.size, size)), np.zeros((base + targets.size, size))
-    state[_REVIEWS, :] = 1.0
+    state[REVIEWS, :] = 1.0
     _fill_money(terms, rules, middle, final, state[_MONEY])
     for k in range(measures.size):
         _fill_measure(terms, middle, final, measures[k], state[_FIRST_MEASURE + k])
     work[_MONEY, :] = terms.deep_slope * terms.demand_beyond_units[:size]
     _eliminate(terms, final, place, base, top, state, work)
-    rates, targets_worth = _solve_targets(targets, base, work)
+    rates, targets_worth = solve_targets(targets, base, work)
     return top, state, work, rates, targets_worth
 
 
