@@ -149,14 +149,15 @@ def reference(
     directory = tmp_path_factory.mktemp("reference")
     installation = Installation(directory, broker.bootstrap, redis_url, "reference-")
     try:
-        yield asyncio.run(_run_in_peace(installation, events))
+        yield asyncio.run(run_in_peace(installation, events))
     finally:
         installation.close()
         if broker.running:
             asyncio.run(delete_topics(broker.bootstrap, "reference-"))
 
 
-async def _run_in_peace(installation: Installation, events: Events) -> Reference:
+async def run_in_peace(installation: Installation, events: Events) -> Reference:
+    """Let one worker read everything, undisturbed; return what came out."""
     await installation.make_topics()
     result = await installation.replay(events.records)
     await installation.add_worker()
