@@ -14,6 +14,7 @@ class Proxy:
         self._target = (host, port)
         self.cut_request_at: int | None = None
         self.cut_reply_at: int | None = None
+        self.pause_s = 0.0  # before each piece of at most 1 kB, either way
         self.cuts = 0
         self.port = 0
 
@@ -34,6 +35,8 @@ class Proxy:
     ) -> None:
         try:
             while data := await source.read(1024):
+                if self.pause_s:
+                    await asyncio.sleep(self.pause_s)
                 left = getattr(self, name)
                 if left is not None:
                     setattr(self, name, left - len(data))
