@@ -77,9 +77,15 @@ class Access:
         """Return the role that a request needs."""
         if request.method not in _SAFE_METHODS:
             return Role.OPERATOR
-        if self.is_local or (self.open_probes and request.path in _PROBES):
+        is_probe = self.open_probes and request.path in _PROBES
+        if self.is_local or is_probe or _holds_no_data(request.path):
             return Role.NOBODY
         return Role.VIEWER
+
+
+def _holds_no_data(path: str) -> bool:
+    """Whether a path is a part of the page that asks for the token."""
+    return path == "/" or path.startswith("/static/")
 
 
 class _Token:

@@ -1,6 +1,5 @@
 """A slow Redis: reading rests, memory stays bounded, and in the end nothing is missing."""
 
-import asyncio
 
 from faust.types import TP
 
@@ -9,6 +8,7 @@ from infra.keys import Keys
 from infra.store import UNREACHABLE, RedisStore, Retention
 from streams import worker as worker_module
 from streams.worker import Worker, WorkerSettings
+from tests.oracle import DAY
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
 from tests.streams.logs import ITEMS, START_MS, event
 from tests.streams.runs import SETTINGS
@@ -66,4 +66,4 @@ def sales(number: int):
         )
         for place in range(BATCH)
     ]
-    return chunk_of(values, number * BATCH, START_MS)
+    return chunk_of(values, number * BATCH, START_MS + DAY)

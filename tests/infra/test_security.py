@@ -155,6 +155,15 @@ async def test_every_answer_carries_the_headers():
         assert answer.headers["Cache-Control"] == "no-store"
 
 
+async def test_page_that_asks_for_the_token_needs_none():
+    """It holds no data; all that it asks for does. (Here it is not served: 404, not 401.)"""
+    async with api(host=ELSEWHERE) as client:
+        assert await status_of(client, "GET", "/") == 404
+        assert await status_of(client, "GET", "/static/page.js") == 404
+        assert await status_of(client, "POST", "/static/page.js") == 401
+        assert await status_of(client, "GET", "/static/../metrics") == 401
+
+
 async def test_open_probes_tell_the_status_and_nothing_else():
     """For Kubernetes, whose probes cannot carry a secret; only where it is set."""
     async with api(host=ELSEWHERE, open_probes=True) as client:
