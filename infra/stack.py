@@ -23,6 +23,9 @@ from infra.topics import ensure_topics
 
 _SESSION_TIMEOUT_SECONDS = 6.0  # the embedded broker holds a first join for half of it
 _RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+_ASK_SECONDS = 5.0  # between questions whether a worker is stuck
+_STUCK_STATUS = 503
+_STUCK_ANSWERS = 3
 _CALM_SECONDS = 60.0  # a worker that ran so long starts anew at once
 
 
@@ -51,6 +54,16 @@ class WorkerProcess(ServerProcess):
             **self._settings.environment(),
             "TIDEGATE_ADMIN_PORT": str(self.port),
         }
+
+    def says_it_is_stuck(self) -> bool:
+        """Whether the worker's own progress check fails; one that does not answer says nothing."""
+        try:
+            urllib.request.urlopen(f"http://{self.address}/livez", timeout=1).close()
+        except urllib.error.HTTPError as error:
+            return error.code == _STUCK_STATUS
+        except OSError:
+            return False
+        return False
 
     def _answers(self) -> bool:
         with contextlib.suppress(urllib.error.URLError):
@@ -86,6 +99,8 @@ class LocalStack:
         self.workers: list[WorkerProcess] = []
         self._started: dict[str, float] = {}
         self._failures: dict[str, int] = {}
+        self._stuck: dict[str, int] = {}
+        self._asked_at = 0.0
 
     @property
     def settings(self) -> Settings:
@@ -148,11 +163,24 @@ class LocalStack:
         for server in (self.broker, self.redis):
             if not server.running:
                 raise ServerError(f"{server.name} ended; the end of its log:\n{server.log_tail()}")
+        for worker in self._stuck_workers():
+            worker.kill()
         return [said for worker in self.workers if (said := self._revive(worker))]
+
+    def _stuck_workers(self) -> list[WorkerProcess]:
+        """Workers that said several times in a row that they are stuck; asked now and then."""
+        if time.monotonic() - self._asked_at < _ASK_SECONDS:
+            return []
+        self._asked_at = time.monotonic()
+        for worker in self.workers:
+            is_stuck = worker.running and worker.says_it_is_stuck()
+            self._stuck[worker.name] = self._stuck.get(worker.name, 0) + 1 if is_stuck else 0
+        return [one for one in self.workers if self._stuck[one.name] >= _STUCK_ANSWERS]
 
     def _revive(self, worker: WorkerProcess) -> str:
         if worker.running:
             return ""
+        self._stuck[worker.name] = 0
         calm = time.monotonic() - self._started[worker.name] > _CALM_SECONDS
         failures = 0 if calm else self._failures.get(worker.name, 0)
         time.sleep(_RESTART_SECONDS[min(failures, len(_RESTART_SECONDS) - 1)])

@@ -168,9 +168,12 @@ def _stop_signal() -> threading.Event:
 
 
 def _tell_addresses(console: Console, stack: "LocalStack", state: Path) -> None:
+    from infra.security import OPERATOR_TOKEN_FILE
+
     console.print(f"[bold]Kafka[/]   {stack.broker.bootstrap}")
     console.print(f"[bold]Redis[/]   {stack.redis.url}")
     console.print(f"[bold]metrics[/] {stack.admin_url}/metrics")
+    console.print(f"[bold]token[/]   {state / OPERATOR_TOKEN_FILE} (operators: pause and resume)")
     console.print(f"Try:  tidegate replay FILE --state {state} --wait", markup=False)
     console.print(f"      tidegate doctor --state {state}", markup=False)
     console.print("Ctrl-C ends everything.")

@@ -1,6 +1,5 @@
 """A slow Redis: reading rests, memory stays bounded, and in the end nothing is missing."""
 
-
 from faust.types import TP
 
 from infra.bootstrap import redis_pool
