@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         None, description="more waits for a person; in the item's currency"
     )
     handover_lag_records: Positive = Field(
-        10_000, description="of a partition, not yet read: its orders wait"
+        200_000, description="of a partition, not yet read: its orders wait"
     )
     handover_lag_seconds: PositiveSeconds = Field(60.0, description="older input: orders wait")
     handover_clock_seconds: PositiveSeconds = Field(

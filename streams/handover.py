@@ -136,7 +136,7 @@ class Limits:
 class Bounds:
     """What the facts may be. Beyond one: closed at once. Below half of all for `calm_s`: open."""
 
-    lag_records: int = 10_000
+    lag_records: int = 200_000  # a second of a flood; its age says more
     lag_s: float = 60.0
     clock_s: float = 60.0
     calm_s: float = 2.0
@@ -157,7 +157,7 @@ class Facts:
 def breaches(facts: Facts, bounds: Bounds, share: float = 1.0) -> tuple[HoldReason, ...]:
     """Return which bounds, times a share of them, the facts exceed.
 
-    >>> late = Facts(True, False, lag_records=6_000, lag_s=0.0, ahead_s=0.0, back_s=0.0)
+    >>> late = Facts(True, False, lag_records=120_000, lag_s=0.0, ahead_s=0.0, back_s=0.0)
     >>> breaches(late, Bounds()), breaches(late, Bounds(), share=0.5)
     ((), (<HoldReason.LAG: 'lag'>,))
     """

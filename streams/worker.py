@@ -6,6 +6,7 @@ Nothing here decides anything about an item.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -611,7 +612,7 @@ class Worker:
     def _facts(self, owned: Owned) -> Facts:
         now_s = self._clock()
         clocks_s = [clock / 1000 for clock in owned.shard.clocks.values() if clock != NO_CLOCK]
-        newest_s = max(clocks_s, default=0.0)
+        newest_s = max(clocks_s, default=-math.inf)
         owned.was_live |= abs(now_s - newest_s) <= self._settings.live_within_s
         lags = self._shard_lags(owned)
         known = [lag for lag in lags.values() if lag is not None]
