@@ -19,6 +19,7 @@ from infra.topics import audit_topic
 from streams.handover import Controls
 from streams.outputs import rfc3339
 
+_PARTITION = 0  # the only one, also where somebody made the topic with more
 _POLL_MS = 200
 _END_EVERY_S = 2.0
 _KNOWN_FOR_S = 10.0  # without a look at the log's end: whether somebody paused is not known
@@ -85,7 +86,9 @@ class ControlLog:
             KafkaError: it is not there, or not known to be.
         """
         written = sealed(entry, self.state.heads, rfc3339(int(self._clock() * 1000)))
-        await self._producer.send_and_wait(self._topic, msgspec.json.encode(written))
+        await self._producer.send_and_wait(
+            self._topic, msgspec.json.encode(written), partition=_PARTITION
+        )
         # In force at once: the follower will read it again, and know it.
         self.state.take(msgspec.json.encode(written), "an entry of this process")
         return written  # type: ignore[return-value]  # every entry is one of the kinds
@@ -118,7 +121,7 @@ class ControlLog:
                 await asyncio.sleep(_RETRY_S)
 
     async def _follow(self) -> None:
-        place = TopicPartition(self._topic, 0)
+        place = TopicPartition(self._topic, _PARTITION)
         consumer = make_consumer(self._options)
         await consumer.start()
         try:
@@ -183,7 +186,9 @@ async def append_once(settings: Settings, make: Callable[[AuditState], Entry]) -
     producer = make_producer(client_options(settings))
     await producer.start()
     try:
-        await producer.send_and_wait(audit_topic(settings.topic_prefix), msgspec.json.encode(entry))
+        await producer.send_and_wait(
+            audit_topic(settings.topic_prefix), msgspec.json.encode(entry), partition=_PARTITION
+        )
     finally:
         await producer.stop()
     return entry  # type: ignore[return-value]  # every entry is one of the kinds

@@ -4,13 +4,14 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import aiohttp
+import msgspec
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry
 
 from infra.admin import AdminServer, make_admin
 from infra.audit import AuditState, sealed
-from infra.control_api import HeldOrder, PartitionHold, add_control_routes
+from infra.control_api import ORDERS_SHOWN, HeldOrder, PartitionHold, add_control_routes
 from infra.security import Access, Role, _Token
 from streams.handover import HoldReason
 from tests.infra.test_admin import Worker
@@ -36,8 +37,6 @@ class MemoryLog:
         """Write an entry, if Kafka is there."""
         if self.is_away:
             raise KafkaConnectionError("no broker")
-        import msgspec
-
         written = sealed(entry, self.state.heads, "2026-01-01T00:00:00Z")
         return self.state.take(msgspec.json.encode(written), "here")
 
@@ -48,13 +47,15 @@ def as_operator(**headers: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def api(*, host: str = "127.0.0.1", tokens=TOKENS, open_probes: bool = False):
+async def api(
+    *, host: str = "127.0.0.1", tokens=TOKENS, open_probes: bool = False, orders: int = 1
+):
     """The API on a loopback socket, guarded as if it were bound to `host`, and a client."""
     access = Access(host, tokens, open_probes)
     app = make_admin(Worker(), CollectorRegistry(), access)
     log = MemoryLog()
     order = HeldOrder("po-1", "lamp", "main", "acme", 5, 50.0, "EUR", HoldReason.APPROVAL)
-    held = [PartitionHold(0, []), PartitionHold(1, [HoldReason.LAG])], [order]
+    held = [PartitionHold(0, []), PartitionHold(1, [HoldReason.LAG])], [order] * orders
     add_control_routes(app, log, lambda controls: held, asyncio.to_thread)
     server = AdminServer(app, "127.0.0.1", 0)
     url = await server.start()
@@ -123,3 +124,11 @@ async def test_pause_that_kafka_did_not_take_is_no_pause():
         async with client.post("/api/v1/pause", json=WHO, headers=as_operator()) as answer:
             assert answer.status == 503
             assert (await answer.json())["error"]["field"] == "Kafka"
+
+
+async def test_answer_lists_no_more_than_a_page():
+    """A hundred thousand held orders are counted, not sent."""
+    async with api(orders=ORDERS_SHOWN + 5) as client, client.get("/api/v1/holds") as answer:
+        told = await answer.json()
+    assert len(told["orders"]) == ORDERS_SHOWN
+    assert told["orders_total"] == ORDERS_SHOWN + 5
