@@ -114,7 +114,8 @@ class Supervisor:
                 if not given:
                     break
                 heard += len(given)
-                stuck = 0 if given.endswith(ALIVE) else stuck + given.count(STUCK)
+                since_alive = given.rpartition(ALIVE)[2]
+                stuck = len(since_alive) + (stuck if since_alive == given else 0)
                 if stuck >= self._patience.stuck_signs:
                     _log.error("worker %d hangs: records wait and none is read", child.pid)
                     break

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from infra.supervisor import Patience, Supervisor, signs_of_life
 
 IMPATIENT = Patience(start_s=60.0, silent_s=0.5, stop_s=2.0, backoff_s=(0.01,), stuck_signs=2)
+PATIENT_WITH_SILENCE = replace(IMPATIENT, silent_s=3_600.0)
 
 _PRELUDE = """
 import os, signal, sys, time
@@ -48,7 +50,7 @@ def test_worker_that_was_killed_is_started_again(tmp_path):
 
 
 def test_worker_that_says_it_is_stuck_is_started_again(tmp_path):
-    """Its own progress check failed; one sign of life in between would count."""
+    """Its own progress check failed twice in a row; silence alone would not end it here."""
     body = """
 if number == 1:
     for sign in (b"+", b"-", b"+", b"-", b"-"):
@@ -56,7 +58,7 @@ if number == 1:
         time.sleep(0.05)
     time.sleep(600)
 """
-    assert supervise(tmp_path, body) == (0, 2)
+    assert supervise(tmp_path, body, PATIENT_WITH_SILENCE) == (0, 2)
 
 
 def test_worker_that_stands_still_is_killed_and_started_again(tmp_path):
