@@ -27,6 +27,12 @@ class StoreError(RuntimeError):
     """Redis refuses: it is full, read-only, or the rights are missing. Somebody has to mend it."""
 
 
+class MovedError(StoreError):
+    """The shard changed while it was read: it has another owner, or Redis came back with an older
+    state. Claim it again.
+    """
+
+
 UNREACHABLE = (ConnectionError, TimeoutError, OSError, StoreError)
 """Errors after which the same is tried again."""
 
@@ -96,7 +102,12 @@ class RedisStore:
         return Claim(partition, int(epoch), int(sequence), offsets.decode())
 
     async def load(self, claim: Claim) -> StoredShard | None:
-        """Return the stored shard, or None where nothing was ever committed."""
+        """Return the stored shard, or None where nothing was ever committed.
+
+        Raises:
+            MovedError: what was read does not belong together, or not to the claim.
+            ConnectionError, TimeoutError: Redis is away.
+        """
         self._names[claim.partition] = []
         self._newest[claim.partition] = {}
         self._shown.pop(claim.partition, None)
@@ -105,9 +116,20 @@ class RedisStore:
             return None
         redis: Any = Redis(connection_pool=self._pool)  # its types allow text; ours gives bytes
         async with redis:
-            stored = await self._load(redis, claim.partition)
+            await self._require_unmoved(redis, claim)
+            try:
+                stored = await self._load(redis, claim.partition)
+            finally:  # what does not belong together can also fail to be read
+                await self._require_unmoved(redis, claim)
         self._names[claim.partition] = [_item_bulk(*name) for name in stored.names]
         return stored
+
+    async def _require_unmoved(self, redis: Any, claim: Claim) -> None:
+        """Loading takes many commands; between two of them the shard can move."""
+        key = self._keys.shard(claim.partition)
+        sequence, offsets = await redis.hmget(key, ["sequence", "offsets"])
+        if (sequence, offsets) != (b"%d" % claim.sequence, claim.offsets.encode()):
+            raise MovedError(f"shard {claim.partition} moved while it was loaded")
 
     async def _load(self, redis: Any, partition: int) -> StoredShard:
         keys = self._keys

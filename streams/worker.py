@@ -298,24 +298,27 @@ class Worker:
     async def _take_over(self, partition: int) -> None:
         if partition in self.owned:
             return
-        claim = await self._patiently(
-            lambda: self._store.claim(partition, self._generation()), "claim"
-        )
         parked = self._parked.pop(partition, None)
+        owned = await self._patiently(lambda: self._claim(partition, parked), "claim")
+        self.owned[partition] = owned
+        self._resume_outbox(owned)
+        self._overdue.set()
+
+    async def _claim(self, partition: int, parked: Owned | None) -> Owned:
+        """Claim a shard and load it, unless it is parked here and nothing happened to it since.
+
+        A shard can move to somebody else between the two; then both are tried again.
+        """
+        claim = await self._store.claim(partition, self._generation())
         if parked and _is_stored(parked) and _same_past(parked.claim, claim):
-            self.owned[partition] = Owned(
+            return Owned(
                 parked.shard, claim, parked.stored_offsets, Gate(self._settings.handover)
             )
-        else:
-            stored = await self._patiently(lambda: self._store.load(claim), "load")
-            shard = Shard(partition, self._settings.shard, self._cache)
-            if stored is not None:
-                shard.restore(stored)
-            self.owned[partition] = Owned(
-                shard, claim, dict(shard.offsets), Gate(self._settings.handover)
-            )
-        self._resume_outbox(self.owned[partition])
-        self._overdue.set()
+        stored = await self._store.load(claim)
+        shard = Shard(partition, self._settings.shard, self._cache)
+        if stored is not None:
+            shard.restore(stored)
+        return Owned(shard, claim, dict(shard.offsets), Gate(self._settings.handover))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[Any]], what: str) -> Any:
         while True:

@@ -13,7 +13,15 @@ from redis.asyncio import Redis
 from infra.bootstrap import redis_pool
 from infra.keys import Keys
 from infra.resp import WORDS_AT_MOST, ScriptCall, bulk
-from infra.store import UNREACHABLE, Claim, RedisStore, Retention, StoreError, Verdict
+from infra.store import (
+    UNREACHABLE,
+    Claim,
+    MovedError,
+    RedisStore,
+    Retention,
+    StoreError,
+    Verdict,
+)
 from streams.events import TOPICS
 from streams.items import READABLE
 from tests.oracle import DAY, HOUR, MINUTE
@@ -207,6 +215,20 @@ async def test_wiped_redis_is_another_past(redis_url):
         assert await store.commit(claim, run.commit()) == Verdict.FENCED
         assert await redis.dbsize() == 0
         assert (await ready(store))[1] is None
+
+
+async def test_shard_that_moves_while_it_is_loaded_is_not_taken_for_whole(redis_url):
+    """Loading takes many commands: if Redis changes between them, the shard is claimed again."""
+    async with store_at(redis_url) as store, store_at(redis_url) as other:
+        claim, run = await committed(store)
+        read_on(run)
+        await store.commit(claim, run.commit())
+        late = await other.claim(0, 1)
+        late.sequence -= 1  # as if the claim had come before that commit
+        with pytest.raises(MovedError):
+            await other.load(late)
+        assert (await ready(other))[1] is not None
+    assert issubclass(MovedError, UNREACHABLE)  # so that the worker tries again
 
 
 @pytest.mark.parametrize(
