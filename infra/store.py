@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any
@@ -45,6 +45,16 @@ class Verdict(StrEnum):
 
 
 @dataclass(slots=True)
+class _Known:
+    """What Redis holds of a shard, as far as the commits under one claim have to know it."""
+
+    names: list[bytes] = field(default_factory=list)
+    newest: dict[str, int] = field(default_factory=dict)
+    shown: Table | None = None  # readable fields
+    sent: tuple[Commit, bytes] | None = None  # a commit whose fate is not known yet
+
+
+@dataclass(slots=True)
 class Claim:
     """The right to commit a shard, and where its stored state stands."""
 
@@ -52,6 +62,7 @@ class Claim:
     epoch: int
     sequence: int
     offsets: str  # as stored
+    known: _Known = field(default_factory=_Known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +95,6 @@ class RedisStore:
         self._retention = retention
         self._commit_script = _script("commit_script.lua")
         self._claim_script = _script("claim_script.lua")
-        self._names: dict[int, list[bytes]] = {}
-        self._newest: dict[int, dict[str, int]] = {}
-        self._shown: dict[int, Table] = {}  # readable fields as Redis has them
-        self._sent: dict[int, tuple[Commit, bytes]] = {}
 
     # -- taking over --------------------------------------------------------------------------
 
@@ -108,10 +115,7 @@ class RedisStore:
             MovedError: what was read does not belong together, or not to the claim.
             ConnectionError, TimeoutError: Redis is away.
         """
-        self._names[claim.partition] = []
-        self._newest[claim.partition] = {}
-        self._shown.pop(claim.partition, None)
-        self._sent.pop(claim.partition, None)
+        claim.known = _Known()
         if claim.sequence == 0:
             return None
         redis: Any = Redis(connection_pool=self._pool)  # its types allow text; ours gives bytes
@@ -121,8 +125,13 @@ class RedisStore:
                 stored = await self._load(redis, claim.partition)
             finally:  # what does not belong together can also fail to be read
                 await self._require_unmoved(redis, claim)
-        self._names[claim.partition] = [_item_bulk(*name) for name in stored.names]
+        claim.known.names = [_item_bulk(*name) for name in stored.names]
+        claim.known.newest = dict(json.loads(stored.meta)["newest_buckets"])
         return stored
+
+    def resume(self, claim: Claim, before: Claim) -> None:
+        """Go on under a new claim with a shard that was kept since an older one."""
+        claim.known = before.known
 
     async def _require_unmoved(self, redis: Any, claim: Claim) -> None:
         """Loading takes many commands; between two of them the shard can move."""
@@ -139,7 +148,6 @@ class RedisStore:
             tuple(json.loads(name)) for name in await redis.lrange(keys.names(partition), 0, -1)
         ]
         newest = state["newest_buckets"]
-        self._newest[partition] = dict(newest)
         place = {f"{sku}@{warehouse}".encode(): item for item, (sku, warehouse) in enumerate(names)}
         pending, orders, told, outbox = [
             await redis.hgetall(key)
@@ -215,18 +223,17 @@ class RedisStore:
             StoreError: Redis refuses the commit for another reason (memory, rights, a wrong type).
             ConnectionError, TimeoutError: Redis is away; the same commit may be tried again.
         """
-        partition = claim.partition
+        known = claim.known
         offsets = json.dumps(commit.offsets, sort_keys=True)
-        sent = self._sent.get(partition)
-        if sent is None or sent[0] is not commit:
-            sent = self._sent[partition] = (commit, self._payload(claim, commit, offsets))
-        verdict = (await self._run(sent[1], self._commit_script)).decode()
-        del self._sent[partition]
+        if known.sent is None or known.sent[0] is not commit:
+            known.sent = (commit, self._payload(claim, commit, offsets))
+        verdict = (await self._run(known.sent[1], self._commit_script)).decode()
+        known.sent = None
         if verdict not in ("ok", "already"):
             return Verdict.FENCED
         claim.sequence += 1
         claim.offsets = offsets
-        self._newest[partition].update(commit.newest_buckets)
+        known.newest.update(commit.newest_buckets)
         return Verdict.STORED
 
     def _payload(self, claim: Claim, commit: Commit, offsets: str) -> bytes:
@@ -244,8 +251,8 @@ class RedisStore:
                 commit.meta,
             ],
         )
-        self._add_items(call, commit)
-        self._add_cells(call, commit)
+        self._add_items(call, commit, claim.known)
+        self._add_cells(call, commit, claim.known)
         self._add_memories(call, commit)
         _add_hash(call, keys.pending(partition), commit.pending_added, commit.pending_removed)
         _add_hash(call, keys.outbox(partition), commit.outbox_added, commit.outbox_removed)
@@ -253,22 +260,22 @@ class RedisStore:
         opened = [(po_id, order) for po_id, order in commit.orders.items() if order is not None]
         _add_hash(call, keys.orders(partition), opened, closed)
         _add_hash(call, keys.told(partition), list(commit.told.items()), [])
-        self._add_decisions(call, commit)
+        self._add_decisions(call, commit, claim.known)
         return call.to_bytes()
 
-    def _add_items(self, call: ScriptCall, commit: Commit) -> None:
+    def _add_items(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
         partition = commit.partition
         if commit.new_items:
             # Redis does not undo a script that failed half way: what it added before must go.
-            known = len(self._names[partition])
+            stored = len(known.names)
             key = self._keys.names(partition).encode()
-            call.add(*((b"LTRIM", key, b"0", b"%d" % (known - 1)) if known else (b"DEL", key)))
+            call.add(*((b"LTRIM", key, b"0", b"%d" % (stored - 1)) if stored else (b"DEL", key)))
             names = [bulk(json.dumps(name).encode()) for name in commit.new_items]
             call.add_many(b"RPUSH", self._keys.names(partition), names, 1)
-            self._names[partition].extend(_item_bulk(*name) for name in commit.new_items)
-        self._add_rows(call, commit)
+            known.names.extend(_item_bulk(*name) for name in commit.new_items)
+        self._add_rows(call, commit, known)
 
-    def _add_rows(self, call: ScriptCall, commit: Commit) -> None:
+    def _add_rows(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
         partition = commit.partition
         packed = commit.rows.tobytes()
         size = commit.rows.dtype.itemsize
@@ -278,11 +285,11 @@ class RedisStore:
             bulks.append(bulk(key.encode()))
             bulks.append(head + packed[number * size : (number + 1) * size] + b"\r\n")
         call.add_many(b"HSET", self._keys.rows(partition), bulks, 2)
-        self._add_readable(call, commit)
+        self._add_readable(call, commit, known)
 
-    def _add_readable(self, call: ScriptCall, commit: Commit) -> None:
+    def _add_readable(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
         """Write the named fields that Redis does not have yet as they are now."""
-        shown = self._shown_rows(commit)
+        shown = _shown_rows(commit, known)
         places = commit.row_places
         bulks: dict[int, list[bytes]] = {}
         for name, now in commit.readable.items():
@@ -296,20 +303,8 @@ class RedisStore:
             key = self._keys.item(commit.partition, commit.row_keys[number])
             call.add_many(b"HSET", key, words, 2)
 
-    def _shown_rows(self, commit: Commit) -> Table:
-        """The readable fields as Redis has them, with room for every item of the commit."""
-        fields = [(name, column.dtype) for name, column in commit.readable.items()]
-        dtype = np.dtype([*fields, ("is_known", "?")])
-        shown = self._shown.get(commit.partition, np.zeros(0, dtype))
-        wanted = int(commit.row_places.max(initial=-1)) + 1
-        if wanted > shown.size:
-            grown = np.zeros(max(256, 2 * wanted), dtype)
-            grown[: shown.size] = shown
-            shown = self._shown[commit.partition] = grown
-        return shown
-
-    def _add_cells(self, call: ScriptCall, commit: Commit) -> None:
-        names = self._names[commit.partition]
+    def _add_cells(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
+        names = known.names
         for ring, changes in commit.cells.items():
             for change in changes:
                 size = change.cells.dtype.itemsize
@@ -321,12 +316,12 @@ class RedisStore:
                     bulks.append(head + packed[number * size : (number + 1) * size] + b"\r\n")
                 key = self._keys.bucket(commit.partition, ring, change.bucket)
                 call.add_many(b"HSET", key, bulks, 2)
-            self._forget_buckets(call, commit, ring)
+            self._forget_buckets(call, commit, ring, known)
 
-    def _forget_buckets(self, call: ScriptCall, commit: Commit, ring: str) -> None:
+    def _forget_buckets(self, call: ScriptCall, commit: Commit, ring: str, known: _Known) -> None:
         kept = self._retention.of(ring)
         newest = commit.newest_buckets[ring]
-        before = self._newest[commit.partition].get(ring, -1)
+        before = known.newest.get(ring, -1)
         first = max(0, before - kept + 1)
         gone = range(first, min(first + kept, newest - kept + 1))
         late = [change.bucket for change in commit.cells[ring] if change.bucket <= newest - kept]
@@ -341,25 +336,26 @@ class RedisStore:
                     call.add(b"DEL", key)
                 call.add(b"SETRANGE", key, b"%d" % tail.start, tail.data)
 
-    def _add_decisions(self, call: ScriptCall, commit: Commit) -> None:
+    def _add_decisions(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
         days = set()
         for table in commit.decisions:
             day = int(table["reviewed_ms"][0]) // DAY_MS
             days.add(day)
             occasion = "surge" if table["is_surge"][0] else "regular"
-            field = f"{int(table['reviewed_ms'][0])}:{occasion}"
+            name = f"{int(table['reviewed_ms'][0])}:{occasion}"
             key = self._keys.decisions(commit.partition, day)
-            call.add(b"HSET", key.encode(), field.encode(), table.tobytes())
+            call.add(b"HSET", key.encode(), name.encode(), table.tobytes())
         if days:
-            self._forget_decisions(call, commit.partition, max(days))
+            self._forget_decisions(call, commit.partition, max(days), known)
 
-    def _forget_decisions(self, call: ScriptCall, partition: int, newest: int) -> None:
+    def _forget_decisions(
+        self, call: ScriptCall, partition: int, newest: int, known: _Known
+    ) -> None:
         kept = self._retention.decision_days
-        known = self._newest[partition]
-        before = known.get("decisions", newest - 31)
+        before = known.newest.get("decisions", newest - 31)
         for day in range(max(0, before - kept), newest - kept + 1):
             call.add(b"DEL", self._keys.decisions(partition, day).encode())
-        known["decisions"] = max(before, newest)
+        known.newest["decisions"] = max(before, newest)
 
     # -- talking to Redis ---------------------------------------------------------------------
 
@@ -399,6 +395,19 @@ def _script(name: str) -> _Script:
     return _Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
 
 
+def _shown_rows(commit: Commit, known: _Known) -> Table:
+    """The readable fields as Redis has them, with room for every item of the commit."""
+    fields = [(name, column.dtype) for name, column in commit.readable.items()]
+    dtype = np.dtype([*fields, ("is_known", "?")])
+    shown = np.zeros(0, dtype) if known.shown is None else known.shown
+    wanted = int(commit.row_places.max(initial=-1)) + 1
+    if wanted > shown.size:
+        grown = np.zeros(max(256, 2 * wanted), dtype)
+        grown[: shown.size] = shown
+        shown = known.shown = grown
+    return shown
+
+
 def _item_bulk(sku: str, warehouse: str) -> bytes:
     return bulk(f"{sku}@{warehouse}".encode())
 
@@ -410,11 +419,11 @@ def _add_hash(
     removed: Sequence[int | str],
 ) -> None:
     bulks: list[bytes] = []
-    for field, value in added:
-        bulks.append(bulk(str(field).encode()))
+    for name, value in added:
+        bulks.append(bulk(str(name).encode()))
         bulks.append(bulk(value))
     call.add_many(b"HSET", key, bulks, 2)
-    call.add_many(b"HDEL", key, [bulk(str(field).encode()) for field in removed], 1)
+    call.add_many(b"HDEL", key, [bulk(str(name).encode()) for name in removed], 1)
 
 
 def cell_of(ring: str) -> "np.dtype[np.void]":

@@ -70,6 +70,9 @@ class Store(Protocol):
     async def load(self, claim: Any) -> StoredShard | None:
         """Return what is stored."""
 
+    def resume(self, claim: Any, before: Any) -> None:
+        """Go on under a new claim with a shard that was kept since an older one."""
+
     async def commit(self, claim: Any, commit: Commit) -> str:
         """Store, and say "stored" or "fenced"."""
 
@@ -311,6 +314,7 @@ class Worker:
         """
         claim = await self._store.claim(partition, self._generation())
         if parked and _is_stored(parked) and _same_past(parked.claim, claim):
+            self._store.resume(claim, parked.claim)
             return Owned(
                 parked.shard, claim, parked.stored_offsets, Gate(self._settings.handover)
             )

@@ -231,6 +231,28 @@ async def test_shard_that_moves_while_it_is_loaded_is_not_taken_for_whole(redis_
     assert issubclass(MovedError, UNREACHABLE)  # so that the worker tries again
 
 
+async def test_commit_under_an_old_claim_spoils_nothing_of_the_next(redis_url):
+    """A commit that is still tried when its shard was loaded anew is refused without a trace, in
+    Redis and in what the store believes that Redis has.
+    """
+    async with store_at(redis_url) as store, redis_at(redis_url) as redis:
+        old, run = await committed(store)
+        run.read("orders", sales(4, sku="new-{}".format))
+        unanswered = run.commit()
+        claim, stored = await ready(store)
+        assert await store.commit(old, unanswered) == Verdict.FENCED
+        heir = Run()
+        heir.restart(stored)
+        heir.read("orders", sales(4, sku="other-{}".format)[::-1])
+        heir.read("orders", sales(4, sku="new-{}".format))
+        assert await store.commit(claim, heir.commit()) == Verdict.STORED
+        for name in heir.shard.timeline.items.names:
+            assert await redis.hlen(KEYS.item(0, f"{name[0]}@{name[1]}")) == len(READABLE)
+        fresh = Run()
+        fresh.restart((await ready(store))[1])
+        require_same(_silent(fresh), _silent(heir))
+
+
 @pytest.mark.parametrize(
     "guard",
     [
