@@ -315,9 +315,9 @@ class Worker:
         claim = await self._store.claim(partition, self._generation())
         if parked and _is_stored(parked) and _same_past(parked.claim, claim):
             self._store.resume(claim, parked.claim)
-            return Owned(
-                parked.shard, claim, parked.stored_offsets, Gate(self._settings.handover)
-            )
+            parked.claim = claim
+            parked.gate, parked.judgement = Gate(self._settings.handover), None
+            return parked  # itself: who is publishing for it will say so there
         stored = await self._store.load(claim)
         shard = Shard(partition, self._settings.shard, self._cache)
         if stored is not None:

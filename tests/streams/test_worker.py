@@ -38,6 +38,7 @@ class Kafka:
         self.published: list[Outgoing] = []
         self.failures = 0
         self.beats: list[tuple[str, int]] = []
+        self.is_slow: asyncio.Event | None = None  # answers when it is set
         self._store = store
 
     async def publish(self, outgoing) -> None:
@@ -47,6 +48,8 @@ class Kafka:
             self.failures -= 1
             self.published.extend(outgoing[:1])
             raise ConnectionError("Kafka is away")
+        if self.is_slow is not None:
+            await self.is_slow.wait()
         self.published.extend(outgoing)
 
     async def beat(self, targets, now_ms) -> None:
@@ -130,6 +133,20 @@ def sale(number: int, units: int = 1, at: int = START_MS) -> bytes:
 def sales(first: int, count: int) -> list[bytes]:
     """Order lines of one unit each."""
     return [sale(number) for number in range(first, first + count)]
+
+
+async def test_published_over_a_rebalance_is_forgotten_in_the_store():
+    """Kafka's answer comes after the shard was parked and taken over again: the store learns it."""
+    async with bench() as made:
+        made.kafka.is_slow = asyncio.Event()
+        await made.read("orders", [b"bad"], 0)
+        await made.until(lambda: "publish 1" in made.store.log)
+        await made.worker.park()
+        await made.worker.read_from(ASSIGNED)
+        assert made.store.kept[0].outbox
+        made.kafka.is_slow.set()
+        await made.until(lambda: not made.store.kept[0].outbox)
+        assert made.store.log.count("load 0") == 1  # the shard was parked, not loaded again
 
 
 # -- reading ---------------------------------------------------------------------------------------
