@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 READY_FOR_TESTS := .venv/.ready-for-tests
 
-.PHONY: setup demo test test-kafka check format bench lock clean help
+.PHONY: setup demo test test-kafka check format bench simulate soak-simulation lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,15 @@ bench: setup $(READY_FOR_TESTS) ## Events and decisions per second, latency and 
 	$(BIN)/python -m tests.bench.latency
 	$(BIN)/python -m tests.bench.memory
 	$(BIN)/python -m tests.bench.policy
+
+SEED ?= 0
+SEEDS ?= 10000
+
+simulate: setup $(READY_FOR_TESTS) ## Replay one simulated world of faults with its trace: make simulate SEED=7
+	$(BIN)/python -m tests.simulation --seed $(SEED)
+
+soak-simulation: setup $(READY_FOR_TESTS) ## Run many simulated worlds, with progress: make soak-simulation SEEDS=10000
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(SEED)
 
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
   --no-emit-find-links --no-emit-trusted-host --no-emit-options

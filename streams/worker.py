@@ -175,6 +175,7 @@ class Worker:
         clock: wall-clock seconds; serves freshness only.
         controls: returns what people have ordered; the same object as long as that is the same.
         recorder: takes what has to be known later about the hand-over.
+        cache: solved policies, to be shared with other workers; none: its own.
     """
 
     def __init__(
@@ -190,6 +191,7 @@ class Worker:
         clock: Callable[[], float] = time.time,
         controls: Callable[[], Controls] = lambda: _NO_CONTROLS,
         recorder: Recorder | None = None,
+        cache: PolicyCache | None = None,
     ) -> None:
         self._store = store
         self._publish = publish
@@ -202,7 +204,7 @@ class Worker:
         self._clock = clock
         self.controls = controls
         self._recorder: Recorder = recorder or _NoRecorder()
-        self._cache = PolicyCache()
+        self._cache = PolicyCache() if cache is None else cache
         self._decoders = {topic: TopicDecoder(topic, settings.limits) for topic in TOPICS}
         self._consumer: BatchConsumer | None = None
         self._generation: Callable[[], int] = lambda: 0

@@ -48,10 +48,16 @@ _DECODERS = {topic: TopicDecoder(topic, DecodeLimits()) for topic in TOPICS}
 class Run:
     """A shard that reads logs, and all that it said."""
 
-    def __init__(self, settings: ShardSettings = SETTINGS, cache: PolicyCache = CACHE) -> None:
+    def __init__(
+        self,
+        settings: ShardSettings = SETTINGS,
+        cache: PolicyCache = CACHE,
+        *,
+        partition: int = 0,
+    ) -> None:
         self.settings = settings
         self.cache = cache
-        self.shard = Shard(0, settings, cache)
+        self.shard = Shard(partition, settings, cache)
         self.decisions: list[tuple[Any, ...]] = []
         self.late: list[tuple[str, int]] = []
         self.days: dict[tuple[int, str], tuple[int, ...]] = {}
@@ -92,7 +98,7 @@ class Run:
 
     def restart(self, stored: StoredShard | None) -> None:
         """Go on with what was stored."""
-        self.shard = Shard(0, self.settings, self.cache)
+        self.shard = Shard(self.shard.partition, self.settings, self.cache)
         if stored is not None:
             self.shard.restore(stored)
 

@@ -11,7 +11,8 @@ from streams import pending, shard, timeline
 from streams.events import TOPICS
 from streams.memory import KeyMemory
 from streams.outputs import rfc3339
-from tests.oracle import DAY, HOUR, MINUTE, Oracle
+from tests.oracle import DAY, HOUR
+from tests.streams.against_oracle import oracle_of, require_as_oracle
 from tests.streams.fakes import MemoryStore, as_json
 from tests.streams.logs import (
     ITEMS,
@@ -44,7 +45,6 @@ SCHEDULES = st.lists(
     max_size=12,
 )
 TICK_MS = SETTINGS.timeline.tick_ms
-WIDTHS = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 LAMP = ITEMS[0]
 
 
@@ -124,71 +124,9 @@ def test_heartbeats_that_move_no_clock_decide_nothing(seed):
 # -- the right state -------------------------------------------------------------------------------
 
 
-def oracle_of() -> Oracle:
-    """An oracle with the shard's time rules."""
-    return Oracle(allowed_lateness_ms=SETTINGS.allowed_lateness_ms, grace_ms=SETTINGS.grace_ms)
-
-
-def read_by_oracle(logs: Logs) -> Oracle:
-    """Read logs record by record."""
-    oracle = oracle_of()
-    for topic, log in logs:
-        for value, written_ms in log:
-            oracle.read(topic, value, written_ms)
-    return oracle
-
-
 def check_against_oracle(logs: Logs, run: Run | None = None) -> None:
     """Compare a run with the oracle."""
-    run = run or read_whole(logs)
-    oracle = read_by_oracle(logs)
-    _check_counts(run, oracle)
-    _check_rings(run, oracle)
-    _check_history(run, oracle)
-    _check_stock(run, oracle)
-
-
-def _check_counts(run: Run, oracle: Oracle) -> None:
-    for topic in TOPICS:
-        for outcome in ("folded", "duplicate", "late", "dead_lettered", "heartbeat"):
-            assert run.shard.counts[f"{topic}:{outcome}"] == oracle.counts[topic, outcome]
-
-
-def _check_rings(run: Run, oracle: Oracle) -> None:
-    items = run.shard.timeline.items
-    for name, ring in run.shard.rings.items():
-        if oracle.newest_sale >= 0:
-            assert ring.newest == oracle.newest_sale // WIDTHS[name]
-        for bucket in ring.buckets():
-            cells = ring.of_bucket(bucket)
-            for place, item in enumerate(items.names):
-                expected = oracle.buckets.get((WIDTHS[name], bucket, item))
-                figures = expected.figures() if expected else (0, 0, 0)
-                assert tuple(cells[place].tolist()[:3]) == figures
-
-
-def _check_history(run: Run, oracle: Oracle) -> None:
-    days = {
-        (bucket, f"{name[0]}@{name[1]}"): (*sums.figures(), sums.cancelled, sums.returned)
-        for (width, bucket, name), sums in oracle.buckets.items()
-        if width == DAY
-    }
-    assert {key: cell for key, cell in run.days.items() if any(cell)} == days
-
-
-def _check_stock(run: Run, oracle: Oracle) -> None:
-    timeline = run.shard.timeline
-    assert run.shard.watermark_ms == oracle.watermark
-    tick_ms = SETTINGS.timeline.tick_ms
-    assert timeline.applied_ms == oracle.watermark // tick_ms * tick_ms
-    stocks = oracle.stocks(timeline.applied_ms)
-    for place, item in enumerate(timeline.items.names):
-        row, stock = timeline.items.rows[place], stocks[item]
-        assert row["on_hand_units"] == stock.on_hand
-        assert row["backlog_units"] == stock.backlog
-        assert row["counted_at_ms"] == stock.counted_at
-        assert row["cancelled_units"] == stock.cancelled
-        assert row["returned_units"] == stock.returned
+    require_as_oracle(run or read_whole(logs), logs)
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,0 +1,287 @@
+"""What must hold: in each commit, when all is settled, and in everything that was published."""
+
+import json
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from faust.types import TP
+
+from infra.bootstrap import redis_pool
+from infra.store import Claim, RedisStore
+from streams.decode import TopicDecoder
+from streams.events import TOPICS
+from streams.items import OLDEST_OPEN_ORDER, READABLE
+from streams.outbox import Outgoing
+from streams.review import DECISION
+from streams.rings import DAY_CELL
+from streams.shard import ShardSettings
+from tests.simulation.kafka import Kafka
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.network import Link, Network, Weather
+from tests.simulation.plan import REMEMBERS_ALL
+from tests.simulation.redis_server import RedisServer, Value
+from tests.streams.against_oracle import require_as_oracle
+from tests.streams.fakes import as_json
+from tests.streams.logs import Logs
+from tests.streams.runs import Run, tell, tell_decisions
+
+OUTCOMES = ("folded", "duplicate", "late", "dead_lettered", "heartbeat")
+_LATENESS_MS = REMEMBERS_ALL.allowed_lateness_ms
+_TICK_MS = REMEMBERS_ALL.timeline.tick_ms
+_DECODERS = {topic: TopicDecoder(topic) for topic in TOPICS}
+_OF_A_RESUMED_RUN = ("outputs", "decisions", "days", "late")  # it did not see how they began
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+# --- on the way -------------------------------------------------------------------------------
+
+
+def check_counts(offsets: Mapping[str, int], meta: Mapping[str, Any]) -> None:
+    """Every record that was consumed became exactly one thing (invariant 4)."""
+    counts = meta["counts"]
+    for topic, offset in offsets.items():
+        found = sum(counts.get(f"{topic}:{outcome}", 0) for outcome in OUTCOMES)
+        if found != offset:
+            raise Violation(f"{topic}: {found} records are accounted for, {offset} were consumed")
+
+
+def is_settled(redis: RedisServer, kafka: Kafka) -> str | None:
+    """Return what is still to be done, or nothing."""
+    for partition in range(kafka.partitions):
+        stored = redis.data.get(b"tg:shard:{%d}" % partition, {})
+        assert isinstance(stored, dict)
+        offsets = json.loads(stored.get(b"offsets", b"{}"))
+        for topic in TOPICS:
+            end = kafka.logs[TP(topic, partition)].end
+            if offsets.get(topic, 0) != end:
+                return f"{topic}/{partition} is stored to {offsets.get(topic, 0)} of {end}"
+        meta = json.loads(stored[b"meta"])
+        watermark_ms = min(meta["clocks"].values()) - _LATENESS_MS
+        if meta["applied_ms"] is None or meta["applied_ms"] < watermark_ms // _TICK_MS * _TICK_MS:
+            return f"shard {partition} is decided to {meta['applied_ms']} of {watermark_ms}"
+        waiting = redis.data.get(b"tg:outbox:{%d}" % partition)
+        if waiting:
+            return f"{len(waiting)} records of shard {partition} wait to be published"
+    return None
+
+
+# --- when all is settled ----------------------------------------------------------------------
+
+
+async def check_end(
+    kafka: Kafka, redis: RedisServer, loop: SimulatedLoop, settings: ShardSettings
+) -> None:
+    """Compare the state in Redis and all that was published with the logs folded in one piece, and
+    that with a plain reading, record by record.
+    """
+    expected: list[Outgoing] = []
+    set_aside: list[tuple[Any, ...]] = []
+    for partition in range(kafka.partitions):
+        pure = fold(kafka, partition, settings)
+        if settings is REMEMBERS_ALL:
+            _compare_with_oracle(kafka, partition, pure)
+        expected += pure.outputs
+        set_aside += _set_aside(kafka, partition, pure)
+        stored = await load(redis, loop, partition, settings)
+        _compare_readable(redis, pure, partition)
+        _compare(tell(stored), tell(pure), f"shard {partition}", leave_out=("outputs", "late"))
+    _compare_outputs(kafka, expected)
+    _compare_set_aside(kafka, set_aside)
+
+
+async def check_prefix(
+    kafka: Kafka, snapshot: dict[bytes, Value], loop: SimulatedLoop, settings: ShardSettings
+) -> None:
+    """Compare the state after some commit with the fold of what it had consumed (invariant 1)."""
+    redis = RedisServer()
+    redis.restart(snapshot)
+    for partition in range(kafka.partitions):
+        stored = await load(redis, loop, partition, settings)
+        if not stored.shard.offsets:
+            continue
+        pure = fold(kafka, partition, settings, stored.shard.offsets)
+        stored.advance_fully()
+        stored.commit()
+        name = f"shard {partition} at {stored.shard.offsets}"
+        _compare(tell(stored), tell(pure), name, leave_out=_OF_A_RESUMED_RUN)
+
+
+def fold(
+    kafka: Kafka,
+    partition: int,
+    settings: ShardSettings,
+    offsets: Mapping[str, int] | None = None,
+) -> Run:
+    """Fold each log, or its beginning, in one piece."""
+    run = Run(settings, partition=partition)
+    for topic in TOPICS:
+        records = kafka.logs[TP(topic, partition)].records(offsets and offsets.get(topic, 0))
+        if records:
+            run.read(topic, records)
+        else:
+            run.shard.skip_to(topic, 0)
+    run.advance_fully()
+    run.commit()
+    return run
+
+
+def _compare_with_oracle(kafka: Kafka, partition: int, pure: Run) -> None:
+    logs = Logs({topic: kafka.logs[TP(topic, partition)].records() for topic in TOPICS})
+    try:
+        require_as_oracle(pure, logs)
+    except AssertionError as error:
+        raise Violation(f"shard {partition}, folded in one piece, is not right: {error}") from error
+
+
+async def load(
+    redis: RedisServer, loop: SimulatedLoop, partition: int, settings: ShardSettings
+) -> Run:
+    """Return a run that goes on from what Redis has."""
+    from tests.simulation.node import KEYS, RETENTION
+
+    calm = Network(loop, _Calm())  # type: ignore[arg-type]
+    loop.connect = lambda protocol: Link(calm, Weather(), protocol, redis.answer)
+    pool = redis_pool("redis://simulated")
+    run = Run(settings, partition=partition)
+    sequence, offsets = _stands(redis, partition)
+    claim = Claim(partition, 0, sequence, offsets)
+    try:
+        run.restart(await RedisStore(pool, KEYS, RETENTION).load(claim))
+    finally:
+        await pool.disconnect()
+    _restore_history(run, redis, partition)
+    return run
+
+
+class _Calm:
+    """Chance that never does harm."""
+
+    def random(self) -> float:
+        """A share."""
+        return 1.0
+
+    def expovariate(self, _: float) -> float:
+        """A delay."""
+        return 0.0
+
+
+def _stands(redis: RedisServer, partition: int) -> tuple[int, str]:
+    stored = redis.data.get(b"tg:shard:{%d}" % partition, {})
+    assert isinstance(stored, dict)
+    return int(stored.get(b"sequence", b"0")), stored.get(b"offsets", b"{}").decode()
+
+
+def _restore_history(run: Run, redis: RedisServer, partition: int) -> None:
+    """What Redis keeps of the past beyond the shard: days and decisions."""
+    items = run.shard.timeline.items
+    for key, value in redis.data.items():
+        family, _, rest = key.removeprefix(b"tg:").partition(b":{%d}:" % partition)
+        if family == b"day" and isinstance(value, dict):
+            day = int(np.datetime64(rest.decode(), "D").astype(int))
+            for name, cell in value.items():
+                run.days[day, name.decode()] = np.frombuffer(cell, DAY_CELL)[0].item()
+        elif family == b"decisions" and isinstance(value, dict):
+            for table in value.values():
+                run.decisions.extend(tell_decisions(np.frombuffer(table, DECISION), items))
+
+
+def _compare_readable(redis: RedisServer, pure: Run, partition: int) -> None:
+    """What an item shows by name is what decides about it."""
+    items = pure.shard.timeline.items
+    shown = pure.shard._readable(np.arange(len(items)))
+    for place in range(len(items)):
+        found = redis.data.get(f"tg:item:{{{partition}}}:{items.key(place)}".encode(), {})
+        assert isinstance(found, dict)
+        for name in set(READABLE) - {OLDEST_OPEN_ORDER}:
+            expected = repr(shown[name][place].item()).encode()
+            if found.get(name.encode()) != expected:
+                raise Violation(
+                    f"{items.key(place)} shows {name} = {found.get(name.encode())!r}, "
+                    f"its log says {expected!r}"
+                )
+
+
+def _compare(
+    found: Mapping[str, Any], expected: Mapping[str, Any], what: str, leave_out: Sequence[str]
+) -> None:
+    for part, value in expected.items():
+        if part not in leave_out and found[part] != value:
+            raise Violation(f"{what}: {part}: {difference(found[part], value)}")
+
+
+def difference(found: Any, expected: Any) -> str:
+    """Return the first few things in which two values differ."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        keys = [
+            key
+            for key in sorted({*found, *expected}, key=str)
+            if found.get(key) != expected.get(key)
+        ]
+        told = [f"{key}: {found.get(key)!r:.300}, not {expected.get(key)!r:.300}" for key in keys]
+        return f"{len(keys)} differ: " + "; ".join(told[:3])
+    if isinstance(found, list) and isinstance(expected, list):
+        more = [one for one in found if one not in expected]
+        less = [one for one in expected if one not in found]
+        return f"has {more!r:.500} and lacks {less!r:.500} ({len(found)}, not {len(expected)})"
+    return f"{found!r:.300}, not {expected!r:.300}"
+
+
+# --- what was published -----------------------------------------------------------------------
+
+
+def _compare_outputs(kafka: Kafka, expected: Sequence[Outgoing]) -> None:
+    """Each output is there, with one body, and nothing else is."""
+    for topic in ("purchase-orders", "alerts"):
+        bodies: dict[str, set[bytes]] = defaultdict(set)
+        for record in kafka.outputs[topic]:
+            bodies[_identity(record)].add(record.value or b"")
+        doubled = {name: values for name, values in bodies.items() if len(values) > 1}
+        if doubled:
+            raise Violation(f"{topic}: several bodies under one id: {doubled!r:.1000}")
+        found = {name: values.pop() for name, values in bodies.items()}
+        wanted = {_identity(one): one.value for one in expected if one.topic == topic}
+        if found != wanted:
+            raise Violation(f"{topic}: {difference(found, wanted)}")
+
+
+def _identity(record: Outgoing) -> str:
+    told = as_json(record.value)
+    return f"{told.get('po_id') or told.get('incident_id')}/{told['version']}"
+
+
+def _set_aside(kafka: Kafka, partition: int, pure: Run) -> list[tuple[Any, ...]]:
+    """Bad and late records of the logs: output topic, partition, offset, value."""
+    found: list[tuple[Any, ...]] = []
+    for topic in TOPICS:
+        records = kafka.logs[TP(topic, partition)].records()
+        values = [value for value, _ in records]
+        written = np.array([written_ms for _, written_ms in records], np.int64)
+        rejects = _DECODERS[topic].decode(values, written).rejects
+        bad = [(f"{topic}.dlt", reject.row) for reject in rejects]
+        late = [(f"{topic}.late", row) for name, row in pure.late if name == topic]
+        found += [(name, partition, row, values[row]) for name, row in (*bad, *late)]
+    return found
+
+
+def _compare_set_aside(kafka: Kafka, expected: Sequence[tuple[Any, ...]]) -> None:
+    found = Counter(
+        (topic, *_origin(record), record.value)
+        for topic, records in kafka.outputs.items()
+        if topic.endswith((".dlt", ".late"))
+        for record in records
+    )
+    if found.keys() != set(expected):
+        raise Violation(f"set aside: {difference([*found], [*expected])}")
+
+
+def _origin(record: Outgoing) -> tuple[int, int]:
+    headers = dict(record.headers)
+    (partition,) = struct.unpack(">i", headers["kafka_dlt-original-partition"])
+    (offset,) = struct.unpack(">q", headers["kafka_dlt-original-offset"])
+    return partition, offset

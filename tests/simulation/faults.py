@@ -1,0 +1,135 @@
+"""What goes wrong in a world, each kind by its name in `tests.simulation.plan`."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.simulation.kafka import Group
+from tests.simulation.network import Weather
+from tests.simulation.node import Node
+from tests.simulation.plan import Fault
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Strike = Callable[["World", Node, Fault], None]
+_SKEWS_S = (10.0, 4_000.0, 200_000.0)
+_SNAPSHOTS_LOST = 8
+_STEPS = 300
+
+
+def strike(world: "World", fault: Fault) -> None:
+    """Let a fault happen now."""
+    node = world.nodes[fault.node]
+    world.note(f"fault: {fault.kind} {node.name} {fault.lasts_s:.2f} {fault.amount:.3f}")
+    STRIKES[fault.kind](world, node, fault)
+
+
+def kill(world: "World", node: Node, fault: Fault) -> None:
+    """SIGKILL."""
+    node.kill()
+
+
+def kill_at_step(world: "World", node: Node, fault: Fault) -> None:
+    """SIGKILL between two awaits, wherever that is."""
+    if node.runs:
+        node.process.die_after(round(fault.amount * _STEPS))
+
+
+def freeze(world: "World", node: Node, fault: Fault) -> None:
+    """SIGSTOP, often for longer than its session: a zombie when it goes on."""
+    if node.runs:
+        process = node.process
+        process.freeze()
+        world.network.later(3 * fault.lasts_s, process.thaw)
+
+
+def end(world: "World", node: Node, fault: Fault) -> None:
+    """SIGTERM, and a new start later."""
+    node.stop()
+    world.network.later(fault.lasts_s, node.start)
+
+
+def clock(world: "World", node: Node, fault: Fault) -> None:
+    """Its wall clock jumps by seconds, an hour or days, to either side."""
+    node.skew_s = (fault.amount - 0.5) * _SKEWS_S[int(fault.amount * 1e6) % len(_SKEWS_S)]
+
+
+def unheard(world: "World", node: Node, fault: Fault) -> None:
+    """The group does not hear it any more, but it goes on: two believe to own a partition."""
+    node.group_weather.is_cut = True
+    lasts_s = Group.SESSION_S + 2 * fault.lasts_s
+    world.network.later(lasts_s, setattr, node.group_weather, "is_cut", False)
+
+
+def group_moves(world: "World", node: Node, fault: Fault) -> None:
+    """A rebalance for no reason that a worker knows."""
+    world.group.rebalance()
+
+
+def redis_forgets(world: "World", node: Node, fault: Fault) -> None:
+    """Redis comes back with an older snapshot."""
+    world.forget(1 + int(fault.amount * _SNAPSHOTS_LOST))
+
+
+def redis_forgets_in_load(world: "World", node: Node, fault: Fault) -> None:
+    """The same between two commands of the next load, which a rebalance brings."""
+    world.forgets_in_load = 1 + int(fault.amount * _SNAPSHOTS_LOST)
+    world.group.rebalance()
+
+
+def redis_forgets_all(world: "World", node: Node, fault: Fault) -> None:
+    """FLUSHALL."""
+    world.forget_all()
+
+
+def _storm(choose: Callable[[Node], Weather]) -> Strike:
+    """Requests and answers get lost."""
+
+    def begin(world: "World", node: Node, fault: Fault) -> None:
+        weather = choose(node)
+        weather.loss = fault.amount * 0.7
+        world.network.later(fault.lasts_s, setattr, weather, "loss", 0.0)
+
+    return begin
+
+
+def _cut(choose: Callable[[Node], Weather]) -> Strike:
+    """Nothing gets through."""
+
+    def begin(world: "World", node: Node, fault: Fault) -> None:
+        weather = choose(node)
+        weather.is_cut = True
+        world.network.later(fault.lasts_s, setattr, weather, "is_cut", False)
+
+    return begin
+
+
+def _slow(choose: Callable[[Node], Weather]) -> Strike:
+    """Everything takes up to 500 times as long."""
+
+    def begin(world: "World", node: Node, fault: Fault) -> None:
+        weather = choose(node)
+        weather.slowness = 1.0 + 500.0 * fault.amount
+        world.network.later(fault.lasts_s, setattr, weather, "slowness", 1.0)
+
+    return begin
+
+
+STRIKES: dict[str, Strike] = {
+    "kill": kill,
+    "kill_at_step": kill_at_step,
+    "freeze": freeze,
+    "end": end,
+    "clock": clock,
+    "unheard": unheard,
+    "group_moves": group_moves,
+    "redis_forgets": redis_forgets,
+    "redis_forgets_in_load": redis_forgets_in_load,
+    "redis_forgets_all": redis_forgets_all,
+    "redis_storm": _storm(lambda node: node.redis_weather),
+    "redis_cut": _cut(lambda node: node.redis_weather),
+    "redis_slow": _slow(lambda node: node.redis_weather),
+    "kafka_storm": _storm(lambda node: node.kafka_weather),
+    "kafka_cut": _cut(lambda node: node.kafka_weather),
+    "kafka_slow": _slow(lambda node: node.kafka_weather),
+}

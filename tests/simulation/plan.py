@@ -1,0 +1,190 @@
+"""What happens in a world, drawn from its seed before it begins."""
+
+import dataclasses
+import random
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+from faust.types import TP
+
+from streams.events import TOPICS
+from streams.shard import ShardSettings
+from tests.simulation.kafka import Mischief
+from tests.streams.fakes import as_json
+from tests.streams.logs import Logs, build, random_steps
+from tests.streams.runs import SETTINGS as SMALL
+from tests.streams.runs import read_whole
+
+# Cheap to make. With the fewer keys memories forget within a world, and the oracle, which never
+# forgets, is not asked.
+REMEMBERS_ALL, FORGETS = (
+    dataclasses.replace(SMALL, dedupe_keys=keys, order_keys=keys) for keys in (2_000, 40)
+)
+BAD_WEATHER_S = (0.3, 4.0)
+KINDS = (
+    *("kill", "kill_at_step", "freeze", "end", "clock", "unheard", "group_moves"),
+    *(
+        "redis_forgets",
+        "redis_forgets_in_load",
+        "redis_forgets_all",
+        "redis_storm",
+        "redis_cut",
+        "redis_slow",
+    ),
+    *("kafka_storm", "kafka_cut", "kafka_slow"),
+)
+_SPLITS = ("freeze", "unheard", "redis_storm")  # after which two may own a partition
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong."""
+
+    at_s: float
+    kind: str
+    node: int
+    lasts_s: float
+    amount: float  # inside (0, 1); what it means depends on the kind
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Records that a producer writes in one batch."""
+
+    at_s: float
+    tp: TP
+    values: list[bytes | None]
+    written_ms: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a seed decides before a world begins."""
+
+    seed: int
+    partitions: int
+    nodes: int
+    feeds: list[Feed]
+    ends_s: float
+    faults: list[Fault]
+    mischief: Mischief
+    heartbeat_s: float
+    settings: ShardSettings
+    looked_at_commit: int  # the state after this one is compared with the fold of its prefixes
+
+
+def draw_plan(seed: int) -> Plan:
+    """Draw a world."""
+    chance = random.Random(f"plan {seed}")
+    partitions = chance.choice([1, 1, 2])
+    nodes = chance.choice([1, 2, 3, 3])
+    feeds = list(_feeds(chance, seed, partitions))
+    ends_s = max(feed.at_s for feed in feeds) + chance.uniform(0.0, 3.0)
+    return Plan(
+        seed=seed,
+        partitions=partitions,
+        nodes=nodes,
+        feeds=feeds,
+        ends_s=ends_s,
+        faults=_faults(chance, nodes, ends_s),
+        mischief=_mischief(chance, partitions),
+        heartbeat_s=chance.choice([2.0, 5.0, 15.0, 1_000.0]),
+        settings=chance.choice([REMEMBERS_ALL, REMEMBERS_ALL, FORGETS]),
+        looked_at_commit=chance.randint(1, 40),
+    )
+
+
+# --- records ----------------------------------------------------------------------------------
+
+
+def _logs(seed: int, count: int) -> Logs:
+    """Logs in which suppliers speak of orders that are placed when nothing disturbs."""
+    steps = random_steps(seed, count)
+    outputs = read_whole(build(steps)).outputs
+    told = [as_json(out.value) for out in outputs if out.topic == "purchase-orders"]
+    return build(steps, tuple((one["po_id"], (one["sku"], one["warehouse"])) for one in told))
+
+
+def _feeds(chance: random.Random, seed: int, partitions: int) -> Iterator[Feed]:
+    """Cut logs into batches, some of them written twice, some topics later than others."""
+    logs = _logs(seed, chance.randint(8, 26))
+    lags_s = {topic: chance.choice([0.0, 0.0, 0.0, chance.uniform(0, 5)]) for topic in TOPICS}
+    pace_s = chance.choice([0.05, 0.2, 0.4])
+    records = sorted(
+        ((written_ms, topic, value) for topic, log in logs for value, written_ms in log),
+        key=lambda record: record[0],
+    )
+    at_s = 4.0 * chance.random()
+    waiting: dict[TP, list[tuple[int, bytes | None]]] = {}
+    for written_ms, topic, value in records:
+        for partition in _partitions_of(value, partitions):
+            waiting.setdefault(TP(topic, partition), []).append((written_ms, value))
+        if chance.random() < 0.4:
+            at_s += chance.expovariate(1.0) * pace_s * 2.5
+            yield from _flush(chance, waiting, at_s, lags_s)
+    yield from _flush(chance, waiting, at_s + pace_s, lags_s)
+
+
+def _flush(
+    chance: random.Random,
+    waiting: dict[TP, list[tuple[int, bytes | None]]],
+    at_s: float,
+    lags_s: dict[str, float],
+) -> Iterator[Feed]:
+    for tp, records in waiting.items():
+        values = [value for _, value in records]
+        feed = Feed(at_s + lags_s[tp.topic], tp, values, records[-1][0])
+        yield feed
+        if chance.random() < 0.04:  # a producer that missed the answer sends it again
+            yield feed
+    waiting.clear()
+
+
+def _partitions_of(value: bytes | None, partitions: int) -> list[int]:
+    """By sku; a heartbeat goes to each of them, a bad record anywhere."""
+    try:
+        record = msgspec.json.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        record = None
+    if isinstance(record, dict) and record.get("kind") == "heartbeat":
+        return list(range(partitions))
+    sku = record.get("sku", "") if isinstance(record, dict) else ""
+    return [zlib.crc32(str(sku).encode()) % partitions]
+
+
+# --- faults -----------------------------------------------------------------------------------
+
+
+def _faults(chance: random.Random, nodes: int, ends_s: float) -> list[Fault]:
+    """Some kinds of faults only, so that each world has a character of its own."""
+    kinds = [kind for kind in KINDS if chance.random() < (0.6 if kind in _SPLITS else 0.3)]
+    if not kinds:
+        return []
+    faults = [
+        Fault(
+            at_s=chance.uniform(0.0, ends_s),
+            kind=chance.choice(kinds),
+            node=chance.randrange(nodes),
+            lasts_s=chance.uniform(*BAD_WEATHER_S) * chance.choice([0.2, 1.0, 2.0]),
+            amount=chance.random(),
+        )
+        for _ in range(chance.randint(1, 10))
+    ]
+    return sorted(faults, key=lambda fault: fault.at_s)
+
+
+def _mischief(chance: random.Random, partitions: int) -> Mischief:
+    slow = {
+        TP(topic, partition): chance.uniform(0.1, 2.0)
+        for topic in TOPICS
+        for partition in range(partitions)
+        if chance.random() < 0.1
+    }
+    return Mischief(
+        again=chance.choice([0.0, 0.05, 0.2]),
+        gap=chance.choice([0.0, 0.0, 0.05]),
+        stale=chance.choice([0.0, 0.3, 1.0]),
+        slow=slow,
+    )

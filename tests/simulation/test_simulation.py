@@ -1,0 +1,72 @@
+"""Nothing lost, nothing doubled, nothing decided otherwise, in a thousand worlds of faults."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.guards import GUARDS
+from tests.simulation.many import in_processes, summary
+from tests.simulation.simulate import simulate
+
+ROOT = Path(__file__).parents[2]
+SEEDS = 1_000
+FOUND_WITHIN = 200
+
+
+def test_few_worlds_hold():
+    """A handful of seeds, to know at once."""
+    for seed in range(12):
+        assert simulate(seed).violation is None, f"python -m tests.simulation --seed {seed}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_thousand_worlds_hold():
+    """State, decisions, orders and alerts equal the pure fold, whatever goes wrong."""
+    verdicts = list(in_processes(range(SEEDS), 2))
+    failed = {one.seed: one.violation for one in verdicts if one.violation}
+    print(summary(verdicts))
+    assert not failed, f"python -m tests.simulation --seed {min(failed)}"
+    assert sum(one.orders for one in verdicts) > SEEDS  # worlds in which something is decided
+    assert sum(one.deaths for one in verdicts) > SEEDS // 2
+    assert sum(one.refusals for one in verdicts) > SEEDS
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_simulation_notices_a_missing_guard(monkeypatch, name):
+    """Without any one of these guards an invariant breaks within 200 worlds."""
+    GUARDS[name](monkeypatch)
+    found = next((one for one in map(simulate, range(FOUND_WITHIN)) if one.violation), None)
+    assert found is not None, f"{name}: no world of {FOUND_WITHIN} noticed"
+    print(f"{name}: seed {found.seed}: {found.violation:.200}")
+
+
+def trace_in_another_process(seed: int, hash_seed: str) -> str:
+    """The trace of a seed, as the command prints it."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seed", str(seed)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def test_same_seed_gives_the_same_trace():
+    """Byte for byte, in another process, and whatever order sets have there."""
+    world = next(one for one in map(simulate, range(100)) if has_everything(one.trace))
+    traces = {trace_in_another_process(world.seed, hash_seed) for hash_seed in ("1", "2")}
+    assert len(traces) == 1, f"seed {world.seed}"
+    assert traces.pop().startswith("\n".join(world.trace))
+
+
+def has_everything(trace: list[str]) -> bool:
+    """Whether a worker dies and a commit is refused."""
+    text = "\n".join(trace)
+    return all(
+        word in text for word in ("dies at step", "stale_epoch", "publishes", "trying again")
+    )

@@ -1,0 +1,260 @@
+"""A world: nodes, Kafka, Redis, what is written, and what goes wrong, all in virtual time."""
+
+import asyncio
+import itertools
+import json
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from faust.types import TP
+
+from tests.simulation.checker import Violation, check_counts, is_settled
+from tests.simulation.faults import strike
+from tests.simulation.kafka import Group, Kafka
+from tests.simulation.loop import PROCESS, SimulatedLoop
+from tests.simulation.network import Link, Network
+from tests.simulation.node import Node
+from tests.simulation.plan import Feed, Plan
+from tests.simulation.redis_server import RedisServer, Value
+from tests.streams.logs import START_MS, heartbeat
+
+SETTLES_WITHIN_S = 300.0
+_COMMAND_BYTES = 40  # in which a command's name is
+_SNAPSHOT_EVERY_S = 0.7
+
+
+class World:
+    """Runs a plan; `run` returns when all is settled.
+
+    Args:
+        plan: drawn from a seed.
+        loop: virtual time.
+        note: takes the lines of the trace.
+    """
+
+    def __init__(self, plan: Plan, loop: SimulatedLoop, note: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.loop = loop
+        self._write = note
+        self._chance = random.Random(f"world {plan.seed}")
+        self.network = Network(loop, random.Random(f"network {plan.seed}"))
+        self.kafka = Kafka(plan.partitions)
+        self.redis = RedisServer()
+        self.redis.on_claim = self._on_claim
+        self.redis.on_commit = self._on_commit
+        self.redis.on_refusal = self._on_refusal
+        self._caller = ""  # whose commands Redis runs
+        self._owners: dict[bytes, str] = {}  # who claimed each shard last, as Redis remembers
+        self.stored_to: dict[TP, int] = {}
+        self.commits = 0
+        self.refusals = 0
+        self.forgets_in_load = 0  # snapshots
+        self.looked_at: dict[bytes, Value] | None = None
+        self._snapshots: list[tuple[dict[bytes, Value], dict[bytes, str]]] = []
+        self._fed_ms, self._fed_at_s = START_MS, 0.0
+        self.group = Group(self.network, plan.partitions, self.note)
+        self.nodes = [self._make_node(f"w{number}") for number in range(plan.nodes)]
+        loop.connect = self._connect
+
+    def _make_node(self, name: str) -> Node:
+        return Node(
+            name,
+            self.kafka,
+            self.group,
+            self.network,
+            random.Random(f"{name} {self.plan.seed}"),
+            self.plan,
+            self.wall_s,
+            self._on_offsets,
+            self.note,
+        )
+
+    def note(self, text: str) -> None:
+        """Write a line of the trace."""
+        self._write(f"{self.loop.time():9.4f}  {text}")
+
+    def wall_s(self) -> float:
+        """The true time: that of what was written last, and what has passed since."""
+        return self._fed_ms / 1000 + self.loop.time() - self._fed_at_s
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def _connect(self, protocol: Any) -> Any:
+        process = PROCESS.get()
+        assert process is not None
+        node = next(one for one in self.nodes if process in one.processes)
+        return Link(
+            self.network,
+            node.redis_weather,
+            protocol,
+            lambda data: self._answer(process.name, data),
+        )
+
+    def _answer(self, caller: str, data: bytes) -> bytes:
+        self._caller = caller
+        reply = self.redis.answer(data)
+        if self.forgets_in_load and b"LRANGE" in data[:_COMMAND_BYTES]:
+            snapshots, self.forgets_in_load = self.forgets_in_load, 0
+            self.note(f"redis: comes back with an older snapshot while {caller} loads")
+            self.forget(snapshots)
+        return reply
+
+    def _on_claim(self, key: bytes) -> None:
+        self._owners[key] = self._caller
+        self.note(f"redis: {self._caller} claims {key.decode()}")
+
+    def _on_commit(self, key: bytes) -> None:
+        if self._owners[key] != self._caller:
+            raise Violation(f"{self._caller} wrote {key.decode()}, claimed by {self._owners[key]}")
+        state = self.redis.data[key]
+        assert isinstance(state, dict)
+        self.commits += 1
+        offsets = json.loads(state[b"offsets"])
+        partition = int(key.partition(b"{")[2].partition(b"}")[0])
+        told = " ".join(f"{topic}={at}" for topic, at in sorted(offsets.items()))
+        number = state[b"sequence"].decode()
+        self.note(f"redis: {self._caller} commits {number} of shard {partition}: {told}")
+        check_counts(offsets, json.loads(state[b"meta"]))
+        for topic, offset in offsets.items():
+            tp = TP(topic, partition)
+            self.stored_to[tp] = max(self.stored_to.get(tp, 0), offset)
+        if self.commits == self.plan.looked_at_commit:
+            self.looked_at = self.redis.snapshot()
+
+    def _on_refusal(self, key: bytes, why: bytes) -> None:
+        self.refusals += why != b"already"
+        self.note(f"redis: {why.decode()}: {self._caller} may not commit {key.decode()}")
+
+    def _on_offsets(self, offsets: Mapping[TP, int]) -> None:
+        for tp, offset in offsets.items():
+            if offset > self.stored_to.get(tp, 0):
+                raise Violation(
+                    f"Kafka was told {offset} of {tp.topic}/{tp.partition}, "
+                    f"and Redis never had more than {self.stored_to.get(tp, 0)}"
+                )
+
+    # -- running ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Let everything happen, then let it come to rest.
+
+        Raises:
+            Violation: an invariant does not hold on the way, or it does not come to rest.
+        """
+        for feed in self.plan.feeds:
+            self.network.later(feed.at_s, self._feed, feed)
+        for fault in self.plan.faults:
+            self.network.later(fault.at_s, strike, self, fault)
+        for node in self.nodes:
+            self.network.later(self._chance.uniform(0.0, 2.0), node.start)
+        ticks = asyncio.create_task(self._tick())
+        try:
+            await asyncio.sleep(self.plan.ends_s)
+            self._calm()
+            await self._settle()
+        finally:
+            ticks.cancel()
+
+    async def _tick(self) -> None:
+        for number in itertools.count():
+            await asyncio.sleep(0.1)
+            self.group.look()
+            if number % round(_SNAPSHOT_EVERY_S / 0.1) == 0:
+                self._snapshots.append((self.redis.snapshot(), dict(self._owners)))
+
+    def _feed(self, feed: Feed) -> None:
+        self.note(f"producer: {len(feed.values)} to {feed.tp.topic}/{feed.tp.partition}")
+        self.kafka.logs[feed.tp].append(feed.values, feed.written_ms)
+        if feed.written_ms > self._fed_ms:
+            self._fed_ms, self._fed_at_s = feed.written_ms, self.loop.time()
+
+    def _calm(self) -> None:
+        """Every node works, nothing gets lost, and a last heartbeat moves something everywhere."""
+        self.note("calm")
+        self.kafka.takes_heartbeats = False
+        for node in self.nodes:
+            for weather in (node.redis_weather, node.kafka_weather, node.group_weather):
+                weather.clear()
+            node.start()
+            node.process.thaw()
+        now_ms = round(self.wall_s() * 1000)
+        for log in self.kafka.logs.values():
+            log.append([heartbeat(now_ms)], now_ms)
+
+    async def _settle(self) -> None:
+        deadline = self.loop.time() + SETTLES_WITHIN_S
+        while (unsettled := is_settled(self.redis, self.kafka)) is not None:
+            self._require_no_failure()
+            if self.loop.time() > deadline:
+                raise Violation(
+                    f"not settled {SETTLES_WITHIN_S:g} s after the last fault: {unsettled}"
+                )
+            await asyncio.sleep(0.5)
+        self.note("settled")
+        self._require_no_failure()
+
+    def _require_no_failure(self) -> None:
+        if self.loop.failures:
+            raise self.loop.failures[0]
+        for node in self.nodes:
+            for failure in node.failures:
+                if isinstance(failure, Violation):
+                    raise failure
+                raise Violation(f"{node.name} gave up: {failure!r}") from failure
+
+    async def bury(self) -> None:
+        """Leave nothing behind."""
+        self.network.is_down_for_good = True
+        for node in self.nodes:
+            node.is_wanted = False
+            for process in node.processes:
+                process.on_death = lambda: None
+                await process.bury()
+            for pool in node.pools:
+                await pool.disconnect()
+
+    def forget(self, snapshots: int) -> None:
+        """Let Redis come back with what it had some snapshots ago."""
+        if self._snapshots:
+            del self._snapshots[max(1, len(self._snapshots) - snapshots + 1) :]
+            data, owners = self._snapshots[-1]
+            self.redis.restart(data)
+            self._owners = dict(owners)
+
+    def forget_all(self) -> None:
+        """Let Redis come back empty."""
+        self.redis.restart({})
+        self._owners = {}
+        self._snapshots.clear()
+
+
+class _TraceLog(logging.Handler):
+    """What the worker logs, as lines of the trace."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def emit(self, record: logging.LogRecord) -> None:
+        process = PROCESS.get()
+        assert process is not None
+        self._note(f"{process.name}: {record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def worker_log_in(note: Callable[[str], None]) -> Iterator[None]:
+    """Let the worker's log go into the trace, and nowhere else."""
+    logger = logging.getLogger("tidegate.worker")
+    handler = _TraceLog(note)
+    before = logger.propagate, logger.level
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate, logger.level = before[0], before[1]
