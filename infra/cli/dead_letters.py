@@ -4,7 +4,9 @@ import asyncio
 import json
 import sys
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from aiokafka import AIOKafkaProducer
@@ -27,12 +29,14 @@ from infra.kafka import client_options
 from infra.reading_topics import TopicRecord, partition_counts, read_one, read_topics
 from infra.settings import Settings
 from infra.topics import INPUTS, dead_letter_topic
+from streams.decode import TopicDecoder
 from streams.outputs import rfc3339
 
 SUFFIX = dead_letter_topic("")
 CODE_HEADER = "tidegate-error-code"
 MESSAGE_HEADER = "kafka_dlt-exception-message"
 REPLAYED_HEADER = "tidegate-replayed-from"
+MENDED_HEADER = "tidegate-mended"
 VALUE_DROPPED_HEADER = "tidegate-value-dropped"
 _SPRING_PREFIX = "kafka_dlt-"
 _NUMBERS = {"kafka_dlt-original-partition", "kafka_dlt-original-offset"}
@@ -125,6 +129,8 @@ def replay(
     code: str | None = None,
     partition: int | None = None,
     offset: int | None = None,
+    value: Path | None = None,
+    rate: float = 1_000.0,
     yes: Annotated[Flag, Parameter(alias="-y")] = False,
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
@@ -133,12 +139,15 @@ def replay(
 
     They keep key, value and headers, and get the header tidegate-replayed-from. A record that is
     still bad comes back to the dead letters; one that was read meanwhile counts once, by its id.
+    With --value one record goes back with another value, as tidegate-mended says in its headers.
 
     Args:
         topic: only this one's, for example orders. None: all.
         code: only this error code.
         partition: only this one.
         offset: only this one; with --topic, and --partition where it has several.
+        value: a file with the mended value of the one record chosen; it must be good now.
+        rate: records a second, at most, so that live events are not held up.
         yes: do not ask.
         as_json: one JSON object: how many were sent to each topic; wants --yes.
     """
@@ -146,8 +155,12 @@ def replay(
         raise CommandError("--offset needs --topic: offsets count in each topic", ExitCode.USAGE)
     if as_json and not yes:
         raise CommandError("--json does not ask, so that it needs --yes", ExitCode.USAGE)
+    if not rate > 0:
+        raise CommandError(f"--rate must be above 0 records a second, got {rate}", ExitCode.USAGE)
     settings = connection.settings()
     found = asyncio.run(_choose(settings, topic, code, partition, offset))
+    if value is not None:
+        found = [_mended(found, value, settings)]
     chosen = [record for record in found if record.header(VALUE_DROPPED_HEADER) is None]
     if len(chosen) < len(found):
         gone = number(len(found) - len(chosen))
@@ -157,7 +170,7 @@ def replay(
     if not yes and not _is_confirmed(chosen):
         note("nothing was sent")
         return ExitCode.NO
-    sent = asyncio.run(_send_back(settings, chosen))
+    sent = asyncio.run(_send_back(settings, chosen, rate))
     if as_json:
         print(json.dumps({"sent": dict(sorted(sent.items()))}))
         return ExitCode.OK
@@ -245,7 +258,29 @@ def _is_confirmed(chosen: Sequence[TopicRecord]) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-async def _send_back(settings: Settings, chosen: Sequence[TopicRecord]) -> Counter[str]:
+def _mended(found: Sequence[TopicRecord], value: Path, settings: Settings) -> TopicRecord:
+    """Return the one record found with its mended value, keyed by its sku.
+
+    Raises:
+        CommandError: there is not one record, or its new value is still bad.
+    """
+    if len(found) != 1:
+        rule = "--value mends one record: give --topic, --partition and --offset"
+        raise CommandError(f"{rule}; {number(len(found))} are like that", ExitCode.USAGE)
+    record, mended = found[0], value.read_bytes()
+    topic = record.topic.removeprefix(settings.topic_prefix).removesuffix(SUFFIX)
+    decoded = TopicDecoder(topic, settings.worker().limits).decode([mended], None)
+    for reject in decoded.rejects:
+        raise CommandError(f"{value} is still bad: {reject.code}: {reject.message}", ExitCode.USAGE)
+    sku: str = json.loads(mended).get("sku", "")
+    headers = [*without(record.headers, VALUE_DROPPED_HEADER), (MENDED_HEADER, b"value")]
+    key = sku.encode("utf-8", "surrogatepass") or record.key
+    return replace(record, key=key, value=mended, headers=headers)
+
+
+async def _send_back(
+    settings: Settings, chosen: Sequence[TopicRecord], rate: float
+) -> Counter[str]:
     """Send records in their order; return how many went to each topic."""
     producer = AIOKafkaProducer(
         **client_options(settings),
@@ -256,14 +291,23 @@ async def _send_back(settings: Settings, chosen: Sequence[TopicRecord]) -> Count
     sent: Counter[str] = Counter()
     await producer.start()
     try:
-        for start in range(0, len(chosen), _SENT_AT_ONCE):
-            piece = chosen[start : start + _SENT_AT_ONCE]
+        async for piece in paced(chosen, rate):
             waiting = [await _send_one(producer, record) for record in piece]
             await asyncio.gather(*waiting)
             sent.update(record.topic.removesuffix(SUFFIX) for record in piece)
     finally:
         await producer.stop()
     return sent
+
+
+async def paced(chosen: Sequence[TopicRecord], rate: float) -> AsyncIterator[Sequence[TopicRecord]]:
+    """Yield records in pieces of a tenth of a second, never more than `rate` a second."""
+    size = max(1, min(_SENT_AT_ONCE, int(rate / 10)))
+    for start in range(0, len(chosen), size):
+        piece = chosen[start : start + size]
+        yield piece
+        if start + size < len(chosen):
+            await asyncio.sleep(len(piece) / rate)
 
 
 async def _send_one(producer: AIOKafkaProducer, record: TopicRecord) -> Any:
@@ -283,14 +327,24 @@ def headers_back(record: TopicRecord) -> list[tuple[str, bytes]]:
     >>> headers_back(TopicRecord("orders.dlt", 2, 17, 0, b"lamp", b"{}", headers))
     [('a', b'1'), ('tidegate-replayed-from', b'orders.dlt/2/17')]
     """
-    own = (CODE_HEADER, REPLAYED_HEADER, VALUE_DROPPED_HEADER)
     kept = [
         (name, value)
-        for name, value in record.headers
-        if name not in own and not name.startswith(_SPRING_PREFIX)
+        for name, value in without(
+            record.headers, CODE_HEADER, REPLAYED_HEADER, VALUE_DROPPED_HEADER
+        )
+        if not name.startswith(_SPRING_PREFIX)
     ]
     place = f"{record.topic}/{record.partition}/{record.offset}"
     return [*kept, (REPLAYED_HEADER, place.encode())]
+
+
+def without(headers: Sequence[tuple[str, bytes]], *names: str) -> list[tuple[str, bytes]]:
+    """Return headers but for those of the names given.
+
+    >>> without([("a", b"1"), ("b", b"2")], "b")
+    [('a', b'1')]
+    """
+    return [(name, value) for name, value in headers if name not in names]
 
 
 # --- showing ----------------------------------------------------------------------------------

@@ -465,6 +465,26 @@ def test_a_dead_letter_goes_back_as_it_came(sale: Played) -> None:
     ]
 
 
+def test_a_dead_letter_goes_back_mended(sale: Played, tmp_path: Path) -> None:
+    """With another value it is marked, and keyed by the sku that it speaks of now."""
+    topic, partition, offset = _set_aside(sale.tidegate, b"wrong", [])
+    chosen = ("--topic", topic, "--partition", partition, "--offset", offset)
+    mended = tmp_path / "mended.json"
+    mended.write_bytes(b'{"kind": "placed"}')
+    refused = sale.tidegate("dlt", "replay", *chosen, "--value", str(mended), "--yes")
+    assert (refused.code, "missing_field" in refused.err) == (ExitCode.USAGE, True)
+    at_ms = 1_000_000_000_000  # long past: nothing that other tests look at moves
+    order = {"kind": "placed", "event_id": f"mended-{offset}", "occurred_at": at_ms}
+    mended.write_text(json.dumps({**order, "sku": "desk", "order_id": "o", "quantity": 1}))
+    sent = sale.tidegate("dlt", "replay", *chosen, "--value", str(mended), "--yes", "--json")
+    assert sent.json == {"sent": {"cli-orders": 1}}
+    back = [r for r in sale.tidegate.topic("orders") if r.header("tidegate-mended")][-1]
+    assert (back.key, back.value) == (b"desk", mended.read_bytes())
+    assert back.header("tidegate-replayed-from") == f"cli-orders.dlt/{partition}/{offset}".encode()
+    many = sale.tidegate("dlt", "replay", "--value", str(mended), "--yes")
+    assert (many.code, "--value mends one record" in many.err) == (ExitCode.USAGE, True)
+
+
 def _set_aside(
     tidegate: Tidegate, value: bytes, headers: list[tuple[str, bytes]]
 ) -> tuple[str, str, str]:
