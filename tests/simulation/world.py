@@ -175,6 +175,7 @@ class World:
         """Every node works, nothing gets lost, and a last heartbeat moves something everywhere."""
         self.note("calm")
         self.kafka.takes_heartbeats = False
+        self.forgets_in_load = 0
         for node in self.nodes:
             for weather in (node.redis_weather, node.kafka_weather, node.group_weather):
                 weather.clear()
