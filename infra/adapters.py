@@ -455,6 +455,7 @@ class _Fault(ValueError):
         self.value = value
 
 
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _FAULT_MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 
@@ -463,8 +464,12 @@ def _decode(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
         return decoder.decode(line)
     except msgspec.ValidationError as error:
         raise _fault_of(str(error), line) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _Fault("the line", "a JSON object in UTF-8", line.rstrip()) from None
+    except _NOT_JSON:
+        raise _no_object(line) from None
+
+
+def _no_object(line: bytes) -> _Fault:
+    return _Fault("the line", "a JSON object in UTF-8", line.rstrip())
 
 
 def _fault_of(message: str, line: bytes) -> _Fault:
@@ -477,7 +482,10 @@ def _fault_of(message: str, line: bytes) -> _Fault:
         rule = "a known value"
     if rule == "object":
         rule = "a JSON object"
-    value = msgspec.json.decode(line)
+    try:
+        value = msgspec.json.decode(line)
+    except _NOT_JSON:  # a rule can be broken before the place where the line is no JSON
+        return _no_object(line)
     path = path.strip("`.")
     if not path or not isinstance(value, dict):
         return _Fault(path or "the line", rule, value)
