@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 READY_FOR_TESTS := .venv/.ready-for-tests
 
-.PHONY: setup demo test test-kafka check format bench simulate soak-simulation lock clean help
+.PHONY: setup demo test test-kafka check format bench simulate soak-simulation fuzz lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ simulate: setup $(READY_FOR_TESTS) ## Replay one simulated world of faults with 
 
 soak-simulation: setup $(READY_FOR_TESTS) ## Run many simulated worlds, with progress: make soak-simulation SEEDS=10000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(SEED)
+
+fuzz: setup $(READY_FOR_TESTS) ## Fold 1,000,000 fuzzed records and account for each: make fuzz SEED=7
+	$(BIN)/python -m tests.fuzz --seed $(SEED)
 
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
   --no-emit-find-links --no-emit-trusted-host --no-emit-options

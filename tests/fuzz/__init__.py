@@ -1,0 +1,1 @@
+"""Bad input by the million: mutations of good records, by a seed."""
