@@ -12,6 +12,7 @@ from infra import store
 from infra.bootstrap import redis_pool
 from infra.keys import Keys
 from infra.store import RedisStore, Retention
+from streams.handover import Bounds
 from streams.outbox import Outgoing
 from streams.transport import Chunk
 from streams.worker import Worker, WorkerSettings
@@ -30,6 +31,8 @@ RETENTION = Retention(
     decision_days=400,
     ring_days=REMEMBERS_ALL.days,
 )
+# The gate of the hand-over judges by the wall clock, and every published order is compared here.
+_OPEN = Bounds(lag_records=1 << 60, lag_s=1e12, clock_s=1e12, calm_s=0.0)
 _RESTART_S = (0.2, 2.0)
 _BUFFERED_FETCHES = 16
 
@@ -156,7 +159,11 @@ class Node:
             RedisStore(pool, KEYS, RETENTION),
             publish,
             beat,
-            WorkerSettings(heartbeat_interval_s=self._plan.heartbeat_s, shard=self._plan.settings),
+            WorkerSettings(
+                heartbeat_interval_s=self._plan.heartbeat_s,
+                handover=_OPEN,
+                shard=self._plan.settings,
+            ),
             FakeObserver(),
             unreachable=store.UNREACHABLE,
             clock=lambda: self._wall_s() + self.skew_s,

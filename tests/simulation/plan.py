@@ -11,6 +11,7 @@ from faust.types import TP
 
 from streams.events import TOPICS
 from streams.shard import ShardSettings
+from tests.oracle import DAY
 from tests.simulation.kafka import Mischief
 from tests.streams.fakes import as_json
 from tests.streams.logs import Logs, build, random_steps
@@ -19,8 +20,12 @@ from tests.streams.runs import read_whole
 
 # Cheap to make. With the fewer keys memories forget within a world, and the oracle, which never
 # forgets, is not asked.
+# Counts stay valid for long: an order that has waited until they are not is held for good.
+_REVIEW = dataclasses.replace(SMALL.timeline.review, stock_valid_ms=4_000 * DAY)
+_TIMELINE = dataclasses.replace(SMALL.timeline, review=_REVIEW)
 REMEMBERS_ALL, FORGETS = (
-    dataclasses.replace(SMALL, dedupe_keys=keys, order_keys=keys) for keys in (2_000, 40)
+    dataclasses.replace(SMALL, dedupe_keys=keys, order_keys=keys, timeline=_TIMELINE)
+    for keys in (2_000, 40)
 )
 BAD_WEATHER_S = (0.3, 4.0)
 KINDS = (
