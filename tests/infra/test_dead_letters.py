@@ -1,6 +1,6 @@
 """How dead letters go back: not faster than they may."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.cli.dead_letters import paced
@@ -10,6 +10,7 @@ from tests.simulation.loop import SimulatedLoop
 RECORDS = [TopicRecord("orders.dlt", 0, offset, 0, None, None, []) for offset in range(3_000)]
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(0, len(RECORDS)), rate=st.sampled_from([0.5, 1.0, 9.0, 64.0, 1_000.0, 1e9])
 )
