@@ -13,11 +13,18 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from hypothesis import settings
 
 from infra.embedded import EmbeddedBroker, EmbeddedRedis
 from tests.kafka_server import KafkaServer, why_no_kafka
 
 Broker = EmbeddedBroker | KafkaServer
+
+# The same examples on every machine, and none is called too slow: a red run means a broken property.
+# `HYPOTHESIS_PROFILE=exploring` looks for new ones and prints how to get them again.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("exploring", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 # Programs, not tests: `--doctest-modules` would import them all.
 collect_ignore = [
