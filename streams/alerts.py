@@ -21,6 +21,7 @@ from streams.outputs import (
     incident_id,
     rfc3339,
 )
+from streams.profile import HOURS, Profile, flat_profile
 from streams.rings import DAY_MS, HOUR_MS
 from streams.supply import OpenOrder
 from streams.surge import surge_factor
@@ -60,7 +61,7 @@ class Alerts:
         self._silent_since_ms = 0
         self._silence_ends_ms: int | None = None
         self._rate = 0.0
-        self._profile: Float64Array = np.zeros(24)
+        self._profile = flat_profile()
         self._dead_letters = 0
         self._last_dead_letter_ms = 0
         self._dead_letters_since_ms = 0
@@ -97,8 +98,8 @@ class Alerts:
         """Whether an incident is open that time alone can end."""
         return bool((rows["surge_since_ms"] > 0).any()) or self._dead_letters_since_ms > 0
 
-    def learn_rate(self, rows: Table, profile: Float64Array) -> None:
-        """Take the rate of all orders, and how it is spread over the day, from a closed day on."""
+    def learn_rate(self, rows: Table, profile: Profile) -> None:
+        """Take the rate of all orders, and how it is spread over the week, from a closed day on."""
         # Exact, so that it does not depend on the order in which the items were first seen.
         self._rate = math.fsum(rows["order_level_per_day"].tolist())
         self._profile = profile
@@ -113,12 +114,12 @@ class Alerts:
         return self._silence_ends_ms
 
     def _find_silence(self) -> int:
-        rate, profile = self._rate, self._profile
+        rate, hours = self._rate, self._profile.hours
         missing = self._settings.silent_orders
         moment = self._last_order_ms
         for _ in range(_LONGEST_SILENCE_HOURS):
             hour_ends = (moment // HOUR_MS + 1) * HOUR_MS
-            per_ms = rate * profile[(moment // HOUR_MS) % 24] / HOUR_MS
+            per_ms = rate * hours[moment // HOUR_MS % HOURS] / DAY_MS
             expected = per_ms * (hour_ends - moment)
             if expected >= missing:
                 silent = moment + int(missing / per_ms)

@@ -24,6 +24,7 @@ from streams.items import OLDEST_OPEN_ORDER, READABLE
 from streams.memory import KeyMemory
 from streams.outbox import Outbox
 from streams.pending import ENTRY
+from streams.profile import Profile
 from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
 from streams.timeline import Timeline, TimelineSettings
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
@@ -68,7 +69,6 @@ class Meta(msgspec.Struct, kw_only=True):
     pending_next: int
     outbox_next: int
     profile: list[float]
-    profile_days: int
     hour_orders: list[float]
     alerts: list[int]
     reviews: int
@@ -346,8 +346,7 @@ class Shard:
             newest_buckets={name: ring.newest for name, ring in self.rings.items()},
             pending_next=timeline.pending.next_number,
             outbox_next=self.outbox.next_number,
-            profile=timeline.profile.tolist(),
-            profile_days=timeline.profile_days,
+            profile=timeline.profile.state(),
             hour_orders=timeline.hour_orders.tolist(),
             alerts=timeline.alerts.state(),
             reviews=timeline.reviews,
@@ -386,8 +385,7 @@ class Shard:
         timeline.applied_ms = meta.applied_ms
         timeline.pending.restore(meta.pending_next, stored.pending, applied_ms)
         timeline.supply.restore(stored.orders, applied_ms)
-        timeline.profile = np.array(meta.profile)
-        timeline.profile_days = meta.profile_days
+        timeline.profile = Profile.restore(meta.profile, self.settings.timeline.profile)
         timeline.hour_orders = np.array(meta.hour_orders)
         timeline.alerts.restore(meta.alerts)
         timeline.alerts.learn_rate(stored.rows, timeline.profile)

@@ -19,9 +19,7 @@ from streams.rings import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int32Array, Table
 
 NULL_FACTOR = 1.5
-HOURS = 24
 _FACTORS = np.array(SURGE_FACTORS) * NULL_FACTOR
-_FLAT = np.full(HOURS, 1.0 / HOURS)
 _HIGHEST_LOG = 700.0  # beyond it the exponential is no number
 # A sum that could grow without bound would take as long to fall again: the surge would never end.
 # One factor alone must still be able to call a surge.
@@ -150,24 +148,3 @@ def surge_factor(sums: Float64Array) -> float:
     """
     total = float(sums.sum())
     return float(sums @ _FACTORS / total) if total > 0 else 1.0
-
-
-def flat_profile() -> Float64Array:
-    """The profile of a shop of which nothing is known yet."""
-    return _FLAT.copy()
-
-
-def learn_profile(
-    profile: Float64Array, orders_by_hour: Float64Array, weight: float
-) -> Float64Array:
-    """Return the profile after a day with these orders, shape (24,), sum 1.
-
-    An hour never falls below a hundredth of an even share: a first order at night is no surge.
-    """
-    total = orders_by_hour.sum()
-    if not total > 0:
-        return profile
-    floor = 0.01 / HOURS
-    mixed = np.maximum((1 - weight) * profile + weight * orders_by_hour / total, floor)
-    learned: Float64Array = mixed / mixed.sum()
-    return learned

@@ -20,6 +20,7 @@ from streams.movements import apply_entries
 from streams.outbox import Outgoing, order_record
 from streams.outputs import PurchaseOrder, SupplierRole
 from streams.pending import ENTRY, Due, Pending
+from streams.profile import Profile, ProfileSettings, flat_profile, hours_of_day, learn_day
 from streams.review import (
     ReviewSettings,
     decide_items,
@@ -31,7 +32,7 @@ from streams.review import (
 )
 from streams.rings import DAY_MS, HOUR_MS
 from streams.supply import OpenOrder, Supply
-from streams.surge import SurgeSettings, flat_profile, learn_profile, surge_factor, surge_tick
+from streams.surge import SurgeSettings, surge_factor, surge_tick
 from streams.text import one_time
 from streams.types import Float64Array, Int64Array, Table
 
@@ -43,7 +44,7 @@ class TimelineSettings:
     """How event time is cut, and the parts' own settings."""
 
     tick_ms: int = 60_000
-    profile_weight: float = 0.1
+    profile: ProfileSettings = field(default_factory=ProfileSettings)
     estimate: EstimateSettings = field(default_factory=EstimateSettings)
     surge: SurgeSettings = field(default_factory=SurgeSettings)
     review: ReviewSettings = field(default_factory=ReviewSettings)
@@ -68,11 +69,11 @@ class Timeline:
         self.alerts = Alerts(partition, settings.alerts)
         self.catalog: dict[int, events.Item] = {}
         self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
-        self.profile = flat_profile()
-        self.profile_days = 0  # days with orders that the profile rests on
+        self.profile: Profile = flat_profile()
         self.hour_orders: Float64Array = np.zeros(24)
         self.applied_ms: int | None = None
         self.reviews = 0
+        self._start_ms = 0
         self._due = Due(np.zeros(0, ENTRY), {})
         self._due_place = 0
         self._outputs: list[Outgoing] = []
@@ -95,6 +96,7 @@ class Timeline:
             Whether the watermark was reached.
         """
         tick_ms = self._settings.tick_ms
+        self._start_ms = start_ms
         if self.applied_ms is None:
             self.applied_ms = start_ms // tick_ms * tick_ms
         target = watermark_ms // tick_ms * tick_ms
@@ -137,7 +139,7 @@ class Timeline:
         self._apply_events(boundary)
         self._close_tick(boundary)
         if boundary % DAY_MS == 0:
-            self._close_day()
+            self._close_day(boundary)
         self._review(boundary)
         self._outputs.extend(self.alerts.close_tick(boundary, self.items))
         for order in self.alerts.take_marked():
@@ -297,8 +299,9 @@ class Timeline:
             return
         items = active.astype(np.int32)
         settings = self._settings
+        weight = hours_of_day(self.profile, boundary - settings.tick_ms)
         means = surge_tick(
-            self.items.rows, items, self.profile, boundary, settings.tick_ms, settings.surge
+            self.items.rows, items, weight, boundary, settings.tick_ms, settings.surge
         )
         self._changed.update(active.tolist())
         called = items[(means >= settings.surge.threshold) & (rows["surge_since_ms"][items] == 0)]
@@ -308,15 +311,14 @@ class Timeline:
         self._outputs.extend(self.alerts.call_surges(called, self.items, boundary))
         self._review_surges(called.astype(np.int64), boundary)
 
-    def _close_day(self) -> None:
+    def _close_day(self, boundary: int) -> None:
         rows = self._rows()
         self._changed.update(np.flatnonzero(rows["day_units"] | rows["day_orders"]).tolist())
         close_day(rows, self._settings.estimate)
-        if self.hour_orders.any():
-            # The first days count alike; a profile that begins flat would be wrong for weeks.
-            weight = max(self._settings.profile_weight, 1.0 / (self.profile_days + 1))
-            self.profile = learn_profile(self.profile, self.hour_orders, weight)
-            self.profile_days += 1
+        day = boundary // DAY_MS - 1
+        if self._start_ms <= day * DAY_MS:  # half a day would teach the wrong hours
+            settings = self._settings.profile
+            self.profile, _ = learn_day(self.profile, self.hour_orders, day, settings)
         self.hour_orders = np.zeros(24)
         self.alerts.learn_rate(rows, self.profile)
         seen = np.flatnonzero(self._rows()["observed_days"] > 0)

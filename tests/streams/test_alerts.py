@@ -218,8 +218,8 @@ def test_stale_stock_is_raised_at_the_review_and_resolved_after_a_count():
 
 def test_silence_of_the_orders_is_told_and_ends_with_the_next_order():
     """Orders were due and none came, while heartbeats say that the log is alive."""
-    story = Story().sell(48, 6)
-    story.pass_time(6 * HOUR)
+    story = Story().sell(96, 6)
+    story.pass_time(8 * HOUR)
     found = of_kind(story.run(), "stale_input")
     assert states(found) == ["raised"]
     assert found[0]["subject"] == "orders/0"

@@ -11,8 +11,6 @@ from streams.items import ROW, SURGE_FACTORS
 from streams.surge import (
     NULL_FACTOR,
     SurgeSettings,
-    flat_profile,
-    learn_profile,
     surge_factor,
     surge_tick,
 )
@@ -20,6 +18,7 @@ from tests.oracle import DAY, HOUR, MINUTE
 
 SETTINGS = SurgeSettings()
 ITEM = np.zeros(1, np.int32)
+FLAT = np.full(24, 1 / 24)
 
 
 def item_rows(rates: np.ndarray, over: float = 1.0) -> np.ndarray:
@@ -119,7 +118,7 @@ def run_days(
         rows["tick_orders"] = orders
         is_active = (orders > 0) | (hour % 24 == 23)
         active = np.flatnonzero(is_active).astype(np.int32)
-        means = surge_tick(rows, active, flat_profile(), boundary, HOUR, SETTINGS)
+        means = surge_tick(rows, active, FLAT, boundary, HOUR, SETTINGS)
         found = active[means >= SETTINGS.threshold]
         called[found[called[found] < 0]] = hour
     return called
@@ -150,21 +149,8 @@ def test_young_items_are_not_tested():
     rows = item_rows(np.array([1.0]))
     rows["observed_days"] = SETTINGS.minimum_days - 1
     rows["tick_orders"] = 500
-    assert surge_tick(rows, ITEM, flat_profile(), 400 * DAY, MINUTE, SETTINGS)[0] == 0
+    assert surge_tick(rows, ITEM, FLAT, 400 * DAY, MINUTE, SETTINGS)[0] == 0
     assert rows["tick_orders"][0] == 0
-
-
-def test_profile_learns_the_hours_and_keeps_a_floor():
-    """Shares sum to one, follow the orders, and no hour is ever thought impossible."""
-    profile = flat_profile()
-    orders = np.zeros(24)
-    orders[20] = 100
-    for _ in range(200):
-        profile = learn_profile(profile, orders, 0.1)
-    assert math.isclose(profile.sum(), 1)
-    assert profile.argmax() == 20
-    assert profile.min() > 0.005 / 24
-    assert learn_profile(profile, np.zeros(24), 0.1) is profile
 
 
 def test_factor_is_told_by_the_heaviest_sum():
