@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from streams.items import READABLE, ROW
+from streams.items import ESTIMATE_WORDS, READABLE, ROW
 from streams.outputs import Occasion, rfc3339
 from streams.review import (
     CANDIDATE_UNITS,
@@ -97,6 +97,8 @@ def _readable_value(name: str, value: bytes | None) -> Any:
         return None
     if name.endswith("_ms"):
         return time_or_none(int(value))
+    if name in ESTIMATE_WORDS:
+        return value.decode()
     return int(value) if ROW[name].kind == "i" else float(value)
 
 

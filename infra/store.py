@@ -296,7 +296,8 @@ class RedisStore:
             changed = np.flatnonzero((shown[name][places] != now) | ~shown["is_known"][places])
             field = bulk(name.encode())
             for number, value in zip(changed.tolist(), now[changed].tolist(), strict=True):
-                bulks.setdefault(number, []).extend((field, bulk(repr(value).encode())))
+                word = value if isinstance(value, bytes) else repr(value).encode()
+                bulks.setdefault(number, []).extend((field, bulk(word)))
             shown[name][places] = now
         shown["is_known"][places] = True
         for number, words in bulks.items():

@@ -149,6 +149,16 @@ class Alerts:
             AlertKind.SURGE, "surge_since_ms", ended, items, boundary, _surge_figures
         )
 
+    def call_silences(self, called: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+        """Raise suspicious silence of these items: the stock may not be there."""
+        kind = AlertKind.PHANTOM_STOCK
+        return self._raise(kind, "silent_since_ms", called, items, boundary, _silence_figures)
+
+    def end_silences(self, ended: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+        """Resolve the suspicious silence of these items."""
+        kind = AlertKind.PHANTOM_STOCK
+        return self._resolve(kind, "silent_since_ms", ended, items, boundary, _silence_figures)
+
     def check_stock(
         self, reviewed: Int64Array, is_stale: BoolArray, items: Items, boundary: int
     ) -> Iterable[Outgoing]:
@@ -333,6 +343,15 @@ def _surge_figures(row: Table, boundary: int) -> dict[str, float | int | str | N
     }
 
 
+def _silence_figures(row: Table, boundary: int) -> dict[str, float | int | str | None]:
+    del boundary
+    return {
+        "on_hand_units": int(row["on_hand_units"]),
+        "quiet_since": rfc3339(int(row["quiet_since_ms"])),
+        "usual_orders_per_day": round(float(row["order_level_per_day"]), 3),
+    }
+
+
 def _stock_figures(row: Table, boundary: int) -> dict[str, float | int | str | None]:
     del boundary
     counted = int(row["counted_at_ms"])
@@ -345,6 +364,7 @@ _SUMMARIES = {
     AlertKind.LATE_DELIVERY: "{subject} has not arrived",
     AlertKind.STALE_INPUT: "no orders on {subject} where orders were due",
     AlertKind.STALE_STOCK: "the stock of {subject} is not known: nothing is ordered",
+    AlertKind.PHANTOM_STOCK: "{subject} is in stock by the record, but does not sell",
     AlertKind.DEAD_LETTERS: "bad records on {subject}",
 }
 

@@ -48,11 +48,45 @@ ROW = np.dtype(
         ("day_orders", "<i8"),  # in the open day, likewise
         ("day_units", "<i8"),
         ("observed_days", "<i8"),  # days that closed since the first sale
+        # The estimate. Days are operational: the mean over the days of the shop's ordinary week.
         ("demand_level_units_per_day", "<f8"),
         ("demand_trend_units_per_day", "<f8"),  # change of the level in a day
-        ("demand_variance_units", "<f8"),  # of one-step errors, units squared
+        ("demand_variance_units", "<f8"),  # of a day's units when the level is known
         ("order_level_per_day", "<f8"),
-        ("order_variance", "<f8"),
+        ("order_variance", "<f8"),  # of a day's orders when the level is known
+        ("units_per_order", "<f8"),
+        ("kept_share", "<f8"),  # of the units sold, not cancelled or returned
+        ("pooled_share", "<f8"),  # weight of category and shop in the level
+        ("level_orders", "<f8"),  # what the level rests on, in orders: its variance is level^2 / it
+        ("estimate_class", "i1"),  # streams.estimate.DemandClass
+        ("estimated_ms", "<i8"),  # newest day that taught it; 0: none
+        # What it is learned from; sums in which older days have less weight.
+        ("known_orders", "<f8"),
+        ("known_days", "<f8"),  # on sale, up to the last day with a sale
+        ("quiet_days", "<f8"),  # on sale, since then
+        ("order_trend", "<f8"),
+        ("error_squares", "<f8"),  # of a day's orders against the estimate before it
+        ("error_means", "<f8"),  # what Poisson orders would give
+        ("size_count", "<f8"),  # orders of which the size is known
+        ("size_logs", "<f8"),
+        ("size_log_squares", "<f8"),
+        ("size_limit_units", "<f8"),  # a larger order teaches as if it were this; 0: none yet
+        ("sale_days", "<f8"),  # days with orders
+        ("sale_units", "<f8"),
+        ("sale_unit_squares", "<f8"),
+        ("undone_units", "<f8"),  # cancelled and returned
+        ("day_taught_orders", "<i8"),  # in the open day, outside campaigns
+        ("day_taught_units", "<i8"),
+        ("day_undone_units", "<i8"),
+        ("day_censored_days", "<f8"),  # of the open day, not on sale
+        ("day_exposure_days", "<f8"),  # of the newest closed day, on sale
+        ("out_since_ms", "<i8"),  # nothing to sell by the record; 0: there is
+        ("out_days", "<f8"),  # since then, in closed days
+        ("quiet_since_ms", "<i8"),  # last sale or refill
+        ("quiet_since_orders", "<i8"),  # the shop's orders at that time
+        ("silent_since_ms", "<i8"),  # open incident; 0: none; -1: the silence was found to be real
+        ("campaign_units", "<i8"),  # sold inside campaign windows
+        ("campaign_everyday_units", "<f8"),  # the level would have sold there
         ("surge_sums", "<f8", (len(SURGE_FACTORS),)),
         ("surge_ticked_ms", "<i8"),
         ("surge_since_ms", "<i8"),  # open incident; 0: none
@@ -70,6 +104,9 @@ ROW = np.dtype(
 
 OLDEST_OPEN_ORDER = "oldest_open_order_ms"  # not in the row: it follows from backlog and sales
 
+ESTIMATE_WORDS = ("estimate_class", "estimate_method", "estimate_quality")
+"""What is shown as words; they follow from the row."""
+
 READABLE = (
     "on_hand_units",
     "counted_at_ms",
@@ -84,7 +121,18 @@ READABLE = (
     "demand_trend_units_per_day",
     "demand_variance_units",
     "order_level_per_day",
+    "order_variance",
+    "units_per_order",
+    "kept_share",
+    "pooled_share",
+    "level_orders",
+    "known_days",
+    "quiet_days",
+    "sale_days",
+    "estimated_ms",
+    "out_since_ms",
     "next_review_ms",
+    *ESTIMATE_WORDS,
     OLDEST_OPEN_ORDER,
 )
 """What an item's hash in Redis shows by name."""

@@ -1,10 +1,13 @@
 """Stock, backlog and demand in event time: what an event does to its item when its time comes."""
 
+import math
+
 import numpy as np
 
 from policy.compiled import compiled
 from streams.events import Kind
-from streams.types import Int32Array, Table
+from streams.exposure import note_sale, note_stock
+from streams.types import BoolArray, Float64Array, Int32Array, Record, Table
 
 _PLACED = int(Kind.PLACED)
 _CANCELLED = int(Kind.CANCELLED)
@@ -15,22 +18,49 @@ _ADJUSTED = int(Kind.ADJUSTED)
 
 
 @compiled
-def _apply(entries: Table, rows: Table) -> None:
+def _teach_sale(row: Record, units: int, is_new_order: bool, size_kept: float) -> None:
+    """Keep a sale outside campaigns for the estimate of its day, and the size of its order."""
+    row.day_taught_orders += is_new_order
+    row.day_taught_units += units
+    if is_new_order:
+        limit = row.size_limit_units
+        log = math.log(min(float(units), limit) if limit > 0 else float(units))
+        row.size_count = row.size_count * size_kept + 1.0
+        row.size_logs = row.size_logs * size_kept + log
+        row.size_log_squares = row.size_log_squares * size_kept + log * log
+
+
+@compiled
+def _apply(
+    entries: Table,
+    rows: Table,
+    in_campaign: BoolArray,
+    elapsed: Float64Array,
+    shop_orders: int,
+    size_kept: float,
+) -> None:
     for place in range(entries.size):
         entry = entries[place]
         row = rows[entry.item]
         units = entry.quantity
         code = entry.code
         if code == _PLACED:
+            shop_orders += entry.is_new_order
+            note_sale(row, entry.effective_ms, elapsed, shop_orders)
             row.tick_orders += entry.is_new_order
             row.day_orders += entry.is_new_order
             row.day_units += units
+            if in_campaign[place]:
+                row.campaign_units += units
+            else:
+                _teach_sale(row, units, entry.is_new_order, size_kept)
             if row.assume_dispatched:
                 row.on_hand_units -= units
             else:
                 row.backlog_units += units
         elif code == _CANCELLED:
             row.cancelled_units += units
+            row.day_undone_units += units
             row.day_units -= units
             # What already left comes back; what did not leave is no longer owed.
             if row.assume_dispatched:
@@ -39,6 +69,7 @@ def _apply(entries: Table, rows: Table) -> None:
                 row.backlog_units = max(0, row.backlog_units - units)
         elif code == _RETURNED:
             row.returned_units += units
+            row.day_undone_units += units
             row.on_hand_units += units
         elif code == _DISPATCHED:
             row.on_hand_units -= units
@@ -48,17 +79,29 @@ def _apply(entries: Table, rows: Table) -> None:
             row.counted_at_ms = entry.effective_ms
         elif code == _ADJUSTED:
             row.on_hand_units += units
+        note_stock(rows, entry.item, entry.effective_ms, elapsed, shop_orders)
 
 
-def apply_entries(entries: Table, rows: Table) -> Int32Array:
+def apply_entries(
+    entries: Table,
+    rows: Table,
+    in_campaign: BoolArray,
+    elapsed: Float64Array,
+    shop_orders: int,
+    size_kept: float,
+) -> Int32Array:
     """Apply entries to the rows of their items, in place, in the order given.
 
     Args:
         entries: `streams.pending.ENTRY` records, in the order in which they take effect.
         rows: `streams.items.ROW` records, shape (item,).
+        in_campaign: which entries fall into a campaign window of their item, shape (entry,).
+        elapsed: of the shop's profile, shape (169,).
+        shop_orders: the shop's orders, by item and day, before the entries.
+        size_kept: weight of what is known of an item's order sizes, after one more order.
 
     Returns:
         The items that were touched, each once, ascending.
     """
-    _apply(entries, rows)
+    _apply(entries, rows, in_campaign, elapsed, shop_orders, size_kept)
     return np.unique(entries["item"])

@@ -97,6 +97,7 @@ class AlertKind(StrEnum):
     LATE_DELIVERY = "late_delivery"
     STALE_INPUT = "stale_input"
     STALE_STOCK = "stale_stock"
+    PHANTOM_STOCK = "phantom_stock"
     DEAD_LETTERS = "dead_letters"
 
 
@@ -114,6 +115,7 @@ ACTIONS = {
     AlertKind.LATE_DELIVERY: "Call the supplier; move the next order to the other one if needed.",
     AlertKind.STALE_INPUT: "Check the shop's order feed: orders were due and none came.",
     AlertKind.STALE_STOCK: "Count the shelf: nothing is ordered on a stock that is not known.",
+    AlertKind.PHANTOM_STOCK: "Count the shelf: what the record says is there may be gone.",
     AlertKind.DEAD_LETTERS: "Read the dead letters (tidegate dlt list), mend and replay them.",
 }
 """One recommended action for each alert."""

@@ -19,6 +19,7 @@ from policy import (
     decide,
     fit_demand,
 )
+from streams.estimate import demand_over
 from streams.items import CATALOG, Items
 from streams.outputs import (
     Candidates,
@@ -120,7 +121,6 @@ class ReviewSettings:
     slot_ms: int = HOUR_MS  # reviews begin at multiples of this
     minimum_days: int = 2  # closed days of demand before the first order
     stock_valid_ms: int = 400 * DAY_MS  # an older count is no stock to order on
-    trend_days: float = 14.0  # the trend is trusted no further than this
 
 
 def first_review_ms(key: str, after_ms: int, period_ms: int, slot_ms: int) -> int:
@@ -158,6 +158,7 @@ def decide_items(
     settings: ReviewSettings,
     cache: PolicyCache,
     planned_units_per_day: Float64Array | None = None,
+    demand_variance: Float64Array | None = None,
 ) -> Table:
     """Decide for the items given.
 
@@ -171,12 +172,17 @@ def decide_items(
         settings: when to order at all.
         cache: solved policies.
         planned_units_per_day: what `demand_mean` holds of campaigns, shape (n,); none: nothing.
+        demand_variance: of a day's units at the everyday level, with what the level itself may be
+            off over the cover, shape (n,); none: as if the level were known.
 
     Returns:
         `DECISION` records, shape (n,). An item without known stock or history gets no order, and
         the reason says so.
     """
-    decisions = _gather(rows, items, windows_ms, demand_mean, boundary_ms, is_surge)
+    decisions = _gather(rows, items, windows_ms, boundary_ms, is_surge)
+    if demand_variance is None:
+        demand_variance = rows["demand_variance_units"][items]
+    _fit(decisions, demand_mean, demand_variance)
     if planned_units_per_day is not None:
         decisions["demand_planned_units_per_day"] = planned_units_per_day
     held = _held(rows[items], boundary_ms, settings)
@@ -194,7 +200,6 @@ def _gather(
     rows: Table,
     items: Int64Array,
     windows_ms: Int64Array,
-    demand_mean: Float64Array,
     boundary_ms: int,
     is_surge: bool,
 ) -> Table:
@@ -217,7 +222,6 @@ def _gather(
     )
     decisions["observed_days"] = chosen["observed_days"]
     decisions["demand_level_units_per_day"] = chosen["demand_level_units_per_day"]
-    _fit(decisions, demand_mean, chosen["demand_variance_units"])
     return decisions
 
 
@@ -265,25 +269,25 @@ def _fill(decisions: Table, free: Int64Array, decided: Decisions) -> None:
 
 
 def expected_demand(
-    rows: Table, items: Int64Array, planned_units_per_day: Float64Array, settings: ReviewSettings
-) -> Float64Array:
+    rows: Table, items: Int64Array, open_days: Float64Array, planned_units_per_day: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     """Return the demand that a decision sees: level, half its trend over the cover, and plans.
 
     Args:
         rows: `streams.items.ROW` records.
         items: places, shape (n,).
+        open_days: operational days in the time that each decision covers, shape (n,).
         planned_units_per_day: campaign units beyond the everyday level, shape (n,).
-        settings: how far the trend is trusted.
 
     Returns:
-        Units per day, shape (n,), between half and twice the level plus what is planned.
+        Mean of a calendar day's units, and the variance of a day at the everyday level, each of
+        shape (n,), such that independent days of this kind add up to the demand of the cover.
     """
     chosen = rows[items]
-    level = chosen["demand_level_units_per_day"]
     cover_days = chosen["review_period_days"] + chosen["lead_time_days_lean"]
-    ahead = chosen["demand_trend_units_per_day"] * np.minimum(cover_days, settings.trend_days) / 2
-    mean: Float64Array = np.clip(level + ahead, 0.5 * level, 2.0 * level) + planned_units_per_day
-    return mean
+    mean, variance = demand_over(chosen, open_days)
+    index = np.divide(variance, mean, out=np.ones_like(mean), where=mean > 0)
+    return mean / cover_days + planned_units_per_day, index * chosen["demand_level_units_per_day"]
 
 
 def purchase_orders(

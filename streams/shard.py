@@ -16,11 +16,13 @@ import numpy as np
 
 from policy import PolicyCache
 from streams.backlog import oldest_open_order_ms
+from streams.campaigns import Uplift
 from streams.commit import Commit, StoredShard
 from streams.decode import Columns, Decoded
+from streams.estimate import Correction, estimate_words
 from streams.events import TOPICS, Kind
 from streams.fold import NO_CLOCK, Admitted, Outcome, admit_rows, count_rows
-from streams.items import OLDEST_OPEN_ORDER, READABLE
+from streams.items import OLDEST_OPEN_ORDER, READABLE, ROW
 from streams.memory import KeyMemory
 from streams.outbox import Outbox
 from streams.pending import ENTRY
@@ -70,6 +72,9 @@ class Meta(msgspec.Struct, kw_only=True):
     outbox_next: int
     profile: list[float]
     hour_orders: list[float]
+    shop_orders: int
+    correction: Correction
+    uplifts: dict[str, Uplift]
     alerts: list[int]
     reviews: int
     history_from: dict[str, int]
@@ -331,8 +336,9 @@ class Shard:
         oldest = oldest_open_order_ms(
             rows["backlog_units"], items, list(self.rings.values()), self.timeline.applied_ms or 0
         )
-        shown = {name: rows[name] for name in READABLE if name != OLDEST_OPEN_ORDER}
-        return {**shown, OLDEST_OPEN_ORDER: oldest}
+        shown = {name: rows[name] for name in READABLE if name in (ROW.names or ())}
+        words = estimate_words(rows, self.timeline.applied_ms or 0)
+        return {**shown, **words, OLDEST_OPEN_ORDER: oldest}
 
     def _meta(self) -> Meta:
         timeline = self.timeline
@@ -348,6 +354,9 @@ class Shard:
             outbox_next=self.outbox.next_number,
             profile=timeline.profile.state(),
             hour_orders=timeline.hour_orders.tolist(),
+            shop_orders=timeline.shop_orders,
+            correction=timeline.correction,
+            uplifts=timeline.uplifts,
             alerts=timeline.alerts.state(),
             reviews=timeline.reviews,
             history_from=self.history_from,
@@ -388,7 +397,7 @@ class Shard:
         timeline.profile = Profile.restore(meta.profile, self.settings.timeline.profile)
         timeline.hour_orders = np.array(meta.hour_orders)
         timeline.alerts.restore(meta.alerts)
-        timeline.alerts.learn_rate(stored.rows, timeline.profile)
+        timeline.restore_estimates(meta.shop_orders, meta.correction, meta.uplifts)
         timeline.reviews = meta.reviews
         for key, told in stored.told.items():
             sku, _, warehouse = key.rpartition("@")

@@ -5,6 +5,7 @@ orders, then the day's estimates where a day ends, then the reviews that are due
 Boundaries at which nothing can happen are jumped over; the result is that of visiting each.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,14 +14,29 @@ import numpy as np
 from policy import PolicyCache
 from streams import events
 from streams.alerts import Alerts, AlertSettings
-from streams.estimate import EstimateSettings, close_day
+from streams.campaigns import (
+    Uplift,
+    campaign_lines,
+    in_window,
+    item_window_days,
+    planned_extra_units,
+)
+from streams.estimate import Correction, EstimateSettings, close_day
 from streams.events import AnyEvent, Kind
+from streams.exposure import SilenceSettings, close_exposure, note_stock, suspicious_items
 from streams.items import Items
 from streams.movements import apply_entries
 from streams.outbox import Outgoing, order_record
 from streams.outputs import PurchaseOrder, SupplierRole
 from streams.pending import ENTRY, Due, Pending
-from streams.profile import Profile, ProfileSettings, flat_profile, hours_of_day, learn_day
+from streams.profile import (
+    Profile,
+    ProfileSettings,
+    flat_profile,
+    hours_of_day,
+    learn_day,
+    operational_days,
+)
 from streams.review import (
     ReviewSettings,
     decide_items,
@@ -34,7 +50,7 @@ from streams.rings import DAY_MS, HOUR_MS
 from streams.supply import OpenOrder, Supply
 from streams.surge import SurgeSettings, surge_factor, surge_tick
 from streams.text import one_time
-from streams.types import Float64Array, Int64Array, Table
+from streams.types import Float64Array, Int32Array, Int64Array, Table
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -46,6 +62,7 @@ class TimelineSettings:
     tick_ms: int = 60_000
     profile: ProfileSettings = field(default_factory=ProfileSettings)
     estimate: EstimateSettings = field(default_factory=EstimateSettings)
+    silence: SilenceSettings = field(default_factory=SilenceSettings)
     surge: SurgeSettings = field(default_factory=SurgeSettings)
     review: ReviewSettings = field(default_factory=ReviewSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
@@ -70,6 +87,14 @@ class Timeline:
         self.catalog: dict[int, events.Item] = {}
         self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
         self.profile: Profile = flat_profile()
+        self.lines = campaign_lines(self.campaigns)
+        self.uplifts: dict[str, Uplift] = {}
+        self.correction = Correction()
+        self.shop_orders = 0
+        self.shop_rate = 0.0
+        self._is_plan_old = False
+        self._categories: Int32Array | None = None
+        self._silent: set[int] = set()
         self.hour_orders: Float64Array = np.zeros(24)
         self.applied_ms: int | None = None
         self.reviews = 0
@@ -119,7 +144,7 @@ class Timeline:
         """The next boundary at which something can happen."""
         assert self.applied_ms is not None
         tick_ms = self._settings.tick_ms
-        moments = [self.applied_ms // DAY_MS * DAY_MS + DAY_MS - 1]
+        moments = [self.applied_ms // HOUR_MS * HOUR_MS + HOUR_MS - 1]
         if self._due_place < self._due.entries.size:
             moments.append(int(self._due.entries["effective_ms"][self._due_place]))
         arrival = self.supply.next_due()
@@ -138,6 +163,7 @@ class Timeline:
     def _apply(self, boundary: int) -> None:
         self._apply_events(boundary)
         self._close_tick(boundary)
+        self._watch_silence(boundary)
         if boundary % DAY_MS == 0:
             self._close_day(boundary)
         self._review(boundary)
@@ -153,6 +179,8 @@ class Timeline:
 
     def _apply_events(self, boundary: int) -> None:
         """Apply entries and due arrivals before the boundary, in event time."""
+        if self._is_plan_old:  # a changed plan holds from the next tick on
+            self.lines, self._is_plan_old = campaign_lines(self.campaigns), False
         entries = self._due.entries
         stop = int(np.searchsorted(entries["effective_ms"], boundary))
         told = [place for place in self._due.told if self._due_place <= place < stop]
@@ -184,7 +212,7 @@ class Timeline:
             self.alerts.note_dead_letters(int(bad.sum()), int(entries["effective_ms"][bad][-1]))
             entries = entries[~bad]
         plain = entries[entries["code"] != Kind.TOLD]
-        touched = apply_entries(plain, self.items.rows)
+        touched = self._move(plain)
         self._changed.update(touched.tolist())
         self.alerts.touch(touched)
         opened = plain["effective_ms"][plain["is_new_order"]]
@@ -192,6 +220,18 @@ class Timeline:
             self.alerts.note_orders(int(opened[-1]))
             hours = opened // HOUR_MS % 24
             self.hour_orders += np.bincount(hours, minlength=24)
+            self.shop_orders += opened.size
+
+    def _move(self, entries: Table) -> Int32Array:
+        items = entries["item"].astype(np.int64)
+        return apply_entries(
+            entries,
+            self.items.rows,
+            in_window(self.lines, items, entries["effective_ms"]),
+            self.profile.elapsed,
+            self.shop_orders,
+            0.5 ** (1.0 / self._settings.estimate.size_half_life_orders),
+        )
 
     def _forget_told(self, stop: int) -> None:
         if self._due.told:
@@ -206,11 +246,15 @@ class Timeline:
             case events.CampaignLine():
                 self.campaigns.setdefault(item, {})[event.campaign_id] = event
                 self._told_changed.add(item)
+                self._is_plan_old = True
             case events.CampaignCancelled():
                 self.campaigns.get(item, {}).pop(event.campaign_id, None)
+                self.items.rows[item]["campaign_units"] = 0
+                self.items.rows[item]["campaign_everyday_units"] = 0.0
                 self._told_changed.add(item)
+                self._is_plan_old = True
             case events.Inbound():
-                self._inbound(item, event)
+                self._inbound(item, event, moment)
             case events.Response():
                 self._respond(item, event)
         self._changed.add(item)
@@ -219,6 +263,7 @@ class Timeline:
     def _describe(self, item: int, line: events.Item, moment: int) -> None:
         row = self.items.rows[item]
         self.catalog[item] = line
+        self._categories = None
         self._told_changed.add(item)
         for name in line.__struct_fields__:
             if name in row.dtype.names and name not in ("service_type", "service_target"):
@@ -230,15 +275,19 @@ class Timeline:
         period = int(period_ms(self.items.rows[item : item + 1], slot_ms)[0])
         row["next_review_ms"] = first_review_ms(self.items.key(item), moment, period, slot_ms)
 
-    def _inbound(self, item: int, event: events.Inbound) -> None:
+    def _inbound(self, item: int, event: events.Inbound, moment: int) -> None:
         order = self.supply.get(event.po_id)
         due_ms = None if event.expected_at is None else one_time(event.expected_at)
         if isinstance(event, events.Received):
-            self.items.rows[item]["on_hand_units"] += event.quantity
+            self._put_on_shelf(item, event.quantity, moment)
         if order is None or order.item != item:
             return
         taken = event.quantity if isinstance(event, events.Received | events.Rejected) else 0
         self._change_order(order, outstanding=order.outstanding - taken, due_ms=due_ms)
+
+    def _put_on_shelf(self, item: int, units: int, moment: int) -> None:
+        self.items.rows[item]["on_hand_units"] += units
+        note_stock(self.items.rows, item, moment, self.profile.elapsed, self.shop_orders)
 
     def _respond(self, item: int, event: events.Response) -> None:
         said = str(event.__struct_config__.tag)
@@ -264,7 +313,7 @@ class Timeline:
     def _arrive(self, order: OpenOrder, moment: int) -> None:
         """An order's due date has come: it is taken as received, or from now on it is late."""
         if order.is_assumed:
-            self.items.rows[order.item]["on_hand_units"] += order.outstanding
+            self._put_on_shelf(order.item, order.outstanding, moment)
             self._change_order(order, outstanding=0)
         else:
             self.alerts.expect(order, moment)
@@ -311,18 +360,93 @@ class Timeline:
         self._outputs.extend(self.alerts.call_surges(called, self.items, boundary))
         self._review_surges(called.astype(np.int64), boundary)
 
+    def _watch_silence(self, boundary: int) -> None:
+        """Raise and end the suspicion that the stock of silent items is not there."""
+        rows = self._rows()
+        ended = self._ended_silences(boundary)
+        if ended.size:
+            is_real = rows["quiet_since_ms"][ended] < rows["silent_since_ms"][ended]
+            is_real &= rows["out_since_ms"][ended] == 0
+            self._outputs.extend(self.alerts.end_silences(ended, self.items, boundary))
+            rows["silent_since_ms"][ended[is_real]] = -1
+            self._silent.difference_update(ended.tolist())
+        if boundary % HOUR_MS == 0:
+            silent = suspicious_items(
+                rows,
+                self.profile.elapsed,
+                boundary,
+                self.shop_orders,
+                self.shop_rate,
+                self._settings.silence,
+            )
+            self._outputs.extend(self.alerts.call_silences(silent, self.items, boundary))
+            self._silent.update(silent.tolist())
+
+    def _ended_silences(self, boundary: int) -> Int32Array:
+        """Silences that a sale, a refill, a count, an empty shelf or their length has ended."""
+        items = np.array(sorted(self._silent), np.int32)
+        rows = self.items.rows[items]
+        since = rows["silent_since_ms"]
+        is_over = (rows["quiet_since_ms"] >= since) | (rows["counted_at_ms"] >= since)
+        is_over |= rows["out_since_ms"] != 0
+        if boundary % HOUR_MS == 0:
+            is_over |= boundary - since >= self._settings.silence.longest_days * DAY_MS
+        return items[is_over]
+
     def _close_day(self, boundary: int) -> None:
         rows = self._rows()
         self._changed.update(np.flatnonzero(rows["day_units"] | rows["day_orders"]).tolist())
-        close_day(rows, self._settings.estimate)
-        day = boundary // DAY_MS - 1
-        if self._start_ms <= day * DAY_MS:  # half a day would teach the wrong hours
-            settings = self._settings.profile
-            self.profile, _ = learn_day(self.profile, self.hour_orders, day, settings)
+        day_ms = boundary - DAY_MS
+        start_ms = max(day_ms, self._start_ms)
+        before = self.profile.elapsed
+        counts_days = float(operational_days(before, start_ms, boundary))
+        if start_ms == day_ms:  # half a day would teach the wrong hours
+            self.profile, counts_days = learn_day(
+                self.profile, self.hour_orders, day_ms // DAY_MS, self._settings.profile
+            )
         self.hour_orders = np.zeros(24)
-        self.alerts.learn_rate(rows, self.profile)
-        seen = np.flatnonzero(self._rows()["observed_days"] > 0)
-        self._changed.update(seen.tolist())
+        planned_days = item_window_days(self.lines, rows.size, before, start_ms, boundary)
+        everyday = planned_days * rows["demand_level_units_per_day"]
+        rows["campaign_everyday_units"] += everyday
+        close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
+        settings = self._settings.estimate
+        self.correction = close_day(
+            rows, boundary, self._category_numbers(), self.correction, settings
+        )
+        self._close_windows(day_ms, boundary)
+        self.learn_rate()
+        self._changed.update(np.flatnonzero(rows["observed_days"] > 0).tolist())
+
+    def learn_rate(self) -> None:
+        """Take the shop's rate from the items, from a closed day on."""
+        # Exact, so that it does not depend on the order in which the items were first seen.
+        self.shop_rate = math.fsum(self._rows()["order_level_per_day"].tolist())
+        self.alerts.learn_rate(self._rows(), self.profile)
+
+    def _category_numbers(self) -> Int32Array:
+        """Number of each item's category, 0 for none."""
+        if self._categories is None or self._categories.size != len(self.items):
+            numbers: dict[str, int] = {}
+            self._categories = np.zeros(len(self.items), np.int32)
+            for item, line in self.catalog.items():
+                if line.category:
+                    number = numbers.setdefault(line.category, len(numbers) + 1)
+                    self._categories[item] = number
+        return self._categories
+
+    def _close_windows(self, day_ms: int, boundary: int) -> None:
+        """Take campaign windows that ended in the day into the uplift of their promotion type."""
+        ends = self.lines.ends_ms
+        over = self.lines.chosen((ends > day_ms) & (ends <= boundary))
+        samples: dict[str, list[tuple[float, float]]] = {}
+        for item, promotion in zip(over.item.tolist(), over.promotion, strict=True):
+            row = self.items.rows[item]
+            sample = float(row["campaign_units"]), float(row["campaign_everyday_units"])
+            if any(sample):
+                samples.setdefault(promotion, []).append(sample)
+                row["campaign_units"], row["campaign_everyday_units"] = 0, 0.0
+        for promotion, told in sorted(samples.items()):
+            self.uplifts.setdefault(promotion, Uplift()).add(told)
 
     # -- reviews ------------------------------------------------------------------------------
 
@@ -339,7 +463,7 @@ class Timeline:
         self.items.rows["next_review_ms"][items] = windows + (missed + 1) * periods
         self._changed.update(items.tolist())
         planned = self._planned(items, boundary)
-        demand = expected_demand(rows, items, planned, self._settings.review)
+        demand = self._expected(items, planned, boundary)
         self._decide(items, windows + missed * periods, demand, planned, boundary, is_surge=False)
 
     def _review_surges(self, called: Int64Array, boundary: int) -> None:
@@ -357,14 +481,15 @@ class Timeline:
         self.items.rows["surge_reviewed_ms"][known] = windows
         factors = np.array([surge_factor(rows["surge_sums"][item]) for item in known])
         planned = self._planned(known, boundary)
-        demand = expected_demand(rows, known, planned, self._settings.review)
-        self._decide(known, windows, demand * factors, planned, boundary, is_surge=True)
+        mean, variance = self._expected(known, planned, boundary)
+        demand = mean * factors, variance
+        self._decide(known, windows, demand, planned, boundary, is_surge=True)
 
     def _decide(
         self,
         items: Int64Array,
         windows: Int64Array,
-        demand: Float64Array,
+        demand: tuple[Float64Array, Float64Array],
         planned: Float64Array,
         boundary: int,
         *,
@@ -376,8 +501,9 @@ class Timeline:
             self.items.rows,
             items,
             windows,
-            demand,
+            demand[0],
             boundary,
+            demand_variance=demand[1],
             is_surge=is_surge,
             settings=self._settings.review,
             cache=self._cache,
@@ -432,24 +558,28 @@ class Timeline:
 
     def _planned(self, items: Int64Array, boundary: int) -> Float64Array:
         """Campaign units per day beyond the everyday level, over the time a decision covers."""
-        planned = np.zeros(items.size)
-        if not self.campaigns:
-            return planned
-        for place, item in enumerate(items.tolist()):
-            for line in self.campaigns.get(item, {}).values():
-                planned[place] += self._planned_units_per_day(item, line, boundary)
-        return planned
+        lines = self.lines.chosen(self.lines.ends_ms > boundary)
+        if not lines.item.size:
+            return np.zeros(items.size)
+        rows = self.items.rows[lines.item]
+        extra = planned_extra_units(
+            lines,
+            rows["demand_level_units_per_day"],
+            self.profile.elapsed,
+            np.full(rows.size, boundary),
+            boundary + _cover_ms(rows),
+        )
+        by_item = np.bincount(lines.item, extra, minlength=len(self.items))
+        return by_item[items] * DAY_MS / _cover_ms(self.items.rows[items])
 
-    def _planned_units_per_day(self, item: int, line: events.CampaignLine, boundary: int) -> float:
-        row = self.items.rows[item]
-        cover_days = float(row["review_period_days"] + row["lead_time_days_lean"])
-        starts, ends = one_time(line.starts_at), one_time(line.ends_at)
-        overlap_ms = min(ends, boundary + cover_days * DAY_MS) - max(starts, boundary)
-        if ends <= starts or overlap_ms <= 0:
-            return 0.0
-        everyday = float(row["demand_level_units_per_day"]) * (ends - starts) / DAY_MS
-        extra = max(0.0, line.expected_units - everyday)
-        return float(extra * overlap_ms / (ends - starts) / cover_days)
+    def _expected(
+        self, items: Int64Array, planned: Float64Array, boundary: int
+    ) -> tuple[Float64Array, Float64Array]:
+        """Mean and variance of a day's demand over the time a decision covers."""
+        starts = np.full(items.size, boundary)
+        ends = boundary + _cover_ms(self.items.rows[items])
+        open_days = operational_days(self.profile.elapsed, starts, ends)
+        return expected_demand(self._rows(), items, open_days, planned)
 
     # -- what to store ------------------------------------------------------------------------
 
@@ -487,6 +617,14 @@ class Timeline:
             for item in changed
         }
 
+    def restore_estimates(
+        self, shop_orders: int, correction: Correction, uplifts: dict[str, Uplift]
+    ) -> None:
+        """Take over what was stored of the whole shop's demand; the items are there."""
+        self.shop_orders, self.correction, self.uplifts = shop_orders, correction, uplifts
+        self._silent = set(np.flatnonzero(self._rows()["silent_since_ms"] > 0).tolist())
+        self.learn_rate()
+
     def restore_told(self, item: int, stored: bytes) -> None:
         """Take over stored catalog and campaign lines of an item."""
         line, lines = msgspec.json.decode(
@@ -497,3 +635,11 @@ class Timeline:
             self.catalog[item] = line
         if lines:
             self.campaigns[item] = {one.campaign_id: one for one in lines}
+            self._is_plan_old = True
+
+
+def _cover_ms(rows: Table) -> Int64Array:
+    """Return the time that a decision about items covers: a review period and the slow supply."""
+    days = rows["review_period_days"] + rows["lead_time_days_lean"]
+    cover: Int64Array = np.maximum(np.round(days * DAY_MS), 1).astype(np.int64)
+    return cover

@@ -15,4 +15,7 @@ Float64Array = npt.NDArray[np.float64]
 Table = npt.NDArray[np.void]
 """A structured array: one row an item."""
 
+Record = Any
+"""One row of a table, inside a kernel: its fields are attributes there."""
+
 AnyArray = npt.NDArray[Any]

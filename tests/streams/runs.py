@@ -15,6 +15,7 @@ from streams.alerts import AlertSettings
 from streams.commit import Commit, StoredShard
 from streams.decode import DecodeLimits, TopicDecoder
 from streams.events import TOPICS, Kind
+from streams.exposure import SilenceSettings
 from streams.items import Items
 from streams.outbox import Outgoing
 from streams.pending import ENTRY
@@ -37,6 +38,7 @@ SETTINGS = ShardSettings(
     days=6,
     timeline=TimelineSettings(
         tick_ms=20 * MINUTE,
+        silence=SilenceSettings(chance=0.3, least_orders=1.0, longest_days=2.0),
         surge=SurgeSettings(threshold=3.0, end_share=0.3, minimum_days=1),
         review=ReviewSettings(minimum_days=1, stock_valid_ms=6 * DAY),
         alerts=AlertSettings(silent_orders=2.0, dead_letters_end_ms=HOUR),

@@ -147,7 +147,7 @@ def test_low_cover_is_raised_and_ends_beyond_the_limit_that_raised_it():
 @pytest.mark.parametrize("share", [1.0, 1.1, 1.24])
 def test_low_cover_does_not_flap(share):
     """Between its two limits an incident neither begins nor ends."""
-    story = Story(level=1_000, review_period_days=30.0).sell(96, 2)
+    story = Story(level=1_000, review_period_days=30.0).sell(96, 6)
     run = story.run()
     row = run.shard.timeline.items.rows[0]
     needed = row["demand_level_units_per_day"] * row["lead_time_days_flexible"]

@@ -89,7 +89,7 @@ def test_sample_logs_reach_every_corner():
     outputs = [out for seed in range(10) for out in read_whole(sample(seed)).outputs]
     told = [as_json(out.value) for out in outputs]
     assert {one["alert"] for one in told if "alert" in one} >= {
-        *("surge", "low_cover", "late_delivery", "stale_input", "stale_stock")
+        *("surge", "low_cover", "late_delivery", "stale_input", "stale_stock", "phantom_stock")
     }
     assert {one["kind"] for one in told} == {"raised", "resolved", "proposed"}
     assert {one["occasion"] for one in told if "occasion" in one} == {"regular", "surge"}
