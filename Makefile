@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 READY_FOR_TESTS := .venv/.ready-for-tests
 
-.PHONY: setup demo test test-kafka check format bench simulate soak-simulation fuzz lock clean help
+.PHONY: setup demo test test-kafka check format bench bench-demand simulate soak-simulation fuzz lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,10 @@ soak-simulation: setup $(READY_FOR_TESTS) ## Run many simulated worlds, with pro
 
 fuzz: setup $(READY_FOR_TESTS) ## Fold 1,000,000 fuzzed records and account for each: make fuzz SEED=7
 	$(BIN)/python -m tests.fuzz --seed $(SEED)
+
+bench-demand: setup $(READY_FOR_TESTS) ## Forecasts and stock-outs on real orders (wants .[bench] for AutoETS)
+	$(BIN)/python -m tests.bench.forecast
+	$(BIN)/python -m tests.bench.stockouts
 
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
   --no-emit-find-links --no-emit-trusted-host --no-emit-options

@@ -348,7 +348,7 @@ def _silence_figures(row: Table, boundary: int) -> dict[str, float | int | str |
     return {
         "on_hand_units": int(row["on_hand_units"]),
         "quiet_since": rfc3339(int(row["quiet_since_ms"])),
-        "usual_orders_per_day": round(float(row["order_level_per_day"]), 3),
+        "usual_orders_per_day": round(float(row["quiet_rate"]), 3),
     }
 
 

@@ -247,6 +247,10 @@ def _derive(
         errors = row.error_squares + weight * pool.dispersion
         dispersion = max(errors / (row.error_means + weight), 1.0)
         row.order_variance = dispersion * rate
+        if row.quiet_days == 0.0:
+            row.quiet_rate = rate
+            row.quiet_rate_orders = row.level_orders
+            row.quiet_dispersion = dispersion
         size_variance = _derive_sizes(row, pool, settings)
         kept = 1.0
         if row.sale_units > 0:

@@ -144,9 +144,9 @@ def _suspicious(
     least = -math.log(settings.chance)
     for place in range(rows.size):
         row = rows[place]
-        rate = row.order_level_per_day
+        rate = row.quiet_rate
         is_settled = row.silent_since_ms != 0 or row.out_since_ms != 0 or row.counted_at_ms == 0
-        if is_settled or row.quiet_since_ms == 0 or row.level_orders < settings.least_orders:
+        if is_settled or row.quiet_since_ms == 0 or row.quiet_rate_orders < settings.least_orders:
             continue
         by_shop = rate / shop_rate * (shop_orders - row.quiet_since_orders)
         if by_shop < least:
@@ -154,8 +154,7 @@ def _suspicious(
         mean = min(by_shop, rate * operational_days(elapsed, row.quiet_since_ms, at_ms))
         if mean < least:
             continue
-        dispersion = max(row.order_variance / rate, 1.0)
-        if chance_of_none(mean, dispersion, row.level_orders) < settings.chance:
+        if chance_of_none(mean, row.quiet_dispersion, row.quiet_rate_orders) < settings.chance:
             found[count] = place
             count += 1
     return count

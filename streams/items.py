@@ -84,6 +84,9 @@ ROW = np.dtype(
         ("out_days", "<f8"),  # since then, in closed days
         ("quiet_since_ms", "<i8"),  # last sale or refill
         ("quiet_since_orders", "<i8"),  # the shop's orders at that time
+        ("quiet_rate", "<f8"),  # orders per day when the silence began, of which it is judged
+        ("quiet_rate_orders", "<f8"),  # that it rests on
+        ("quiet_dispersion", "<f8"),  # variance over mean of a day's orders then
         ("silent_since_ms", "<i8"),  # open incident; 0: none; -1: the silence was found to be real
         ("campaign_units", "<i8"),  # sold inside campaign windows
         ("campaign_everyday_units", "<f8"),  # the level would have sold there

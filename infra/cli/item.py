@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import msgspec
+import numpy as np
 from rich.console import Console
 
 from infra.cli.failures import CommandError
@@ -24,6 +25,7 @@ from infra.cli.terminal import (
 from infra.cli.words import INCIDENTS, chosen_split, reason_text, split_rows
 from infra.reading import ItemState, Reader, open_reader
 from infra.reading_tables import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
+from streams.estimate import estimate_words
 from streams.items import CATALOG, OLDEST_OPEN_ORDER
 from streams.review import CANDIDATES
 from streams.types import Table
@@ -175,6 +177,7 @@ def _facts(state: ItemState) -> list[tuple[str, object]]:
         ("backlog", _backlog_text(state)),
         *_supply_facts(state),
         ("demand", _demand_text(row)),
+        *_estimate_facts(state),
         ("cover", _cover_text(row)),
         *_incident_facts(state),
         *[("campaign", _campaign_text(line)) for line in state.campaigns],
@@ -220,15 +223,50 @@ def _supply_facts(state: ItemState) -> list[tuple[str, object]]:
 
 
 def _demand_text(row: Table) -> str:
-    days = int(row["observed_days"])
-    if not days:
+    if not row["estimated_ms"]:
         return "not known yet: no day has closed since the first sale"
     level, trend = float(row["demand_level_units_per_day"]), row["demand_trend_units_per_day"]
     spread = math.sqrt(max(0.0, float(row["demand_variance_units"])))
     return (
-        f"{number(level, 1)} units a day ± {number(spread, 1)}, trend {trend:+.2f} a day, "
-        f"{number(row['order_level_per_day'], 1)} orders a day; learned from {days} days"
+        f"{number(level, 1)} units a day ± {number(spread, 1)}, trend {trend:+.2f} a day: "
+        f"{number(row['order_level_per_day'], 2)} orders "
+        f"of {number(row['units_per_order'], 1)} units"
+        + (f", of which {row['kept_share']:.0%} stay sold" if row["kept_share"] < 0.995 else "")
     )
+
+
+def _estimate_facts(state: ItemState) -> list[tuple[str, object]]:
+    """What the demand rests on."""
+    row = state.row
+    if not row["estimated_ms"]:
+        return []
+    applied_ms = state.applied_ms or int(row["estimated_ms"])
+    words = estimate_words(np.array([row]), applied_ms)
+    quality, method, kind = (
+        words[f"estimate_{name}"][0].decode() for name in ("quality", "method", "class")
+    )
+    rests = (
+        f"{quality}: {number(row['known_orders'], 1)} orders in "
+        f"{number(row['known_days'] + row['quiet_days'], 1)} days on sale, newer ones with more "
+        f"weight; {row['pooled_share']:.0%} from its category and shop"
+    )
+    age = f"{duration((applied_ms - int(row['estimated_ms'])) / 1000)} before, from a closed day"
+    return [
+        ("rests on", rests),
+        ("method", f"{method}: its demand is {kind}"),
+        ("learned", age),
+        *_silence_facts(row),
+    ]
+
+
+def _silence_facts(row: Table) -> list[tuple[str, object]]:
+    if row["out_since_ms"] > 0:
+        since = moment(int(row["out_since_ms"]))
+        return [("not taught", f"nothing to sell since {since}: no sales say nothing of demand")]
+    if row["silent_since_ms"] > 0:
+        since = moment(int(row["quiet_since_ms"]))
+        return [("not taught", f"no sale since {since} though the record says stock")]
+    return []
 
 
 def _cover_text(row: Table) -> str:

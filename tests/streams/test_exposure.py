@@ -114,8 +114,8 @@ def test_a_day_never_counts_for_more_than_itself(steps):
 def usual(rate: float, orders: float = 50.0) -> Shelf:
     """An item with a well-known rate that sold at the start."""
     shelf = Shelf(100).sell(START)
-    shelf.row["order_level_per_day"] = shelf.row["order_variance"] = rate
-    shelf.row["level_orders"] = orders
+    shelf.row["quiet_rate"], shelf.row["quiet_dispersion"] = rate, 1.0
+    shelf.row["quiet_rate_orders"] = orders
     return shelf
 
 

@@ -1,0 +1,149 @@
+"""What teaches the everyday level, through a whole shard: stock-outs, phantom stock, campaigns."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streams.outputs import rfc3339
+from tests.oracle import DAY, HOUR, MINUTE
+from tests.streams.fakes import as_json
+from tests.streams.logs import ITEMS, START_MS, Logs, catalog_line, event
+from tests.streams.runs import SETTINGS, Run, read_whole
+
+LAMP, DESK = ITEMS[0], ITEMS[2]
+USUAL = dataclasses.replace(
+    SETTINGS,
+    timeline=dataclasses.replace(SETTINGS.timeline, silence=type(SETTINGS.timeline.silence)()),
+)
+FIRST = START_MS // DAY * DAY + DAY  # the first whole day
+
+
+class Sale:
+    """A shop that sells lamps and desks every hour, and what happens to the lamps."""
+
+    def __init__(self) -> None:
+        self.logs = Logs()
+        self.number = 0
+        for item in (LAMP, DESK):
+            self.tell("catalog", 0, catalog_line, item, review_period_days=30.0)
+            self.tell("stock", 0, event, item, kind="counted", level=10_000)
+
+    def tell(self, topic: str, at: int, make: Any, item: tuple[str, str], **fields: Any) -> None:
+        """Write an event at a time after the first midnight."""
+        self.number += 1
+        kind = [fields.pop("kind")] if "kind" in fields else []
+        value = make(*kind, f"e{self.number}", FIRST + at, item, **fields)
+        self.logs.add(topic, value, FIRST + at)
+
+    def sell(self, item: tuple[str, str], days: range, orders_per_hour: int = 1) -> "Sale":
+        """Sell one unit an order, around the clock."""
+        for hour in range(days.start * 24, days.stop * 24):
+            for _ in range(orders_per_hour):
+                order_id = f"o{self.number}"
+                at = hour * HOUR + self.number % 50 * MINUTE
+                self.tell("orders", at, event, item, kind="placed", order_id=order_id, quantity=1)
+        return self
+
+    def run(self, days: int) -> Run:
+        """Read it all, in the order of time."""
+        for topic, log in self.logs:
+            self.logs.of[topic] = sorted(log, key=lambda record: record[1])
+        self.logs.beat(FIRST + days * DAY + MINUTE)
+        return read_whole(self.logs, USUAL)
+
+
+def lamps(run: Run) -> Any:
+    """The row of the lamps."""
+    items = run.shard.timeline.items
+    return items.rows[items.find(*LAMP)]
+
+
+def alerts_of(run: Run, kind: str) -> list[dict[str, Any]]:
+    """The alerts of a kind, in order."""
+    told = [as_json(out.value) for out in run.outputs if out.topic == "alerts"]
+    return [alert for alert in told if alert["alert"] == kind]
+
+
+def usual_level() -> float:
+    """The level of twenty days without anything special."""
+    run = Sale().sell(LAMP, range(20)).sell(DESK, range(20)).run(20)
+    return float(lamps(run)["demand_level_units_per_day"])
+
+
+@pytest.fixture(scope="module")
+def level() -> float:
+    """The level that the lamps should keep."""
+    return usual_level()
+
+
+def test_a_stock_out_leaves_the_estimate_as_it_was(level):
+    """Ten days with nothing to sell: the level right after the refill is the old one."""
+    sale = Sale().sell(LAMP, range(20)).sell(LAMP, range(30, 31)).sell(DESK, range(31))
+    sale.tell("stock", 20 * DAY, event, LAMP, kind="counted", level=0)
+    sale.tell("stock", 30 * DAY, event, LAMP, kind="counted", level=500)
+    run = sale.run(31)
+    np.testing.assert_allclose(lamps(run)["demand_level_units_per_day"], level, rtol=0.06)
+    assert alerts_of(run, "phantom_stock") == []
+
+
+def test_silence_without_a_record_of_stock_teaches(level):
+    """The same gap with stock that nobody counted is a fall in demand."""
+    sale = Sale().sell(LAMP, range(20)).sell(DESK, range(31))
+    sale.logs.of["stock"].clear()
+    sale.tell("stock", 0, event, DESK, kind="counted", level=10_000)
+    assert lamps(sale.run(31))["demand_level_units_per_day"] < 0.6 * level
+
+
+def test_phantom_stock_is_told_and_does_not_teach(level):
+    """The record says stock and nothing sells while the shop does: count the shelf. The first
+    sale after it ends the incident, and the old estimate stands.
+    """
+    sale = Sale().sell(LAMP, range(20)).sell(DESK, range(27))
+    run = sale.run(26)
+    (raised,) = alerts_of(run, "phantom_stock")
+    assert raised["kind"] == "raised"
+    assert raised["sku"] == LAMP[0]
+    assert rfc3339(FIRST + 20 * DAY) < raised["occurred_at"] < rfc3339(FIRST + 23 * DAY)
+    np.testing.assert_allclose(lamps(run)["demand_level_units_per_day"], level, rtol=0.06)
+    sale = Sale().sell(LAMP, range(20)).sell(LAMP, range(26, 27)).sell(DESK, range(27))
+    run = sale.run(27)
+    assert [one["kind"] for one in alerts_of(run, "phantom_stock")] == ["raised", "resolved"]
+    np.testing.assert_allclose(lamps(run)["demand_level_units_per_day"], level, rtol=0.06)
+
+
+def test_a_count_says_that_the_silence_is_real(level):
+    """Somebody looked and the stock is there: the incident ends, is not raised again, and what
+    did not sell is a fall in demand.
+    """
+    sale = Sale().sell(LAMP, range(20)).sell(DESK, range(34))
+    sale.tell("stock", 24 * DAY, event, LAMP, kind="counted", level=9_000)
+    run = sale.run(34)
+    told = alerts_of(run, "phantom_stock")
+    assert [one["kind"] for one in told] == ["raised", "resolved"]
+    assert lamps(run)["demand_level_units_per_day"] < 0.6 * level
+
+
+def test_a_silent_feed_makes_no_phantom_stock():
+    """When nothing sells at all it is not the shelf of one item."""
+    run = Sale().sell(LAMP, range(20)).sell(DESK, range(20)).run(26)
+    assert alerts_of(run, "phantom_stock") == []
+
+
+def test_campaign_hours_do_not_teach_and_leave_an_uplift(level):
+    """Two days at five times the usual: the everyday level stands, and the promotion's type is
+    told to have brought that.
+    """
+    sale = Sale().sell(LAMP, range(20)).sell(DESK, range(24))
+    sale.sell(LAMP, range(20, 22), 5).sell(LAMP, range(22, 24))
+    window = {"starts_at": FIRST + 20 * DAY, "ends_at": FIRST + 22 * DAY}
+    sale.tell("campaigns", 18 * DAY, event, LAMP, kind="planned", campaign_id="c",
+              expected_units=200, discount=0.25, **window)  # fmt: skip
+    run = sale.run(24)
+    np.testing.assert_allclose(lamps(run)["demand_level_units_per_day"], level, rtol=0.06)
+    uplift = run.shard.timeline.uplifts["discount_20"]
+    assert uplift.windows == 1
+    assert uplift.units == 240
+    np.testing.assert_allclose(uplift.factor, 5, rtol=0.1)
+    assert lamps(run)["campaign_units"] == 0
