@@ -28,10 +28,12 @@ from infra.reading_tables import (
     sorted_decision_rows,
     text_of,
     unpack,
+    uplift_row,
 )
 from infra.redis_options import connection_options
 from infra.replay import partition_for
 from infra.settings import Settings
+from streams.campaigns import Uplift
 from streams.events import CampaignChanged, CampaignLine, CampaignPlanned
 from streams.events import Item as CatalogLine
 from streams.fold import NO_CLOCK
@@ -60,6 +62,7 @@ class ShardMeta(msgspec.Struct):
     newest_buckets: dict[str, int]  # ring -> bucket
     reviews: int
     history_from: dict[str, int]  # topic -> where its log began, if that was not its beginning
+    uplifts: dict[str, Uplift] = {}  # by type of promotion
 
 
 _meta_decoder = msgspec.json.Decoder(ShardMeta)
@@ -219,6 +222,15 @@ class Reader:
                 pipeline.hmget(self._keys.item(partition, f"{sku}@{warehouse}"), list(READABLE))
             for (sku, warehouse, _), values in zip(chosen, pipeline.execute(), strict=True):
                 yield item_row(sku, warehouse, values)
+
+    def uplifts(self) -> Iterator[Row]:
+        """Yield what promotions of each type brought, by type; rows of `UPLIFT_COLUMNS`."""
+        shards = [shard.meta.uplifts for shard in self.shards() if shard.meta is not None]
+        for promotion in sorted({name for uplifts in shards for name in uplifts}):
+            whole = Uplift()
+            for uplifts in shards:
+                whole.merge(uplifts.get(promotion, Uplift()))
+            yield uplift_row(promotion, whole)
 
     def decisions(self) -> Iterator[Row]:
         """Yield every decision, by time, sku, warehouse and occasion."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from streams.campaigns import Uplift
 from streams.items import ESTIMATE_WORDS, READABLE, ROW
 from streams.outputs import Occasion, rfc3339
 from streams.review import (
@@ -100,6 +101,24 @@ def _readable_value(name: str, value: bytes | None) -> Any:
     if name in ESTIMATE_WORDS:
         return value.decode()
     return int(value) if ROW[name].kind == "i" else float(value)
+
+
+UPLIFT_COLUMNS = (
+    *("promotion", "windows", "units", "everyday_units", "uplift_factor", "uplift_factor_error"),
+)
+
+
+def uplift_row(promotion: str, uplift: Uplift) -> Row:
+    """Return what promotions of a type brought as a row of `UPLIFT_COLUMNS`."""
+    factor, error = uplift.factor, uplift.factor_error
+    return (
+        promotion,
+        uplift.windows,
+        uplift.units,
+        round(uplift.everyday_units, 3),
+        None if factor is None else round(factor, 4),
+        None if error is None else round(error, 4),
+    )
 
 
 # --- decisions --------------------------------------------------------------------------------

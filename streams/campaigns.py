@@ -210,6 +210,11 @@ class Uplift(msgspec.Struct):
         self.everyday_squares += math.fsum(everyday * everyday for _, everyday in told)
         self.products += math.fsum(units * everyday for units, everyday in told)
 
+    def merge(self, other: "Uplift") -> None:
+        """Take in what another shard knows."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     @property
     def factor(self) -> float | None:
         """How many times the everyday units were sold; none: nothing to compare with."""

@@ -31,7 +31,7 @@ from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
 from streams.timeline import Timeline, TimelineSettings
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 DEAD_LETTERED = "dead_lettered"
 NEW_ORDERS, SOLD_UNITS = "sales:orders", "sales:units"  # beside the outcomes by topic
 

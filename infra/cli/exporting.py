@@ -24,6 +24,7 @@ from infra.reading_tables import (
     DAY_COLUMNS,
     DECISION_COLUMNS,
     ITEM_COLUMNS,
+    UPLIFT_COLUMNS,
     WAREHOUSE_DAY_COLUMNS,
     Row,
 )
@@ -38,11 +39,11 @@ _WRITE_BYTES = 1 << 20
 
 export = App(
     name="export",
-    help="""Write days, items, decisions, orders or alerts as CSV or JSON Lines.
+    help="""Write days, items, decisions, uplifts, orders or alerts as CSV or JSON Lines.
 
-Days, items and decisions come from Redis; orders and alerts from their topics, as far as those
-reach, each once. The order of the rows does not depend on speed, batches or workers: two runs over
-the same logs give the same bytes.""",
+Days, items, decisions and uplifts come from Redis; orders and alerts from their topics, as far as
+those reach, each once. The order of the rows does not depend on speed, batches or workers: two runs
+over the same logs give the same bytes.""",
 )
 
 
@@ -92,6 +93,22 @@ def decisions(
     """
     with _open_reader(connection) as reader:
         _write(output, format, DECISION_COLUMNS, reader.decisions())
+
+
+@export.command
+def uplifts(
+    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+) -> None:
+    """Write what promotions of each type brought: units sold over units of the everyday level.
+
+    A window of one item is one sample; from two on the factor has a standard error.
+
+    Args:
+        format: csv or jsonl.
+        output: a file, gzipped where its name ends in .gz; none: standard output.
+    """
+    with _open_reader(connection) as reader:
+        _write(output, format, UPLIFT_COLUMNS, reader.uplifts())
 
 
 @export.command

@@ -88,7 +88,7 @@ def test_help_names_every_command_and_exit_code(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     "command",
     ["replay", "generate", "item", "explain", "export", "doctor", "dlt", "settings"]
-    + [f"export {kind}" for kind in ("days", "items", "decisions", "orders", "alerts")]
+    + [f"export {kind}" for kind in ("days", "items", "decisions", "uplifts", "orders", "alerts")]
     + [f"dlt {action}" for action in ("list", "show", "replay")],
 )
 def test_each_command_has_a_page_of_help(command: str, capsys: Capture) -> None:

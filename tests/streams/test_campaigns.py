@@ -115,3 +115,17 @@ def test_uplift_says_on_how_much_it_rests():
     assert (uplift.windows, uplift.factor) == (3, 3.0)
     # Cochran: three ratios 3, 5, 1 over equal denominators: sd 2 / sqrt(3).
     np.testing.assert_allclose(uplift.factor_error, 2 / np.sqrt(3))
+
+
+@given(
+    samples=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=9),
+    split=st.integers(0, 9),
+)
+def test_uplifts_of_shards_add_up(samples, split):
+    """Items of one promotion lie in several shards; together they say what one shard would."""
+    whole, one, other = Uplift(), Uplift(), Uplift()
+    whole.add(samples)
+    one.add(samples[:split])
+    other.add(samples[split:])
+    one.merge(other)
+    assert one == whole
