@@ -17,7 +17,7 @@ import numpy as np
 from policy.compiled import compiled
 from streams.profile import operational_days
 from streams.rings import DAY_MS
-from streams.types import Float64Array, Int32Array, Record, Table
+from streams.types import BoolArray, Float64Array, Int32Array, Record, Table
 
 
 class SilenceSettings(NamedTuple):
@@ -71,12 +71,17 @@ def _close(
     end_ms: int,
     scale: float,
     campaign_days: Float64Array,
+    changed: BoolArray,
 ) -> None:
     whole = operational_days(elapsed, start_ms, end_ms)
     for place in range(rows.size):
         row = rows[place]
         censored = row.day_censored_days + campaign_days[place]
+        changed[place] = row.day_censored_days != 0.0
         row.day_censored_days = 0.0
+        if row.known_orders == 0.0 and row.day_orders == 0:
+            continue  # never sold: nothing to teach
+        changed[place] = True
         if row.out_since_ms > 0:
             out = operational_days(elapsed, max(row.out_since_ms, start_ms), end_ms)
             row.out_days += out * scale
@@ -93,8 +98,8 @@ def close_exposure(
     end_ms: int,
     counts_days: float,
     campaign_days: Float64Array,
-) -> None:
-    """Set `day_exposure_days` of every item for the day that ends.
+) -> BoolArray:
+    """Set `day_exposure_days` of every item that ever sold, for the day that ends.
 
     Args:
         rows: `streams.items.ROW` records, shape (item,), changed in place.
@@ -103,9 +108,14 @@ def close_exposure(
         end_ms: when it ends.
         counts_days: operational days for which the shop's day counts; 0: it was closed.
         campaign_days: operational days of the day inside campaign windows, shape (item,).
+
+    Returns:
+        Which rows changed, shape (item,).
     """
     whole = float(operational_days(elapsed, start_ms, end_ms))
-    _close(rows, elapsed, start_ms, end_ms, counts_days / whole, campaign_days)
+    changed = np.zeros(rows.size, np.bool_)
+    _close(rows, elapsed, start_ms, end_ms, counts_days / whole, campaign_days, changed)
+    return changed
 
 
 @compiled

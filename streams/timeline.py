@@ -408,7 +408,8 @@ class Timeline:
         planned_days = item_window_days(self.lines, rows.size, before, start_ms, boundary)
         everyday = planned_days * rows["demand_level_units_per_day"]
         rows["campaign_everyday_units"] += everyday
-        close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
+        changed = close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
+        self._changed.update(np.flatnonzero(changed | (rows["day_undone_units"] > 0)).tolist())
         settings = self._settings.estimate
         self.correction = close_day(
             rows, boundary, self._category_numbers(), self.correction, settings

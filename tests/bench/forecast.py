@@ -70,7 +70,7 @@ def moving_average(history: np.ndarray, days: int = 28) -> tuple[float, float]:
 def exponential_smoothing(history: np.ndarray, weight: float = 0.1) -> tuple[float, float]:
     """Level and variance of its one-step errors; young items by their mean."""
     level, variance = float(history[0]), 0.0
-    for place, sold in enumerate(history[1:], start=2):
+    for place, sold in enumerate(history[1:], 2):
         error = sold - level
         share = max(weight, 1 / place)
         level += share * error
@@ -95,9 +95,12 @@ def tsb(history: np.ndarray, weight: float = 0.1) -> tuple[float, float]:
 def croston(history: np.ndarray, weight: float = 0.1) -> tuple[float, float]:
     """Croston (1972) with the correction of Syntetos and Boylan (2005)."""
     places = np.flatnonzero(history)
-    gaps = np.diff(places, prepend=-1)
-    size, gap, squares = float(history[places[0]]), float(gaps[0]), 0.0
-    for units, passed in zip(history[places], gaps, strict=True):
+    gaps = np.diff(places)
+    if not gaps.size:
+        return float(history.mean()), float(history.var())
+    # Begun by the means: a first gap alone would stay in a slow item's estimate for a year.
+    size, gap, squares = float(history[places].mean()), float(gaps.mean()), 0.0
+    for units, passed in zip(history[places[1:]], gaps, strict=True):
         squares += weight * ((units - size) ** 2 - squares)
         size += weight * (units - size)
         gap += weight * (passed - gap)

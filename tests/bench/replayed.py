@@ -99,10 +99,9 @@ def daily_units(path: Path) -> tuple[list[str], int, np.ndarray]:
     with gzip.open(path, "rt") as lines:
         next(lines)
         told = [line.rstrip("\n").split(",") for line in lines]
-    days = [datetime.date.fromisoformat(parts[0]).toordinal() - 719_163 for parts in told]
-    skus = sorted({parts[1] for parts in told})
-    place = {sku: number for number, sku in enumerate(skus)}
-    units = np.zeros((len(skus), max(days) - min(days) + 1), np.int64)
-    for day, parts in zip(days, told, strict=True):
-        units[place[parts[1]], day - min(days)] += int(parts[4])
-    return skus, min(days), units
+    days = np.array([datetime.date.fromisoformat(parts[0]).toordinal() for parts in told])
+    days -= datetime.date(1970, 1, 1).toordinal()
+    skus, places = np.unique([parts[1] for parts in told], return_inverse=True)
+    units = np.zeros((skus.size, int(np.ptp(days)) + 1), np.int64)
+    np.add.at(units, (places, days - days.min()), [int(parts[4]) for parts in told])
+    return skus.tolist(), int(days.min()), units

@@ -30,6 +30,7 @@ class Shelf:
         self.rows = np.zeros(1, ROW)
         self.row = self.rows[0]
         self.row["assume_dispatched"] = True
+        self.row["known_orders"] = 1
         self.shop_orders = 0
         self.count(START, level)
 
