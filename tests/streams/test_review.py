@@ -234,15 +234,11 @@ def test_cache_decides_nothing():
     places, windows = np.arange(5), np.zeros(5, np.int64)
     kwargs = {"is_surge": False, "settings": ReviewSettings(minimum_days=1)}
     demand = many["demand_level_units_per_day"].copy()
-    spread = np.sqrt(many["demand_variance_units"])
     at = int(rows["next_review_ms"][0])
-    together = decide_items(
-        many, places, windows, demand, at, demand_sd=spread, cache=CACHE, **kwargs
-    )
+    together = decide_items(many, places, windows, demand, at, cache=CACHE, **kwargs)
     for place in range(5):
         one = slice(place, place + 1)
         cache = PolicyCache(100_000)
-        kwargs["demand_sd"] = spread[one]
         alone = decide_items(
             many, places[one], windows[one], demand[one], at, cache=cache, **kwargs
         )
@@ -305,7 +301,6 @@ def test_without_known_stock_or_history_nothing_is_ordered(change, reason):
         np.zeros(1, np.int64),
         np.full(1, 50.0),
         at,
-        demand_sd=np.full(1, 10.0),
         is_surge=False,
         settings=ReviewSettings(minimum_days=1),
         cache=CACHE,
