@@ -17,6 +17,7 @@ from infra.keys import Keys
 from infra.store import Retention
 from streams.alerts import AlertSettings
 from streams.decode import DecodeLimits
+from streams.feed import FeedSettings
 from streams.handover import Bounds, Limits
 from streams.review import ReviewSettings
 from streams.rings import DAY_MS
@@ -107,9 +108,14 @@ class Settings(BaseSettings):
         2, description="closed days of demand before the first order"
     )
     stock_valid_days: Positive = Field(400, description="an older count is no stock to order on")
-    surge_threshold: Annotated[float, Field(gt=1)] = Field(1e4, description="of the surge test")
+    false_surge_items_per_100000: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        300.0, description="items falsely called in a surge, of 100,000 in a sale, at the most"
+    )
+    sale_days: PositiveSeconds = Field(1.0, description="length of the sale of that budget")
     surge_minimum_days: Annotated[int, Field(ge=1)] = Field(3, description="before the test begins")
-    silent_orders: PositiveSeconds = Field(30.0, description="missing orders: the input is stale")
+    silent_arrivals: PositiveSeconds = Field(
+        12.0, description="missing arrivals of orders, after which the input is stale"
+    )
 
     approval_amount: PositiveMoney | None = Field(
         None, description="a larger order waits for `approved`; in the item's currency"
@@ -259,13 +265,15 @@ class Settings(BaseSettings):
             timeline=TimelineSettings(
                 tick_ms=self.tick_seconds * 1000,
                 surge=SurgeSettings(
-                    threshold=self.surge_threshold, minimum_days=self.surge_minimum_days
+                    false_items_per_100000=self.false_surge_items_per_100000,
+                    sale_days=self.sale_days,
+                    minimum_days=self.surge_minimum_days,
                 ),
                 review=ReviewSettings(
                     minimum_days=self.minimum_history_days,
                     stock_valid_ms=self.stock_valid_days * DAY_MS,
                 ),
-                alerts=AlertSettings(silent_orders=self.silent_orders),
+                alerts=AlertSettings(feed=FeedSettings(silent_arrivals=self.silent_arrivals)),
             ),
         )
 

@@ -1,15 +1,19 @@
 """Incidents: raised once, told as resolved once, under one id from beginning to end.
 
-An item's open incidents lie in its row, those of inputs in the shard's state. A limit that ends an
-incident lies beyond the one that raises it (hysteresis), so that it does not flap.
+An item's open incidents lie in its row, those of inputs and groups in the shard's state. A limit
+that ends an incident lies beyond the one that raises it (hysteresis), so that it does not flap.
 """
 
-import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
+from streams.broad import Broad, BroadIncident, BroadSettings
+from streams.feed import NEVER, Feed, FeedSettings, FeedState
+from streams.incidents import broad_figures, bulk_figures, is_bulk, surge_figures
 from streams.items import Items
 from streams.outbox import Outgoing, alert_record
 from streams.outputs import (
@@ -21,14 +25,11 @@ from streams.outputs import (
     incident_id,
     rfc3339,
 )
-from streams.profile import HOURS, Profile, flat_profile
+from streams.profile import Profile, flat_profile
 from streams.rings import DAY_MS, HOUR_MS
 from streams.supply import OpenOrder
-from streams.surge import surge_factor
+from streams.surge import SurgeSettings
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
-
-_NEVER = int(np.iinfo(np.int64).max)
-_LONGEST_SILENCE_HOURS = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,24 @@ class AlertSettings:
     """When an incident begins and ends."""
 
     low_cover_ends_at: float = 1.25  # cover divided by the wait for goods; raised below 1
-    silent_orders: float = 30.0  # expected orders that did not come before the input is stale
-    silent_ms: int = 900_000  # and at least so long
+    feed: FeedSettings = field(default_factory=FeedSettings)
+    broad: BroadSettings = field(default_factory=BroadSettings)
     dead_letters_end_ms: int = HOUR_MS  # without a further one
+
+
+Figures = dict[str, float | int | str | None]
+FiguresOf = Callable[[int, Table, int], Figures]  # of an item, its row, at a boundary
+
+
+class AlertsState(msgspec.Struct, kw_only=True):
+    """What of the shard's own incidents has to be stored."""
+
+    feed: FeedState
+    broad: dict[str, BroadIncident]
+    silent_since_ms: int
+    dead_letters: int
+    last_dead_letter_ms: int
+    dead_letters_since_ms: int
 
 
 class Alerts:
@@ -47,21 +63,30 @@ class Alerts:
     Args:
         partition: the shard's number, named in incidents of its inputs.
         settings: limits.
+        surge: of the surge test.
+        groups: of an item that may surge as a whole, the widest first.
     """
 
-    def __init__(self, partition: int, settings: AlertSettings) -> None:
+    def __init__(
+        self,
+        partition: int,
+        settings: AlertSettings,
+        surge: SurgeSettings,
+        groups: Callable[[int], list[str]],
+    ) -> None:
         self._partition = partition
         self._settings = settings
+        self._surge = surge
+        self.feed = Feed(settings.feed)
+        self.broad = Broad(settings.broad)
+        self.groups = groups
+        self._profile = flat_profile()
         self._touched: list[Int32Array] = []
         self._changed: set[int] = set()
         self._late: list[tuple[OpenOrder, int]] = []
         self._settled: list[OpenOrder] = []
         self._marked: list[OpenOrder] = []
-        self._last_order_ms = 0
         self._silent_since_ms = 0
-        self._silence_ends_ms: int | None = None
-        self._rate = 0.0
-        self._profile = flat_profile()
         self._dead_letters = 0
         self._last_dead_letter_ms = 0
         self._dead_letters_since_ms = 0
@@ -71,11 +96,6 @@ class Alerts:
     def touch(self, items: Int32Array) -> None:
         """Note that the stock or demand of these items moved."""
         self._touched.append(items)
-
-    def note_orders(self, newest_ms: int) -> None:
-        """Note that orders came in."""
-        self._last_order_ms = max(self._last_order_ms, newest_ms)
-        self._silence_ends_ms = None
 
     def note_dead_letters(self, count: int, newest_ms: int) -> None:
         """Note that bad records were set aside."""
@@ -94,39 +114,19 @@ class Alerts:
 
     # -- when something can happen ------------------------------------------------------------
 
-    def is_open(self, rows: Table) -> bool:
-        """Whether an incident is open that time alone can end."""
-        return bool((rows["surge_since_ms"] > 0).any()) or self._dead_letters_since_ms > 0
+    def next_ms(self, applied_ms: int, rows: Table) -> int:
+        """Return the time after which an incident can begin or end by time alone, or never."""
+        moments = [NEVER if self._silent_since_ms else self.feed.silence_ends_ms() - 1]
+        if self._dead_letters_since_ms:
+            moments.append(applied_ms)
+        if self.broad.open or (rows["surge_since_ms"] > 0).any():
+            moments.append(applied_ms // HOUR_MS * HOUR_MS + HOUR_MS - 1)
+        return min(moments)
 
-    def learn_rate(self, rows: Table, profile: Profile) -> None:
-        """Take the rate of all orders, and how it is spread over the week, from a closed day on."""
-        # Exact, so that it does not depend on the order in which the items were first seen.
-        self._rate = math.fsum(rows["order_level_per_day"].tolist())
+    def learn_day(self, orders_per_day: float, profile: Profile) -> None:
+        """Take what is due from a closed day on."""
+        self.feed.learn_rate(orders_per_day, profile)
         self._profile = profile
-        self._silence_ends_ms = None
-
-    def silence_ends_ms(self) -> int:
-        """Return when the orders missing since the last one are too many, or never."""
-        if not self._last_order_ms or self._silent_since_ms:
-            return _NEVER
-        if self._silence_ends_ms is None:
-            self._silence_ends_ms = self._find_silence()
-        return self._silence_ends_ms
-
-    def _find_silence(self) -> int:
-        rate, hours = self._rate, self._profile.hours
-        missing = self._settings.silent_orders
-        moment = self._last_order_ms
-        for _ in range(_LONGEST_SILENCE_HOURS):
-            hour_ends = (moment // HOUR_MS + 1) * HOUR_MS
-            per_ms = rate * hours[moment // HOUR_MS % HOURS] / DAY_MS
-            expected = per_ms * (hour_ends - moment)
-            if expected >= missing:
-                silent = moment + int(missing / per_ms)
-                return max(silent, self._last_order_ms + self._settings.silent_ms)
-            missing -= expected
-            moment = hour_ends
-        return _NEVER
 
     # -- incidents ----------------------------------------------------------------------------
 
@@ -139,14 +139,66 @@ class Alerts:
 
     def call_surges(self, called: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Raise a surge for each of these items."""
-        return self._raise(
-            AlertKind.SURGE, "surge_since_ms", called, items, boundary, _surge_figures
+        items.rows["surge_version"][called] = 0
+        items.rows["surge_since_ms"][called] = boundary
+        yield from self.watch_groups(items, boundary)
+        self._note_told(called, items.rows, boundary)
+        yield from self._raise(
+            AlertKind.SURGE, "surge_since_ms", called, items, boundary, self._surge_figures
         )
+
+    def watch_groups(self, items: Items, boundary: int) -> Iterable[Outgoing]:
+        """Raise, tell again and resolve the surges of whole groups."""
+        rows = items.rows
+        in_surge = np.flatnonzero(rows["surge_since_ms"][: len(items)] > 0).tolist()
+        members: dict[str, list[int]] = defaultdict(list)
+        for item in in_surge:
+            for group in self.groups(item):
+                members[group].append(item)
+        fresh = {
+            group: sum(int(rows["surge_since_ms"][one]) > boundary - DAY_MS for one in inside)
+            for group, inside in members.items()
+        }
+        many = {group: len(inside) for group, inside in members.items()}
+        for group, state, incident in self.broad.watch(boundary, fresh, many):
+            inside = members.get(group, [])
+            yield self._broad_alert(group, state, incident, inside, items, boundary)
+
+    def _broad_alert(
+        self,
+        group: str,
+        state: AlertState,
+        incident: BroadIncident,
+        inside: list[int],
+        items: Items,
+        boundary: int,
+    ) -> Outgoing:
+        figures = broad_figures(items.rows[inside], self._surge)
+        shown = sorted(items.key(item) for item in inside)[: self._settings.broad.shown]
+        return _alert(
+            AlertKind.BROAD_SURGE,
+            state,
+            group,
+            (None, None),
+            incident.window_ms,
+            boundary,
+            {**figures, "shown_items": ", ".join(shown), "partition": self._partition},
+            version=incident.version,
+        )
+
+    def _part_of(self, item: int) -> str | None:
+        """The incident of the widest group that surges as a whole with this item in it."""
+        for group in self.groups(item):
+            if (incident := self.broad.open.get(group)) is not None:
+                return incident_id(AlertKind.BROAD_SURGE, group, incident.window_ms)
+        return None
 
     def end_surges(self, ended: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Resolve the surges of these items."""
+        self._note_told(ended, items.rows, boundary)
+        items.rows["surge_sums"][ended] = 0.0
         return self._resolve(
-            AlertKind.SURGE, "surge_since_ms", ended, items, boundary, _surge_figures
+            AlertKind.SURGE, "surge_since_ms", ended, items, boundary, self._surge_figures
         )
 
     def call_silences(self, called: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
@@ -158,6 +210,51 @@ class Alerts:
         """Resolve the suspicious silence of these items."""
         kind = AlertKind.PHANTOM_STOCK
         return self._resolve(kind, "silent_since_ms", ended, items, boundary, _silence_figures)
+
+    def update_surges(self, grown: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+        """Tell open surges again."""
+        self._note_told(grown, items.rows, boundary)
+        return [
+            _item_alert(
+                AlertKind.SURGE,
+                AlertState.UPDATED,
+                item,
+                int(items.rows["surge_since_ms"][item]),
+                items,
+                boundary,
+                self._surge_figures,
+            )
+            for item in grown.tolist()
+        ]
+
+    def _note_told(self, told: Int32Array, rows: Table, boundary: int) -> None:
+        rows["surge_version"][told] += 1
+        rows["surge_told_ms"][told] = boundary
+        rows["surge_told_orders"][told] = rows["surge_orders"][told]
+        self._changed.update(told.tolist())
+
+    def _surge_figures(self, item: int, row: Table, boundary: int) -> Figures:
+        figures = surge_figures(row, boundary, self._profile, self._surge)
+        return {**figures, "part_of": self._part_of(item)}
+
+    def call_bulk(self, tested: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+        """Tell the items of which one order takes many days' demand; it is no surge."""
+        bulk = tested[is_bulk(items.rows[tested], self._surge)]
+        items.rows["bulk_units"][bulk] = items.rows["tick_largest_units"][bulk]
+        return self._raise(
+            AlertKind.BULK_ORDER, "bulk_since_ms", bulk, items, boundary, self._bulk_figures
+        )
+
+    def end_bulk(self, items: Items, boundary: int) -> Iterable[Outgoing]:
+        """Resolve the bulk orders of the day that ends."""
+        ended = np.flatnonzero(items.rows["bulk_since_ms"] > 0)
+        return self._resolve(
+            AlertKind.BULK_ORDER, "bulk_since_ms", ended, items, boundary, self._bulk_figures
+        )
+
+    def _bulk_figures(self, item: int, row: Table, boundary: int) -> Figures:
+        del item, boundary
+        return bulk_figures(row)
 
     def check_stock(
         self, reviewed: Int64Array, is_stale: BoolArray, items: Items, boundary: int
@@ -206,12 +303,12 @@ class Alerts:
 
     def _stale_input(self, boundary: int) -> Iterable[Outgoing]:
         kind, subject = AlertKind.STALE_INPUT, f"orders/{self._partition}"
-        if self._silent_since_ms and self._last_order_ms > self._silent_since_ms:
+        if self._silent_since_ms and self.feed.last_order_ms > self._silent_since_ms:
             started, self._silent_since_ms = self._silent_since_ms, 0
             figures = {"silent_seconds": (boundary - started) // 1000}
             yield _input_alert(kind, AlertState.RESOLVED, subject, started, boundary, figures)
-        elif self.silence_ends_ms() <= boundary:
-            started = self._silent_since_ms = self._last_order_ms
+        elif not self._silent_since_ms and self.feed.silence_ends_ms() <= boundary:
+            started = self._silent_since_ms = self.feed.last_order_ms
             figures = {"silent_seconds": (boundary - started) // 1000}
             yield _input_alert(kind, AlertState.RAISED, subject, started, boundary, figures)
 
@@ -234,7 +331,7 @@ class Alerts:
         chosen: "np.ndarray",
         items: Items,
         boundary: int,
-        figures: "Figures",
+        figures: FiguresOf,
     ) -> list[Outgoing]:
         items.rows[field][chosen] = boundary
         self._changed.update(chosen.tolist())
@@ -250,7 +347,7 @@ class Alerts:
         chosen: "np.ndarray",
         items: Items,
         boundary: int,
-        figures: "Figures",
+        figures: FiguresOf,
     ) -> list[Outgoing]:
         started = items.rows[field][chosen].tolist()
         items.rows[field][chosen] = 0
@@ -279,28 +376,25 @@ class Alerts:
         marked, self._marked = self._marked, []
         return marked
 
-    def state(self) -> list[int]:
+    def state(self) -> AlertsState:
         """What of the shard's own incidents has to be stored."""
-        return [
-            self._last_order_ms,
-            self._silent_since_ms,
-            self._dead_letters,
-            self._last_dead_letter_ms,
-            self._dead_letters_since_ms,
-        ]
+        return AlertsState(
+            feed=self.feed.state,
+            broad=self.broad.open,
+            silent_since_ms=self._silent_since_ms,
+            dead_letters=self._dead_letters,
+            last_dead_letter_ms=self._last_dead_letter_ms,
+            dead_letters_since_ms=self._dead_letters_since_ms,
+        )
 
-    def restore(self, state: list[int]) -> None:
+    def restore(self, state: AlertsState) -> None:
         """Take over what was stored."""
-        (
-            self._last_order_ms,
-            self._silent_since_ms,
-            self._dead_letters,
-            self._last_dead_letter_ms,
-            self._dead_letters_since_ms,
-        ) = state
-
-
-Figures = Callable[[Table, int], dict[str, float | int | str | None]]
+        self.feed.state = state.feed
+        self.broad.open = state.broad
+        self._silent_since_ms = state.silent_since_ms
+        self._dead_letters = state.dead_letters
+        self._last_dead_letter_ms = state.last_dead_letter_ms
+        self._dead_letters_since_ms = state.dead_letters_since_ms
 
 
 def _cover_ratio(rows: Table, boundary: int) -> Float64Array:
@@ -322,7 +416,8 @@ def _cover_ratio(rows: Table, boundary: int) -> Float64Array:
     return ratio
 
 
-def _cover_figures(row: Table, boundary: int) -> dict[str, float | int | str | None]:
+def _cover_figures(item: int, row: Table, boundary: int) -> Figures:
+    del item
     level = float(row["demand_level_units_per_day"])
     available = max(0, int(row["on_hand_units"] - row["backlog_units"]))
     arrival = int(row["next_due_ms"])
@@ -333,18 +428,8 @@ def _cover_figures(row: Table, boundary: int) -> dict[str, float | int | str | N
     }
 
 
-def _surge_figures(row: Table, boundary: int) -> dict[str, float | int | str | None]:
-    del boundary
-    return {
-        "factor": round(surge_factor(row["surge_sums"]), 2),
-        "usual_orders_per_day": round(float(row["order_level_per_day"]), 3),
-        "orders_today": int(row["day_orders"]),
-        "units_today": int(row["day_units"]),
-    }
-
-
-def _silence_figures(row: Table, boundary: int) -> dict[str, float | int | str | None]:
-    del boundary
+def _silence_figures(item: int, row: Table, boundary: int) -> Figures:
+    del item, boundary
     return {
         "on_hand_units": int(row["on_hand_units"]),
         "quiet_since": rfc3339(int(row["quiet_since_ms"])),
@@ -352,14 +437,16 @@ def _silence_figures(row: Table, boundary: int) -> dict[str, float | int | str |
     }
 
 
-def _stock_figures(row: Table, boundary: int) -> dict[str, float | int | str | None]:
-    del boundary
+def _stock_figures(item: int, row: Table, boundary: int) -> Figures:
+    del item, boundary
     counted = int(row["counted_at_ms"])
     return {"counted_at": rfc3339(counted) if counted else None}
 
 
 _SUMMARIES = {
     AlertKind.SURGE: "{subject} sells much faster than usual",
+    AlertKind.BROAD_SURGE: "many items of {subject} sell much faster than usual at once",
+    AlertKind.BULK_ORDER: "one order takes many days' demand of {subject}",
     AlertKind.LOW_COVER: "{subject} will run out before the next arrival",
     AlertKind.LATE_DELIVERY: "{subject} has not arrived",
     AlertKind.STALE_INPUT: "no orders on {subject} where orders were due",
@@ -376,7 +463,7 @@ def _item_alert(
     started: int,
     items: Items,
     boundary: int,
-    figures: Figures,
+    figures: FiguresOf,
 ) -> Outgoing:
     return _alert(
         kind,
@@ -385,7 +472,8 @@ def _item_alert(
         items.names[item],
         started,
         boundary,
-        figures(items.rows[item], boundary),
+        figures(item, items.rows[item], boundary),
+        version=int(items.rows["surge_version"][item]) if kind == AlertKind.SURGE else 0,
     )
 
 
@@ -401,7 +489,7 @@ def _input_alert(
 
 
 def _late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int) -> Outgoing:
-    figures: dict[str, float | int | str | None] = {
+    figures: Figures = {
         "supplier": order.supplier,
         "supplier_role": str(SupplierRole(order.role)),
         "outstanding_units": order.outstanding,
@@ -419,12 +507,13 @@ def _alert(
     names: tuple[str | None, str | None],
     started: int,
     boundary: int,
-    figures: dict[str, float | int | str | None],
+    figures: Figures,
+    version: int = 0,
 ) -> Outgoing:
     alert = Alert(
         kind=state,
         incident_id=incident_id(kind, subject, started),
-        version=1 if state == AlertState.RAISED else 2,
+        version=version or (1 if state == AlertState.RAISED else 2),
         alert=kind,
         subject=subject,
         sku=names[0],

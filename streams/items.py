@@ -45,6 +45,8 @@ ROW = np.dtype(
         ("cancelled_units", "<i8"),  # since the beginning
         ("returned_units", "<i8"),  # since the beginning
         ("tick_orders", "<i8"),  # in the open tick, by the time at which they take effect
+        ("tick_units", "<i8"),  # likewise
+        ("tick_largest_units", "<i8"),  # of one line in the open tick
         ("day_orders", "<i8"),  # in the open day, likewise
         ("day_units", "<i8"),
         ("observed_days", "<i8"),  # days that closed since the first sale
@@ -90,9 +92,29 @@ ROW = np.dtype(
         ("silent_since_ms", "<i8"),  # open incident; 0: none; -1: the silence was found to be real
         ("campaign_units", "<i8"),  # sold inside campaign windows
         ("campaign_everyday_units", "<f8"),  # the level would have sold there
+        ("usual_orders", "<f8"),  # of the everyday, capped by day, older ones with less weight
+        ("usual_days", "<f8"),  # operational days that they rest on, likewise
+        ("usual_excess", "<f8"),  # see `streams.usual`
+        ("usual_squares", "<f8"),
+        ("day_before_orders", "<f8"),  # of the newest open day
+        ("day_before_days", "<f8"),  # its operational days
         ("surge_sums", "<f8", (len(SURGE_FACTORS),)),
         ("surge_ticked_ms", "<i8"),
+        ("surge_day_orders", "<i8"),  # of the open day, as the test saw them
+        ("surge_day_days", "<f8"),  # operational days of the open day, as the test saw them
+        ("surge_calm_days", "<f8"),  # of them before the estimated beginning
+        ("surge_path", "<f8"),  # log ratio since the estimated beginning
+        ("surge_start_ms", "<i8"),  # estimated beginning
+        ("surge_orders", "<i8"),  # since then
+        ("surge_units", "<i8"),
+        ("surge_days", "<f8"),  # operational days since then
         ("surge_since_ms", "<i8"),  # open incident; 0: none
+        ("surge_is_proved", "?"),  # since then the evidence has reached the level
+        ("surge_told_ms", "<i8"),  # when it was told last
+        ("surge_told_orders", "<i8"),  # and with how many orders
+        ("surge_version", "<i8"),  # of what was told last
+        ("bulk_since_ms", "<i8"),  # open incident; 0: none
+        ("bulk_units", "<i8"),  # of its line
         ("low_cover_since_ms", "<i8"),  # open incident; 0: none
         ("stale_stock_since_ms", "<i8"),  # open incident; 0: none
         ("surge_reviewed_ms", "<i8"),  # window of the newest extra review

@@ -48,6 +48,8 @@ def _apply(
             shop_orders += entry.is_new_order
             note_sale(row, entry.effective_ms, elapsed, shop_orders)
             row.tick_orders += entry.is_new_order
+            row.tick_units += units
+            row.tick_largest_units = max(row.tick_largest_units, units)
             row.day_orders += entry.is_new_order
             row.day_units += units
             if in_campaign[place]:

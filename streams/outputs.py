@@ -93,6 +93,8 @@ class AlertKind(StrEnum):
     """What an alert is about."""
 
     SURGE = "surge"
+    BROAD_SURGE = "broad_surge"
+    BULK_ORDER = "bulk_order"
     LOW_COVER = "low_cover"
     LATE_DELIVERY = "late_delivery"
     STALE_INPUT = "stale_input"
@@ -111,6 +113,8 @@ class AlertState(StrEnum):
 
 ACTIONS = {
     AlertKind.SURGE: "Check stock and price; order from the flexible supplier if cover is short.",
+    AlertKind.BROAD_SURGE: "Look for one cause (a campaign, the press) before single items.",
+    AlertKind.BULK_ORDER: "Confirm the order with the customer; it counts as no surge.",
     AlertKind.LOW_COVER: "Weaken or end the promotion of this item, or expedite the next arrival.",
     AlertKind.LATE_DELIVERY: "Call the supplier; move the next order to the other one if needed.",
     AlertKind.STALE_INPUT: "Check the shop's order feed: orders were due and none came.",
@@ -128,7 +132,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     incident_id: str
     version: int
     alert: AlertKind
-    subject: str  # an item (sku@warehouse), a purchase order or a topic partition
+    subject: str  # an item (sku@warehouse), a purchase order, a topic partition or a group of items
     sku: str | None
     warehouse: str | None
     started_at: str

@@ -79,6 +79,7 @@ DECISION = np.dtype(
         ("demand_planned_units_per_day", "<f8"),
         ("demand_family", "<i8"),
         ("demand_fit", "S24"),
+        ("demand_before_surge_units_per_day", "<f8"),
         ("allow_lean", "?"),
         *[field for field in CATALOG.descr if field[0] in _POLICY_FIELDS],
         ("quantity_lean_units", "<i8"),
@@ -159,6 +160,7 @@ def decide_items(
     cache: PolicyCache,
     planned_units_per_day: Float64Array | None = None,
     demand_variance: Float64Array | None = None,
+    demand_before_surge: Float64Array | None = None,
 ) -> Table:
     """Decide for the items given.
 
@@ -174,6 +176,8 @@ def decide_items(
         planned_units_per_day: what `demand_mean` holds of campaigns, shape (n,); none: nothing.
         demand_variance: of a day's units at the everyday level, with what the level itself may be
             off over the cover, shape (n,); none: as if the level were known.
+        demand_before_surge: what the demand would be without open surges, shape (n,); none: there
+            are none.
 
     Returns:
         `DECISION` records, shape (n,). An item without known stock or history gets no order, and
@@ -185,6 +189,9 @@ def decide_items(
     _fit(decisions, demand_mean, demand_variance)
     if planned_units_per_day is not None:
         decisions["demand_planned_units_per_day"] = planned_units_per_day
+    mean = decisions["demand_mean_units_per_day"]
+    before = mean if demand_before_surge is None else demand_before_surge
+    decisions["demand_before_surge_units_per_day"] = np.minimum(before, mean)
     held = _held(rows[items], boundary_ms, settings)
     free = np.flatnonzero(held == b"")
     decisions["reason"] = held
@@ -339,6 +346,7 @@ def inputs_record(decision: Table) -> dict[str, InputValue]:
         "on_order_lean_units",
         "on_order_flexible_units",
         *DEMAND_BASIS,
+        "demand_before_surge_units_per_day",
         *POLICY_INPUTS,
     )
     return {name: code_name(name, _json_value(decision[name].item())) for name in fields}

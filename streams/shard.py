@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from policy import PolicyCache
+from streams.alerts import AlertsState
 from streams.backlog import oldest_open_order_ms
 from streams.campaigns import Uplift
 from streams.commit import Commit, StoredShard
@@ -75,7 +76,7 @@ class Meta(msgspec.Struct, kw_only=True):
     shop_orders: int
     correction: Correction
     uplifts: dict[str, Uplift]
-    alerts: list[int]
+    alerts: AlertsState
     reviews: int
     history_from: dict[str, int]
 
@@ -398,6 +399,7 @@ class Shard:
         timeline.hour_orders = np.array(meta.hour_orders)
         timeline.alerts.restore(meta.alerts)
         timeline.restore_estimates(meta.shop_orders, meta.correction, meta.uplifts)
+        timeline.pool_items()
         timeline.reviews = meta.reviews
         for key, told in stored.told.items():
             sku, _, warehouse = key.rpartition("@")

@@ -14,16 +14,19 @@ import numpy as np
 from policy import PolicyCache
 from streams import events
 from streams.alerts import Alerts, AlertSettings
+from streams.broad import groups_of
 from streams.campaigns import (
     Uplift,
     campaign_lines,
     in_window,
     item_window_days,
     planned_extra_units,
+    planned_orders,
 )
 from streams.estimate import Correction, EstimateSettings, close_day
 from streams.events import AnyEvent, Kind
 from streams.exposure import SilenceSettings, close_exposure, note_stock, suspicious_items
+from streams.incidents import plan_factors, surge_demand
 from streams.items import Items
 from streams.movements import apply_entries
 from streams.outbox import Outgoing, order_record
@@ -33,7 +36,6 @@ from streams.profile import (
     Profile,
     ProfileSettings,
     flat_profile,
-    hours_of_day,
     learn_day,
     operational_days,
 )
@@ -48,9 +50,10 @@ from streams.review import (
 )
 from streams.rings import DAY_MS, HOUR_MS
 from streams.supply import OpenOrder, Supply
-from streams.surge import SurgeSettings, surge_factor, surge_tick
+from streams.surge import NULL_FACTOR, SurgeSettings, surge_tick
 from streams.text import one_time
-from streams.types import Float64Array, Int32Array, Int64Array, Table
+from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
+from streams.usual import learn_usual, pool_items
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -83,7 +86,7 @@ class Timeline:
         self.items = Items()
         self.pending = Pending()
         self.supply = Supply()
-        self.alerts = Alerts(partition, settings.alerts)
+        self.alerts = Alerts(partition, settings.alerts, settings.surge, self._groups_of)
         self.catalog: dict[int, events.Item] = {}
         self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
         self.profile: Profile = flat_profile()
@@ -95,6 +98,7 @@ class Timeline:
         self._is_plan_old = False
         self._categories: Int32Array | None = None
         self._silent: set[int] = set()
+        self.pool_items()
         self.hour_orders: Float64Array = np.zeros(24)
         self.applied_ms: int | None = None
         self.reviews = 0
@@ -154,9 +158,7 @@ class Timeline:
         if rows.size:
             due = rows["next_review_ms"]
             moments.append(int(np.where(due == 0, _NEVER, due).min()) - 1)
-        if self.alerts.is_open(rows):
-            moments.append(self.applied_ms)
-        moments.append(self.alerts.silence_ends_ms() - 1)
+        moments.append(self.alerts.next_ms(self.applied_ms, rows))
         earliest = max(min(moments), self.applied_ms)
         return (earliest // tick_ms + 1) * tick_ms
 
@@ -217,7 +219,7 @@ class Timeline:
         self.alerts.touch(touched)
         opened = plain["effective_ms"][plain["is_new_order"]]
         if opened.size:
-            self.alerts.note_orders(int(opened[-1]))
+            self.alerts.feed.note(opened.size, int(opened[0]), int(opened[-1]))
             hours = opened // HOUR_MS % 24
             self.hour_orders += np.bincount(hours, minlength=24)
             self.shop_orders += opened.size
@@ -339,25 +341,37 @@ class Timeline:
 
     def _close_tick(self, boundary: int) -> None:
         """Run the surge test for the items with orders in the tick, and for open surges."""
-        rows = self._rows()
-        is_active = (rows["tick_orders"] > 0) | (rows["surge_since_ms"] > 0)
-        if boundary % DAY_MS == 0:
-            is_active |= rows["surge_sums"].any(axis=1)
-        active = np.flatnonzero(is_active)
-        if not active.size:
+        self.alerts.feed.close_tick(boundary, self._settings.tick_ms)
+        if boundary % HOUR_MS == 0:
+            self._outputs.extend(self.alerts.watch_groups(self.items, boundary))
+        items = self._tested_items(boundary)
+        if not items.size:
             return
-        items = active.astype(np.int32)
+        self._changed.update(items.tolist())
         settings = self._settings
-        weight = hours_of_day(self.profile, boundary - settings.tick_ms)
-        means = surge_tick(
-            self.items.rows, items, weight, boundary, settings.tick_ms, settings.surge
+        self._outputs.extend(self.alerts.call_bulk(items, self.items, boundary))
+        surge_tick(
+            self.items.rows,
+            items,
+            self.profile,
+            boundary,
+            settings.tick_ms,
+            self.pool,
+            settings.surge,
+            self.alerts.feed.pause,
+            self._plan_factors(items, boundary),
         )
-        self._changed.update(active.tolist())
-        called = items[(means >= settings.surge.threshold) & (rows["surge_since_ms"][items] == 0)]
-        over = means < settings.surge.threshold * settings.surge.end_share
-        ended = items[over & (rows["surge_since_ms"][items] > 0)]
+        chosen = self.items.rows[items]
+        is_open = chosen["surge_since_ms"] > 0
+        enough = chosen["surge_orders"] >= settings.surge.minimum_orders
+        called = items[chosen["surge_is_proved"] & enough & ~is_open]
+        has_ended = is_open & (chosen["surge_path"] <= 0)
+        ended = items[has_ended]
+        grown = items[is_open & ~has_ended & _is_news(chosen, boundary, settings.surge)]
         self._outputs.extend(self.alerts.end_surges(ended, self.items, boundary))
-        self._outputs.extend(self.alerts.call_surges(called, self.items, boundary))
+        self._outputs.extend(self.alerts.update_surges(grown, self.items, boundary))
+        if called.size:
+            self._outputs.extend(self.alerts.call_surges(called, self.items, boundary))
         self._review_surges(called.astype(np.int64), boundary)
 
     def _watch_silence(self, boundary: int) -> None:
@@ -393,6 +407,30 @@ class Timeline:
             is_over |= boundary - since >= self._settings.silence.longest_days * DAY_MS
         return items[is_over]
 
+    def _plan_factors(self, items: Int32Array, boundary: int) -> Float64Array | None:
+        """How many times the everyday orders are planned for the tick; none without a campaign."""
+        start = boundary - self._settings.tick_ms
+        lines = self.lines.chosen((self.lines.starts_ms < boundary) & (self.lines.ends_ms > start))
+        if not lines.item.size:
+            return None
+        elapsed = self.profile.elapsed
+        planned = planned_orders(lines, self._rows(), elapsed, start, boundary)[items]
+        days = float(operational_days(elapsed, start, boundary))
+        return plan_factors(self.items.rows[items], planned, days, self._settings.surge)
+
+    def _tested_items(self, boundary: int) -> Int32Array:
+        """Items with orders in the tick; each hour those in a surge; each day all with evidence.
+
+        Only at these times, so that it does not matter which other boundaries are visited.
+        """
+        rows = self._rows()
+        is_tested = rows["tick_orders"] > 0
+        if boundary % HOUR_MS == 0:
+            is_tested |= rows["surge_since_ms"] > 0
+        if boundary % DAY_MS == 0:
+            is_tested |= rows["surge_sums"].any(axis=1)
+        return np.flatnonzero(is_tested).astype(np.int32)
+
     def _close_day(self, boundary: int) -> None:
         rows = self._rows()
         self._changed.update(np.flatnonzero(rows["day_units"] | rows["day_orders"]).tolist())
@@ -410,19 +448,36 @@ class Timeline:
         rows["campaign_everyday_units"] += everyday
         changed = close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
         self._changed.update(np.flatnonzero(changed | (rows["day_undone_units"] > 0)).tolist())
+        self._learn_usual()
         settings = self._settings.estimate
         self.correction = close_day(
             rows, boundary, self._category_numbers(), self.correction, settings
         )
         self._close_windows(day_ms, boundary)
+        self._outputs.extend(self.alerts.end_bulk(self.items, boundary))
+        self.alerts.feed.close_day()
         self.learn_rate()
         self._changed.update(np.flatnonzero(rows["observed_days"] > 0).tolist())
+
+    def _learn_usual(self) -> None:
+        surge = self._settings.surge
+        learn_usual(
+            self._rows(),
+            self.pool,
+            surge.usual,
+            null_factor=NULL_FACTOR,
+            least_rate=surge.least_rate,
+        )
+        rows = self._rows()
+        learned = (rows["day_exposure_days"] > 0) & (rows["usual_days"] > 0)
+        self._changed.update(np.flatnonzero(learned).tolist())
+        self.pool_items()
 
     def learn_rate(self) -> None:
         """Take the shop's rate from the items, from a closed day on."""
         # Exact, so that it does not depend on the order in which the items were first seen.
         self.shop_rate = math.fsum(self._rows()["order_level_per_day"].tolist())
-        self.alerts.learn_rate(self._rows(), self.profile)
+        self.alerts.learn_day(self.shop_rate, self.profile)
 
     def _category_numbers(self) -> Int32Array:
         """Number of each item's category, 0 for none."""
@@ -448,6 +503,16 @@ class Timeline:
                 row["campaign_units"], row["campaign_everyday_units"] = 0, 0.0
         for promotion, told in sorted(samples.items()):
             self.uplifts.setdefault(promotion, Uplift()).add(told)
+
+    def _groups_of(self, item: int) -> list[str]:
+        line = self.catalog.get(item)
+        category = None if line is None else line.category
+        return groups_of(category, list(self.campaigns.get(item, ())))
+
+    def pool_items(self) -> None:
+        """Tell anew what the items have in common; between two days' ends it stays the same."""
+        shop_days = float(self.profile.days.sum())
+        self.pool = pool_items(self._rows(), shop_days, self._settings.surge.usual)
 
     # -- reviews ------------------------------------------------------------------------------
 
@@ -480,11 +545,19 @@ class Timeline:
         fresh = rows["surge_reviewed_ms"][known] < windows
         known, windows = known[fresh], windows[fresh]
         self.items.rows["surge_reviewed_ms"][known] = windows
-        factors = np.array([surge_factor(rows["surge_sums"][item]) for item in known])
         planned = self._planned(known, boundary)
-        mean, variance = self._expected(known, planned, boundary)
-        demand = mean * factors, variance
+        demand = self._expected(known, planned, boundary)
         self._decide(known, windows, demand, planned, boundary, is_surge=True)
+
+    def _with_surge(self, items: Int64Array, demand: Float64Array) -> Float64Array:
+        """What decisions see: of items in a surge more than the everyday, while it lasts."""
+        raised = demand.copy()
+        for place in np.flatnonzero(self.items.rows["surge_since_ms"][items] > 0):
+            row = self.items.rows[items[place]]
+            cover_days = float(row["review_period_days"] + row["lead_time_days_lean"])
+            mean = float(demand[place])
+            raised[place] = surge_demand(row, mean, cover_days, self._settings.surge)
+        return raised
 
     def _decide(
         self,
@@ -502,9 +575,10 @@ class Timeline:
             self.items.rows,
             items,
             windows,
-            demand[0],
+            self._with_surge(items, demand[0]),
             boundary,
             demand_variance=demand[1],
+            demand_before_surge=demand[0],
             is_surge=is_surge,
             settings=self._settings.review,
             cache=self._cache,
@@ -644,3 +718,12 @@ def _cover_ms(rows: Table) -> Int64Array:
     days = rows["review_period_days"] + rows["lead_time_days_lean"]
     cover: Int64Array = np.maximum(np.round(days * DAY_MS), 1).astype(np.int64)
     return cover
+
+
+def _is_news(rows: Table, boundary: int, settings: SurgeSettings) -> BoolArray:
+    """Which open surges have twice the orders that were told, or go on at full evidence today."""
+    has_doubled = rows["surge_orders"] >= 2 * rows["surge_told_orders"]
+    is_today = rows["surge_told_ms"] // DAY_MS == boundary // DAY_MS
+    goes_on = ~is_today & (rows["surge_day_orders"] >= settings.minimum_orders)
+    news: BoolArray = has_doubled | goes_on
+    return news

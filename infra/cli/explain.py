@@ -184,6 +184,13 @@ def _open_text(order: OpenOrder | None) -> str:
     )
 
 
+def _surge_facts(known: Mapping[str, Any]) -> list[tuple[str, object]]:
+    before = known.get("demand_before_surge_units_per_day")
+    if before is None or not before < _value(known, "demand_mean_units_per_day"):
+        return []
+    return [("before the surge", f"{number(float(before), 1)} units a day")]
+
+
 def _known_facts(order: PurchaseOrder) -> list[tuple[str, object]]:
     known = order.inputs
     target = _value(known, "service_target")
@@ -191,6 +198,7 @@ def _known_facts(order: PurchaseOrder) -> list[tuple[str, object]]:
         ("stock", stock_text(known)),
         ("demand", demand_text(known)),
         ("known from", basis_text(known)),
+        *_surge_facts(known),
         ("lean", _supplier_text(known, "lean")),
         ("flexible", _supplier_text(known, "flexible")),
         ("service", f"{target:.1%} wanted" if target else "no target: the cheapest"),

@@ -72,7 +72,10 @@ def test_addresses_of_a_running_stack_come_before_all_but_flags(tmp_path, monkey
         ({"tick_seconds": 7}, ["tick_seconds", "must divide 3600", "got 7"]),
         ({"admin_port": 70_000}, ["admin_port", "65535", "got 70000"]),
         ({"day_ring": 3}, ["day_ring", "4", "got 3"]),
-        ({"surge_threshold": 1}, ["surge_threshold", "greater than 1", "got 1"]),
+        (
+            {"false_surge_items_per_100000": 0},
+            ["false_surge_items_per_100000", "greater than 0", "got 0"],
+        ),
         ({"log_level": "loud"}, ["log_level", "debug", "got 'loud'"]),
         ({"no_such": 1}, ["no_such is no setting"]),
         ({"grace_seconds": 5}, ["grace_seconds must be >= allowed_lateness_seconds"]),
@@ -154,7 +157,7 @@ def test_parts_get_what_was_set():
         stock_valid_days=22,
         minimum_history_days=23,
         surge_minimum_days=24,
-        silent_orders=25,
+        silent_arrivals=25,
         redis_prefix="x:",
     )
     worker, retention = settings.worker(), settings.retention()
@@ -170,7 +173,7 @@ def test_parts_get_what_was_set():
     assert shard.timeline.review.stock_valid_ms == 22 * DAY_MS
     assert shard.timeline.review.minimum_days == 23
     assert shard.timeline.surge.minimum_days == 24
-    assert shard.timeline.alerts.silent_orders == 25
+    assert shard.timeline.alerts.feed.silent_arrivals == 25
     assert settings.keys().item(1, "a@b") == "x:item:{1}:a@b"
 
 

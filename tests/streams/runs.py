@@ -16,6 +16,7 @@ from streams.commit import Commit, StoredShard
 from streams.decode import DecodeLimits, TopicDecoder
 from streams.events import TOPICS, Kind
 from streams.exposure import SilenceSettings
+from streams.feed import FeedSettings
 from streams.items import Items
 from streams.outbox import Outgoing
 from streams.pending import ENTRY
@@ -24,6 +25,7 @@ from streams.shard import Shard, ShardSettings
 from streams.surge import SurgeSettings
 from streams.timeline import TimelineSettings
 from streams.types import Table
+from streams.usual import UsualSettings
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.logs import Log, Logs, columns_of
 
@@ -39,9 +41,17 @@ SETTINGS = ShardSettings(
     timeline=TimelineSettings(
         tick_ms=20 * MINUTE,
         silence=SilenceSettings(chance=0.3, least_orders=1.0, longest_days=2.0),
-        surge=SurgeSettings(threshold=3.0, end_share=0.3, minimum_days=1),
+        surge=SurgeSettings(
+            false_items_per_100000=1e4 / 1.5,
+            minimum_orders=2,
+            minimum_days=0.5,
+            end_evidence=1.0,
+            usual=UsualSettings(mature_days=2.0),
+        ),
         review=ReviewSettings(minimum_days=1, stock_valid_ms=6 * DAY),
-        alerts=AlertSettings(silent_orders=2.0, dead_letters_end_ms=HOUR),
+        alerts=AlertSettings(
+            feed=FeedSettings(silent_arrivals=2.0, owing_arrivals=1.0), dead_letters_end_ms=HOUR
+        ),
     ),
 )
 _DECODERS = {topic: TopicDecoder(topic, DecodeLimits()) for topic in TOPICS}

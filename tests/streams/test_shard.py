@@ -86,12 +86,12 @@ def test_batches_and_interleaving_change_nothing_in_long_logs(drawn, schedule):
 
 def test_sample_logs_reach_every_corner():
     """The logs that the properties run on bring orders, surges, and each kind of alert."""
-    outputs = [out for seed in range(10) for out in read_whole(sample(seed)).outputs]
+    outputs = [out for seed in range(40) for out in read_whole(sample(seed)).outputs]
     told = [as_json(out.value) for out in outputs]
     assert {one["alert"] for one in told if "alert" in one} >= {
         *("surge", "low_cover", "late_delivery", "stale_input", "stale_stock", "phantom_stock")
     }
-    assert {one["kind"] for one in told} == {"raised", "resolved", "proposed"}
+    assert {one["kind"] for one in told} == {"raised", "updated", "resolved", "proposed"}
     assert {one["occasion"] for one in told if "occasion" in one} == {"regular", "surge"}
 
 

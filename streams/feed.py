@@ -1,0 +1,159 @@
+"""Whether a shard's orders come in at all: silence where some were due, and the burst after it.
+
+Orders come in clumps: one customer's order holds many items, all at once. So silence is measured in
+arrivals, ticks with any order, and how many orders one brings is learned. The shop's week tells
+what was due (`streams.profile`).
+
+What comes after a silence, faster than usual, is what the silence owes, no rise of demand: until
+the debt is paid, or a quarter of an hour is calm, the surge test does not listen (`Feed.pause`).
+"""
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+
+from streams.profile import Profile, flat_profile, operational_days, operational_end_ms
+from streams.rings import MINUTE_MS
+from streams.surge import Pause
+
+NEVER = (1 << 63) - 1
+_CALM_MS = 15 * MINUTE_MS
+_LONGEST_SILENCE_DAYS = 30.0  # operational ones; a shop so thin is silent as a rule
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """When silence is no chance any more."""
+
+    silent_arrivals: float = 12.0  # due and missing: by chance once in e**12 times
+    silent_ms: int = 600_000  # and at least so long
+    owing_arrivals: float = 6.0  # missing before what follows may be what they owe
+    calm_factor: float = 2.0  # times the usual rate, in a quarter of an hour that is calm again
+    memory_days: float = 28.0  # with orders, for the orders that an arrival brings
+
+
+class FeedState(msgspec.Struct, kw_only=True):
+    """What of the feed has to be stored."""
+
+    last_order_ms: int = 0
+    clump_orders: float = 0.0
+    clump_arrivals: float = 0.0
+    day_orders: int = 0
+    day_arrivals: int = 0
+    pause_start_ms: int = 0
+    pause_end_ms: int = 0
+    owed_orders: float = 0.0
+    calm_from_ms: int = 0
+    calm_orders: int = 0
+
+
+class Feed:
+    """The orders of a shard as one stream."""
+
+    def __init__(self, settings: FeedSettings) -> None:
+        self._settings = settings
+        self.state = FeedState()
+        self._rate = 0.0
+        self._profile = flat_profile()
+        self._tick_orders = 0
+        self._first_ms = 0
+        self._newest_ms = 0
+
+    @property
+    def last_order_ms(self) -> int:
+        """When the newest order came."""
+        return max(self.state.last_order_ms, self._newest_ms)
+
+    @property
+    def pause(self) -> Pause:
+        """The newest time of which the orders say nothing."""
+        return Pause(self.state.pause_start_ms, self.state.pause_end_ms)
+
+    def learn_rate(self, orders_per_day: float, profile: Profile) -> None:
+        """Take what is due from now on: orders per operational day, and the week."""
+        self._rate, self._profile = orders_per_day, profile
+
+    def close_day(self) -> None:
+        """Learn how many orders an arrival of the day brought."""
+        state = self.state
+        if state.day_arrivals:
+            kept = 1.0 - 1.0 / self._settings.memory_days
+            state.clump_orders = state.clump_orders * kept + state.day_orders
+            state.clump_arrivals = state.clump_arrivals * kept + state.day_arrivals
+        state.day_orders = state.day_arrivals = 0
+
+    def note(self, orders: int, first_ms: int, newest_ms: int) -> None:
+        """Note that orders came in the open tick."""
+        if not self._tick_orders:
+            self._first_ms = first_ms
+        self._tick_orders += orders
+        self._newest_ms = max(self._newest_ms, newest_ms)
+
+    def close_tick(self, boundary_ms: int, tick_ms: int) -> None:
+        """Take the open tick: does a silence end with it, and is what it owed paid?"""
+        if not self._tick_orders:
+            return
+        state, orders = self.state, self._tick_orders
+        if state.pause_end_ms == NEVER:
+            self._catch_up(boundary_ms, tick_ms, orders)
+        elif state.last_order_ms:
+            self._begin_pause(boundary_ms - tick_ms)
+        state.day_orders += orders
+        state.day_arrivals += 1
+        state.last_order_ms = max(state.last_order_ms, self._newest_ms)
+        self._tick_orders = 0
+
+    def silence_ends_ms(self) -> int:
+        """Return when the arrivals missing since the last order are too many, or never."""
+        last_ms = self.last_order_ms
+        days = self._days_for(self._settings.silent_arrivals)
+        if not last_ms or days > _LONGEST_SILENCE_DAYS:
+            return NEVER
+        ends_ms = operational_end_ms(self._profile.elapsed, last_ms, days)
+        return max(ends_ms, last_ms + self._settings.silent_ms)
+
+    def _days_for(self, arrivals: float) -> float:
+        """Operational days in which so many arrivals are due."""
+        if not self._rate > 0:
+            return float("inf")
+        return arrivals * self._clump / self._rate
+
+    def _begin_pause(self, start_ms: int) -> None:
+        """Where too much was due since the last order, what comes now is not tested."""
+        state = self.state
+        silent_days = float(
+            operational_days(self._profile.elapsed, state.last_order_ms, self._first_ms)
+        )
+        if silent_days >= self._days_for(self._settings.owing_arrivals):
+            state.pause_start_ms, state.pause_end_ms = state.last_order_ms, NEVER
+            state.owed_orders = silent_days * self._rate - self._tick_orders
+            state.calm_from_ms, state.calm_orders = start_ms, self._tick_orders
+
+    def _catch_up(self, boundary_ms: int, tick_ms: int, orders: int) -> None:
+        state, start_ms = self.state, boundary_ms - tick_ms
+        due = self._due(state.calm_from_ms, start_ms)
+        is_calm = start_ms - state.calm_from_ms >= _CALM_MS and self._is_usual(
+            state.calm_orders, due
+        )
+        if is_calm or state.owed_orders <= 0:
+            state.pause_end_ms = start_ms
+            return
+        if start_ms - state.calm_from_ms >= _CALM_MS:
+            state.calm_from_ms, state.calm_orders = start_ms, 0
+        state.calm_orders += orders
+        state.owed_orders -= orders
+
+    def _is_usual(self, orders: int, due: float) -> bool:
+        """Whether no more came than often does, in clumps that differ in size."""
+        return orders <= self._settings.calm_factor * due + 2 * math.sqrt(2 * due * self._clump)
+
+    @property
+    def _clump(self) -> float:
+        """Orders that an arrival brings."""
+        state = self.state
+        return state.clump_orders / state.clump_arrivals if state.clump_arrivals else 1.0
+
+    def _due(self, start_ms: int, end_ms: int) -> float:
+        days = operational_days(self._profile.elapsed, start_ms, end_ms)
+        return self._rate * float(days)

@@ -1,0 +1,223 @@
+"""What a surge's incident says: how many times the plan, since when, and what it will cost.
+
+Of the distinct orders since the estimated beginning, and of what was due in that time, the factor
+has a gamma posterior. Everything else follows from it and from the item's own figures.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from streams.outputs import rfc3339
+from streams.profile import Profile, operational_end_ms
+from streams.surge import SurgeSettings
+from streams.types import Float64Array, Table
+
+_MINUTE_MS = 60_000
+_Z_90 = 1.6448536269514722  # of a two-sided range of 90 %
+_LONGEST_DAYS = 3_650.0
+_PRIOR_ORDERS, _PRIOR_USUAL = 2.0, 0.5  # a factor of four, of which little is known
+
+
+class Factor(NamedTuple):
+    """How many times the usual rate orders come: posterior mean, and a range of 90 %."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def factor_of(orders: int, usual_orders: float) -> Factor:
+    """Return the factor's posterior after so many orders where so many were usual.
+
+    Gamma; the prior is that of two orders in half an expected one: four times the usual, so that a
+    handful of orders within minutes is not taken for a hundredfold day. Quantiles by Wilson and
+    Hilferty, to 1 % from 5 orders on.
+
+    Args:
+        orders: distinct orders, >= 0.
+        usual_orders: that were due by the everyday rate, > 0.
+
+    >>> tuple(round(value, 1) for value in factor_of(10, 2.0))
+    (4.8, 2.8, 7.3)
+    """
+    shape, rate = orders + _PRIOR_ORDERS, usual_orders + _PRIOR_USUAL
+    low, high = (
+        shape * max(0.0, 1 - 1 / (9 * shape) + z / (3 * math.sqrt(shape))) ** 3
+        for z in (-_Z_90, _Z_90)
+    )
+    return Factor(shape / rate, low / rate, high / rate)
+
+
+def surge_factor(row: Table, settings: SurgeSettings) -> Factor:
+    """Return how many times the everyday rate an item's orders come since the beginning.
+
+    Args:
+        row: one record of `streams.items.ROW`, with an estimated beginning.
+        settings: of the test.
+    """
+    usual = usual_rate_of(row, settings) * float(row["surge_days"])
+    return factor_of(int(row["surge_orders"]), max(usual, 1e-6))
+
+
+def usual_rate_of(row: Table, settings: SurgeSettings) -> float:
+    """Everyday orders of an item per operational day, as the test takes them."""
+    days = float(row["usual_days"])
+    rate = float(row["usual_orders"]) / days if days > 0 else 0.0
+    return max(rate, settings.least_rate)
+
+
+def plan_factors(
+    rows: Table, planned_orders: Float64Array, days: float, settings: SurgeSettings
+) -> Float64Array:
+    """Return how many times its everyday orders a campaign plans for each item, at least once.
+
+    Args:
+        rows: `streams.items.ROW` records, shape (n,).
+        planned_orders: everyday ones included, in a stretch, shape (n,); 0: no plan.
+        days: operational days of the stretch, > 0.
+        settings: of the test.
+    """
+    rate = rows["usual_orders"] / np.maximum(rows["usual_days"], 1e-9)
+    due = np.maximum(rate, settings.least_rate) * days
+    factors: Float64Array = np.maximum(planned_orders / due, 1.0)
+    return factors
+
+
+def units_per_order(row: Table) -> float:
+    """Units that an order of the item brings, by its everyday levels."""
+    orders_per_day = float(row["order_level_per_day"])
+    return float(row["demand_level_units_per_day"]) / orders_per_day if orders_per_day > 0 else 1.0
+
+
+def decayed_factor(factor: float, cover_days: float, half_life_days: float) -> float:
+    """Return the mean factor over the coming days: a surge decays back to the everyday level.
+
+    >>> round(decayed_factor(5.0, 2.0, 2.0), 3)
+    3.885
+    """
+    if not cover_days > 0:
+        return factor
+    turns = cover_days / half_life_days * math.log(2)
+    return 1.0 + (factor - 1.0) * -math.expm1(-turns) / turns
+
+
+def minutes_to_zero(
+    available: float, units_per_day: float, profile: Profile, now_ms: int
+) -> int | None:
+    """Return minutes until a stock is sold at this rate, by the hours of the shop's week.
+
+    Args:
+        available: units.
+        units_per_day: per operational day.
+        profile: the shop's week.
+        now_ms: event time.
+    """
+    if not units_per_day > 0 or available / units_per_day > _LONGEST_DAYS:
+        return None
+    ends_ms = operational_end_ms(profile.elapsed, now_ms, available / units_per_day)
+    return max(0, round((ends_ms - now_ms) / _MINUTE_MS))
+
+
+def surge_figures(
+    row: Table, boundary_ms: int, profile: Profile, settings: SurgeSettings
+) -> dict[str, float | int | str | None]:
+    """Return the figures of an item's surge for its alert.
+
+    Args:
+        row: one record of `streams.items.ROW`.
+        boundary_ms: event time of the alert.
+        profile: the shop's week.
+        settings: of the test.
+    """
+    factor = surge_factor(row, settings)
+    rate = usual_rate_of(row, settings)
+    due = rate * float(row["surge_days"])
+    units_per_day = rate * units_per_order(row)
+    units_due = units_per_day * float(row["surge_days"])
+    is_counted = bool(row["counted_at_ms"] > 0)
+    available = max(0, int(row["on_hand_units"] - row["backlog_units"]))
+    zero = [
+        minutes_to_zero(available, units_per_day * pace, profile, boundary_ms)
+        if is_counted
+        else None
+        for pace in (factor.mean, factor.high, factor.low)
+    ]
+    return {
+        "factor": round(factor.mean, 2),
+        "factor_low": round(factor.low, 2),
+        "factor_high": round(factor.high, 2),
+        "began_at": rfc3339(int(row["surge_start_ms"])),
+        "usual_orders_per_day": round(rate, 3),
+        "orders": int(row["surge_orders"]),
+        "orders_beyond_plan": round(int(row["surge_orders"]) - due, 1),
+        "units": int(row["surge_units"]),
+        "units_beyond_plan": round(int(row["surge_units"]) - units_due, 1),
+        "minutes_to_zero": zero[0],
+        "minutes_to_zero_low": zero[1],
+        "minutes_to_zero_high": zero[2],
+    }
+
+
+def is_bulk(rows: Table, settings: SurgeSettings) -> "np.ndarray":
+    """Whether the largest line of the open tick is a bulk order, shape (item,).
+
+    One line of at least `bulk_lines` usual ones that takes `bulk_days` of the everyday demand: it
+    matters to the stock, and tells nothing of how many customers want the item.
+    """
+    units_per_day = rows["demand_level_units_per_day"]
+    usual_line = np.ones(rows.size)
+    is_sold = rows["order_level_per_day"] > 0
+    np.divide(units_per_day, rows["order_level_per_day"], out=usual_line, where=is_sold)
+    usual_line = np.maximum(usual_line, 1.0)
+    largest = rows["tick_largest_units"]
+    is_known = (rows["usual_days"] >= settings.minimum_days) & (rows["bulk_since_ms"] == 0)
+    limit = np.maximum(settings.bulk_lines * usual_line, settings.bulk_days * units_per_day)
+    bulk: np.ndarray = is_known & (largest > 0) & (largest >= limit)
+    return bulk
+
+
+def bulk_figures(row: Table) -> dict[str, float | int | str | None]:
+    """Return the figures of a bulk order for its alert."""
+    units_per_day = float(row["demand_level_units_per_day"])
+    largest = int(row["bulk_units"])
+    return {
+        "units": largest,
+        "usual_units_per_order": round(units_per_order(row), 2),
+        "days_of_demand": round(largest / units_per_day, 1) if units_per_day > 0 else None,
+    }
+
+
+def broad_figures(rows: Table, settings: SurgeSettings) -> dict[str, float | int | str | None]:
+    """Return the figures of a group's surge for its alert, of its items in a surge, shape (n,)."""
+    usual = [usual_rate_of(row, settings) * float(row["surge_days"]) for row in rows]
+    orders, due = int(rows["surge_orders"].sum()), math.fsum(usual)
+    factor = factor_of(orders, max(due, 1e-6))
+    return {
+        "items": int(rows.size),
+        "factor": round(factor.mean, 2),
+        "factor_low": round(factor.low, 2),
+        "factor_high": round(factor.high, 2),
+        "orders": orders,
+        "orders_beyond_plan": round(orders - due, 1),
+    }
+
+
+def surge_demand(row: Table, mean: float, cover_days: float, settings: SurgeSettings) -> float:
+    """Return the demand that a decision sees for an item in a surge.
+
+    The posterior rate of orders, at the usual units an order, decays back to the everyday mean
+    with `settings.half_life_days`; the mean over the cover is what counts.
+
+    Args:
+        row: one record of `streams.items.ROW`.
+        mean: units per day that the decision would see without the surge.
+        cover_days: that the decision has to last.
+        settings: of the test.
+    """
+    orders_per_day = surge_factor(row, settings).mean * usual_rate_of(row, settings)
+    surge = orders_per_day * units_per_order(row)
+    if not surge > mean > 0:
+        return mean
+    return mean * decayed_factor(surge / mean, cover_days, settings.half_life_days)
