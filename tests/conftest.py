@@ -20,7 +20,7 @@ from tests.kafka_server import KafkaServer, why_no_kafka
 
 Broker = EmbeddedBroker | KafkaServer
 
-# The same examples on every machine, and none is called too slow: a red run means a broken property.
+# The same examples on every machine, none called too slow: a red run means a broken property.
 # `HYPOTHESIS_PROFILE=exploring` looks for new ones and prints how to get them again.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("exploring", deadline=None, print_blob=True)
