@@ -63,6 +63,22 @@ class Keys:
         """Hash: review -> packed decisions of one day."""
         return f"{self.prefix}decisions:{{{partition}}}:{rfc3339(day * DAY_MS)[:10]}"
 
+    def totals(self, partition: int, day: int) -> str:
+        """Hash: minute of the day -> packed sums of all items (`streams.totals.TOTAL`)."""
+        return f"{self.prefix}totals:{{{partition}}}:{rfc3339(day * DAY_MS)[:10]}"
+
+    def incidents(self, partition: int) -> str:
+        """Hash: incident -> the newest step of it, as published; resolved ones are not there."""
+        return f"{self.prefix}incidents:{{{partition}}}"
+
+    def dead_letters(self, partition: int) -> str:
+        """Hash: place -> one of the newest dead letters."""
+        return f"{self.prefix}dead-letters:{{{partition}}}"
+
+    def acknowledged(self, incident_id: str) -> str:
+        """String: who looks after an incident, and since when."""
+        return f"{self.prefix}acknowledged:{incident_id}"
+
     def outbox(self, partition: int) -> str:
         """Hash: number -> record that is not yet known to be in Kafka."""
         return f"{self.prefix}outbox:{{{partition}}}"

@@ -14,10 +14,12 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 
 from infra.keys import RING_WIDTHS_MS, Keys
+from infra.projection import project
 from infra.resp import ScriptCall, bulk
 from streams.commit import Commit, StoredShard
 from streams.items import ROW
 from streams.rings import CELL, DAY_CELL, DAY_MS
+from streams.totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL
 from streams.types import AnyArray, Int64Array, Table
 
 _ITEMS_AT_ONCE = 5_000
@@ -178,6 +180,7 @@ class RedisStore:
             orders=list(orders.values()),
             told={key.decode(): line for key, line in told.items()},
             outbox={int(number): record for number, record in outbox.items()},
+            totals=await self._load_totals(redis, partition, newest.get("totals", -1)),
         )
 
     async def _load_rows(
@@ -207,6 +210,21 @@ class RedisStore:
                 items = np.array([place[name] for name in cells], np.int64)
                 loaded[bucket] = (items, np.frombuffer(b"".join(cells.values()), cell_of(ring)))
         return loaded
+
+    async def _load_totals(
+        self, redis: Any, partition: int, newest_minute: int
+    ) -> tuple[Int64Array, Table]:
+        newest = newest_minute // MINUTES_A_DAY
+        days = range(max(0, newest - DAYS_KEPT), newest + 1)
+        pipeline = redis.pipeline(transaction=False)
+        for day in days:
+            pipeline.hgetall(self._keys.totals(partition, day))
+        minutes: list[int] = []
+        packed: list[bytes] = []
+        for day, cells in zip(days, await pipeline.execute(), strict=True):
+            minutes += [day * MINUTES_A_DAY + int(minute) for minute in cells]
+            packed += cells.values()
+        return np.array(minutes, np.int64), np.frombuffer(b"".join(packed), TOTAL)
 
     async def ping(self) -> None:
         """Return if Redis answers."""
@@ -261,6 +279,8 @@ class RedisStore:
         _add_hash(call, keys.orders(partition), opened, closed)
         _add_hash(call, keys.told(partition), list(commit.told.items()), [])
         self._add_decisions(call, commit, claim.known)
+        self._add_totals(call, commit, claim.known)
+        self._add_projection(call, commit)
         return call.to_bytes()
 
     def _add_items(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
@@ -357,6 +377,23 @@ class RedisStore:
         for day in range(max(0, before - kept), newest - kept + 1):
             call.add(b"DEL", self._keys.decisions(partition, day).encode())
         known.newest["decisions"] = max(before, newest)
+
+    def _add_totals(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
+        for day, minutes, cells in commit.totals.by_day():
+            changed = [(minute, cells[place].tobytes()) for place, minute in enumerate(minutes)]
+            _add_hash(call, self._keys.totals(commit.partition, day), changed, [])
+        before = known.newest.get("totals", -1) // MINUTES_A_DAY
+        newest = commit.newest_buckets["totals"] // MINUTES_A_DAY
+        for day in range(max(0, before - DAYS_KEPT), min(before + 1, newest - DAYS_KEPT)):
+            call.add(b"DEL", self._keys.totals(commit.partition, day).encode())
+
+    def _add_projection(self, call: ScriptCall, commit: Commit) -> None:
+        found = project(commit.outbox_added)
+        opened = [(name, value) for name, value in found.incidents.items() if value is not None]
+        closed = [name for name, value in found.incidents.items() if value is None]
+        _add_hash(call, self._keys.incidents(commit.partition), opened, closed)
+        letters = list(found.dead_letters.items())
+        _add_hash(call, self._keys.dead_letters(commit.partition), letters, [])
 
     # -- talking to Redis ---------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from streams.memory import Tail
 from streams.rings import CellChanges
+from streams.totals import TotalChanges
 from streams.types import AnyArray, Int64Array, Table
 
 
@@ -21,6 +22,7 @@ class Commit:
     readable: dict[str, AnyArray]  # what is shown of each row by name: columns, shape as the rows
     cells: dict[str, list[CellChanges]]
     newest_buckets: dict[str, int]
+    totals: TotalChanges
     tails: dict[str, list[Tail]]
     pending_added: list[tuple[int, bytes]]
     pending_removed: list[int]
@@ -46,3 +48,4 @@ class StoredShard:
     orders: list[bytes]
     told: dict[str, bytes]
     outbox: dict[int, bytes]
+    totals: tuple[Int64Array, Table]  # minutes since the epoch, in any order, and their sums

@@ -30,6 +30,7 @@ from streams.pending import ENTRY
 from streams.profile import Profile
 from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
 from streams.timeline import Timeline, TimelineSettings
+from streams.totals import MinuteTotals
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
 STATE_VERSION = 3
@@ -106,6 +107,7 @@ class Shard:
             "hour": Ring(HOUR_MS, settings.hours, CELL),
             "day": Ring(DAY_MS, settings.days, DAY_CELL, keeps_history=True),
         }
+        self.totals = MinuteTotals()
         self.timeline = Timeline(partition, settings.timeline, cache)
         self.outbox = Outbox()
         self._stored_items = 0
@@ -188,6 +190,8 @@ class Shard:
         is_new_order = np.zeros(occurred_ms.size, np.uint8)
         if topic == "orders":
             is_new_order = self._count_sales(columns, items, piece, admitted)
+        is_folded = admitted.outcome == Outcome.FOLDED
+        self.totals.add(code, occurred_ms, columns.quantity[piece], is_folded, is_new_order)
         self._let_wait(topic, columns, items, piece, admitted, is_new_order)
         return admitted
 
@@ -320,7 +324,8 @@ class Shard:
             rows=timeline.items.rows[rows],
             readable=self._readable(np.array(rows, np.int64)),
             cells={name: ring.take_changes() for name, ring in self.rings.items()},
-            newest_buckets={name: ring.newest for name, ring in self.rings.items()},
+            newest_buckets=self._newest_buckets(),
+            totals=self.totals.take_changes(),
             tails={name: memory.take_tails() for name, memory in self.memories.items()},
             pending_added=pending_added,
             pending_removed=pending_removed,
@@ -350,7 +355,7 @@ class Shard:
             applied_ms=timeline.applied_ms,
             counts=dict(self.counts),
             memories={name: memory.state() for name, memory in self.memories.items()},
-            newest_buckets={name: ring.newest for name, ring in self.rings.items()},
+            newest_buckets=self._newest_buckets(),
             pending_next=timeline.pending.next_number,
             outbox_next=self.outbox.next_number,
             profile=timeline.profile.state(),
@@ -362,6 +367,10 @@ class Shard:
             reviews=timeline.reviews,
             history_from=self.history_from,
         )
+
+    def _newest_buckets(self) -> dict[str, int]:
+        newest = {name: ring.newest for name, ring in self.rings.items()}
+        return {**newest, "totals": self.totals.newest}
 
     def restore(self, stored: StoredShard) -> None:
         """Take over what was stored; the shard must be new.
@@ -386,6 +395,7 @@ class Shard:
         for name, ring in self.rings.items():
             ring.reserve(len(timeline.items), 0)
             ring.restore(meta.newest_buckets[name], stored.cells[name])
+        self.totals.restore(*stored.totals)
         self.outbox.restore(meta.outbox_next, stored.outbox)
         self._restore_timeline(meta, stored)
 

@@ -14,6 +14,7 @@ from faust.types import TP
 from streams.commit import Commit, StoredShard
 from streams.items import ROW
 from streams.rings import CELL, DAY_CELL
+from streams.totals import TOTAL
 from streams.transport import Chunk
 
 
@@ -41,6 +42,7 @@ class _Kept:
     orders: dict[str, bytes] = field(default_factory=dict)
     told: dict[str, bytes] = field(default_factory=dict)
     outbox: dict[int, bytes] = field(default_factory=dict)
+    totals: dict[int, bytes] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -99,6 +101,10 @@ class MemoryStore:
             orders=list(kept.orders.values()),
             told=dict(kept.told),
             outbox=dict(kept.outbox),
+            totals=(
+                np.array(list(kept.totals), np.int64),
+                np.frombuffer(b"".join(kept.totals.values()), TOTAL),
+            ),
         )
 
     def resume(self, claim: FakeClaim, before: FakeClaim) -> None:
@@ -173,6 +179,8 @@ def _apply(kept: _Kept, commit: Commit) -> None:
         else:
             kept.orders[po_id] = order
     kept.told.update(commit.told)
+    for minute, cell in zip(commit.totals.minutes.tolist(), commit.totals.cells, strict=True):
+        kept.totals[minute] = bytes(cell)
 
 
 def _change(

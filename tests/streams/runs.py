@@ -187,6 +187,7 @@ def tell(run: Run) -> dict[str, Any]:
         "items": sorted(map(name, range(len(timeline.items)))),
         "rows": {name(i): bytes(timeline.items.rows[i]) for i in range(len(timeline.items))},
         "cells": _tell_cells(shard),
+        "totals": shard.totals.sums(),
         "pending": _tell_pending(shard),
         "supply": {
             order.po_id: {**msgspec.to_builtins(order), "item": name(order.item)}

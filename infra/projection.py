@@ -1,0 +1,75 @@
+"""What of the outgoing records is kept in Redis for people: open incidents, newest dead letters.
+
+It is written in the commit that stores the records themselves, so that Redis and topics agree.
+Nothing reads it back into a shard, and writing it twice changes nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from streams.outbox import ALERTS, Outgoing
+from streams.outputs import Alert, AlertState
+
+DEAD_LETTERS_KEPT = 100
+"""Of each partition."""
+
+_VALUE_SHOWN_BYTES = 300
+_DEAD_LETTER_SUFFIX = ".dlt"
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that nobody could use, as people see it."""
+
+    number: int  # grows with time, within a partition
+    topic: str  # where it came from
+    partition: int
+    offset: int
+    written_ms: int  # when it was written to Kafka; 0: not known
+    code: str
+    message: str
+    key: str | None
+    value: str | None  # its beginning
+
+
+@dataclass(slots=True)
+class Projection:
+    """What a commit changes."""
+
+    incidents: dict[str, bytes | None] = field(default_factory=dict)  # none: resolved
+    dead_letters: dict[int, bytes] = field(default_factory=dict)  # by place, below the number kept
+
+
+def project(records: Iterable[tuple[int, bytes]]) -> Projection:
+    """Return what newly stored outbox records, under their numbers, mean for people."""
+    found = Projection()
+    for number, packed in records:
+        outgoing = msgspec.msgpack.decode(packed, type=Outgoing)
+        if outgoing.topic == ALERTS:
+            alert = msgspec.json.decode(outgoing.value or b"", type=Alert)
+            is_over = alert.kind == AlertState.RESOLVED
+            found.incidents[alert.incident_id] = None if is_over else outgoing.value
+        elif outgoing.topic.endswith(_DEAD_LETTER_SUFFIX):
+            letter = msgspec.json.encode(_dead_letter(number, outgoing))
+            found.dead_letters[number % DEAD_LETTERS_KEPT] = letter
+    return found
+
+
+def _dead_letter(number: int, outgoing: Outgoing) -> DeadLetter:
+    headers = dict(outgoing.headers)
+    return DeadLetter(
+        number=number,
+        topic=outgoing.topic.removesuffix(_DEAD_LETTER_SUFFIX),
+        partition=int.from_bytes(headers.get("kafka_dlt-original-partition", b""), "big"),
+        offset=int.from_bytes(headers.get("kafka_dlt-original-offset", b""), "big"),
+        written_ms=int.from_bytes(headers.get("kafka_dlt-original-timestamp", b""), "big"),
+        code=_text(headers.get("tidegate-error-code")) or "none",
+        message=_text(headers.get("kafka_dlt-exception-message")) or "",
+        key=_text(outgoing.key),
+        value=_text(outgoing.value),
+    )
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data[:_VALUE_SHOWN_BYTES].decode("utf-8", "backslashreplace")

@@ -1,0 +1,79 @@
+"""What people see of the outgoing records is written with them."""
+
+import msgspec
+
+from infra.keys import Keys
+from infra.projection import DEAD_LETTERS_KEPT, DeadLetter, project
+from streams.outbox import Outgoing, alert_record
+from streams.outputs import ACTIONS, Alert, AlertKind, AlertState
+
+
+def alert(state: AlertState, incident: str = "in-1") -> Outgoing:
+    """One step of an incident."""
+    return alert_record(
+        Alert(
+            kind=state,
+            incident_id=incident,
+            version=1,
+            alert=AlertKind.SURGE,
+            subject="lamp@main",
+            sku="lamp",
+            warehouse="main",
+            started_at="2026-03-02T10:00:00Z",
+            occurred_at="2026-03-02T10:00:00Z",
+            summary="lamp@main sells much faster than usual",
+            action=ACTIONS[AlertKind.SURGE],
+            figures={},
+        )
+    )
+
+
+def letter(value: bytes | None, offset: int = 7) -> Outgoing:
+    """A dead letter as the worker makes it."""
+    headers = [
+        ("kafka_dlt-original-partition", (3).to_bytes(4, "big")),
+        ("kafka_dlt-original-offset", offset.to_bytes(8, "big")),
+        ("kafka_dlt-original-timestamp", (1_700_000_000_000).to_bytes(8, "big")),
+        ("kafka_dlt-exception-message", b"quantity must be >= 1, got 0"),
+        ("tidegate-error-code", b"out_of_range"),
+    ]
+    return Outgoing("orders.dlt", b"lamp", value, headers)
+
+
+def numbered(*records: Outgoing, first: int = 0) -> list[tuple[int, bytes]]:
+    """Records as a commit carries them."""
+    return [(first + n, msgspec.msgpack.encode(record)) for n, record in enumerate(records)]
+
+
+def test_the_newest_step_of_an_incident_is_kept_until_it_is_resolved():
+    """Raised and updated incidents are there as published, resolved ones are not."""
+    raised, updated = alert(AlertState.RAISED), alert(AlertState.UPDATED)
+    other = alert(AlertState.RESOLVED, "in-2")
+    found = project(numbered(raised, other, updated))
+    assert found.incidents == {"in-1": updated.value, "in-2": None}
+
+
+def test_a_dead_letter_says_where_it_lies_and_what_is_wrong():
+    """Place, code and message come from its headers, the value is cut and shown as text."""
+    (packed,) = project(numbered(letter(b"\xff" + b"x" * 1000))).dead_letters.values()
+    shown = msgspec.json.decode(packed, type=DeadLetter)
+    assert (shown.topic, shown.partition, shown.offset) == ("orders", 3, 7)
+    assert (shown.code, shown.message) == ("out_of_range", "quantity must be >= 1, got 0")
+    assert shown.value is not None
+    assert shown.value.startswith("\\xffxxx")
+    assert len(shown.value) < 310
+
+
+def test_dead_letters_are_bounded():
+    """The newest ones take the places of the oldest."""
+    found = project(numbered(*(letter(b"", n) for n in range(DEAD_LETTERS_KEPT + 5))))
+    assert len(found.dead_letters) == DEAD_LETTERS_KEPT
+    assert msgspec.json.decode(found.dead_letters[0])["offset"] == DEAD_LETTERS_KEPT
+
+
+def test_other_records_leave_no_trace():
+    """Purchase orders and late records have topics of their own."""
+    found = project(numbered(Outgoing("orders.late", b"k", b"v", [])))
+    assert not found.incidents
+    assert not found.dead_letters
+    assert Keys().incidents(0) != Keys().dead_letters(0)
