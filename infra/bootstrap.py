@@ -20,6 +20,7 @@ from infra.control_log import ControlLog
 from infra.control_recorder import AuditRecorder
 from infra.kafka import client_options, faust_credentials, told_clearly
 from infra.metrics import ShardCollector, WorkerMetrics, make_registry
+from infra.page.page import Page
 from infra.redis_options import connection_options, explain_refusal
 from infra.security import load_access
 from infra.settings import Settings
@@ -100,6 +101,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         lambda controls: read_waiting(settings, controls, dict(control.state.closed)),
         asyncio.to_thread,
     )
+    Page(settings.redis_url, settings.keys()).add_to(app)
     admin = AdminServer(app, settings.admin_host, settings.admin_port)
     await producer.start()
     await control.start()

@@ -11,7 +11,3 @@ views (arrays in, `contracts` out, no I/O) and HTTP are files of their own:
     api.py       contracts.py -> JSON over HTTP; openapi.py describes it
     site.py      the static files and the headers that keep them harmless
 """
-
-from infra.page.page import Page
-
-__all__ = ["Page"]

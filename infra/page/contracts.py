@@ -381,8 +381,16 @@ class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     note: Annotated[str, Meta(max_length=200)] = ""
 
 
+class Wrong(msgspec.Struct, frozen=True, kw_only=True):
+    """A field, the rule that it breaks, and its value."""
+
+    field: str
+    rule: str
+    value: str | int | float | bool | None = None
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no answer."""
 
-    error: str
+    error: Wrong
     data_read_ms: int | None = None  # wall clock: how old the newest data is, when Redis is away

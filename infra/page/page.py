@@ -1,0 +1,35 @@
+"""The page of one worker: reader, hub, API and static files, put together."""
+
+from aiohttp import web
+
+from infra.keys import Keys
+from infra.page.api import Api
+from infra.page.hub import Hub
+from infra.page.items import ItemReader
+from infra.page.reading import PageReader, connect
+from infra.page.site import add_site
+
+
+class Page:
+    """What is added to the admin port.
+
+    Args:
+        redis_url: where everything is read.
+        keys: names in Redis.
+    """
+
+    def __init__(self, redis_url: str, keys: Keys) -> None:
+        self._redis = connect(redis_url)
+        reader = PageReader(self._redis, keys)
+        self._hub = Hub(reader)
+        self._api = Api(self._hub, reader, ItemReader(self._redis, keys))
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes; listeners are let go when the application shuts down."""
+        add_site(app)
+        self._api.add_to(app)
+        app.on_shutdown.append(self._close)
+
+    async def _close(self, _: web.Application) -> None:
+        await self._hub.close()
+        self._redis.close()

@@ -1,0 +1,87 @@
+// Numbers, spans and times as people say them. Unknown is "–", never 0.
+
+export const UNKNOWN = "–";
+
+const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const hundredths = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+const isKnown = (value) => value !== null && value !== undefined && Number.isFinite(value);
+
+/** 1,204 */
+export const count = (value) => (isKnown(value) ? whole.format(value) : UNKNOWN);
+
+/** 4.2 below ten, 43 above. */
+export function rate(value) {
+  if (!isKnown(value)) return UNKNOWN;
+  return Math.abs(value) < 9.95 && value !== 0 ? tenths.format(value) : whole.format(value);
+}
+
+/** +12.40 EUR */
+export function money(value, currency) {
+  if (!isKnown(value)) return UNKNOWN;
+  const sign = value > 0 ? "+" : value < 0 ? "−" : "±";
+  return `${sign}${hundredths.format(Math.abs(value))}${currency ? ` ${currency}` : ""}`;
+}
+
+/** +12 % against another value; nothing where there is none. */
+export function against(value, other) {
+  if (!isKnown(value) || !isKnown(other) || other < 0.05) return null;
+  const share = Math.round((100 * (value - other)) / other);
+  return `${share > 0 ? "+" : share < 0 ? "−" : "±"}${whole.format(Math.abs(share))} %`;
+}
+
+/** Minutes as "43 min", "3 h 10 min", "2 d 4 h", "5 weeks". */
+export function span(minutes) {
+  if (!isKnown(minutes)) return UNKNOWN;
+  if (minutes < 1) return "under 1 min";
+  if (minutes < 99.5) return `${Math.round(minutes)} min`;
+  const hours = minutes / 60;
+  if (hours < 24) return two(Math.floor(hours), "h", Math.round(minutes % 60), "min", 60);
+  const days = hours / 24;
+  if (days < 14) return two(Math.floor(days), "d", Math.round(hours % 24), "h", 24);
+  if (days < 100) return `${Math.round(days)} d`;
+  return "over 100 d";
+}
+
+function two(large, largeUnit, small, smallUnit, full) {
+  if (small === full) return `${large + 1} ${largeUnit}`;
+  return small ? `${large} ${largeUnit} ${small} ${smallUnit}` : `${large} ${largeUnit}`;
+}
+
+/** Seconds as "0.4 s", "12 s", "3 min". */
+export function seconds(value) {
+  if (!isKnown(value)) return UNKNOWN;
+  if (value < 9.95) return `${tenths.format(value)} s`;
+  return value < 99.5 ? `${Math.round(value)} s` : span(value / 60);
+}
+
+const format = (options) => new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", ...options });
+const clockTime = format({ hour: "2-digit", minute: "2-digit" });
+const clockSeconds = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const dayTime = format({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const dayYear = format({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
+const dayShort = format({ day: "numeric", month: "short" });
+const weekday = format({ weekday: "short", day: "numeric", month: "short" });
+const zoned = format({ hour: "2-digit", timeZoneName: "short" });
+
+export const time = (ms) => (isKnown(ms) ? clockTime.format(ms) : UNKNOWN);
+export const timeSeconds = (ms) => (isKnown(ms) ? clockSeconds.format(ms) : UNKNOWN);
+export const dateTime = (ms) => (isKnown(ms) ? dayTime.format(ms) : UNKNOWN);
+export const date = (ms) => (isKnown(ms) ? dayYear.format(ms) : UNKNOWN);
+export const shortDate = (ms) => (isKnown(ms) ? dayShort.format(ms) : UNKNOWN);
+export const dayName = (ms) => (isKnown(ms) ? weekday.format(ms) : UNKNOWN);
+
+/** The time of day if it is the shop's today, else with the date. */
+export function near(ms, shopMs) {
+  if (!isKnown(ms)) return UNKNOWN;
+  return isKnown(shopMs) && dayShort.format(ms) === dayShort.format(shopMs) && Math.abs(ms - shopMs) < 864e5
+    ? clockTime.format(ms)
+    : dayTime.format(ms);
+}
+
+/** The zone's name: "CET", "UTC". */
+export const zone = (ms = Date.now()) => zoned.formatToParts(ms).find((part) => part.type === "timeZoneName")?.value ?? "";
+
+/** "low_cover" as "low cover". */
+export const words = (name) => String(name).replaceAll("_", " ");

@@ -1,0 +1,178 @@
+// What changes something: taking an incident on, pausing and resuming orders. Each asks first.
+
+import { get, post, token } from "./api.js";
+import { el, fill } from "./dom.js";
+import * as f from "./format.js";
+
+const WHO = "tidegate-who";
+
+const field = (label, input, hint) => el("div", { class: "field" }, el("label", { for: input.id }, label), input, hint ? el("span", { class: "muted" }, hint) : null);
+const text = (id, more = {}) => el("input", { id, name: id, autocomplete: "off", maxlength: "80", ...more });
+
+/** Show a dialog with a form; `act` gets its values and may throw. */
+function ask({ title, intro, fields, action, danger, act }) {
+  const problem = el("p", { class: "bad", role: "alert" });
+  const go = el("button", { type: "submit", class: danger ? "danger" : "primary" }, action);
+  const dialog = el("dialog", { "aria-labelledby": "dialog-title" });
+  const form = el("form", { method: "dialog" },
+    el("h2", { id: "dialog-title" }, title), intro, fields, tokenField(), problem,
+    el("div", { class: "actions" }, el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), go));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const values = Object.fromEntries(new FormData(form));
+    if (values.token) token.set(values.token.trim());
+    if (values.who) sessionStorage.setItem(WHO, values.who);
+    go.disabled = true;
+    try {
+      await act(values);
+      dialog.close();
+    } catch (error) {
+      if (error.status === 401 || error.status === 403) token.set("");
+      problem.textContent = told(error);
+      go.disabled = false;
+    }
+  });
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.append(form);
+  document.body.append(dialog);
+  dialog.showModal();
+  form.querySelector("input:not([value]), input[value='']")?.focus();
+}
+
+function told(error) {
+  if (error.status === 401) return "The token is not right, or there is none. It is in the file operator.token beside the state of `tidegate up`, or your operators have it.";
+  if (error.status === 403) return `Not allowed: ${error.message}`;
+  return `That did not work: ${error.message}`;
+}
+
+function tokenField() {
+  if (token.get()) return el("p", { class: "muted" }, "With the operator's token of this session. ", el("button", { type: "button", class: "small", onclick: (event) => {
+    token.set("");
+    event.target.parentElement.replaceWith(tokenField());
+  } }, "Use another"));
+  return field("Operator's token", text("token", { type: "password", required: true, maxlength: "4096" }), "Kept in this tab only, until it is closed.");
+}
+
+const whoField = () => field("Who you are", text("who", { required: true, value: sessionStorage.getItem(WHO) || "" }));
+
+/** Take an incident on. */
+export function acknowledge(incident, context) {
+  ask({
+    title: "Take this incident on",
+    intro: el("p", {}, incident.summary, ". ", incident.action),
+    fields: [whoField(), field("Note (may be empty)", text("note", { maxlength: "200" }))],
+    action: "I take it on",
+    act: async ({ who, note }) => {
+      await post("incidents/acknowledge", { incident_id: incident.incident_id, who, note: note || "" });
+      await context.refresh(null);
+    },
+  });
+}
+
+// --- pausing orders ---
+
+/** The button in the header; it stays away where the worker cannot pause. */
+export class Ordering {
+  constructor(button, context) {
+    this.button = button;
+    this.context = context;
+    this.holds = [];
+    button.addEventListener("click", () => this.open());
+  }
+
+  async refresh() {
+    try {
+      const found = await get("holds");
+      this.holds = found.holds;
+      this.waiting = found.orders_total;
+      this.button.hidden = false;
+    } catch (error) {
+      if (error.status === 404) this.button.hidden = true;
+      return;
+    }
+    this.button.textContent = this.holds.length ? `Ordering paused (${this.holds.length})` : "Pause ordering";
+    this.button.className = this.holds.length ? "halted" : "quiet";
+  }
+
+  open() {
+    if (this.holds.length) this.showHolds();
+    else this.askPause();
+  }
+
+  showHolds() {
+    const dialog = el("dialog", { "aria-labelledby": "dialog-title" });
+    const close = () => dialog.close();
+    const list = el("ul", { class: "feed-list" }, this.holds.map((hold) => el("li", {},
+      el("div", { class: "line" }, el("span", { class: "what" }, scope(hold)), el("button", { type: "button", class: "small", onclick: () => {
+        close();
+        this.askResume(hold);
+      } }, "Resume")),
+      el("div", { class: "more" }, `${hold.who}: ${hold.why} · since ${f.dateTime(Date.parse(hold.since))}`))));
+    fill(dialog, el("div", { class: "stack" },
+      el("h2", { id: "dialog-title" }, "Ordering is paused"),
+      el("p", {}, `Decisions are made and shown as ever; no order is handed over. Waiting: ${f.count(this.waiting)}.`),
+      list,
+      el("div", { class: "actions" }, el("button", { type: "button", onclick: close }, "Close"), el("button", { type: "button", class: "danger", onclick: () => {
+        close();
+        this.askPause();
+      } }, "Pause more"))));
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  askPause() {
+    ask({
+      title: "Pause ordering",
+      intro: el("p", {}, "From now on no purchase order is handed over. Decisions go on and wait. Leave the three fields empty to pause everything."),
+      fields: [
+        whoField(),
+        field("Why", text("why", { required: true, maxlength: "200" })),
+        field("Only this supplier", text("supplier")),
+        field("Only this SKU", text("sku", { maxlength: "512" })),
+        field("Only this warehouse", text("warehouse")),
+        el("label", { class: "check" }, el("input", { type: "checkbox", name: "sure", required: true }), "Yes, orders shall wait"),
+      ],
+      action: "Pause",
+      danger: true,
+      act: async ({ who, why, supplier, sku, warehouse }) => {
+        const only = Object.fromEntries(Object.entries({ supplier, sku, warehouse }).filter(([, value]) => value));
+        await post("pause", { who, why, ...only });
+        await this.refresh();
+      },
+    });
+  }
+
+  askResume(hold) {
+    ask({
+      title: "Resume ordering",
+      intro: el("p", {}, `${scope(hold)}: what waits is handed over, as far as nothing else holds it.`),
+      fields: [whoField(), field("Why", text("why", { required: true, maxlength: "200" }))],
+      action: "Resume",
+      act: async ({ who, why }) => {
+        await post("resume", { who, why, hold_id: hold.hold_id });
+        await this.refresh();
+      },
+    });
+  }
+}
+
+function scope(hold) {
+  const parts = ["supplier", "sku", "warehouse"].filter((name) => hold[name]).map((name) => `${name} ${hold[name]}`);
+  return parts.length ? parts.join(", ") : "Everything";
+}
+
+/** Ask for a token to look with, where looking needs one. */
+export function askToken(context) {
+  if (document.querySelector("dialog")) return;
+  ask({
+    title: "This worker asks for a token",
+    intro: el("p", {}, "It is not bound to this machine alone, so that looking needs a token too."),
+    fields: [],
+    action: "Look",
+    act: async () => {
+      await get("now");
+      await context.refresh(null);
+    },
+  });
+}

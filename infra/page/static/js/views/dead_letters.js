@@ -1,0 +1,38 @@
+// Records that nobody could use.
+
+import { get } from "../api.js";
+import { Pager } from "../pager.js";
+import { card, el, fill, Table } from "../dom.js";
+import * as f from "../format.js";
+
+export const title = "Dead letters";
+export const parts = ["dead_letters"];
+
+export function mount(root, context) {
+  const counts = el("p", { class: "muted" });
+  const table = new Table({
+    caption: "The newest dead letters",
+    key: (one) => `${one.topic}/${one.partition}/${one.offset}`,
+    empty: "Every record could be used.",
+    columns: [
+      { title: "Written", cell: (one) => f.dateTime(one.written_ms) },
+      { title: "Topic", cell: (one) => ({ text: one.topic, sub: `partition ${one.partition}, offset ${one.offset}` }) },
+      { title: "What is wrong", class: "wrap", cell: (one) => ({ text: f.words(one.code), class: "strong wrap", sub: one.message }) },
+      { title: "Key", class: "wrap", wide: true, cell: (one) => one.key ?? "–" },
+      { title: "Value, its beginning", class: "wrap", wide: true, cell: (one) => ({ text: one.value ?? "–", class: "muted wrap" }) },
+    ],
+  });
+  const pager = new Pager(context, (offset) => refresh(null, offset));
+  fill(root, card({ text: "Dead letters", level: "h1" }, counts, table.element, pager.element,
+    el("p", { class: "muted" }, "Mend the cause, then send them back: ", el("kbd", {}, "tidegate dlt replay"), "; all of them: ", el("kbd", {}, "tidegate dlt list"))));
+
+  async function refresh(_, offset = pager.offset) {
+    const found = await get("dead-letters", pager.query(offset));
+    const told = Object.entries(found.by_topic).map(([topic, count]) => `${topic}: ${f.count(count)}`);
+    counts.textContent = told.length ? `Since the beginning: ${told.join(" · ")}` : "";
+    pager.update(found);
+    table.update(found.dead_letters);
+  }
+
+  return { refresh, destroy: () => {} };
+}

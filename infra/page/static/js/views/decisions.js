@@ -1,0 +1,60 @@
+// Decisions as they happen: why, how much from whom, and what the other splits would have cost.
+
+import { get } from "../api.js";
+import { Pager } from "../pager.js";
+import { card, choice, el, fill } from "../dom.js";
+import * as f from "../format.js";
+import { itemLink } from "./items.js";
+
+export const title = "Decisions";
+export const parts = ["decisions"];
+
+const SPLITS = { nothing: "nothing", lean_only: "lean only", flexible_only: "flexible only", both: "both" };
+
+export function ordered(one) {
+  const parts = [];
+  if (one.lean_units) parts.push(`${f.count(one.lean_units)} lean`);
+  if (one.flexible_units) parts.push(`${f.count(one.flexible_units)} flexible`);
+  return parts.length ? `order ${parts.join(" + ")}` : "order nothing";
+}
+
+export function otherSplits(one) {
+  const others = one.splits.filter((split) => !split.is_chosen && split.more_than_chosen !== null);
+  if (!others.length) return null;
+  return `Instead: ${others.map((split) => `${SPLITS[split.split]} ${f.money(split.more_than_chosen, one.currency)}`).join(", ")}`;
+}
+
+export function decisionEntry(one, context, short = false) {
+  const others = otherSplits(one);
+  return el("li", {},
+    el("div", { class: "line" },
+      el("span", { class: "what" }, el("a", { href: itemLink(one.sku, one.warehouse) }, one.sku), ` ${one.warehouse}: ${ordered(one)}`,
+        one.occasion === "surge" ? el("span", { class: "tag warn" }, "surge review") : null),
+      el("span", { class: "when" }, f.near(one.decided_ms, context.now?.shop_ms))),
+    el("div", { class: "more" }, one.reason_text, short || !one.po_ids.length ? null : ` ${one.po_ids.join(", ")}`),
+    others ? el("div", { class: "more" }, others) : null);
+}
+
+export function mount(root, context) {
+  const asked = { only: "ordered", ...context.query };
+  const list = el("ul", { class: "feed-list" });
+  const pager = new Pager(context, (offset) => refresh(null, offset));
+  fill(root, card({ text: "Decisions", level: "h1", side: el("span", { class: "muted" }, "the newest 500") },
+    el("div", { class: "bar" },
+      choice("Which decisions", { ordered: "that order", all: "all" }, asked.only, (only) => {
+        asked.only = only;
+        context.note({ only });
+        refresh(null, 0).catch(context.failed);
+      }),
+      el("span", { class: "muted" }, "Costs are expected ones beside what was chosen; only their differences mean something.")),
+    list, pager.element));
+
+  async function refresh(_, offset = pager.offset) {
+    const found = await get("decisions", { only: asked.only, ...pager.query(offset) });
+    pager.update(found);
+    fill(list, found.decisions.map((one) => decisionEntry(one, context)),
+      found.decisions.length ? [] : el("li", { class: "empty" }, "No decision yet. An item is decided about at its review, once the catalog has its line and the stock was counted."));
+  }
+
+  return { refresh, destroy: () => {} };
+}

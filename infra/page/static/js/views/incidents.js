@@ -1,0 +1,63 @@
+// Open incidents: one action each, who has to act, and whether somebody does.
+
+import { get } from "../api.js";
+import { Pager } from "../pager.js";
+import { card, el, fill } from "../dom.js";
+import * as f from "../format.js";
+import { acknowledge } from "../operator.js";
+import { itemLink } from "./items.js";
+
+export const title = "Incidents";
+export const parts = ["incidents"];
+
+const SHOWN = {
+  factor: (value) => `${f.rate(value)} times the usual`,
+  orders_today: (value) => `${f.count(value)} orders today`,
+  usual_orders_per_day: (value) => `usually ${f.rate(value)} a day`,
+  minutes_to_zero: (value) => (value ? `lasts ${f.span(value)}` : "nothing left"),
+  available_units: (value) => `${f.count(value)} available`,
+  outstanding_units: (value) => `${f.count(value)} units still to come`,
+  silent_seconds: (value) => `silent for ${f.seconds(value)}`,
+  dead_letters: (value) => `${f.count(value)} records`,
+  supplier: (value) => `supplier ${value}`,
+};
+
+function figures(one) {
+  const told = Object.entries(one.figures).filter(([name, value]) => name in SHOWN && value !== null);
+  return told.map(([name, value]) => SHOWN[name](value)).join(" · ");
+}
+
+export function incidentEntry(one, context) {
+  const taken = one.acknowledged;
+  const subject = one.sku === null ? one.subject : one.sku;
+  const rest = one.sku === null ? "" : ` ${one.warehouse}`;
+  return el("li", { class: `incident ${one.severity} ${taken ? "taken" : ""}` },
+    el("div", { class: "line" },
+      el("span", { class: "what" },
+        one.sku === null ? subject : el("a", { href: itemLink(one.sku, one.warehouse) }, subject), rest,
+        el("span", { class: `tag ${taken ? "" : one.severity === "high" ? "bad" : "warn"}` }, f.words(one.kind))),
+      el("span", { class: "when" }, `since ${f.near(one.started_ms, context.now?.shop_ms)}`)),
+    el("div", { class: "do" }, one.action),
+    el("div", { class: "line" },
+      el("span", { class: "more what" }, [figures(one), `for ${one.team}`].filter(Boolean).join(" · ")),
+      taken
+        ? el("span", { class: "when", title: taken.note || null }, `${taken.who} has it since ${f.time(taken.acknowledged_ms)}`)
+        : el("button", { type: "button", class: "small", "aria-label": `Take on: ${one.summary}`, onclick: () => acknowledge(one, context) }, "Take on")));
+}
+
+export function mount(root, context) {
+  const counts = el("p", { class: "muted" });
+  const list = el("ul", { class: "feed-list" });
+  const pager = new Pager(context, (offset) => refresh(null, offset));
+  fill(root, card({ text: "Open incidents", level: "h1" }, counts, list, pager.element));
+
+  async function refresh(_, offset = pager.offset) {
+    const found = await get("incidents", pager.query(offset));
+    pager.update(found);
+    counts.textContent = Object.entries(found.by_kind).map(([kind, count]) => `${f.words(kind)}: ${f.count(count)}`).join(" · ");
+    fill(list, found.incidents.map((one) => incidentEntry(one, context)),
+      found.incidents.length ? [] : el("li", { class: "empty" }, "No incident is open."));
+  }
+
+  return { refresh, destroy: () => {} };
+}

@@ -1,0 +1,122 @@
+// Now: what a wall shows.
+
+import { get } from "../api.js";
+import { SalesChart } from "../sales_chart.js";
+import { card, el, fill, setText } from "../dom.js";
+import * as f from "../format.js";
+import { itemsTable } from "./items.js";
+import { decisionEntry } from "./decisions.js";
+import { incidentEntry } from "./incidents.js";
+
+const ITEMS = 10;
+const INCIDENTS = 5;
+const DECISIONS = 7;
+
+export const title = "Now";
+export const parts = ["items", "sales", "decisions", "incidents"];
+
+export function mount(root, context) {
+  const tiles = {
+    units: tile("Units a minute"),
+    lines: tile("Order lines a minute"),
+    stock: tile("Next to run out", "#/items"),
+    shipping: tile("Waiting to be shipped", "#/shipping"),
+    incidents: tile("Open incidents", "#/incidents"),
+  };
+  const chart = new SalesChart(context);
+  const items = itemsTable("Items that run out first", true);
+  const incidents = el("ul", { class: "feed-list" });
+  const decisions = el("ul", { class: "feed-list" });
+  const all = (href, text) => el("a", { href }, text);
+  fill(root,
+    el("h1", { class: "visually-hidden" }, "The shop now"),
+    el("div", { class: "tiles" }, Object.values(tiles).map((one) => one.element)),
+    el("div", { class: "overview" },
+      chart.card,
+      card({ text: "Incidents", side: all("#/incidents", "all incidents") }, incidents)),
+    el("div", { class: "overview" },
+      card({ text: "Run out first", side: all("#/items", "all items") }, items.element),
+      card({ text: "Decisions", side: all("#/decisions", "all decisions") }, decisions)));
+  let first = null;
+
+  async function refresh(changed) {
+    const wants = (part) => changed === null || changed.has(part);
+    const jobs = [];
+    if (wants("items")) jobs.push(get("items", { limit: ITEMS }).then((found) => {
+      first = found.items[0] ?? null;
+      items.update(found.items, context);
+    }));
+    if (wants("sales")) jobs.push(chart.refresh());
+    if (wants("incidents")) jobs.push(get("incidents", { limit: INCIDENTS }).then((found) =>
+      fill(incidents, found.incidents.map((one) => incidentEntry(one, context)), nothing(found.incidents, "No incident is open."))));
+    if (wants("decisions")) jobs.push(get("decisions", { limit: DECISIONS, only: "ordered" }).then((found) =>
+      fill(decisions, found.decisions.map((one) => decisionEntry(one, context, true)), nothing(found.decisions, "Nothing was ordered yet. Decisions come at each item's review, once its stock was counted and a day of sales is known."))));
+    await Promise.all(jobs);
+    tellTiles();
+  }
+
+  function tellTiles() {
+    const now = context.now;
+    if (!now) return;
+    tellRate(tiles.units, now.units);
+    tellRate(tiles.lines, now.lines);
+    tellStock(tiles.stock, now, first);
+    tellShipping(tiles.shipping, now);
+    tellIncidents(tiles.incidents, now);
+  }
+
+  return { refresh, tick: tellTiles, destroy: () => chart.destroy() };
+}
+
+const nothing = (list, text) => (list.length ? [] : [el("li", { class: "empty" }, text)]);
+
+function tile(name, href) {
+  const value = el("div", { class: "value" }, "–");
+  const notes = el("div", {});
+  const element = el(href ? "a" : "div", { class: "tile", href }, el("div", { class: "name" }, name), value, notes);
+  return { element, value, notes, said: "" };
+}
+
+/** Notes are lists of words; those that stand in lists of their own are set strong. */
+function tell(one, value, unit, tone, notes) {
+  const said = JSON.stringify([value, unit, tone, notes]);
+  if (said === one.said) return;
+  one.said = said;
+  one.value.className = `value ${tone}`;
+  fill(one.value, value, unit ? el("span", { class: "unit" }, unit) : null);
+  fill(one.notes, notes.map((words) => el("div", { class: "note" }, words.map((word) => (Array.isArray(word) ? el("b", { class: word[1] ?? "" }, word[0]) : word)))));
+}
+
+function tellRate(one, told) {
+  const notes = [];
+  const versus = (name, other) => {
+    if (other === null) return;
+    const difference = f.against(told.now, other);
+    notes.push([`${name} `, [f.rate(other)], difference ? ` · ${difference}` : ""]);
+  };
+  versus("plan", told.plan);
+  versus("a week ago", told.week_ago);
+  if (told.week_ago === null && told.now !== null) notes.push(["a week ago: not known"]);
+  notes.push(["this minute so far ", [f.count(told.this_minute)]]);
+  tell(one, f.rate(told.now), null, "", notes.slice(0, 3));
+}
+
+function tellStock(one, now, first) {
+  const counts = [["out: ", [f.count(now.items_out), now.items_out ? "bad" : ""], " · within a day: ", [f.count(now.items_out_within_day)], ` · of ${f.count(now.items)}`]];
+  if (!first) return tell(one, "–", null, "", [["no item is known yet"]]);
+  const minutes = first.minutes_to_zero;
+  const shown = minutes === null ? "–" : minutes <= 0 ? "Out now" : f.span(minutes);
+  const tone = minutes === null ? "" : minutes <= 0 ? "bad" : minutes < 240 ? "warn" : "";
+  return tell(one, shown, null, tone, [[[first.sku], ` in ${first.warehouse}`], ...counts]);
+}
+
+function tellShipping(one, now) {
+  const age = now.oldest_unshipped_ms === null ? null : (now.shop_ms - now.oldest_unshipped_ms) / 60000;
+  const notes = [age === null ? ["nobody waits"] : ["oldest order since ", [f.near(now.oldest_unshipped_ms, now.shop_ms)], `, ${f.span(age)}`]];
+  tell(one, f.count(now.backlog_units), "units", age !== null && age > 2880 ? "warn" : "", notes);
+}
+
+function tellIncidents(one, now) {
+  const notes = [["nobody has taken on: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]]];
+  tell(one, f.count(now.incidents), null, now.unacknowledged ? "warn" : "", notes);
+}

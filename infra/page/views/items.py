@@ -1,0 +1,129 @@
+"""The list of items, the one that runs out first on top."""
+
+import numpy as np
+
+from infra.page.contracts import Basis, Item, Items, ItemsQuery, Promise
+from infra.page.snapshot import ItemsTable, Snapshot
+from infra.page.views.speed import available_units, minutes_to_zero, speeds
+from streams.types import BoolArray, Float64Array, Int64Array
+
+INCIDENT_FIELDS = {
+    "surge_since_ms": "surge",
+    "low_cover_since_ms": "low_cover",
+    "stale_stock_since_ms": "stale_stock",
+}
+
+
+class ItemsView:
+    """What is computed once for all items of a snapshot.
+
+    Args:
+        snapshot: what was read.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._table = snapshot.items
+        self._shop_ms = snapshot.shop_ms or 0
+        self._units_per_hour, self._by_last_hour = speeds(snapshot)
+        self._lasting = minutes_to_zero(self._table, self._units_per_hour)
+
+    def page(self, query: ItemsQuery) -> Items:
+        """Return the part that is asked for."""
+        chosen = np.flatnonzero(self._chosen(query))
+        order = chosen[np.lexsort(self._sort_keys(query.sort, chosen))]
+        shown = order[query.offset : query.offset + query.limit].tolist()
+        return Items(
+            total=chosen.size, offset=query.offset, items=[self.item(place) for place in shown]
+        )
+
+    def _chosen(self, query: ItemsQuery) -> BoolArray:
+        rows = self._table.rows
+        chosen = np.ones(rows.size, np.bool_)
+        if query.only == "incidents":
+            chosen &= np.any([rows[name] > 0 for name in INCIDENT_FIELDS], axis=0)
+        elif query.only == "out":
+            chosen &= self._lasting <= 0
+        if query.query:
+            wanted = query.query.casefold()
+            chosen &= np.array([wanted in sku for sku in self._table.folded], np.bool_)
+        return chosen
+
+    def _sort_keys(self, sort: str, chosen: Int64Array) -> tuple[Float64Array | Int64Array, ...]:
+        """The last key sorts first; equal ones stand as by name."""
+        rows = self._table.rows[chosen]
+        by_name = self._by_name()[chosen]
+        if sort == "sku":
+            return (by_name,)
+        first = {
+            "minutes_to_zero": self._lasting[chosen],
+            "speed": -self._units_per_hour[chosen],
+            "stock": np.where(rows["counted_at_ms"] > 0, available_units(self._table)[chosen], 0),
+            "backlog": -rows["backlog_units"],
+        }[sort]
+        # Among those that are out, or of which nothing is known, the fastest first.
+        return (by_name, -self._units_per_hour[chosen], first)
+
+    def _by_name(self) -> Int64Array:
+        names = self._table.names
+        places = np.empty(len(names), np.int64)
+        places[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+        return places
+
+    def item(self, place: int) -> Item:
+        """Return one row."""
+        row = self._table.rows[place]
+        sku, warehouse = self._table.names[place]
+        lasting, speed = float(self._lasting[place]), float(self._units_per_hour[place])
+        is_counted = bool(row["counted_at_ms"])
+        available = int(row["on_hand_units"] - row["backlog_units"])
+        arrival = int(row["next_due_ms"]) or None
+        promise, promise_ms = promised(is_counted, available, arrival, self._shop_ms)
+        return Item(
+            sku=sku,
+            warehouse=warehouse,
+            minutes_to_zero=round(lasting, 1) if np.isfinite(lasting) else None,
+            speed_units_per_hour=round(speed, 3) if speed or row["observed_days"] else None,
+            speed_basis=self._basis(place),
+            sold_last_hour_units=round(float(self._table.last_hour_units[place]), 1),
+            available_units=available if is_counted else None,
+            backlog_units=int(row["backlog_units"]),
+            on_order_units=int(row["on_order_lean_units"] + row["on_order_flexible_units"]),
+            next_arrival_ms=arrival,
+            promise=promise,
+            promise_ms=promise_ms,
+            incidents=[name for field, name in INCIDENT_FIELDS.items() if row[field] > 0],
+        )
+
+    def _basis(self, place: int) -> Basis:
+        if self._by_last_hour[place]:
+            return Basis.LAST_HOUR
+        return Basis.EVERYDAY if self._table.rows["observed_days"][place] else Basis.UNKNOWN
+
+
+def promised(
+    is_counted: bool, available: int, arrival_ms: int | None, shop_ms: int
+) -> tuple[Promise, int | None]:
+    """Return what can be said to a customer who buys now, and a date where there is one.
+
+    >>> promised(True, 0, 5_000, 1_000)
+    (<Promise.NEXT_ARRIVAL: 'next_arrival'>, 5000)
+    >>> promised(True, 0, 500, 1_000)  # it should have come: nobody knows when it will
+    (<Promise.NO_DATE: 'no_date'>, None)
+    """
+    if not is_counted:
+        return Promise.UNKNOWN, None
+    if available > 0:
+        return Promise.FROM_STOCK, None
+    if arrival_ms is not None and arrival_ms > shop_ms:
+        return Promise.NEXT_ARRIVAL, arrival_ms
+    return Promise.NO_DATE, None
+
+
+def place_of(table: ItemsTable, sku: str, warehouse: str) -> int | None:
+    """Return the place of an item; with an empty warehouse that of the first one."""
+    found = [
+        place
+        for place, name in enumerate(table.names)
+        if name[0] == sku and warehouse in ("", name[1])
+    ]
+    return min(found, key=lambda place: table.names[place][1], default=None)

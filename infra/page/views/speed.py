@@ -1,0 +1,101 @@
+"""How fast each item sells, as planned and as it is; how long its stock lasts."""
+
+import numpy as np
+
+from infra.page.snapshot import ItemsTable, ShardView, Snapshot
+from streams.rings import DAY_MS, HOUR_MS
+from streams.text import one_time
+from streams.types import BoolArray, Float64Array, Int64Array
+
+HOURS_A_DAY = 24
+_SURPRISE_SD = 3.0  # the last hour counts if it is so many Poisson deviations above what is usual
+_SURPRISE_UNITS = 2.0  # and at the least so many units
+
+
+def day_shares(shard: ShardView) -> Float64Array:
+    """Return the share of a day's orders in each UTC hour, shape (24,); even where not learned."""
+    profile = np.array(shard.profile)
+    if profile.shape != (HOURS_A_DAY,) or not profile.sum() > 0:
+        return np.full(HOURS_A_DAY, 1.0 / HOURS_A_DAY)
+    shares: Float64Array = profile / profile.sum()
+    return shares
+
+
+def everyday_units_per_hour(snapshot: Snapshot, at_ms: int) -> Float64Array:
+    """Return what each item is expected to sell in an hour at a time, without campaigns."""
+    hour = at_ms // HOUR_MS % HOURS_A_DAY
+    share = {shard.partition: day_shares(shard)[hour] for shard in snapshot.shards}
+    table = snapshot.items
+    shares = np.array([share.get(partition, 0.0) for partition in table.partitions.tolist()])
+    levels = np.maximum(table.rows["demand_level_units_per_day"], 0.0)
+    units: Float64Array = levels * shares
+    return units
+
+
+def campaign_units_per_hour(table: ItemsTable, at_ms: int) -> Float64Array:
+    """Return what campaigns that run at a time are planned to sell an hour beyond the everyday."""
+    planned = np.zeros(table.rows.size)
+    for item, line in table.campaigns:
+        starts, ends = one_time(line.starts_at), one_time(line.ends_at)
+        if starts <= at_ms < ends:
+            level = float(table.rows["demand_level_units_per_day"][item])
+            everyday = level * (ends - starts) / DAY_MS
+            planned[item] += max(0.0, line.expected_units - everyday) * HOUR_MS / (ends - starts)
+    return planned
+
+
+def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array | None:
+    """Return what the whole shop is planned to sell a minute at each time; none: nothing is known.
+
+    Everyday demand by the hour, and the units of campaigns that run then. Sums are over one item
+    after the other; they are shown, and decide nothing.
+    """
+    table = snapshot.items
+    is_known = table.rows["observed_days"] > 0
+    if not is_known.any() and not table.campaigns:
+        return None
+    plan = np.zeros(at_ms.size)
+    hours = at_ms // HOUR_MS
+    for hour in np.unique(hours).tolist():
+        expected = everyday_units_per_hour(snapshot, hour * HOUR_MS).sum()
+        plan[hours == hour] = expected / 60
+    for item, line in table.campaigns:
+        starts, ends = one_time(line.starts_at), one_time(line.ends_at)
+        running = (starts <= at_ms) & (at_ms < ends)
+        if running.any():
+            level = float(table.rows["demand_level_units_per_day"][item])
+            extra = max(0.0, line.expected_units - level * (ends - starts) / DAY_MS)
+            plan[running] += extra * 60_000 / (ends - starts)
+    return plan
+
+
+def speeds(snapshot: Snapshot) -> tuple[Float64Array, BoolArray]:
+    """Return units an hour of each item, and whether the last hour told them.
+
+    The last hour counts where it is clearly above what is usual; otherwise the everyday demand of
+    this hour with the campaigns that run, which a single sale cannot shake. Items of which no day
+    has closed yet have nothing but the last hour.
+    """
+    table = snapshot.items
+    at_ms = snapshot.shop_ms or 0
+    usual = everyday_units_per_hour(snapshot, at_ms) + campaign_units_per_hour(table, at_ms)
+    sold = table.last_hour_units
+    is_fast = sold > usual + _SURPRISE_SD * np.sqrt(usual) + _SURPRISE_UNITS
+    is_new = table.rows["observed_days"] == 0
+    by_last_hour: BoolArray = (is_fast | is_new) & (sold > 0)
+    return np.where(by_last_hour, sold, usual), by_last_hour
+
+
+def available_units(table: ItemsTable) -> Int64Array:
+    """Return what can still be sold; meaningful only where the stock was counted."""
+    available: Int64Array = table.rows["on_hand_units"] - table.rows["backlog_units"]
+    return available
+
+
+def minutes_to_zero(table: ItemsTable, units_per_hour: Float64Array) -> Float64Array:
+    """Return how long each stock lasts; infinite where nothing sells or the stock is not known."""
+    lasting = np.full(table.rows.size, np.inf)
+    is_known = (table.rows["counted_at_ms"] > 0) & (units_per_hour > 0)
+    stock = np.maximum(available_units(table), 0)
+    np.divide(60.0 * stock, units_per_hour, out=lasting, where=is_known)
+    return lasting
