@@ -72,6 +72,7 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     items_out: int  # selling, and nothing left to sell
     items_out_within_day: int
+    next_out: "NextOut | None"  # the first that is not out yet
     backlog_units: int
     oldest_unshipped_ms: int | None
     incidents: int
@@ -79,6 +80,14 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: int
     partitions: list[Partition]
     versions: dict[str, str]  # part of the page -> changes when it does
+
+
+class NextOut(msgspec.Struct, frozen=True, kw_only=True):
+    """The item that runs out next."""
+
+    sku: str
+    warehouse: str
+    minutes: float
 
 
 class Sales(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,8 +235,22 @@ class Incidents(msgspec.Struct, frozen=True, kw_only=True):
 
     total: int
     offset: int
-    by_kind: dict[str, int]
+    groups: list["IncidentGroup"]  # of all, the gravest first
     incidents: list[Incident]
+
+
+class IncidentGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """The open incidents of one kind."""
+
+    kind: str
+    severity: Literal["high", "medium", "low"]
+    team: str
+    action: str
+    total: int
+    unacknowledged: int
+    oldest_ms: int
+    newest_ms: int
+    newest: list[Incident]  # a few, the newest first
 
 
 class DeadLetterRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -357,7 +380,7 @@ class ItemsQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     sort: Literal["minutes_to_zero", "speed", "stock", "backlog", "sku"] = "minutes_to_zero"
     query: Text = ""  # a part of the sku
-    only: Literal["all", "incidents", "out"] = "all"
+    only: Literal["all", "incidents", "out", "soon"] = "all"  # soon: selling, and not out yet
 
 
 class DecisionsQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,9 +1,9 @@
 """Open incidents: who has to act, on what, and whether somebody does."""
 
-from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
-from infra.page.contracts import Incident, Incidents, PageQuery
+from infra.page.contracts import Incident, IncidentGroup, Incidents, PageQuery
 from infra.page.snapshot import Snapshot
 from streams.outputs import Alert, AlertKind
 from streams.text import one_time
@@ -27,6 +27,7 @@ _TEAM: dict[str, str] = {
     AlertKind.DEAD_LETTERS: "platform",
 }
 _RANK = {"high": 0, "medium": 1, "low": 2}
+_NEWEST_SHOWN = 4
 
 
 def incidents(snapshot: Snapshot, query: PageQuery) -> Incidents:
@@ -43,8 +44,32 @@ def incidents(snapshot: Snapshot, query: PageQuery) -> Incidents:
     return Incidents(
         total=len(every),
         offset=query.offset,
-        by_kind=dict(sorted(Counter(one.kind for one in every).items())),
+        groups=groups(every),
         incidents=every[query.offset : query.offset + query.limit],
+    )
+
+
+def groups(every: Sequence[Incident]) -> list[IncidentGroup]:
+    """Return the incidents by kind: a hundred items in trouble are one line to act on."""
+    kinds = {one.kind: one for one in every}
+    found = [
+        _group(first, [one for one in every if one.kind == kind]) for kind, first in kinds.items()
+    ]
+    return sorted(found, key=lambda group: (_RANK[group.severity], group.kind))
+
+
+def _group(first: Incident, members: Sequence[Incident]) -> IncidentGroup:
+    newest = sorted(members, key=lambda one: (-one.started_ms, one.incident_id))
+    return IncidentGroup(
+        kind=first.kind,
+        severity=first.severity,
+        team=first.team,
+        action=first.action,
+        total=len(members),
+        unacknowledged=sum(one.acknowledged is None for one in members),
+        oldest_ms=newest[-1].started_ms,
+        newest_ms=newest[0].started_ms,
+        newest=newest[:_NEWEST_SHOWN],
     )
 
 

@@ -43,6 +43,8 @@ class ItemsView:
             chosen &= np.any([rows[name] > 0 for name in INCIDENT_FIELDS], axis=0)
         elif query.only == "out":
             chosen &= self._lasting <= 0
+        elif query.only == "soon":
+            chosen &= (self._lasting > 0) & np.isfinite(self._lasting)
         if query.query:
             wanted = query.query.casefold()
             chosen &= np.array([wanted in sku for sku in self._table.folded], np.bool_)

@@ -4,13 +4,13 @@ import zlib
 
 import numpy as np
 
-from infra.page.contracts import Clock, Feed, Now, Partition, Rate
+from infra.page.contracts import Clock, Feed, NextOut, Now, Partition, Rate
 from infra.page.snapshot import ShardView, Snapshot
 from infra.page.views.speed import minutes_to_zero, plan_units_per_minute, speeds
 from streams.outputs import AlertKind
 from streams.rings import MINUTE_MS
 from streams.totals import MINUTES_A_DAY
-from streams.types import Table
+from streams.types import Float64Array, Table
 
 LIVE_WITHIN_MS = 86_400_000  # an outage of hours is no data; only older events are a replay
 NO_DATA_AFTER_MS = 60_000  # heartbeats come every second: a log this old is not being read
@@ -43,6 +43,7 @@ def now(snapshot: Snapshot) -> Now:
         items=rows.size,
         items_out=int((lasting <= 0).sum()),
         items_out_within_day=int(((lasting > 0) & (lasting <= _DAY_MINUTES)).sum()),
+        next_out=_next_out(snapshot, lasting),
         backlog_units=int(rows["backlog_units"].sum()),
         oldest_unshipped_ms=int(waiting.min()) if waiting.size else None,
         incidents=len(snapshot.incidents),
@@ -51,6 +52,15 @@ def now(snapshot: Snapshot) -> Now:
         partitions=[_partition(shard) for shard in snapshot.shards],
         versions=_versions(snapshot),
     )
+
+
+def _next_out(snapshot: Snapshot, lasting: Float64Array) -> NextOut | None:
+    left = np.where(lasting > 0, lasting, np.inf)
+    if not left.size or not np.isfinite(left.min()):
+        return None
+    place = int(left.argmin())
+    sku, warehouse = snapshot.items.names[place]
+    return NextOut(sku=sku, warehouse=warehouse, minutes=round(float(left[place]), 1))
 
 
 def clock_of(snapshot: Snapshot) -> Clock:

@@ -3,13 +3,14 @@
 import { el, fill, setText } from "./dom.js";
 
 const paint = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const family = () => getComputedStyle(document.body).fontFamily;
 const fontSize = () => Math.round(parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78);
 
 /**
  * A picture over time.
  *
- * series: [{name, ink ("--now"), dash?, width?, area?, format(value), stepped?, hidden?, band?}]
- * axis: {x(ms) => text, y(value) => text, table(ms) => text}
+ * series: [{name, ink ("--now"), dash?, width?, area?, bars?, format(value), hidden?, band?}]
+ * axis: {x(ms) => text, y(value) => text, table(ms) => text, last?: word, steps?: seconds between labels, margin?: seconds}
  */
 export class Chart {
   constructor({ label, series, axis, height = 240, zeroLine = false, floor = true }) {
@@ -81,19 +82,19 @@ export class Chart {
   }
 
   options(width) {
-    const font = `${fontSize()}px system-ui, sans-serif`;
+    const font = `${fontSize()}px ${family()}`;
     const line = { stroke: paint("--muted"), font, grid: { stroke: paint("--hair"), width: 1 }, ticks: { show: false } };
     const axis = this.axis;
     const floor = this.floor;
     return {
       width,
       height: this.tall(),
-      padding: [8, 8, 0, 0],
+      padding: [8, 22, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-      scales: { x: { time: true }, y: { range: (u, low, high) => limits(low, high, floor) } },
+      scales: { x: { time: true, range: (u, low, high) => [low - (axis.margin ?? 0), high + (axis.margin ?? 0)] }, y: { range: (u, low, high) => limits(low, high, floor) } },
       axes: [
-        { ...line, grid: { show: false }, space: 5.5 * fontSize(), values: (u, splits) => splits.map((at) => axis.x(at * 1000)) },
+        { ...line, grid: { show: false }, size: 2.4 * fontSize(), space: 5.5 * fontSize(), incrs: axis.steps, values: (u, splits) => splits.map((at) => axis.x(at * 1000)) },
         { ...line, size: 4 * fontSize(), values: (u, splits) => splits.map((value) => axis.y(value)) },
       ],
       series: [{}, ...this.series.map((one) => this.drawn(one))],
@@ -114,6 +115,7 @@ export class Chart {
       fill: one.area ? paint(`${one.ink}-soft`) : undefined,
       points: { show: one.points ?? false, size: 5, fill: paint(one.ink) },
       spanGaps: false,
+      paths: one.bars ? uPlot.paths.bars({ size: [0.6, 60] }) : undefined,
     };
   }
 
@@ -121,13 +123,13 @@ export class Chart {
     const of = this.series.findIndex((one) => one.band === "high");
     if (of < 0) return [];
     const low = this.series.findIndex((one) => one.band === "low");
-    return [{ series: [of + 1, low + 1], fill: paint("--now-soft") }];
+    return [{ series: [of + 1, low + 1], fill: paint(`${this.series[of].ink}-soft`) }];
   }
 
   tell(place, isPointed = false) {
     if (!this.data || place < 0 || place == null) return;
     this.series.forEach((one, n) => setText(this.values[n], one.format(this.data[n + 1][place])));
-    setText(this.at, `${isPointed ? "at" : "newest:"} ${this.axis.table(this.data[0][place] * 1000)}`);
+    setText(this.at, `${isPointed ? "at" : this.axis.last ?? "newest:"} ${this.axis.table(this.data[0][place] * 1000)}`);
   }
 
   fillTable() {

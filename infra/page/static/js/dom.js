@@ -89,8 +89,8 @@ export class Table {
     fill(
       cell,
       shown.href ? el("a", { href: shown.href }, text) : text,
+      shown.sub ? el("span", { class: "sub" }, ` ${shown.sub}`) : null,
       (shown.tags || []).map((tag) => el("span", { class: `tag ${tag.class || ""}` }, tag.text)),
-      shown.sub ? el("span", { class: "sub" }, shown.sub) : null,
     );
     if (focused) cell.querySelector("a, button")?.focus();
   }

@@ -6,15 +6,16 @@ const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const hundredths = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
+const minus = (text) => text.replace("-", "−");
 const isKnown = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
 /** 1,204 */
-export const count = (value) => (isKnown(value) ? whole.format(value) : UNKNOWN);
+export const count = (value) => (isKnown(value) ? minus(whole.format(value)) : UNKNOWN);
 
 /** 4.2 below ten, 43 above. */
 export function rate(value) {
   if (!isKnown(value)) return UNKNOWN;
-  return Math.abs(value) < 9.95 && value !== 0 ? tenths.format(value) : whole.format(value);
+  return minus(Math.abs(value) < 9.95 && value !== 0 ? tenths.format(value) : whole.format(value));
 }
 
 /** +12.40 EUR */

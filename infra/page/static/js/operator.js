@@ -77,17 +77,19 @@ export class Ordering {
     this.button = button;
     this.context = context;
     this.holds = [];
+    this.isThere = true;
     button.addEventListener("click", () => this.open());
   }
 
   async refresh() {
+    if (!this.isThere) return;
     try {
       const found = await get("holds");
       this.holds = found.holds;
       this.waiting = found.orders_total;
       this.button.hidden = false;
     } catch (error) {
-      if (error.status === 404) this.button.hidden = true;
+      this.isThere = error.status !== 404;
       return;
     }
     this.button.textContent = this.holds.length ? `Ordering paused (${this.holds.length})` : "Pause ordering";

@@ -39,10 +39,23 @@ export function incidentEntry(one, context) {
       el("span", { class: "when" }, `since ${f.near(one.started_ms, context.now?.shop_ms)}`)),
     el("div", { class: "do" }, one.action),
     el("div", { class: "line" },
-      el("span", { class: "more what" }, [figures(one), `for ${one.team}`].filter(Boolean).join(" · ")),
+      el("span", { class: "more" }, [figures(one), `for ${one.team}`].filter(Boolean).join(" · ")),
       taken
         ? el("span", { class: "when", title: taken.note || null }, `${taken.who} has it since ${f.time(taken.acknowledged_ms)}`)
         : el("button", { type: "button", class: "small", "aria-label": `Take on: ${one.summary}`, onclick: () => acknowledge(one, context) }, "Take on")));
+}
+
+/** All incidents of one kind: one line to act on. */
+export function groupEntry(group, context) {
+  const newest = group.newest.flatMap((one) => (one.sku === null ? [one.subject, ", "] : [el("a", { href: itemLink(one.sku, one.warehouse) }, one.sku), ` ${one.warehouse}, `]));
+  newest.push(newest.pop().replace(/, $/, ""));
+  const more = group.total - group.newest.length;
+  return el("li", { class: `incident ${group.severity} ${group.unacknowledged ? "" : "taken"}` },
+    el("div", { class: "line" },
+      el("span", { class: "what" }, `${f.count(group.total)} × ${f.words(group.kind)}`, el("span", { class: "tag" }, group.team)),
+      el("span", { class: "when" }, `newest ${f.near(group.newest_ms, context.now?.shop_ms)}`)),
+    el("div", { class: "do" }, group.action),
+    el("div", { class: "more" }, newest, more > 0 ? ` and ${f.count(more)} more` : "", group.unacknowledged < group.total ? ` · ${f.count(group.total - group.unacknowledged)} taken on` : ""));
 }
 
 export function mount(root, context) {
@@ -54,7 +67,7 @@ export function mount(root, context) {
   async function refresh(_, offset = pager.offset) {
     const found = await get("incidents", pager.query(offset));
     pager.update(found);
-    counts.textContent = Object.entries(found.by_kind).map(([kind, count]) => `${f.words(kind)}: ${f.count(count)}`).join(" · ");
+    counts.textContent = found.groups.map((group) => `${f.words(group.kind)}: ${f.count(group.total)}`).join(" · ");
     fill(list, found.incidents.map((one) => incidentEntry(one, context)),
       found.incidents.length ? [] : el("li", { class: "empty" }, "No incident is open."));
   }

@@ -13,6 +13,7 @@ export const parts = ["items", "decisions", "incidents"];
 
 const SPLITS = { nothing: "Order nothing", lean_only: "Lean only", flexible_only: "Flexible only", both: "Both" };
 const DAY_MS = 864e5;
+const DAYS = [1, 2, 7, 14, 28].map((days) => days * 86_400);
 
 export function mount(root, context) {
   const charts = { stock: stockChart(), demand: demandChart() };
@@ -84,7 +85,7 @@ function stockChart() {
     height: 240,
     floor: false,
     zeroLine: true,
-    axis: { x: f.shortDate, y: f.count, table: f.dateTime },
+    axis: { x: f.shortDate, y: f.count, table: f.dateTime, last: "at the end,", steps: DAYS },
     series: [
       { name: "expected", ink: "--now", format: f.count },
       { name: "at most", ink: "--now", hidden: true, band: "high", format: f.count },
@@ -107,12 +108,12 @@ function demandChart() {
   return new Chart({
     label: "Units sold a day with the estimate",
     height: 240,
-    axis: { x: f.shortDate, y: f.count, table: (ms) => new Date(ms).toISOString().slice(0, 10) },
+    axis: { x: f.shortDate, y: f.count, table: (ms) => new Date(ms).toISOString().slice(0, 10), steps: DAYS, margin: 43_200 },
     series: [
-      { name: "sold", ink: "--now", points: true, width: 2, format: f.count },
+      { name: "sold", ink: "--now", bars: true, area: true, width: 1.5, format: f.count },
       { name: "estimate", ink: "--plan", dash: [7, 5], width: 2, format: f.rate },
-      { name: "nine of ten below", ink: "--now", hidden: true, band: "high", format: f.rate },
-      { name: "and above", ink: "--now", hidden: true, band: "low", format: f.rate },
+      { name: "nine of ten below", ink: "--plan", hidden: true, band: "high", format: f.rate },
+      { name: "and above", ink: "--plan", hidden: true, band: "low", format: f.rate },
     ],
   });
 }
@@ -164,7 +165,7 @@ function why(found, context, costs) {
   if (told === null) return el("p", { class: "empty" }, found.is_in_catalog ? "It was never reviewed; its turn comes." : "Never reviewed: no catalog line has told its costs and suppliers.");
   costs.update(told.decision.splits.map((one) => ({ ...one, currency: told.decision.currency })));
   return el("div", { class: "pair" },
-    el("div", {},
+    el("div", { class: "stack" },
       el("p", {}, el("b", {}, `${ordered(told.decision)[0].toUpperCase()}${ordered(told.decision).slice(1)}`), ` at ${f.dateTime(told.decision.decided_ms)}, ${told.decision.occasion} review. ${told.decision.reason_text}`),
       el("p", { class: told.is_same === false ? "bad" : "muted" }, told.again),
       costs.element),

@@ -6,11 +6,10 @@ import { card, el, fill, setText } from "../dom.js";
 import * as f from "../format.js";
 import { itemsTable } from "./items.js";
 import { decisionEntry } from "./decisions.js";
-import { incidentEntry } from "./incidents.js";
+import { groupEntry } from "./incidents.js";
 
 const ITEMS = 10;
-const INCIDENTS = 5;
-const DECISIONS = 7;
+const DECISIONS = 5;
 
 export const title = "Now";
 export const parts = ["items", "sales", "decisions", "incidents"];
@@ -32,23 +31,18 @@ export function mount(root, context) {
     el("h1", { class: "visually-hidden" }, "The shop now"),
     el("div", { class: "tiles" }, Object.values(tiles).map((one) => one.element)),
     el("div", { class: "overview" },
-      chart.card,
-      card({ text: "Incidents", side: all("#/incidents", "all incidents") }, incidents)),
-    el("div", { class: "overview" },
-      card({ text: "Run out first", side: all("#/items", "all items") }, items.element),
-      card({ text: "Decisions", side: all("#/decisions", "all decisions") }, decisions)));
-  let first = null;
+      el("div", { class: "column" }, chart.card, card({ text: "Run out next", side: all("#/items", "all items") }, items.element)),
+      el("div", { class: "column" },
+        card({ text: "Incidents", side: all("#/incidents", "all incidents") }, incidents),
+        card({ text: "Decisions", side: all("#/decisions", "all decisions") }, decisions))));
 
   async function refresh(changed) {
     const wants = (part) => changed === null || changed.has(part);
     const jobs = [];
-    if (wants("items")) jobs.push(get("items", { limit: ITEMS }).then((found) => {
-      first = found.items[0] ?? null;
-      items.update(found.items, context);
-    }));
+    if (wants("items")) jobs.push(get("items", { limit: ITEMS, only: "soon" }).then((found) => items.update(found.items, context)));
     if (wants("sales")) jobs.push(chart.refresh());
-    if (wants("incidents")) jobs.push(get("incidents", { limit: INCIDENTS }).then((found) =>
-      fill(incidents, found.incidents.map((one) => incidentEntry(one, context)), nothing(found.incidents, "No incident is open."))));
+    if (wants("incidents")) jobs.push(get("incidents", { limit: 1 }).then((found) =>
+      fill(incidents, found.groups.map((one) => groupEntry(one, context)), nothing(found.groups, "No incident is open."))));
     if (wants("decisions")) jobs.push(get("decisions", { limit: DECISIONS, only: "ordered" }).then((found) =>
       fill(decisions, found.decisions.map((one) => decisionEntry(one, context, true)), nothing(found.decisions, "Nothing was ordered yet. Decisions come at each item's review, once its stock was counted and a day of sales is known."))));
     await Promise.all(jobs);
@@ -60,7 +54,7 @@ export function mount(root, context) {
     if (!now) return;
     tellRate(tiles.units, now.units);
     tellRate(tiles.lines, now.lines);
-    tellStock(tiles.stock, now, first);
+    tellStock(tiles.stock, now);
     tellShipping(tiles.shipping, now);
     tellIncidents(tiles.incidents, now);
   }
@@ -101,18 +95,16 @@ function tellRate(one, told) {
   tell(one, f.rate(told.now), null, "", notes.slice(0, 3));
 }
 
-function tellStock(one, now, first) {
-  const counts = [["out: ", [f.count(now.items_out), now.items_out ? "bad" : ""], " · within a day: ", [f.count(now.items_out_within_day)], ` · of ${f.count(now.items)}`]];
-  if (!first) return tell(one, "–", null, "", [["no item is known yet"]]);
-  const minutes = first.minutes_to_zero;
-  const shown = minutes === null ? "–" : minutes <= 0 ? "Out now" : f.span(minutes);
-  const tone = minutes === null ? "" : minutes <= 0 ? "bad" : minutes < 240 ? "warn" : "";
-  return tell(one, shown, null, tone, [[[first.sku], ` in ${first.warehouse}`], ...counts]);
+function tellStock(one, now) {
+  const counts = ["out already: ", [f.count(now.items_out), now.items_out ? "bad" : ""], " · within a day: ", [f.count(now.items_out_within_day)]];
+  const next = now.next_out;
+  if (!next) return tell(one, "–", null, "", [[now.items ? "nothing that is counted sells" : "no item is known yet"], counts]);
+  return tell(one, f.span(next.minutes), null, next.minutes < 60 ? "warn" : "", [[[next.sku], ` in ${next.warehouse}`], counts]);
 }
 
 function tellShipping(one, now) {
   const age = now.oldest_unshipped_ms === null ? null : (now.shop_ms - now.oldest_unshipped_ms) / 60000;
-  const notes = [age === null ? ["nobody waits"] : ["oldest order since ", [f.near(now.oldest_unshipped_ms, now.shop_ms)], `, ${f.span(age)}`]];
+  const notes = [age === null ? ["nobody waits"] : ["oldest order waits ", [f.span(age)]]];
   tell(one, f.count(now.backlog_units), "units", age !== null && age > 2880 ? "warn" : "", notes);
 }
 

@@ -33,7 +33,7 @@ export function mount(root, context) {
   fill(root,
     el("h1", { class: "visually-hidden" }, "Shipping"),
     untold,
-    el("div", { class: "tiles" }, Object.keys(facts).map((name) => el("div", { class: "tile" }, el("div", { class: "name" }, names[name]), facts[name], notes[name]))),
+    el("div", { class: "tiles few" }, Object.keys(facts).map((name) => el("div", { class: "tile" }, el("div", { class: "name" }, names[name]), facts[name], notes[name]))),
     chart.card,
     card("Customers wait for", table.element, pager.element));
 
