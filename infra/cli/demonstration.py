@@ -66,11 +66,16 @@ class Demo:
                     Summary(stack.settings, play.sale, console, self.directory, keep).show()
                 )
                 if keep:
-                    console.print("\nEverything still runs; Ctrl-C ends it.")
-                    stop.wait()
+                    console.print(f"\nThe live page stays at {stack.admin_url}/; Ctrl-C ends it.")
+                    self._stay(stack, console, stop)
             return finished
         finally:
             stack.stop()
+
+    def _stay(self, stack: LocalStack, console: Console, stop: threading.Event) -> None:
+        while not stop.wait(_LOOK_SECONDS):
+            for said in stack.watch():
+                console.print(said)
 
     def _pace(self) -> str:
         if self.speed is None:
@@ -105,13 +110,20 @@ class _Play:
             watch = asyncio.create_task(self._watch(stop))
             workers = asyncio.create_task(asyncio.to_thread(self._stack.start_workers))
             try:
+                telling = asyncio.create_task(self._tell_page(workers))
                 self.result = await self._send(stop, bar, task)
+                await telling
                 await workers
                 return self.result.complete and await self._wait(self.result, stop, bar, task)
             finally:
                 for helper in (feed, watch):
                     helper.cancel()
                 await asyncio.gather(feed, watch, workers, return_exceptions=True)
+
+    async def _tell_page(self, workers: "asyncio.Task[None]") -> None:
+        await asyncio.wait([workers])
+        if self._stack.workers:
+            self._console.print(f"live page {self._stack.admin_url}/")
 
     async def _send(self, stop: asyncio.Event, bar: Progress, task: Any) -> ReplayResult:
         first_ms = _start_ms(self.sale)

@@ -172,6 +172,7 @@ def _tell_addresses(console: Console, stack: "LocalStack", state: Path) -> None:
 
     console.print(f"[bold]Kafka[/]   {stack.broker.bootstrap}")
     console.print(f"[bold]Redis[/]   {stack.redis.url}")
+    console.print(f"[bold]page[/]    {stack.admin_url}/")
     console.print(f"[bold]metrics[/] {stack.admin_url}/metrics")
     console.print(f"[bold]token[/]   {state / OPERATOR_TOKEN_FILE} (operators: pause and resume)")
     console.print(f"Try:  tidegate replay FILE --state {state} --wait", markup=False)
@@ -184,7 +185,7 @@ def demo(
     speed: float = 7_200.0,
     seed: int = 7,
     events: int = 200_000,
-    keep: bool | None = None,
+    keep: Annotated[bool | None, Parameter(alias="--stay", negative="--no-keep")] = None,
     state: Path | None = None,
 ) -> int:
     """Play a synthetic live sale through a whole Tidegate on this machine, and tell what happened.
@@ -201,7 +202,8 @@ def demo(
     events
         About so many events.
     keep
-        Keep everything running after the summary, until Ctrl-C. By default in a terminal.
+        Keep everything running after the summary, the live page too, until Ctrl-C. By default in a
+        terminal.
     state
         Directory for the addresses and the logs; by default a temporary one.
     """

@@ -54,7 +54,8 @@ class Api:
         app.router.add_get(f"{PREFIX}/item", _answering(self._item))
         app.router.add_get(f"{PREFIX}/stream", _answering(self._stream))
         app.router.add_get(f"{PREFIX}/openapi.json", _answering(_openapi))
-        app.router.add_post(f"{PREFIX}/incidents/acknowledge", _answering(self._acknowledge))
+        if app.middlewares:  # who changes something is asked for a token, or cannot at all
+            app.router.add_post(f"{PREFIX}/incidents/acknowledge", _answering(self._acknowledge))
 
     # -- looking ------------------------------------------------------------------------------
 

@@ -1,5 +1,8 @@
 """The page of one worker: reader, hub, API and static files, put together."""
 
+import time
+from collections.abc import Callable
+
 from aiohttp import web
 
 from infra.keys import Keys
@@ -16,11 +19,12 @@ class Page:
     Args:
         redis_url: where everything is read.
         keys: names in Redis.
+        clock: wall-clock seconds.
     """
 
-    def __init__(self, redis_url: str, keys: Keys) -> None:
+    def __init__(self, redis_url: str, keys: Keys, clock: Callable[[], float] = time.time) -> None:
         self._redis = connect(redis_url)
-        reader = PageReader(self._redis, keys)
+        reader = PageReader(self._redis, keys, clock)
         self._hub = Hub(reader)
         self._api = Api(self._hub, reader, ItemReader(self._redis, keys))
 

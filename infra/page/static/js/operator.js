@@ -14,8 +14,9 @@ function ask({ title, intro, fields, action, danger, act }) {
   const problem = el("p", { class: "bad", role: "alert" });
   const go = el("button", { type: "submit", class: danger ? "danger" : "primary" }, action);
   const dialog = el("dialog", { "aria-labelledby": "dialog-title" });
+  const place = el("div", {}, tokenField());
   const form = el("form", { method: "dialog" },
-    el("h2", { id: "dialog-title" }, title), intro, fields, tokenField(), problem,
+    el("h2", { id: "dialog-title" }, title), intro, fields, place, problem,
     el("div", { class: "actions" }, el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), go));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -27,7 +28,10 @@ function ask({ title, intro, fields, action, danger, act }) {
       await act(values);
       dialog.close();
     } catch (error) {
-      if (error.status === 401 || error.status === 403) token.set("");
+      if (error.status === 401 || error.status === 403) {
+        token.set("");
+        fill(place, tokenField());
+      }
       problem.textContent = told(error);
       go.disabled = false;
     }

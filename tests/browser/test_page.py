@@ -1,0 +1,253 @@
+"""What people see is what Redis holds, soon after it happened, whatever the names."""
+
+import re
+import time
+
+import aiohttp
+
+from infra.keys import Keys
+from infra.reading import Reader, connect
+from tests.browser.shop import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    TOKEN,
+    counted,
+    dispatched,
+    item,
+    open_shop,
+    placed,
+    serving,
+)
+
+HOSTILE = '<img src=x onerror="window.ran=1">&"\'`${7*7}</script>'
+
+
+async def ask(server, path: str, **query):
+    """What the API answers."""
+    async with (
+        aiohttp.ClientSession(server.url) as client,
+        client.get(f"/api/v1/{path}", params=query) as answer,
+    ):
+        return await answer.json()
+
+
+async def test_an_empty_shop_says_that_it_waits(server, visit):
+    """Before the first event nothing is 0 that was never counted."""
+    visitor = await visit(server.url)
+    await visitor.go()
+    await visitor.page.get_by_text("No order was read yet").first.wait_for()
+    assert await visitor.text(".tile .value") == "\N{EN DASH}"
+    await visitor.go("#/items")
+    await visitor.page.get_by_text("No item is like that").wait_for()
+    await visitor.go("#/item?sku=ghost")
+    await visitor.page.get_by_text("The shop has no item ghost").wait_for()
+    assert visitor.complaints == []
+
+
+async def test_numbers_are_those_in_redis(shop, server, visit, redis_url):
+    """Stock, backlog, demand, orders and decisions of an item stand on the page as in Redis."""
+    start = shop.now_ms // DAY_MS * DAY_MS - 3 * DAY_MS
+    await shop.tell("catalog", item("lamp", start))
+    await shop.tell("stock", counted("lamp", start, 500))
+    sales = [placed("lamp", at, 3) for at in range(start, shop.now_ms - MINUTE_MS, HOUR_MS)]
+    await shop.tell("orders", *sales)
+    await shop.tell("shipments", *[dispatched("lamp", one["occurred_at"], 3) for one in sales[:-4]])
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go("#/item?sku=lamp&warehouse=main")
+    await visitor.page.get_by_role("heading", name="Why the newest decision").wait_for()
+    facts = await visitor.page.locator("dl.facts").first.inner_text()
+    with_redis = connect(redis_url)
+    try:
+        reader = Reader(with_redis, Keys())
+        (place,) = reader.find("lamp")
+        state = reader.item(*place)
+        decision = reader.latest_decision(*place)
+    finally:
+        with_redis.close()
+    assert decision is not None
+    row = state.row
+    assert row["backlog_units"] == 12
+    assert f"{row['on_hand_units']:,} units" in facts
+    assert "12 units" in facts
+    assert f"{row['demand_level_units_per_day']:.0f} units a day" in facts
+    orders = await visitor.page.locator("section", has_text="On order").last.inner_text()
+    for order in state.open_orders:
+        assert order.po_id in orders
+    why = await visitor.page.locator("section", has_text="Why the newest decision").inner_text()
+    assert "Computed again from its record alone: the same" in why
+    for role in ("lean", "flexible"):
+        if quantity := int(decision[f"quantity_{role}_units"]):
+            assert f"{quantity:,} {role}" in why
+
+
+async def test_what_happens_is_shown_soon(shop, server, visit):
+    """An order, an incident and its end appear without a reload; the delay is printed."""
+    await shop.tell("stock", counted("lamp", shop.now_ms - HOUR_MS, 500))
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go()
+    so_far = visitor.page.locator(".tile", has_text="Units a minute").first
+    await so_far.get_by_text("this minute so far").wait_for()
+    delays = []
+    for _ in range(3):
+        at = shop.now_ms
+        quantity = 1_000 + at % 7_919
+        before = await ask(server, "now")
+        wanted = before["units"]["this_minute"]
+        started = time.monotonic()
+        await shop.tell("orders", placed("lamp", at, quantity))
+        await visitor.page.wait_for_function(
+            "(least) => [...document.querySelectorAll('.tile .note')].some((note) =>"
+            " Number(note.textContent.replace(/[^0-9]/g, '')) >= least"
+            " && note.textContent.startsWith('this minute so far'))",
+            arg=quantity if wanted is None else min(quantity, wanted + quantity),
+        )
+        delays.append(time.monotonic() - started)
+    painted = await visitor.page.evaluate(
+        "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+    )
+    print(f"event to screen: {max(delays):.2f} s at most; first paint {painted:.0f} ms")
+
+
+async def test_no_sales_is_told_apart_from_no_data(shop, server, visit):
+    """Quiet: the log is read up to now. No data: it is not."""
+    await shop.tell("orders", placed("lamp", shop.now_ms - 2 * HOUR_MS))
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go()
+    await visitor.page.get_by_text("No sales in the last five minutes").wait_for()
+    assert (await ask(server, "now"))["feed"] == "no_sales"
+
+
+async def test_a_log_that_is_not_read_is_no_data(redis_url, server, visit):
+    """Two hours behind, the page does not say that nobody bought."""
+    async with open_shop(redis_url, clock=lambda: time.time() - 2 * 3600) as late:
+        await late.tell("orders", placed("lamp", late.now_ms - 1_000))
+        await late.beat()
+        await late.settle()
+        visitor = await visit(server.url)
+        await visitor.go()
+        await visitor.page.get_by_text("No data: what was sold since is not known").wait_for()
+
+
+async def test_a_hostile_name_is_shown_and_not_run(shop, server, visit):
+    """Markup in a SKU, a warehouse and a bad record is text everywhere."""
+    start = shop.now_ms - 2 * HOUR_MS
+    where = {"warehouse": "<b>x</b>"}
+    await shop.tell("catalog", {**item(HOSTILE, start), **where})
+    await shop.tell("stock", {**counted(HOSTILE, start, 300), **where})
+    await shop.tell(
+        "orders", *[{**placed(HOSTILE, shop.now_ms - 60 + n), **where} for n in range(60)]
+    )
+    await shop.tell_bytes("orders", HOSTILE.encode())
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url)
+    page = visitor.page
+    for view in ("", "#/items", "#/shipping", "#/dead-letters"):
+        await visitor.go(view)
+        await page.get_by_text(HOSTILE[:20]).first.wait_for()
+    await visitor.go("#/items")
+    await page.locator("tbody a").first.click()
+    await page.locator("h1", has_text=HOSTILE).wait_for()
+    assert "<b>x</b>" in await page.locator("h1").inner_text()
+    assert await page.evaluate("window.ran") is None
+    assert visitor.complaints == []
+
+
+async def test_ten_thousand_items_are_paged_and_found(shop, server, visit):
+    """A list never carries more than its limit, and any item can be found in it."""
+    count = 10_000
+    start = shop.now_ms - HOUR_MS
+    names = [f"sku-{number:05d}" for number in range(count)]
+    await shop.tell("stock", *[counted(name, start, 1 + n) for n, name in enumerate(names)])
+    await shop.tell("orders", *[placed(name, start + 60_000 + n) for n, name in enumerate(names)])
+    await shop.beat()
+    await shop.settle()
+    started = time.monotonic()
+    first = await ask(server, "items")
+    took = time.monotonic() - started
+    assert (first["total"], len(first["items"])) == (count, 50)
+    seen = {one["sku"] for one in first["items"]}
+    page_two = await ask(server, "items", offset=9_950)
+    assert len(page_two["items"]) == 50
+    assert not seen & {one["sku"] for one in page_two["items"]}
+    visitor = await visit(server.url)
+    await visitor.go("#/items")
+    page = visitor.page
+    await page.get_by_text("1 to 50 of 10,000").wait_for()
+    assert await page.locator("tbody tr").count() == 50
+    await page.get_by_role("button", name="After").click()
+    await page.get_by_text("51 to 100 of 10,000").wait_for()
+    await page.locator("#search").fill("09877")
+    await page.locator("tbody tr", has_text="sku-09877").wait_for()
+    await page.get_by_text("1 to 1 of 1").wait_for()
+    print(f"10,000 items: first answer after {took:.2f} s")
+
+
+async def test_the_page_outlives_its_worker(shop, server, visit):
+    """While the worker is away the page says how old its data is; then it goes on by itself."""
+    await shop.tell("stock", counted("lamp", shop.now_ms - HOUR_MS, 50))
+    await shop.tell("orders", placed("lamp", shop.now_ms - 1_000, 2))
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go("#/items")
+    page = visitor.page
+    await page.locator("tbody tr", has_text="lamp").wait_for()
+    await server.stop()
+    banner = page.locator("#banner")
+    await banner.get_by_text(re.compile(r"No connection to this worker.* old")).wait_for()
+    await shop.tell("orders", placed("vase", shop.now_ms - 500, 2))
+    await shop.settle()
+    await server.start()
+    await page.locator("tbody tr", has_text="vase").wait_for()
+    await banner.wait_for(state="hidden")
+
+
+async def test_a_picture_has_its_table(shop, server, visit):
+    """What is drawn can be read as numbers, those of the API."""
+    minute = shop.now_ms // MINUTE_MS * MINUTE_MS - 10 * MINUTE_MS
+    await shop.tell("orders", placed("lamp", minute, 37))
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go()
+    page = visitor.page
+    await page.locator(".plot canvas").wait_for()
+    await page.get_by_text("Show as a table").first.click()
+    cells = page.locator("details table tbody tr", has_text="37")
+    await cells.first.wait_for()
+    sales = await ask(server, "sales", span="hour")
+    assert 37.0 in sales["units"]
+    assert await page.locator("details table tbody tr").count() == len(sales["units"])
+
+
+async def test_an_incident_is_taken_on(shop, server, visit, redis_url):
+    """Somebody says that they have it; everybody sees who, also at another worker."""
+    await shop.beat(shop.now_ms - 10 * MINUTE_MS)
+    await shop.tell_bytes("orders", b"{")  # it takes effect at the clock of its place in the log
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go("#/incidents")
+    page = visitor.page
+    await page.get_by_role("button", name="Take on").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Who you are").fill("Ada <b>")
+    await dialog.get_by_label("Operator's token").fill("a guess")
+    await dialog.get_by_role("button", name="I take it on").click()
+    await dialog.get_by_text("The token is not right").wait_for()
+    await dialog.get_by_label("Operator's token").fill(TOKEN)
+    await dialog.get_by_role("button", name="I take it on").click()
+    await page.get_by_text("Ada <b> has it since").wait_for()
+    assert await page.evaluate("localStorage.length") == 0
+    assert await page.evaluate("sessionStorage.getItem('tidegate-token')") == TOKEN
+    async with serving(redis_url) as other:
+        (found,) = (await ask(other, "incidents"))["incidents"]
+        assert found["acknowledged"]["who"] == "Ada <b>"
