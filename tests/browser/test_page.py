@@ -142,7 +142,8 @@ async def test_a_hostile_name_is_shown_and_not_run(shop, server, visit):
     await shop.tell("catalog", {**item(HOSTILE, start), **where})
     await shop.tell("stock", {**counted(HOSTILE, start, 300), **where})
     await shop.tell(
-        "orders", *[{**placed(HOSTILE, shop.now_ms - 60 + n), **where} for n in range(60)]
+        "orders",
+        *[{**placed(HOSTILE, shop.now_ms - 10 * MINUTE_MS + n), **where} for n in range(60)],
     )
     await shop.tell_bytes("orders", HOSTILE.encode())
     await shop.beat()

@@ -24,7 +24,7 @@ from streams.rings import DAY_MS
 from streams.supply import OpenOrder
 from streams.types import Table
 
-_SHORTEST_DAYS = 7
+_SHORTEST_DAYS = 2
 _LONGEST_DAYS = 60
 
 
@@ -96,8 +96,10 @@ def _projection(state: ItemState) -> list[Projected]:
     row = state.row
     if state.applied_ms is None or not row["counted_at_ms"] or not row["observed_days"]:
         return []
-    last_due = max((order.due_ms for order in state.open_orders), default=0)
-    days = (last_due - state.applied_ms) / DAY_MS + float(row["review_period_days"])
+    last_due = max((order.due_ms for order in state.open_orders), default=state.applied_ms)
+    # As far as the newest decision had to look: a later one orders again.
+    cover_days = float(row["review_period_days"] + row["lead_time_days_lean"])
+    days = (last_due - state.applied_ms) / DAY_MS + cover_days
     days = min(max(days, _SHORTEST_DAYS), _LONGEST_DAYS)
     return projected_stock(
         start_ms=state.applied_ms,
@@ -155,7 +157,7 @@ def _facts(record: Table, currency: str | None) -> Sequence[tuple[str, str]]:
     return [
         ("Position", _position_text(record)),
         ("Demand expected", f"{mean:,.1f} ± {sd:,.1f} units a day"),
-        ("Review every", f"{float(record['review_period_days']):g} days"),
+        ("Review every", _days(float(record["review_period_days"]))),
         ("Lean supplier", _supplier_text(record, "lean", currency)),
         ("Flexible supplier", _supplier_text(record, "flexible", currency)),
         ("Service wanted", f"{target:.1%}" if target else "no target: the cheapest"),
@@ -171,12 +173,16 @@ def _position_text(record: Table) -> str:
     )
 
 
+def _days(days: float) -> str:
+    return "1 day" if days == 1 else f"{days:g} days"
+
+
 def _supplier_text(record: Table, role: str, currency: str | None) -> str:
     unit = f" {currency}" if currency else ""
     parts = [
         f"{float(record[f'unit_cost_{role}']):,.2f}{unit} a unit",
         f"{float(record[f'setup_cost_{role}']):,.2f}{unit} an order",
-        f"{float(record[f'lead_time_days_{role}']):g} days",
+        _days(float(record[f"lead_time_days_{role}"])),
     ]
     if (least := int(record[f"minimum_order_units_{role}"])) > 1:
         parts.append(f"at least {least:,}")

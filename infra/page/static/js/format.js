@@ -18,6 +18,9 @@ export function rate(value) {
   return minus(Math.abs(value) < 9.95 && value !== 0 ? tenths.format(value) : whole.format(value));
 }
 
+/** A label of an axis: 5, 10, 2.5. */
+export const tick = (value) => (Number.isInteger(value) ? count(value) : rate(value));
+
 /** +12.40 EUR */
 export function money(value, currency) {
   if (!isKnown(value)) return UNKNOWN;

@@ -15,7 +15,7 @@ export class SalesChart {
     this.chart = new Chart({
       label: shipping ? "Units ordered and shipped a minute" : "Units sold a minute, planned and a week before",
       height: 250,
-      axis: { x: (ms) => this.axisText(ms), y: f.rate, table: f.dateTime },
+      axis: { x: (ms) => this.axisText(ms), y: f.tick, table: f.dateTime },
       series: shipping ? SHIPPING : SELLING,
     });
     this.empty = el("p", { class: "empty" }, "No order was read yet.");

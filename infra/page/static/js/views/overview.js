@@ -109,6 +109,6 @@ function tellShipping(one, now) {
 }
 
 function tellIncidents(one, now) {
-  const notes = [["nobody has taken on: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]]];
+  const notes = [["not taken on: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]]];
   tell(one, f.count(now.incidents), null, now.unacknowledged ? "warn" : "", notes);
 }

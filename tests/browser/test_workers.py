@@ -1,0 +1,58 @@
+"""The page of real workers: each shows the whole shop, and outlives the others and itself."""
+
+import asyncio
+import json
+import time
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from infra.replay import partition_for
+from tests.browser.shop import placed
+from tests.system.running import PARTITIONS, Installation, WorkerUnderTest, eventually
+
+SKUS = [f"sku-{number}" for number in range(12)]  # on every partition some
+
+
+async def produce(tidegate: Installation, *events: dict) -> None:
+    """Write orders to Kafka."""
+    prefix = tidegate.settings.topic_prefix
+    async with AIOKafkaProducer(bootstrap_servers=tidegate.settings.kafka_bootstrap) as producer:
+        for event in events:
+            key = event["sku"].encode()
+            value = msgspec.json.encode({"event_id": event["order_id"], **event})
+            partition = partition_for(key, PARTITIONS)
+            await producer.send(f"{prefix}orders", value, key, partition=partition)
+        await producer.flush()
+
+
+def items_at(worker: WorkerUnderTest) -> list[str]:
+    """What a worker's API says of the whole shop."""
+    answer = worker.ask("/api/v1/items?sort=sku")
+    return [one["sku"] for one in json.loads(answer.text)["items"]] if answer.status == 200 else []
+
+
+async def test_any_worker_shows_the_whole_shop_and_comes_back(install, visit):
+    """Two workers share the partitions; each page has all items, also after its worker's death."""
+    tidegate = await install(tick_seconds=1, heartbeat_interval_seconds=0.5)
+    one = await tidegate.add_ready_worker()
+    two = await tidegate.add_ready_worker()
+    assert {PARTITIONS} == {len({partition_for(sku.encode(), PARTITIONS) for sku in SKUS})}
+    now_ms = int(time.time() * 1000)
+    await produce(tidegate, *[placed(sku, now_ms) for sku in SKUS])
+    for worker in (one, two):
+        await eventually(lambda w=worker: items_at(w) == sorted(SKUS), "the whole shop")
+        owned = json.loads(worker.ask("/readyz").text)["partitions"]
+        assert len(owned) < PARTITIONS
+
+    visitor = await visit(f"http://{one.address}")
+    await visitor.go("#/items")
+    rows = visitor.page.locator("tbody tr")
+    await visitor.page.get_by_text(f"1 to {len(SKUS)} of {len(SKUS)}").wait_for()
+    assert await rows.count() == len(SKUS)
+    await asyncio.to_thread(one.kill)
+    await visitor.page.locator("#banner").get_by_text("No connection").wait_for()
+    await produce(tidegate, placed("late", int(time.time() * 1000)))
+    await one.begin()
+    await visitor.page.locator("tbody tr", has_text="late").wait_for(timeout=60_000)
+    await visitor.page.locator("#banner").wait_for(state="hidden")

@@ -1,0 +1,206 @@
+"""The API over HTTP: documented, limited, cheap for many, honest when Redis is away."""
+
+import asyncio
+import json
+
+import aiohttp
+import jsonschema
+import pytest
+
+from infra.embedded import EmbeddedRedis
+from infra.page import hub
+from infra.page.openapi import PATH, document, text
+from infra.page.routes import PREFIX, VIEWS
+from tests.browser.shop import HOUR_MS, TOKEN, counted, item, open_shop, placed, serving
+
+QUERIES = {
+    "/item": {"sku": "lamp"},
+    **{view.path: {} for view in VIEWS},
+}
+
+
+def schema_of(path: str, status: str = "200") -> dict:
+    """The schema of an answer, with all that it refers to."""
+    told = document()
+    (content,) = told["paths"][PREFIX + path]["get"]["responses"][status]["content"].values()
+    return {**content["schema"], "components": told["components"]}
+
+
+def test_the_committed_document_is_that_of_the_structs():
+    """Whoever changes a struct renews the file: `python -m infra.page.openapi`."""
+    assert PATH.read_text() == text()
+
+
+async def test_answers_are_as_documented(redis_url):
+    """Every route answers what its schema says, and the document names every route."""
+    async with open_shop(redis_url) as shop, serving(redis_url) as server:
+        start = shop.now_ms - 30 * HOUR_MS
+        await shop.tell("catalog", item("lamp", start))
+        await shop.tell("stock", counted("lamp", start, 20))
+        sold = range(start + 1, shop.now_ms - 1_000, HOUR_MS)
+        await shop.tell("orders", *[placed("lamp", at) for at in sold])
+        await shop.tell_bytes("orders", b"no json")
+        await shop.beat()
+        await shop.settle()
+        async with aiohttp.ClientSession(server.url) as client:
+            for path, query in QUERIES.items():
+                async with client.get(PREFIX + path, params=query) as answer:
+                    assert answer.status == 200, await answer.text()
+                    jsonschema.validate(await answer.json(), schema_of(path))
+            async with client.get(f"{PREFIX}/openapi.json") as answer:
+                assert await answer.json() == document()
+    routes = {*QUERIES, "/stream", "/openapi.json", "/incidents/acknowledge"}
+    assert set(document()["paths"]) == {PREFIX + path for path in routes}
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "field"),
+    [
+        ("/items", {"limit": "0"}, 400, "limit"),
+        ("/items", {"limit": "201"}, 400, "limit"),
+        ("/items", {"offset": "-1"}, 400, "offset"),
+        ("/items", {"sort": "colour"}, 400, "sort"),
+        ("/items", {"nonsense": "1"}, 400, "query"),
+        ("/sales", {"span": "year"}, 400, "span"),
+        ("/item", {}, 400, "query"),
+        ("/item", {"sku": "x" * 513}, 400, "sku"),
+        ("/item", {"sku": "ghost"}, 404, "sku"),
+    ],
+)
+async def test_a_bad_question_is_told_what_is_wrong(redis_url, path, query, status, field):
+    """Limits hold; the answer names the field, as the schema of a problem says."""
+    async with (
+        serving(redis_url) as server,
+        aiohttp.ClientSession(server.url) as client,
+        client.get(PREFIX + path, params=query) as answer,
+    ):
+        told = await answer.json()
+        assert (answer.status, told["error"]["field"]) == (status, field)
+        jsonschema.validate(told, schema_of("/item", "404"))
+
+
+async def test_what_has_not_changed_is_not_sent_again(redis_url):
+    """An answer's ETag, asked for again, costs a few bytes."""
+    async with serving(redis_url) as server, aiohttp.ClientSession(server.url) as client:
+        async with client.get(f"{PREFIX}/items") as answer:
+            tag = answer.headers["ETag"]
+        async with client.get(f"{PREFIX}/items", headers={"If-None-Match": tag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+
+
+async def test_many_viewers_cost_one_reading_a_second(redis_url, monkeypatch):
+    """Redis is read for all of them together, and not at all when nobody looks."""
+    from infra.page.reading import PageReader
+
+    readings = 0
+    read = PageReader.read
+
+    def counting(self):
+        nonlocal readings
+        readings += 1
+        return read(self)
+
+    monkeypatch.setattr(PageReader, "read", counting)
+    async with serving(redis_url) as server, aiohttp.ClientSession(server.url) as client:
+        assert readings == 0
+
+        async def ask() -> None:
+            async with client.get(f"{PREFIX}/now") as answer:
+                assert answer.status == 200
+
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await asyncio.gather(*[ask() for _ in range(60)])
+        passed = loop.time() - started
+        assert 1 <= readings <= 2 + passed / 0.9
+
+
+async def test_listeners_get_what_is_new_and_are_limited(redis_url, monkeypatch):
+    """The stream tells the shop once a second; one listener too many is refused."""
+    monkeypatch.setattr(hub, "LISTENERS_AT_MOST", 1)
+    async with serving(redis_url) as server, aiohttp.ClientSession(server.url) as client:
+        async with client.get(f"{PREFIX}/stream") as stream:
+            assert stream.headers["Content-Type"].startswith("text/event-stream")
+            for _ in range(2):
+                name = (await stream.content.readline()).decode().strip()
+                data = (await stream.content.readline()).decode().removeprefix("data: ")
+                await stream.content.readline()
+                assert name == "event: now"
+                jsonschema.validate(json.loads(data), schema_of("/stream"))
+            async with client.get(f"{PREFIX}/stream") as refused:
+                assert refused.status == 503
+                assert refused.headers["Retry-After"]
+        await until_answers(client, "/stream", 200)  # the first one has left
+
+
+async def until_answers(client: aiohttp.ClientSession, path: str, status: int) -> dict:
+    """Ask until the status is as wished; return what is told then."""
+    async with asyncio.timeout(30):
+        while True:
+            async with client.get(PREFIX + path) as answer:
+                if answer.status == status:
+                    return {} if path == "/stream" else await answer.json()
+            await asyncio.sleep(0.1)
+
+
+async def test_a_listener_that_takes_nothing_is_let_go(monkeypatch):
+    """It holds nobody up, and its place is free again."""
+    from infra.page.reading import PageReader
+
+    monkeypatch.setattr(hub, "WRITE_SECONDS", 0.05)
+    made = hub.Hub(PageReader.__new__(PageReader))
+    monkeypatch.setattr(made, "_read", _fail(made))
+
+    async def never(_: bytes) -> None:
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(20):
+        await made.listen(never)
+    assert made._listeners == 0
+    await made.close()
+
+
+def _fail(made: hub.Hub):
+    async def read() -> None:
+        made._failure = hub.AwayError("gone", None)
+
+    return read
+
+
+async def test_an_absent_redis_is_told(own_redis: EmbeddedRedis):
+    """Answers say 503 and how old the newest data is; the stream goes on and says `away`."""
+    url = own_redis.url
+    async with serving(url) as server, aiohttp.ClientSession(server.url) as client:
+        async with client.get(f"{PREFIX}/now") as answer:
+            read_ms = (await answer.json())["read_ms"]
+        await asyncio.to_thread(own_redis.kill)
+        told = await until_answers(client, "/now", 503)
+        assert told["error"]["field"] == "redis"
+        assert told["data_read_ms"] >= read_ms
+        async with client.get(f"{PREFIX}/stream") as stream:
+            assert (await stream.content.readline()).decode().strip() == "event: away"
+        await asyncio.to_thread(own_redis.start)
+        await until_answers(client, "/now", 200)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{}", {}, 400),
+        (b'{"incident_id":"in-1","who":"x"}', {}, 400),
+        (b'{"incident_id":"in-00000000000000000000","who":""}', {}, 400),
+        (b'{"incident_id":"in-00000000000000000000","who":"Ada"}', {}, 404),
+        (b'{"incident_id":"in-00000000000000000000","who":"Ada"}', {"Authorization": "x"}, 401),
+        (b'{"who":"' + b"x" * 5_000 + b'"}', {}, 413),
+        (b"who=x", {"Content-Type": "text/plain"}, 415),
+    ],
+)
+async def test_taking_on_needs_a_token_and_an_open_incident(redis_url, body, headers, status):
+    """Nobody writes without the operator's token, and nothing but what is meant."""
+    given = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **headers}
+    async with (
+        serving(redis_url) as server,
+        aiohttp.ClientSession(server.url) as client,
+        client.post(f"{PREFIX}/incidents/acknowledge", data=body, headers=given) as answer,
+    ):
+        assert answer.status == status, await answer.text()
