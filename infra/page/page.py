@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -20,10 +21,17 @@ class Page:
         redis_url: where everything is read.
         keys: names in Redis.
         clock: wall-clock seconds.
+        redis_options: of the client, as for TLS.
     """
 
-    def __init__(self, redis_url: str, keys: Keys, clock: Callable[[], float] = time.time) -> None:
-        self._redis = connect(redis_url)
+    def __init__(
+        self,
+        redis_url: str,
+        keys: Keys,
+        clock: Callable[[], float] = time.time,
+        **redis_options: Any,
+    ) -> None:
+        self._redis = connect(redis_url, **redis_options)
         reader = PageReader(self._redis, keys, clock)
         self._hub = Hub(reader)
         self._api = Api(self._hub, reader, ItemReader(self._redis, keys))

@@ -63,10 +63,16 @@ _acknowledgement_decoder = msgspec.json.Decoder(Acknowledgement)
 _told_decoder = msgspec.json.Decoder(tuple[_Told | None, list[CampaignPlanned | CampaignChanged]])
 
 
-def connect(url: str) -> "Redis":
-    """Return a client that gives up soon: a page that waits is worse than one that says why."""
+def connect(url: str, **options: Any) -> "Redis":
+    """Return a client that gives up soon: a page that waits is worse than one that says why.
+
+    Args:
+        url: of Redis.
+        options: more of the client's own, as for TLS.
+    """
     return Redis.from_url(
         url,
+        **options,
         socket_connect_timeout=2.0,
         socket_timeout=ANSWER_SECONDS,
         retry=Retry(NoBackoff(), 0),
