@@ -121,7 +121,7 @@ class Api:
         await self._hub.in_thread(
             lambda: self._reader.acknowledge(name, value, ACKNOWLEDGED_SECONDS)
         )
-        await self._hub.renew()
+        self._hub.renew()
         answer: Incident = incident(await self._hub.snapshot(), found)
         return web.Response(body=msgspec.json.encode(answer), content_type=_JSON)
 

@@ -5,6 +5,7 @@ same bytes; one that is too slow for them misses some, and one that takes none i
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ LISTENERS_AT_MOST = 200
 WRITE_SECONDS = 10.0  # a listener that takes nothing for so long is let go
 _ALIVE_SECONDS = 15.0
 
+_log = logging.getLogger("tidegate.page")
 _Answer = TypeVar("_Answer")
 
 
@@ -81,7 +83,7 @@ class Hub:
         assert self._snapshot is not None
         return self._snapshot
 
-    async def renew(self) -> None:
+    def renew(self) -> None:
         """Let the next snapshot be read anew: something was written."""
         self._read_at = -1e9
 
@@ -131,13 +133,20 @@ class Hub:
     async def _tick(self) -> None:
         while self._listeners and not self._is_closed:
             started = self._clock()
-            try:
-                self._message = _event("now", now(await self.snapshot()))
-            except AwayError as error:
-                self._message = _event("away", error.problem())
+            self._message = await self._newest()
             woken, self._fresh = self._fresh, asyncio.Event()
             woken.set()
             await asyncio.sleep(max(0.05, EVERY_SECONDS - (self._clock() - started)))
+
+    async def _newest(self) -> bytes:
+        try:
+            snapshot = await self.snapshot()
+            return await self.in_thread(lambda: _event("now", now(snapshot)))
+        except AwayError as error:
+            return _event("away", error.problem())
+        except Exception as error:  # the page must not fall silent
+            _log.exception("the page cannot be told")
+            return _event("away", AwayError(f"the page failed: {error!r}", None).problem())
 
     async def close(self) -> None:
         """Let every listener go."""

@@ -23,13 +23,25 @@ def day_shares(shard: ShardView) -> Float64Array:
 
 def everyday_units_per_hour(snapshot: Snapshot, at_ms: int) -> Float64Array:
     """Return what each item is expected to sell in an hour at a time, without campaigns."""
-    hour = at_ms // HOUR_MS % HOURS_A_DAY
-    share = {shard.partition: day_shares(shard)[hour] for shard in snapshot.shards}
     table = snapshot.items
-    shares = np.array([share.get(partition, 0.0) for partition in table.partitions.tolist()])
-    levels = np.maximum(table.rows["demand_level_units_per_day"], 0.0)
-    units: Float64Array = levels * shares
+    hour = at_ms // HOUR_MS % HOURS_A_DAY
+    units: Float64Array = _levels(table) * _hour_shares(snapshot)[hour, table.partitions]
     return units
+
+
+def _levels(table: ItemsTable) -> Float64Array:
+    levels: Float64Array = np.maximum(table.rows["demand_level_units_per_day"], 0.0)
+    return levels
+
+
+def _hour_shares(snapshot: Snapshot) -> Float64Array:
+    """Share of a day in each UTC hour, as each partition has learned it, (hour, partition)."""
+    highest = max((shard.partition for shard in snapshot.shards), default=0)
+    highest = max(highest, int(snapshot.items.partitions.max(initial=0)))
+    shares = np.zeros((HOURS_A_DAY, highest + 1))
+    for shard in snapshot.shards:
+        shares[:, shard.partition] = day_shares(shard)
+    return shares
 
 
 def campaign_units_per_hour(table: ItemsTable, at_ms: int) -> Float64Array:
@@ -54,11 +66,9 @@ def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array
     is_known = table.rows["observed_days"] > 0
     if not is_known.any() and not table.campaigns:
         return None
-    plan = np.zeros(at_ms.size)
-    hours = at_ms // HOUR_MS
-    for hour in np.unique(hours).tolist():
-        expected = everyday_units_per_hour(snapshot, hour * HOUR_MS).sum()
-        plan[hours == hour] = expected / 60
+    shares = _hour_shares(snapshot)
+    levels = np.bincount(table.partitions, weights=_levels(table), minlength=shares.shape[1])
+    plan: Float64Array = (shares @ levels)[at_ms // HOUR_MS % HOURS_A_DAY] / 60
     for item, line in table.campaigns:
         starts, ends = one_time(line.starts_at), one_time(line.ends_at)
         running = (starts <= at_ms) & (at_ms < ends)

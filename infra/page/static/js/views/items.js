@@ -16,7 +16,7 @@ const TAGS = {
   stale_stock: { text: "count the shelf", class: "warn" },
 };
 
-export function itemsTable(caption, short = false) {
+export function itemsTable(caption, { short = false, empty = "No item is like that." } = {}) {
   let shopMs = null;
   const columns = [
     { title: "Item", class: "name", cell: (one) => ({ text: one.sku, href: itemLink(one.sku, one.warehouse), sub: one.warehouse, tags: one.incidents.map((name) => TAGS[name] ?? { text: f.words(name) }) }) },
@@ -27,7 +27,7 @@ export function itemsTable(caption, short = false) {
     { title: "Next arrival", number: true, wide: true, cell: (one) => arrival(one.next_arrival_ms, shopMs) },
     { title: "Promise", cell: (one) => ({ text: promise(one, shopMs), class: one.promise === "no_date" ? "bad" : "" }), wide: short },
   ];
-  const table = new Table({ columns, caption, key: (one) => `${one.sku}\u0000${one.warehouse}`, empty: "No item is like that." });
+  const table = new Table({ columns, caption, key: (one) => `${one.sku}\u0000${one.warehouse}`, empty });
   return {
     element: table.element,
     update: (rows, context) => {

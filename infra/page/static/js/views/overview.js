@@ -23,7 +23,7 @@ export function mount(root, context) {
     incidents: tile("Open incidents", "#/incidents"),
   };
   const chart = new SalesChart(context);
-  const items = itemsTable("Items that run out first", true);
+  const items = itemsTable("Items that run out next", { short: true, empty: "Nothing that is counted sells." });
   const incidents = el("ul", { class: "feed-list" });
   const decisions = el("ul", { class: "feed-list" });
   const all = (href, text) => el("a", { href }, text);
@@ -103,9 +103,10 @@ function tellStock(one, now) {
 }
 
 function tellShipping(one, now) {
+  if (!now.items) return tell(one, "–", null, "", [["no item is known yet"]]);
   const age = now.oldest_unshipped_ms === null ? null : (now.shop_ms - now.oldest_unshipped_ms) / 60000;
   const notes = [age === null ? ["nobody waits"] : ["oldest order waits ", [f.span(age)]]];
-  tell(one, f.count(now.backlog_units), "units", age !== null && age > 2880 ? "warn" : "", notes);
+  return tell(one, f.count(now.backlog_units), "units", age !== null && age > 2880 ? "warn" : "", notes);
 }
 
 function tellIncidents(one, now) {
