@@ -80,6 +80,7 @@ class ItemsTable:
 
     names: Sequence[tuple[str, str]]  # sku, warehouse
     folded: Sequence[str]  # the skus, as they are searched
+    by_name: Int64Array  # place of each among all of them, sorted by name, shape (item,)
     partitions: Int64Array  # shape (item,)
     rows: Table  # `streams.items.ROW`, shape (item,)
     last_hour_units: Float64Array  # sold in the sixty minutes up to the shop's time, shape (item,)

@@ -53,6 +53,7 @@ def table_of(*items: dict[str, Any], **more: Any) -> ItemsTable:
     return ItemsTable(
         names=names,
         folded=[sku for sku, _ in names],
+        by_name=np.arange(len(items)),
         partitions=np.zeros(len(items), np.int64),
         rows=rows(*items),
         last_hour_units=more.get("last_hour", np.zeros(len(items))),

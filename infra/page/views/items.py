@@ -53,7 +53,7 @@ class ItemsView:
     def _sort_keys(self, sort: str, chosen: Int64Array) -> tuple[Float64Array | Int64Array, ...]:
         """The last key sorts first; equal ones stand as by name."""
         rows = self._table.rows[chosen]
-        by_name = self._by_name()[chosen]
+        by_name = self._table.by_name[chosen]
         if sort == "sku":
             return (by_name,)
         first = {
@@ -64,12 +64,6 @@ class ItemsView:
         }[sort]
         # Among those that are out, or of which nothing is known, the fastest first.
         return (by_name, -self._units_per_hour[chosen], first)
-
-    def _by_name(self) -> Int64Array:
-        names = self._table.names
-        places = np.empty(len(names), np.int64)
-        places[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-        return places
 
     def item(self, place: int) -> Item:
         """Return one row."""
