@@ -101,7 +101,8 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         lambda controls: read_waiting(settings, controls, dict(control.state.closed)),
         asyncio.to_thread,
     )
-    Page(settings.redis_url, settings.keys()).add_to(app)
+    page = Page(settings.redis_url, settings.keys(), **connection_options(settings))
+    page.add_to(app)
     admin = AdminServer(app, settings.admin_host, settings.admin_port)
     await producer.start()
     await control.start()

@@ -109,16 +109,15 @@ class _Play:
             feed = asyncio.create_task(_Feed(self._stack.settings, bar.console, self._demo).run())
             watch = asyncio.create_task(self._watch(stop))
             workers = asyncio.create_task(asyncio.to_thread(self._stack.start_workers))
+            telling = asyncio.create_task(self._tell_page(workers))
             try:
-                telling = asyncio.create_task(self._tell_page(workers))
                 self.result = await self._send(stop, bar, task)
-                await telling
                 await workers
                 return self.result.complete and await self._wait(self.result, stop, bar, task)
             finally:
                 for helper in (feed, watch):
                     helper.cancel()
-                await asyncio.gather(feed, watch, workers, return_exceptions=True)
+                await asyncio.gather(feed, watch, workers, telling, return_exceptions=True)
 
     async def _tell_page(self, workers: "asyncio.Task[None]") -> None:
         await asyncio.wait([workers])

@@ -34,7 +34,7 @@ _Query = TypeVar("_Query", bound=msgspec.Struct)
 
 
 class Api:
-    """The routes of the page's data.
+    """The routes of the page's data; who may call them, the guard of the admin port decides.
 
     Args:
         hub: of snapshots.
@@ -54,8 +54,7 @@ class Api:
         app.router.add_get(f"{PREFIX}/item", _answering(self._item))
         app.router.add_get(f"{PREFIX}/stream", _answering(self._stream))
         app.router.add_get(f"{PREFIX}/openapi.json", _answering(_openapi))
-        if app.middlewares:  # who changes something is asked for a token, or cannot at all
-            app.router.add_post(f"{PREFIX}/incidents/acknowledge", _answering(self._acknowledge))
+        app.router.add_post(f"{PREFIX}/incidents/acknowledge", _answering(self._acknowledge))
 
     # -- looking ------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-from aiohttp import web
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
@@ -18,6 +17,7 @@ from infra.bootstrap import redis_pool
 from infra.keys import Keys
 from infra.page.page import Page
 from infra.replay import partition_for
+from infra.security import load_access
 from infra.settings import Settings
 from infra.store import UNREACHABLE, RedisStore
 from streams.events import TOPICS
@@ -222,23 +222,17 @@ class NoWorker:
 TOKEN = "operators-token-of-the-tests-0123456789"
 
 
-@web.middleware
-async def _operators_only(request: web.Request, handler: Any) -> web.StreamResponse:
-    """A guard in short: who changes something needs the token."""
-    given = request.headers.get("Authorization")
-    if request.method != "GET" and given != f"Bearer {TOKEN}":
-        wrong = {"field": "Authorization", "rule": "Bearer and an operator's token", "value": None}
-        return web.json_response({"error": wrong}, status=401)
-    answer: web.StreamResponse = await handler(request)
-    return answer
-
-
 class Server:
     """The page on a port that stays the same over restarts."""
 
     def __init__(
-        self, redis_url: str, keys: Keys | None = None, clock: Callable[[], float] = time.time
+        self,
+        redis_url: str,
+        keys: Keys | None = None,
+        clock: Callable[[], float] = time.time,
+        host: str = "127.0.0.1",
     ) -> None:
+        self._host = host
         self._redis_url = redis_url
         self._keys = keys or Keys()
         self._clock = clock
@@ -248,10 +242,10 @@ class Server:
 
     async def start(self) -> str:
         """Listen; return the URL."""
-        app = make_admin(NoWorker(), CollectorRegistry())  # type: ignore[arg-type]
-        app.middlewares.append(_operators_only)
+        settings = Settings(admin_host=self._host, operator_token=TOKEN)
+        app = make_admin(NoWorker(), CollectorRegistry(), load_access(settings))  # type: ignore[arg-type]
         Page(self._redis_url, self._keys, self._clock).add_to(app)
-        self._server = AdminServer(app, "127.0.0.1", self._port)
+        self._server = AdminServer(app, self._host, self._port)
         self.url = await self._server.start()
         self._port = int(self.url.rpartition(":")[2])
         return self.url

@@ -204,3 +204,20 @@ async def test_taking_on_needs_a_token_and_an_open_incident(redis_url, body, hea
         client.post(f"{PREFIX}/incidents/acknowledge", data=body, headers=given) as answer,
     ):
         assert answer.status == status, await answer.text()
+
+
+async def test_elsewhere_the_page_loads_and_its_data_needs_a_token(redis_url):
+    """Bound beyond this machine, files are free, and every answer wants a token of the page."""
+    async with (
+        serving(redis_url, host="0.0.0.0") as server,
+        aiohttp.ClientSession(server.url.replace("0.0.0.0", "127.0.0.1")) as client,
+    ):
+        given = {"Authorization": f"Bearer {TOKEN}"}
+        for path in ("/", "/static/js/main.js"):
+            async with client.get(path) as answer:
+                assert answer.status == 200
+        for path in (*QUERIES, "/stream", "/openapi.json"):
+            async with client.get(PREFIX + path) as answer:
+                assert answer.status == 401, path
+        async with client.get(f"{PREFIX}/now", headers=given) as answer:
+            assert answer.status == 200
