@@ -8,7 +8,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from infra.replay import partition_for
-from tests.browser.shop import placed
+from tests.browser.shop import TOKEN, placed
 from tests.system.running import PARTITIONS, Installation, WorkerUnderTest, eventually
 
 SKUS = [f"sku-{number}" for number in range(12)]  # on every partition some
@@ -56,3 +56,30 @@ async def test_any_worker_shows_the_whole_shop_and_comes_back(install, visit):
     await one.begin()
     await visitor.page.locator("tbody tr", has_text="late").wait_for(timeout=60_000)
     await visitor.page.locator("#banner").wait_for(state="hidden")
+
+
+async def test_an_operator_pauses_and_resumes_ordering(install, visit):
+    """The kill switch asks who, why and for the token, and says who paused what."""
+    tidegate = await install(operator_token=TOKEN)
+    worker = await tidegate.add_ready_worker()
+    visitor = await visit(f"http://{worker.address}")
+    await visitor.go()
+    page = visitor.page
+    await page.get_by_role("button", name="Pause ordering").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Who you are").fill("Ada")
+    await dialog.get_by_label("Why").fill("a drill")
+    await dialog.get_by_label("Operator's token").fill(TOKEN)
+    await dialog.get_by_role("button", name="Pause").click()
+    assert not json.loads(worker.ask("/api/v1/holds").text)["holds"], "it was not confirmed"
+    await dialog.get_by_label("Yes, orders shall wait").check()
+    await dialog.get_by_role("button", name="Pause").click()
+    await page.get_by_role("button", name="Ordering paused (1)").click()
+    await dialog.get_by_text("Ada: a drill").wait_for()
+    (hold,) = json.loads(worker.ask("/api/v1/holds").text)["holds"]
+    assert (hold["who"], hold["why"], hold["sku"]) == ("Ada", "a drill", None)
+    await dialog.get_by_role("button", name="Resume").click()
+    await dialog.get_by_label("Why").fill("it is over")
+    await dialog.get_by_role("button", name="Resume").click()
+    await page.get_by_role("button", name="Pause ordering").wait_for()
+    assert json.loads(worker.ask("/api/v1/holds").text)["holds"] == []
