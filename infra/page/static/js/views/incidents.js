@@ -24,7 +24,7 @@ const SHOWN = {
 
 function figures(one) {
   const told = Object.entries(one.figures).filter(([name, value]) => name in SHOWN && value !== null);
-  return told.map(([name, value]) => SHOWN[name](value)).join(" · ");
+  return told.length ? `when raised: ${told.map(([name, value]) => SHOWN[name](value)).join(" · ")}` : "";
 }
 
 export function incidentEntry(one, context) {

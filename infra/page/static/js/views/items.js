@@ -44,7 +44,7 @@ const BASIS = {
 };
 
 function basis(one) {
-  return one.speed_basis === "last_hour" ? "last hour" : one.speed_basis === "everyday" ? "estimate" : null;
+  return one.speed_basis === "last_hour" ? "last hour" : null;
 }
 
 function runsOut(one) {
