@@ -32,18 +32,21 @@ def items_at(worker: WorkerUnderTest) -> list[str]:
     return [one["sku"] for one in json.loads(answer.text)["items"]] if answer.status == 200 else []
 
 
+def owned_by(worker: WorkerUnderTest) -> int:
+    """How many partitions are its own."""
+    return len(json.loads(worker.ask("/readyz").text).get("partitions", []))
+
+
 async def test_any_worker_shows_the_whole_shop_and_comes_back(install, visit):
     """Two workers share the partitions; each page has all items, also after its worker's death."""
     tidegate = await install(tick_seconds=1, heartbeat_interval_seconds=0.5)
-    one = await tidegate.add_ready_worker()
-    two = await tidegate.add_ready_worker()
+    one, two = [await tidegate.add_worker() for _ in range(2)]
     assert {PARTITIONS} == {len({partition_for(sku.encode(), PARTITIONS) for sku in SKUS})}
     now_ms = int(time.time() * 1000)
     await produce(tidegate, *[placed(sku, now_ms) for sku in SKUS])
     for worker in (one, two):
         await eventually(lambda w=worker: items_at(w) == sorted(SKUS), "the whole shop")
-        owned = json.loads(worker.ask("/readyz").text)["partitions"]
-        assert len(owned) < PARTITIONS
+        await eventually(lambda w=worker: 0 < owned_by(w) < PARTITIONS, "each owns a part")
 
     visitor = await visit(f"http://{one.address}")
     await visitor.go("#/items")
