@@ -80,8 +80,6 @@ class Access:
         is_probe = self.open_probes and request.path in _PROBES
         if self.is_local or is_probe or _holds_no_data(request.path):
             return Role.NOBODY
-        if request.path == "/" or request.path.startswith("/static/"):
-            return Role.NOBODY  # the live page without its data: it asks for the token itself
         return Role.VIEWER
 
 
