@@ -155,7 +155,7 @@ def open_incidents(shard: Shard) -> Counter[AlertKind]:
     rows, timeline = _rows(shard), shard.timeline
     counts = Counter({kind: int((rows[name] > 0).sum()) for kind, name in _ITEM_INCIDENTS.items()})
     counts[AlertKind.LATE_DELIVERY] = sum(bool(order.late_since_ms) for order in timeline.supply)
-    counts.update(timeline.alerts.open_inputs())
+    counts.update(timeline.alerts.open_of_shard())
     return counts
 
 

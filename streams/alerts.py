@@ -357,9 +357,10 @@ class Alerts:
             for item, since in zip(chosen.tolist(), started, strict=True)
         ]
 
-    def open_inputs(self) -> dict[AlertKind, int]:
-        """Return the open incidents of the shard's inputs, by kind."""
+    def open_of_shard(self) -> dict[AlertKind, int]:
+        """Return the open incidents that belong to no single item, by kind."""
         return {
+            AlertKind.BROAD_SURGE: len(self.broad.open),
             AlertKind.STALE_INPUT: int(self._silent_since_ms > 0),
             AlertKind.DEAD_LETTERS: int(self._dead_letters_since_ms > 0),
         }

@@ -5,6 +5,7 @@ without its three cases fails the suite, and so does a case whose rule is gone.
 """
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.page.views.incidents import TEAMS
+
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "grafana" / "rules" / "tidegate.yaml"
-TEAMS = {"marketing", "warehouse", "logistics", "customer_service", "platform"}
+ALL_TEAMS = {"marketing", "warehouse", "logistics", "customer_service", "platform"}
 SEVERITIES = {"page", "ticket", "info"}
 LAYERS = {"demand", "pipeline", "objective", "watchdog"}
 
@@ -58,10 +61,13 @@ def records(bad: int, total: int) -> Series:
 
 CASES = {
     "TidegateBroadSurge": Cases(
-        {**incidents("surge", "30x20"), "tidegate_items": "1000x20"},
-        {**incidents("surge", "30x20"), "tidegate_items": "100000x20"},
+        {**incidents("surge", "30x20"), **incidents("broad_surge", "1x20")},
+        {**incidents("surge", "30x20"), **incidents("broad_surge", "0x20")},
     ),
     "TidegateItemSurge": Cases(incidents("surge", "1x20"), incidents("surge", "0x20")),
+    "TidegatePhantomStock": Cases(
+        incidents("phantom_stock", "2x60"), incidents("phantom_stock", "2x5 0x60"), after="30m"
+    ),
     "TidegateLowCover": Cases(incidents("low_cover", "3x20"), incidents("low_cover", "3x3 0x20")),
     "TidegateBacklogAge": Cases(
         {"tidegate_oldest_open_order_timestamp_seconds": "0x200"},
@@ -193,9 +199,20 @@ def test_alert_says_who_what_and_where_to_look(alert: dict[str, Any]) -> None:
     """Severity, team and layer from closed sets; summary, description, runbook and dashboard."""
     labels, annotations = alert["labels"], alert["annotations"]
     assert labels["severity"] in SEVERITIES
-    assert labels["team"] in TEAMS
+    assert labels["team"] in ALL_TEAMS
     assert labels["layer"] in LAYERS
     assert annotations["summary"]
     assert annotations["description"].endswith(".")
     assert (ROOT / annotations["runbook_url"]).is_file()
     assert annotations["dashboard_url"].startswith("/d/tidegate-")
+
+
+def test_page_and_rules_send_people_to_the_same_team() -> None:
+    """What a rule says of one kind of incident, the live page says too."""
+    named = {}
+    for alert in alerts():
+        kinds = re.findall(r'alert="(\w+)"', alert["expr"])
+        if kinds:
+            named[kinds[-1]] = alert["labels"]["team"]
+    assert len(named) >= 6
+    assert {kind: TEAMS[kind] for kind in named} == named

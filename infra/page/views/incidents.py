@@ -12,17 +12,24 @@ Severity = Literal["high", "medium", "low"]
 
 _SEVERITY: dict[str, Severity] = {
     AlertKind.STALE_INPUT: "high",
+    AlertKind.BROAD_SURGE: "high",
     AlertKind.LOW_COVER: "high",
     AlertKind.SURGE: "medium",
     AlertKind.LATE_DELIVERY: "medium",
     AlertKind.STALE_STOCK: "medium",
+    AlertKind.PHANTOM_STOCK: "medium",
+    AlertKind.BULK_ORDER: "low",
     AlertKind.DEAD_LETTERS: "low",
 }
-_TEAM: dict[str, str] = {
+# As grafana/rules/tidegate.yaml routes them; a test holds the two together.
+TEAMS: dict[str, str] = {
     AlertKind.SURGE: "marketing",
-    AlertKind.LOW_COVER: "marketing",
+    AlertKind.BROAD_SURGE: "marketing",
+    AlertKind.BULK_ORDER: "marketing",
+    AlertKind.LOW_COVER: "warehouse",
     AlertKind.LATE_DELIVERY: "logistics",
     AlertKind.STALE_STOCK: "warehouse",
+    AlertKind.PHANTOM_STOCK: "warehouse",
     AlertKind.STALE_INPUT: "platform",
     AlertKind.DEAD_LETTERS: "platform",
 }
@@ -79,7 +86,7 @@ def incident(snapshot: Snapshot, alert: Alert) -> Incident:
         incident_id=alert.incident_id,
         kind=str(alert.alert),
         severity=_SEVERITY.get(alert.alert, "medium"),
-        team=_TEAM.get(alert.alert, "platform"),
+        team=TEAMS.get(alert.alert, "platform"),
         subject=alert.subject,
         sku=alert.sku,
         warehouse=alert.warehouse,

@@ -3,28 +3,25 @@
 import numpy as np
 
 from infra.page.snapshot import ItemsTable, ShardView, Snapshot
+from streams.profile import HOURS, Profile, ProfileSettings, flat_profile
 from streams.rings import DAY_MS, HOUR_MS
 from streams.text import one_time
 from streams.types import BoolArray, Float64Array, Int64Array
 
-HOURS_A_DAY = 24
 _SURPRISE_SD = 3.0  # the last hour counts if it is so many Poisson deviations above what is usual
 _SURPRISE_UNITS = 2.0  # and at the least so many units
 
 
-def day_shares(shard: ShardView) -> Float64Array:
-    """Return the share of a day's orders in each UTC hour, shape (24,); even where not learned."""
-    profile = np.array(shard.profile)
-    if profile.shape != (HOURS_A_DAY,) or not profile.sum() > 0:
-        return np.full(HOURS_A_DAY, 1.0 / HOURS_A_DAY)
-    shares: Float64Array = profile / profile.sum()
-    return shares
+def hour_shares(shard: ShardView) -> Float64Array:
+    """Return the share of an average day in each hour of the learned week, shape (168,)."""
+    learned = Profile.restore(shard.profile, ProfileSettings()) if shard.profile else flat_profile()
+    return learned.hours / 24.0
 
 
 def everyday_units_per_hour(snapshot: Snapshot, at_ms: int) -> Float64Array:
     """Return what each item is expected to sell in an hour at a time, without campaigns."""
     table = snapshot.items
-    hour = at_ms // HOUR_MS % HOURS_A_DAY
+    hour = at_ms // HOUR_MS % HOURS
     units: Float64Array = _levels(table) * _hour_shares(snapshot)[hour, table.partitions]
     return units
 
@@ -35,12 +32,12 @@ def _levels(table: ItemsTable) -> Float64Array:
 
 
 def _hour_shares(snapshot: Snapshot) -> Float64Array:
-    """Share of a day in each UTC hour, as each partition has learned it, (hour, partition)."""
+    """Share of a day in each hour of the week, as each partition learned it, (hour, partition)."""
     highest = max((shard.partition for shard in snapshot.shards), default=0)
     highest = max(highest, int(snapshot.items.partitions.max(initial=0)))
-    shares = np.zeros((HOURS_A_DAY, highest + 1))
+    shares = np.zeros((HOURS, highest + 1))
     for shard in snapshot.shards:
-        shares[:, shard.partition] = day_shares(shard)
+        shares[:, shard.partition] = hour_shares(shard)
     return shares
 
 
@@ -68,7 +65,7 @@ def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array
         return None
     shares = _hour_shares(snapshot)
     levels = np.bincount(table.partitions, weights=_levels(table), minlength=shares.shape[1])
-    plan: Float64Array = (shares @ levels)[at_ms // HOUR_MS % HOURS_A_DAY] / 60
+    plan: Float64Array = (shares @ levels)[at_ms // HOUR_MS % HOURS] / 60
     for item, line in table.campaigns:
         starts, ends = one_time(line.starts_at), one_time(line.ends_at)
         running = (starts <= at_ms) & (at_ms < ends)
