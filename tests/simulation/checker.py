@@ -199,7 +199,8 @@ def _compare_readable(redis: RedisServer, pure: Run, partition: int) -> None:
         found = redis.data.get(f"tg:item:{{{partition}}}:{items.key(place)}".encode(), {})
         assert isinstance(found, dict)
         for name in set(READABLE) - {OLDEST_OPEN_ORDER}:
-            expected = repr(shown[name][place].item()).encode()
+            value = shown[name][place].item()
+            expected = value if isinstance(value, bytes) else repr(value).encode()
             if found.get(name.encode()) != expected:
                 raise Violation(
                     f"{items.key(place)} shows {name} = {found.get(name.encode())!r}, "

@@ -1,4 +1,7 @@
-"""Nothing lost, nothing doubled, nothing decided otherwise, in a thousand worlds of faults."""
+"""Nothing lost, nothing doubled, nothing decided otherwise, in many worlds of faults.
+
+CI runs a thousand of them beside these tests (`python -m tests.simulation --seeds 1000`).
+"""
 
 import os
 import subprocess
@@ -12,7 +15,7 @@ from tests.simulation.many import in_processes, summary
 from tests.simulation.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 1_000
+SEEDS = 200
 FOUND_WITHIN = 200
 
 
@@ -24,7 +27,7 @@ def test_few_worlds_hold():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_a_thousand_worlds_hold():
+def test_many_worlds_hold():
     """State, decisions, orders and alerts equal the pure fold, whatever goes wrong."""
     verdicts = list(in_processes(range(SEEDS), 2))
     failed = {one.seed: one.violation for one in verdicts if one.violation}
