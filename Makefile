@@ -37,7 +37,7 @@ test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(BIN)/pytest
 
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
-	$(BIN)/pytest --broker kafka -m "system or kafka" tests
+	$(BIN)/pytest --broker kafka -m "system or kafka" tests --ignore tests/browser --ignore tests/grafana
 
 check: setup $(READY_FOR_TESTS) ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check .
