@@ -91,7 +91,7 @@ class WorkerUnderTest(WorkerProcess):
     def _command(self) -> list[str]:
         if not self.thinking_seconds:
             return super()._command()
-        return [sys.executable, "-m", slow_worker.__name__, "worker"]
+        return [sys.executable, "-m", slow_worker.__name__, "worker", "--no-supervise"]
 
     def _environment(self) -> Mapping[str, str]:
         return {
