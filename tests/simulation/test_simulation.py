@@ -1,6 +1,6 @@
 """Nothing lost, nothing doubled, nothing decided otherwise, in many worlds of faults.
 
-CI runs a thousand of them beside these tests (`python -m tests.simulation --seeds 1000`).
+`make soak-simulation SEEDS=10000` runs more of them.
 """
 
 import os
