@@ -119,8 +119,10 @@ async def test_order_above_the_amount_waits_for_its_approval(
     await eventually(lambda: tidegate.shards() and _held(tidegate), "an order waits")
     order = _held(tidegate)[0]
     assert await published(tidegate, PURCHASE_ORDERS) == 0
-    rows = await asyncio.to_thread(export_orders, tidegate)
-    assert {row["hold"] for row in rows} == {"approval"}
+    await eventually(
+        lambda: {row["hold"] for row in export_orders(tidegate)} == {"approval"},
+        "caught up, orders wait for nothing but their approval",
+    )
     await _approve(tidegate, order, events)
     await eventually(
         lambda: order["po_id"] not in {one["po_id"] for one in _held(tidegate)}, "it left"
