@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,11 +13,8 @@ import redis
 from aiokafka import AIOKafkaProducer
 
 from infra.cli.waiting import remaining
-from infra.embedded import EmbeddedRedis
 from infra.topics import ALERTS
 from streams.events import TOPICS
-from tests.conftest import Broker
-from tests.system.conftest import Events, Reference
 from tests.system.lab import (
     REPLAY_SECONDS,
     THINKING_SECONDS,
@@ -25,7 +22,6 @@ from tests.system.lab import (
     Lab,
     by_name,
     kill_and_revive,
-    run_scenarios,
 )
 from tests.system.running import (
     SESSION_TIMEOUT_SECONDS,
@@ -312,21 +308,6 @@ SCENARIOS = by_name(
     one_topic_after_the_other,
     orders_after_everything_else,
 )
-
-
-@pytest.fixture(scope="module")
-def endings(
-    request: pytest.FixtureRequest,
-    broker: Broker,
-    redis_server: EmbeddedRedis,
-    events: Events,
-    reference: Reference,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Endings]:
-    """Run the scenarios that are asked for; return how each ended."""
-    yield from run_scenarios(
-        SCENARIOS, request, broker, redis_server, events, reference, tmp_path_factory
-    )
 
 
 @pytest.mark.timeout(600)

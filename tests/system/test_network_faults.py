@@ -1,15 +1,12 @@
 """Invariants 1 to 3 on a bad network: cut, held up and slow, towards Redis and towards Kafka."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
-from infra.embedded import LOOPBACK, EmbeddedRedis
-from tests.conftest import Broker
+from infra.embedded import LOOPBACK
 from tests.system.bad_network import BadNetwork
-from tests.system.conftest import Events, Reference
-from tests.system.lab import THINKING_SECONDS, Endings, Lab, by_name, run_scenarios
+from tests.system.lab import THINKING_SECONDS, Endings, Lab, by_name
 from tests.system.running import Installation, eventually
 
 _CUTS = 6
@@ -98,21 +95,6 @@ SCENARIOS = by_name(
     kafka_is_held_up,
     redis_is_slow,
 )
-
-
-@pytest.fixture(scope="module")
-def endings(
-    request: pytest.FixtureRequest,
-    broker: Broker,
-    redis_server: EmbeddedRedis,
-    events: Events,
-    reference: Reference,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Endings]:
-    """Run the scenarios that are asked for; return how each ended."""
-    yield from run_scenarios(
-        SCENARIOS, request, broker, redis_server, events, reference, tmp_path_factory
-    )
 
 
 @pytest.mark.timeout(600)

@@ -3,15 +3,11 @@
 import asyncio
 import shutil
 import signal
-from collections.abc import Iterator
 
 import pytest
 import redis
 
-from infra.embedded import EmbeddedRedis
-from tests.conftest import Broker
-from tests.system.conftest import Events, Reference
-from tests.system.lab import THINKING_SECONDS, Endings, Lab, by_name, run_scenarios
+from tests.system.lab import THINKING_SECONDS, Endings, Lab, by_name
 from tests.system.running import eventually
 
 _VISITS = 4
@@ -76,21 +72,6 @@ SCENARIOS = by_name(
     redis_has_no_memory_left,
     workers_come_and_go,
 )
-
-
-@pytest.fixture(scope="module")
-def endings(
-    request: pytest.FixtureRequest,
-    broker: Broker,
-    redis_server: EmbeddedRedis,
-    events: Events,
-    reference: Reference,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Endings]:
-    """Run the scenarios that are asked for; return how each ended."""
-    yield from run_scenarios(
-        SCENARIOS, request, broker, redis_server, events, reference, tmp_path_factory
-    )
 
 
 @pytest.mark.timeout(600)
