@@ -34,7 +34,7 @@ def make_admin(
             return web.json_response({"status": "ok"})
         told: dict[str, object] = {"status": "stuck"}
         if may_know_why(request):
-            seconds = worker.stuck_for_s()
+            seconds = worker.progress.stuck_for_s()
             told["reasons"] = [f"records wait and none was read for {seconds:.0f} s"]
         return web.json_response(told, status=503)
 

@@ -15,8 +15,9 @@ from prometheus_client.registry import Collector
 from streams.events import TOPICS
 from streams.fold import NO_CLOCK
 from streams.handover import HoldReason
+from streams.owned import Owned
 from streams.shard import DEAD_LETTERED
-from streams.worker import Owned, Worker
+from streams.worker import Worker
 
 OUTCOMES = ("folded", "folded_late", "duplicate", "late", "heartbeat", DEAD_LETTERED)
 _COMMIT_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -208,7 +209,7 @@ class ShardCollector(Collector):
             "Records in Kafka that are not in Redis yet.",
             labels=["topic", "partition"],
         )
-        for (topic, partition), lag in self._worker.lag_records().items():
+        for (topic, partition), lag in self._worker.progress.lag_records().items():
             if partition in owned:
                 family.add_metric([topic, str(partition)], lag)
         return family
@@ -219,7 +220,7 @@ class ShardCollector(Collector):
             "Age of the newest record in Redis where others wait in Kafka; 0: none waits.",
             labels=["partition"],
         )
-        for partition, seconds in self._worker.lag_seconds().items():
+        for partition, seconds in self._worker.progress.lag_seconds().items():
             family.add_metric([str(partition)], seconds)
         return family
 

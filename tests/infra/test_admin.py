@@ -16,6 +16,7 @@ class Worker:
         self.owned = {3: None, 1: None}
         self.wrong: list[str] = []
         self.stuck = 0.0
+        self.progress = self
 
     def is_alive(self) -> bool:
         """Whether reading goes on."""

@@ -5,7 +5,7 @@ from faust.types import TP
 from infra.bootstrap import redis_pool
 from infra.keys import Keys
 from infra.store import UNREACHABLE, RedisStore, Retention
-from streams import worker as worker_module
+from streams import owned as owned_module
 from streams.worker import Worker, WorkerSettings
 from tests.oracle import DAY
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
@@ -21,7 +21,7 @@ RINGS = 3
 
 async def test_slow_redis_bounds_memory_and_loses_nothing(redis_server, redis_url, monkeypatch):
     """Behind a link that creeps, what waits never exceeds the bound by more than one fetch."""
-    monkeypatch.setattr(worker_module, "_CELLS_AT_MOST", 2)
+    monkeypatch.setattr(owned_module, "_CELLS_AT_MOST", 2)
     database = redis_url.rpartition("/")[2]
     async with proxy_to("127.0.0.1", redis_server.port) as proxy:
         pool = redis_pool(f"redis://127.0.0.1:{proxy.port}/{database}")

@@ -12,7 +12,7 @@ from infra.stream_monitor import GroupMonitor
 from streams.events import TOPICS
 from streams.handover import Controls, HoldReason
 from streams.outputs import AlertKind, SupplierRole
-from streams.worker import Owned
+from streams.owned import Owned
 from tests.oracle import DAY
 from tests.streams.logs import START_MS, event, heartbeat
 from tests.streams.runs import SETTINGS, Run
@@ -26,7 +26,7 @@ class Worker:
             number: Owned(run.shard, None, dict(run.shard.offsets))
             for number, run in enumerate(runs)
         }
-
+        self.progress = self
         self.shards = [run.shard for run in runs]
         self.store_failed_since = None
 

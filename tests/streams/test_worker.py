@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 from faust.types import TP
 
+from streams import owned as owned_module
 from streams import worker as worker_module
 from streams.events import TOPICS
-from streams.handover import Bounds
+from streams.handover import Bounds, Controls
 from streams.outbox import Outgoing
 from streams.transport import Chunk
 from streams.worker import Worker, WorkerSettings
@@ -72,6 +73,7 @@ class Bench:
             "handover": Bounds(calm_s=0.0),
             **settings,
         }
+        self.controls = Controls()
         self.worker = Worker(
             self.store,
             self.kafka.publish,
@@ -81,6 +83,7 @@ class Bench:
             unreachable=(OSError,),
             topic_prefix=PREFIX,
             clock=lambda: self.now,
+            controls=lambda: self.controls,
         )
         self.worker.attach(self.consumer, lambda: 1)
 
@@ -350,7 +353,7 @@ async def test_fenced_worker_without_the_partition_lets_it_go():
 
 async def test_reading_waits_while_the_store_is_behind(monkeypatch):
     """Backpressure: with much changed and nothing stored, no more is folded."""
-    monkeypatch.setattr(worker_module, "_CELLS_AT_MOST", 2)
+    monkeypatch.setattr(owned_module, "_CELLS_AT_MOST", 2)
     async with bench() as made:
         made.store.is_away = True
         await made.read("orders", sales(0, 5), 0)
@@ -522,7 +525,7 @@ async def test_stuck_worker_is_not_alive():
         assert not made.worker.is_alive()
         await made.read("orders", sales(0, 3), 0)
         assert made.worker.is_alive()
-        await made.until(lambda: made.worker.lag_records()["orders", 0] == 7)
+        await made.until(lambda: made.worker.progress.lag_records()["orders", 0] == 7)
 
 
 @pytest.mark.parametrize(("behind_s", "beats"), [(10, True), (400, False)])

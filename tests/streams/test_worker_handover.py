@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streams import worker as worker_module
+from streams import owned as owned_module
 from streams.handover import Bounds, Controls, HoldReason, Limits, Pause
 from streams.outbox import ALERTS, PURCHASE_ORDERS, Outgoing, order_record
 from streams.outputs import Candidates, Occasion, PurchaseOrder, SupplierRole
@@ -45,12 +45,10 @@ class Controlled:
 
     def __init__(self, made: Bench) -> None:
         self.made = made
-        self.controls = Controls()
-        made.worker.controls = lambda: self.controls
 
     def pause(self, *pauses: Pause, is_known: bool = True) -> None:
         """Let these be in force."""
-        self.controls = Controls(pauses, is_known)
+        self.made.controls = Controls(pauses, is_known)
 
     def decide(self, *records: Outgoing) -> None:
         """Put records into the outbox, as a review does."""
@@ -140,7 +138,7 @@ async def test_pause_of_a_supplier_holds_no_other():
 
 async def test_many_held_orders_do_not_stop_reading(monkeypatch):
     """Holding can last for days, and the shop sells on."""
-    monkeypatch.setattr(worker_module, "_OUTBOX_AT_MOST", 5)
+    monkeypatch.setattr(owned_module, "_OUTBOX_AT_MOST", 5)
     async with bench() as made:
         control = Controlled(made)
         control.pause(EVERYTHING)
@@ -154,7 +152,7 @@ async def test_many_held_orders_do_not_stop_reading(monkeypatch):
 
 async def test_very_many_held_orders_do(monkeypatch):
     """Memory is bounded: at the bound reading rests, and nothing is dropped."""
-    monkeypatch.setattr(worker_module, "_HELD_AT_MOST", 5)
+    monkeypatch.setattr(owned_module, "_HELD_AT_MOST", 5)
     async with bench() as made:
         control = Controlled(made)
         control.pause(EVERYTHING)
