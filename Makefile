@@ -33,8 +33,10 @@ $(READY_FOR_TESTS): $(READY) requirements-dev.lock
 demo: setup ## Play a synthetic live sale through a whole Tidegate on this machine
 	@$(BIN)/tidegate demo
 
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
+
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
 	$(BIN)/pytest --broker kafka -m "system or kafka" tests --ignore tests/browser --ignore tests/grafana
@@ -43,7 +45,7 @@ check: setup $(READY_FOR_TESTS) ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not slow and not system and not kafka"
+	$(PYTEST) -q -m "not slow and not system and not kafka"
 
 format: setup $(READY_FOR_TESTS) ## Format and mend what can be mended
 	$(BIN)/ruff format .

@@ -47,13 +47,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Who takes a broker is a `system` test; who needs Apache Kafka is skipped elsewhere."""
+    """Who takes a broker is a `system` test; who needs Apache Kafka is skipped elsewhere.
+
+    With several processes (`-n`) all system tests go to one of them: each starts many itself.
+    """
     embedded = config.getoption("--broker") == "embedded"
     for item in items:
         if {"broker", "own_broker"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.system)
         if embedded and item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.skip(reason="needs Apache Kafka: pytest --broker kafka"))
+        group = "system" if item.get_closest_marker("system") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @dataclass(frozen=True)
