@@ -12,6 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from policy.candidate_kernel import whole_order
 from policy.compiled import compiled
 from policy.item_columns import (
     A_CELL,
@@ -32,7 +33,6 @@ from policy.item_columns import (
     T_PRICED,
     T_WAIT,
 )
-from policy.read_kernel import whole_order
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from policy import item_columns as kernel
-from policy import read_kernel as reader
+from policy import reading_columns as reading
 from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
 from policy.gap_kernel import decide_by_rule
@@ -17,7 +17,16 @@ from policy.gap_simulation import fit_gap_rules
 from policy.item_kernel import solve_rows
 from policy.parameters import parameter_rows
 from policy.policy_cache import SMALLEST_ROOM, PolicyCache
-from policy.review_inputs import BoolArray, FloatArray, IntArray, ReviewInputs, checked_columns
+from policy.price_breaks import PriceBreaks, checked_breaks
+from policy.read_kernel import read_many
+from policy.review_inputs import (
+    ROLES,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    ReviewInputs,
+    checked_columns,
+)
 
 __all__ = ["TOLERANCE", "Decisions", "Method", "Reason", "decide"]
 
@@ -41,6 +50,8 @@ class _Work:
     orders: IntArray
     answers: FloatArray
     solved: BoolArray
+    breaks: PriceBreaks
+    break_savings: FloatArray  # a unit, in the money of `rows`; shape (item, role, tier)
 
 
 def decide(
@@ -81,7 +92,7 @@ def decide(
     if not threads >= 1:
         raise PolicyInputError("threads", ">= 1", threads)
     columns = checked_columns(inputs)
-    work = _new_work(columns)
+    work = _new_work(columns, checked_breaks(inputs, columns))
     slower = work.rows[:, kernel.P_LEAN_DAYS] - work.rows[:, kernel.P_FLEXIBLE_DAYS]
     sells = work.rows[:, kernel.P_MEAN] > 0.0
     exact = (slower <= work.rows[:, kernel.P_REVIEW]) & sells
@@ -96,13 +107,15 @@ def decide(
         work.allow_lean,
         work.rows,
         work.answers,
+        work.breaks.units,
+        work.break_savings,
         work.readings,
         work.orders,
     )
     return _decisions(work)
 
 
-def _new_work(columns: dict[str, FloatArray]) -> _Work:
+def _new_work(columns: dict[str, FloatArray], breaks: PriceBreaks) -> _Work:
     size = columns["inventory_position_units"].size
     return _Work(
         columns=columns,
@@ -111,10 +124,12 @@ def _new_work(columns: dict[str, FloatArray]) -> _Work:
         mean=np.ascontiguousarray(columns["demand_mean_units_per_day"]),
         money=columns["holding_cost_per_unit_day"],
         allow_lean=columns["allow_lean"] > 0.0,
-        readings=np.zeros((size, reader.READINGS)),
-        orders=np.zeros((size, reader.ORDERS), np.int64),
+        readings=np.zeros((size, reading.READINGS)),
+        orders=np.zeros((size, reading.ORDERS), np.int64),
         answers=np.zeros((size, kernel.ANSWERS)),
         solved=np.zeros(size, np.bool_),
+        breaks=breaks,
+        break_savings=breaks.savings(columns),
     )
 
 
@@ -253,7 +268,7 @@ def _read(
 
     def read_part(part: int) -> None:
         chosen = mapper.part(part, items.size)
-        reader.read_many(
+        read_many(
             items[chosen],
             slots[chosen],
             work.position,
@@ -264,6 +279,8 @@ def _read(
             cache.tables,
             cache.order_levels,
             cache.starts,
+            work.breaks.units,
+            work.break_savings,
             work.readings,
             work.orders,
         )
@@ -276,17 +293,17 @@ def _cost_per_day(work: _Work) -> FloatArray:
     used = work.rows[:, kernel.P_MEAN]
     sells = used > 0.0
     scale = np.where(sells, work.mean / np.where(sells, used, 1.0), 0.0)
-    idle = work.readings[:, reader.D_HOLDING] + work.readings[:, reader.D_BACKORDER]
+    idle = work.readings[:, reading.D_HOLDING] + work.readings[:, reading.D_BACKORDER]
     per_review = np.where(sells, work.answers[:, kernel.A_COST] * scale, idle)
     return per_review / work.rows[:, kernel.P_REVIEW] * work.money
 
 
-def _order_money(work: _Work) -> tuple[FloatArray, FloatArray]:
+def _order_money(work: _Work, unit_cost: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
     """Return purchase and set-up money of the orders placed."""
     purchase, setup = np.zeros(work.mean.size), np.zeros(work.mean.size)
-    for column, role in ((reader.O_LEAN, "lean"), (reader.O_FLEXIBLE, "flexible")):
+    for column, role in ((reading.O_LEAN, "lean"), (reading.O_FLEXIBLE, "flexible")):
         units = work.orders[:, column]
-        purchase += work.columns[f"unit_cost_{role}"] * units
+        purchase += unit_cost[role] * units
         setup += np.where(units > 0, work.columns[f"setup_cost_{role}"], 0.0)
     return purchase, setup
 
@@ -295,25 +312,31 @@ def _decisions(work: _Work) -> Decisions:
     answers, readings, orders = work.answers, work.readings, work.orders
     idle = work.rows[:, kernel.P_MEAN] <= 0.0
     method = np.where(work.solved, Method.EXACT, np.where(idle, Method.NO_DEMAND, Method.GAP_RULE))
-    purchase, setup = _order_money(work)
-    candidates = orders[:, reader.O_CANDIDATES :]
+    unit_cost = {
+        role: work.breaks.unit_cost_of(place, orders[:, place], work.columns[f"unit_cost_{role}"])
+        for place, role in enumerate(ROLES)
+    }
+    purchase, setup = _order_money(work, unit_cost)
+    candidates = orders[:, reading.O_CANDIDATES :]
     return Decisions(
-        quantity_lean_units=orders[:, reader.O_LEAN].copy(),
-        quantity_flexible_units=orders[:, reader.O_FLEXIBLE].copy(),
+        quantity_lean_units=orders[:, reading.O_LEAN].copy(),
+        quantity_flexible_units=orders[:, reading.O_FLEXIBLE].copy(),
         method=method.astype(np.int64),
-        reason=orders[:, reader.O_REASON].copy(),
-        expected_cost_nothing=readings[:, reader.D_NOTHING] * work.money,
-        expected_cost_lean_only=readings[:, reader.D_LEAN] * work.money,
-        expected_cost_flexible_only=readings[:, reader.D_FLEXIBLE] * work.money,
-        expected_cost_both=readings[:, reader.D_BOTH] * work.money,
+        reason=orders[:, reading.O_REASON].copy(),
+        expected_cost_nothing=readings[:, reading.D_NOTHING] * work.money,
+        expected_cost_lean_only=readings[:, reading.D_LEAN] * work.money,
+        expected_cost_flexible_only=readings[:, reading.D_FLEXIBLE] * work.money,
+        expected_cost_both=readings[:, reading.D_BOTH] * work.money,
         candidate_lean_only_units=candidates[:, 0].copy(),
         candidate_flexible_only_units=candidates[:, 3].copy(),
         candidate_both_lean_units=candidates[:, 4].copy(),
         candidate_both_flexible_units=candidates[:, 5].copy(),
+        order_unit_cost_lean=unit_cost["lean"],
+        order_unit_cost_flexible=unit_cost["flexible"],
         expected_purchase_cost=purchase,
         expected_setup_cost=setup,
-        expected_holding_cost=readings[:, reader.D_HOLDING] * work.money,
-        expected_backorder_cost=readings[:, reader.D_BACKORDER] * work.money,
+        expected_holding_cost=readings[:, reading.D_HOLDING] * work.money,
+        expected_backorder_cost=readings[:, reading.D_BACKORDER] * work.money,
         demand_mean_used_units_per_day=work.rows[:, kernel.P_MEAN].copy(),
         demand_sd_used_units_per_day=work.rows[:, kernel.P_SD].copy(),
         demand_family_used=np.where(idle, 0, answers[:, kernel.A_FAMILY]).astype(np.int64),
@@ -321,7 +344,7 @@ def _decisions(work: _Work) -> Decisions:
         policy_cost_per_day=_cost_per_day(work),
         gap=np.where(idle, 1.0, answers[:, kernel.A_GAP]),
         cycle_service=np.where(idle, 1.0, answers[:, kernel.A_CYCLE]),
-        review_service=readings[:, reader.D_REVIEW_SERVICE].copy(),
+        review_service=readings[:, reading.D_REVIEW_SERVICE].copy(),
         fill_rate=np.where(idle, 1.0, answers[:, kernel.A_FILL]),
-        break_even_fast_unit=readings[:, reader.D_PREMIUM] * work.money,
+        break_even_fast_unit=readings[:, reading.D_PREMIUM] * work.money,
     )

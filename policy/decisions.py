@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from policy import read_kernel as reader
+from policy import reading_columns as reading
 from policy.review_inputs import FloatArray, IntArray
 
 
@@ -20,16 +20,17 @@ class Method(IntEnum):
 class Reason(IntEnum):
     """Which cost or constraint bound the quantities."""
 
-    POSITION_COVERS = reader.REASON_POSITION_COVERS
-    COST_OPTIMAL = reader.REASON_COST_OPTIMAL
-    SERVICE_TARGET = reader.REASON_SERVICE_TARGET
-    SERVICE_OUT_OF_REACH = reader.REASON_SERVICE_OUT_OF_REACH
-    LEAN_CAPACITY_BOUND = reader.REASON_LEAN_CAPACITY_BOUND
-    MINIMUM_ORDER = reader.REASON_MINIMUM_ORDER
-    PACK_SIZE = reader.REASON_PACK_SIZE
-    FLEXIBLE_ONLY_SURGE = reader.REASON_FLEXIBLE_ONLY_SURGE
-    NO_DEMAND = reader.REASON_NO_DEMAND
-    GAP_RULE = reader.REASON_GAP_RULE
+    POSITION_COVERS = reading.REASON_POSITION_COVERS
+    COST_OPTIMAL = reading.REASON_COST_OPTIMAL
+    SERVICE_TARGET = reading.REASON_SERVICE_TARGET
+    SERVICE_OUT_OF_REACH = reading.REASON_SERVICE_OUT_OF_REACH
+    LEAN_CAPACITY_BOUND = reading.REASON_LEAN_CAPACITY_BOUND
+    MINIMUM_ORDER = reading.REASON_MINIMUM_ORDER
+    PACK_SIZE = reading.REASON_PACK_SIZE
+    FLEXIBLE_ONLY_SURGE = reading.REASON_FLEXIBLE_ONLY_SURGE
+    NO_DEMAND = reading.REASON_NO_DEMAND
+    GAP_RULE = reading.REASON_GAP_RULE
+    PRICE_BREAK = reading.REASON_PRICE_BREAK
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class Decisions:
     candidate_flexible_only_units: IntArray
     candidate_both_lean_units: IntArray
     candidate_both_flexible_units: IntArray
+    order_unit_cost_lean: FloatArray
+    """Money that each unit of the lean order costs, price breaks included."""
+    order_unit_cost_flexible: FloatArray
     expected_purchase_cost: FloatArray
     """Money for the units ordered now."""
     expected_setup_cost: FloatArray

@@ -18,6 +18,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from policy.break_kernel import FLEXIBLE, LEAN, raise_to_break, split_saving
+from policy.candidate_kernel import whole_order
 from policy.compiled import compiled
 from policy.item_columns import (
     A_PENALTY,
@@ -42,7 +44,7 @@ from policy.item_columns import (
     SERVICE_COST,
     SERVICE_FILL,
 )
-from policy.read_kernel import (
+from policy.reading_columns import (
     D_BACKORDER,
     D_BOTH,
     D_FLEXIBLE,
@@ -59,7 +61,7 @@ from policy.read_kernel import (
     REASON_GAP_RULE,
     REASON_NO_DEMAND,
     REASON_POSITION_COVERS,
-    whole_order,
+    REASON_PRICE_BREAK,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -160,7 +162,13 @@ def _flexible(wanted: float, row: FloatArray) -> int:
 
 @compiled
 def _write_candidates(
-    position: float, row: FloatArray, need: float, orders: IntArray, reading: FloatArray
+    position: float,
+    row: FloatArray,
+    need: float,
+    break_units: FloatArray,
+    break_savings: FloatArray,
+    orders: IntArray,
+    reading: FloatArray,
 ) -> None:
     """Write quantities and costs of the four candidates, orders and stock until T + tau_2."""
     splits = orders[O_CANDIDATES:]
@@ -170,6 +178,11 @@ def _write_candidates(
     if splits[0] > 0 and splits[3] > 0:
         splits[4] = max(orders[O_LEAN], _lean(1.0, row))
         splits[5] = max(orders[O_FLEXIBLE], _flexible(1.0, row))
+    for place in range(6):
+        role = FLEXIBLE if place % 2 else LEAN
+        splits[place] = raise_to_break(
+            splits[place], role, row, break_units[role], break_savings[role]
+        )
     holding, backorder = _stock_costs(row, position, 0.0, 0.0)
     reading[D_NOTHING] = holding + backorder
     for choice in range(3):
@@ -177,7 +190,8 @@ def _write_candidates(
         reading[D_LEAN + choice] = np.inf
         if lean + fast > 0.0:
             holding, backorder = _stock_costs(row, position, lean, fast)
-            reading[D_LEAN + choice] = _order_cost(row, lean, fast) + holding + backorder
+            saved = split_saving(splits[2 * choice : 2 * choice + 2], break_units, break_savings)
+            reading[D_LEAN + choice] = _order_cost(row, lean, fast) + holding + backorder - saved
     reading[D_PREMIUM] = _premium(position, row)
 
 
@@ -228,6 +242,8 @@ def gap_rule(
     allow_lean: bool,
     row: FloatArray,
     z: float,
+    break_units: FloatArray,
+    break_savings: FloatArray,
     reading: FloatArray,
     orders: IntArray,
 ) -> None:
@@ -236,7 +252,11 @@ def gap_rule(
     need = levels[1] - position if position < levels[0] else 0.0
     orders[O_LEAN], orders[O_FLEXIBLE] = gap_orders(position, row, levels)
     orders[O_REASON] = REASON_GAP_RULE
-    _write_candidates(position, row, need, orders, reading)
+    _write_candidates(position, row, need, break_units, break_savings, orders, reading)
+    for role, place in ((LEAN, O_LEAN), (FLEXIBLE, O_FLEXIBLE)):
+        units = raise_to_break(orders[place], role, row, break_units[role], break_savings[role])
+        if units > orders[place]:
+            orders[place], orders[O_REASON] = units, REASON_PRICE_BREAK
     if not allow_lean:
         orders[O_LEAN], orders[O_REASON] = 0, REASON_FLEXIBLE_ONLY_SURGE
     if orders[O_LEAN] + orders[O_FLEXIBLE] == 0:
@@ -317,6 +337,8 @@ def decide_by_rule(
     allow_lean: npt.NDArray[np.bool_],
     rows: FloatArray,
     answers: FloatArray,
+    break_units: FloatArray,
+    break_savings: FloatArray,
     readings: FloatArray,
     orders: IntArray,
 ) -> None:
@@ -326,4 +348,13 @@ def decide_by_rule(
             no_demand_rule(position[k], allow_lean[k], rows[k], readings[k], orders[k])
         else:
             z = answers[k, A_PENALTY]
-            gap_rule(position[k], allow_lean[k], rows[k], z, readings[k], orders[k])
+            gap_rule(
+                position[k],
+                allow_lean[k],
+                rows[k],
+                z,
+                break_units[k],
+                break_savings[k],
+                readings[k],
+                orders[k],
+            )

@@ -17,7 +17,16 @@ from policy.policy_cache import PolicyCache
 from policy.review_inputs import FIELD_NAMES, DemandFamily, ReviewInputs, ServiceType
 
 INFINITE_WHEN_NONE = ("lean_capacity_units", "setup_cost_lean", "setup_cost_flexible")
-_OPTIONAL: dict[str, Any] = {"allow_lean": True, "demand_family": int(DemandFamily.AUTO)}
+_OPTIONAL: dict[str, Any] = {
+    "allow_lean": True,
+    "demand_family": int(DemandFamily.AUTO),
+    "dispatch_delay_days_lean": 0.0,
+    "dispatch_delay_days_flexible": 0.0,
+    "price_break_units_lean": [],
+    "price_break_unit_cost_lean": [],
+    "price_break_units_flexible": [],
+    "price_break_unit_cost_flexible": [],
+}
 CODES: dict[str, type[IntEnum]] = {"service_type": ServiceType, "demand_family": DemandFamily}
 """Inputs that are codes; records may give them by name."""
 _NAMES = {"method": Method, "reason": Reason, "demand_family_used": DemandFamily}
@@ -34,11 +43,19 @@ def _value(record: Mapping[str, Any], name: str) -> Any:
         if value.upper() not in members:
             raise PolicyInputError(name, f"one of {', '.join(members).lower()}", value)
         return int(members[value.upper()])
+    if name.startswith("price_break"):
+        if not (isinstance(value, list) and all(map(_is_number, value))):
+            raise PolicyInputError(name, "a list of numbers", value)
+        return [float(one) for one in value]
     if name == "allow_lean" and not isinstance(value, bool):
         raise PolicyInputError(name, "true or false", value)
-    if name != "allow_lean" and (isinstance(value, bool) or not isinstance(value, int | float)):
+    if name != "allow_lean" and not _is_number(value):
         raise PolicyInputError(name, "a number", value)
     return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def inputs_of(record: Mapping[str, Any]) -> ReviewInputs:
@@ -69,8 +86,8 @@ def recompute(record: Mapping[str, Any], cache: PolicyCache | None = None) -> di
     """Return the decision that `decide` makes for one recorded item, as plain JSON values.
 
     Args:
-        record: field names of ReviewInputs with plain numbers; `allow_lean` and `demand_family`
-            may be missing, None stands for an infinite capacity or set-up cost.
+        record: field names of ReviewInputs with plain numbers, breaks as lists; what has a default
+            there may be missing, None stands for an infinite capacity or set-up cost.
         cache: solved policies, to recompute many records; it changes nothing but the time.
 
     Raises:

@@ -35,6 +35,7 @@ class DemandFamily(IntEnum):
     GAMMA = 4
 
 
+ROLES = ("lean", "flexible")
 LARGEST_POSITION_UNITS = 1e12
 LARGEST_DEMAND = 1e9
 LARGEST_MONEY = 1e12
@@ -49,6 +50,8 @@ _RANGES: dict[str, tuple[float, bool, float, bool]] = {
     "review_period_days": (0.01, True, LONGEST_DAYS, False),
     "lead_time_days_lean": (0.0, True, LONGEST_DAYS, False),
     "lead_time_days_flexible": (0.0, True, LONGEST_DAYS, False),
+    "dispatch_delay_days_lean": (0.0, True, LONGEST_DAYS, False),
+    "dispatch_delay_days_flexible": (0.0, True, LONGEST_DAYS, False),
     "setup_cost_lean": (0.0, True, LARGEST_MONEY, True),
     "setup_cost_flexible": (0.0, True, LARGEST_MONEY, True),
     "unit_cost_lean": (0.0, True, LARGEST_MONEY, False),
@@ -63,6 +66,7 @@ _RANGES: dict[str, tuple[float, bool, float, bool]] = {
     "pack_size_units_flexible": (0.0, True, LARGEST_POSITION_UNITS, False),
 }
 FLOAT_FIELDS = tuple(_RANGES)
+_DELAYS = ("dispatch_delay_days_lean", "dispatch_delay_days_flexible")
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,16 @@ class ReviewInputs:
     """False where a surge review may use the flexible supplier only; None allows all."""
     demand_family: IntArray | None = None
     """DemandFamily codes; None is AUTO for all."""
+    dispatch_delay_days_lean: FloatArray | None = None
+    """Days until the supplier next dispatches, on top of its lead time; None: dispatches now."""
+    dispatch_delay_days_flexible: FloatArray | None = None
+    price_break_units_lean: FloatArray | None = None
+    """Shape (item, tier): an order of so many units or more costs less a unit; ascending, inf where
+    an item has fewer breaks than others. None: no breaks."""
+    price_break_unit_cost_lean: FloatArray | None = None
+    """Shape (item, tier): what all units of such an order cost; falling, below the unit cost."""
+    price_break_units_flexible: FloatArray | None = None
+    price_break_unit_cost_flexible: FloatArray | None = None
 
     def __len__(self) -> int:
         return int(np.asarray(self.inventory_position_units).size)
@@ -108,7 +122,7 @@ def _rule(low: float, closed: bool, high: float, infinite: bool) -> str:
 
 
 def _column(name: str, value: Any, size: int) -> FloatArray:
-    column = np.asarray(value, dtype=np.float64)
+    column = np.array(value, dtype=np.float64)
     if column.shape != (size,):
         raise PolicyInputError(name, f"an array of shape ({size},)", column.shape)
     low, closed, high, infinite = _RANGES[name]
@@ -140,7 +154,7 @@ def _require(good: BoolArray, name: str, rule: str, column: FloatArray) -> None:
 def checked_columns(inputs: ReviewInputs) -> dict[str, FloatArray]:
     """Return all fields as float columns; raise PolicyInputError naming field, rule and value."""
     size = len(inputs)
-    columns = {name: _column(name, getattr(inputs, name), size) for name in FLOAT_FIELDS}
+    columns = {name: _column(name, _given(inputs, name), size) for name in FLOAT_FIELDS}
     columns["service_type"] = _codes("service_type", inputs.service_type, size, ServiceType)
     family: Any = inputs.demand_family
     family = np.zeros(size, np.int64) if family is None else family
@@ -151,7 +165,23 @@ def checked_columns(inputs: ReviewInputs) -> dict[str, FloatArray]:
         raise PolicyInputError("allow_lean", f"a bool array of shape ({size},)", allow)
     columns["allow_lean"] = allow.astype(np.float64)
     _check_together(columns)
+    _add_delays(columns)
     return columns
+
+
+def _given(inputs: ReviewInputs, name: str) -> Any:
+    value = getattr(inputs, name)
+    return np.zeros(len(inputs)) if value is None and name in _DELAYS else value
+
+
+def _add_delays(columns: dict[str, FloatArray]) -> None:
+    """Count lead times from now on; the policy wants a flexible supplier that is never slower."""
+    for role in ROLES:
+        columns[f"lead_time_days_{role}"] += columns[f"dispatch_delay_days_{role}"]
+    flexible = np.where(
+        columns["setup_cost_flexible"] < np.inf, columns["lead_time_days_flexible"], 0
+    )
+    columns["lead_time_days_lean"] = np.maximum(columns["lead_time_days_lean"], flexible)
 
 
 def _check_together(columns: dict[str, FloatArray]) -> None:

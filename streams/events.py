@@ -25,6 +25,11 @@ Change = Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
 Money = Annotated[float, Meta(ge=0, le=1e12)]
 Days = Annotated[float, Meta(ge=0, le=3_650)]
 Share = Annotated[float, Meta(gt=0, le=0.999)]
+Weekdays = Annotated[list[Annotated[int, Meta(ge=1, le=7)]], Meta(max_length=7)]  # ISO: 1 is Monday
+HourOfDay = Annotated[float, Meta(ge=0, le=24)]
+
+MOST_PRICE_BREAKS = 3
+"""Of one item and supplier."""
 
 DEFAULT_WAREHOUSE = "main"
 
@@ -214,6 +219,16 @@ class Adjusted(Event, frozen=True, kw_only=True, gc=False, tag="adjusted"):
         return self.change
 
 
+class PriceBreak(msgspec.Struct, frozen=True, kw_only=True):
+    """All units of an order of `from_units` or more cost `unit_cost` each."""
+
+    from_units: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+    unit_cost: Money
+
+
+PriceBreaks = Annotated[list[PriceBreak], Meta(max_length=MOST_PRICE_BREAKS)]
+
+
 class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
     """Master data of one item: what its two suppliers cost and how fast they are."""
 
@@ -237,6 +252,14 @@ class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
     minimum_order_units_flexible: Level = 0
     pack_size_units_lean: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     pack_size_units_flexible: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    price_breaks_lean: PriceBreaks = []
+    price_breaks_flexible: PriceBreaks = []
+    # A supplier sends off what it got before the cut-off on a dispatch day, the rest at the start
+    # of the next one; lead times count from then. UTC. Nothing told: every day, at once.
+    dispatch_weekdays_lean: Weekdays = []
+    dispatch_weekdays_flexible: Weekdays = []
+    cut_off_hour_lean: HourOfDay = 24.0
+    cut_off_hour_flexible: HourOfDay = 24.0
     currency: str | None = None
     category: str | None = None
     # For a shop without shipment events: a sale leaves the shelf when it is placed ...
@@ -249,6 +272,20 @@ class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
         if self.lead_time_days_lean < self.lead_time_days_flexible:
             rule = f">= lead_time_days_flexible ({self.lead_time_days_flexible})"
             raise ValueError(f"lead_time_days_lean must be {rule}, got {self.lead_time_days_lean}")
+        _check_breaks("price_breaks_lean", self.price_breaks_lean, self.unit_cost_lean)
+        _check_breaks("price_breaks_flexible", self.price_breaks_flexible, self.unit_cost_flexible)
+
+
+def _check_breaks(name: str, breaks: list[PriceBreak], unit_cost: float) -> None:
+    """Refuse breaks that do not rise in units and fall in price."""
+    units = 0
+    for one in breaks:
+        if not one.from_units > units:
+            raise ValueError(f"{name} must be ascending in from_units, got {one.from_units}")
+        if not one.unit_cost < unit_cost:
+            rule = f"< {unit_cost:g}, the unit cost below it"
+            raise ValueError(f"{name} must have unit_cost {rule}, got {one.unit_cost:g}")
+        units, unit_cost = one.from_units, one.unit_cost
 
 
 class CampaignLine(Event, frozen=True, kw_only=True, gc=False):

@@ -62,7 +62,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     break_even_fast_unit: float | None  # money that one unit is worth earlier, set-up apart
 
 
-InputValue = float | int | bool | str | None
+InputValue = float | int | bool | str | list[float] | None
 
 
 class PurchaseOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="proposed"):

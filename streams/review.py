@@ -20,6 +20,7 @@ from policy import (
     fit_demand,
 )
 from streams.estimate import demand_over
+from streams.events import MOST_PRICE_BREAKS
 from streams.items import CATALOG, Items
 from streams.outputs import (
     Candidates,
@@ -33,6 +34,7 @@ from streams.outputs import (
     rfc3339,
 )
 from streams.rings import DAY_MS, HOUR_MS
+from streams.supplier_terms import ROLES, SupplierTerms
 from streams.types import Float64Array, Int64Array, Table
 
 _POLICY_FIELDS = [name for name in CATALOG.names or () if not name.startswith("assume_")]
@@ -55,6 +57,12 @@ RESULTS = (
     "fill_rate",
     "break_even_fast_unit",
 )
+DISPATCH_DELAYS = tuple(f"dispatch_delay_days_{role}" for role in ROLES)
+PRICE_BREAKS = tuple(
+    f"price_break_{what}_{role}" for role in ROLES for what in ("units", "unit_cost")
+)
+"""Tiers of each; infinite: unused."""
+_ORDER_COSTS = tuple(f"order_unit_cost_{role}" for role in ROLES)
 _QUANTITIES = ("quantity_lean_units", "quantity_flexible_units")
 _COSTS = tuple(f"expected_cost_{candidate}" for candidate in CANDIDATES)
 _TURNS = 64
@@ -82,11 +90,14 @@ DECISION = np.dtype(
         ("demand_before_surge_units_per_day", "<f8"),
         ("allow_lean", "?"),
         *[field for field in CATALOG.descr if field[0] in _POLICY_FIELDS],
+        *[(name, "<f8") for name in DISPATCH_DELAYS],
+        *[(name, "<f8", (MOST_PRICE_BREAKS,)) for name in PRICE_BREAKS],
         ("quantity_lean_units", "<i8"),
         ("quantity_flexible_units", "<i8"),
         *[(f"expected_cost_{candidate}", "<f8") for candidate in CANDIDATES],
         *[(units, "<i8") for units in CANDIDATE_UNITS],
         *[(result, "<f8") for result in RESULTS],
+        *[(name, "<f8") for name in _ORDER_COSTS],
         ("method", "S16"),
         ("reason", "S32"),
     ]
@@ -111,6 +122,8 @@ POLICY_INPUTS = (
     "demand_family",
     "allow_lean",
     *_POLICY_FIELDS,
+    *DISPATCH_DELAYS,
+    *PRICE_BREAKS,
 )
 """The fields of a decision from which `policy.decide` gives it again."""
 
@@ -161,6 +174,7 @@ def decide_items(
     planned_units_per_day: Float64Array | None = None,
     demand_variance: Float64Array | None = None,
     demand_before_surge: Float64Array | None = None,
+    terms: SupplierTerms | None = None,
 ) -> Table:
     """Decide for the items given.
 
@@ -178,12 +192,14 @@ def decide_items(
             off over the cover, shape (n,); none: as if the level were known.
         demand_before_surge: what the demand would be without open surges, shape (n,); none: there
             are none.
+        terms: price breaks and dispatch days of the suppliers; none: no item has any.
 
     Returns:
         `DECISION` records, shape (n,). An item without known stock or history gets no order, and
         the reason says so.
     """
     decisions = _gather(rows, items, windows_ms, boundary_ms, is_surge)
+    _write_terms(decisions, terms)
     if demand_variance is None:
         demand_variance = rows["demand_variance_units"][items]
     _fit(decisions, demand_mean, demand_variance)
@@ -232,6 +248,15 @@ def _gather(
     return decisions
 
 
+def _write_terms(decisions: Table, terms: SupplierTerms | None) -> None:
+    for role, name in enumerate(ROLES):
+        for what in ("units", "unit_cost"):
+            told = np.inf if terms is None else getattr(terms, f"break_{what}")[:, role]
+            decisions[f"price_break_{what}_{name}"] = told
+        delay = 0.0 if terms is None else terms.dispatch_delay_days[:, role]
+        decisions[f"dispatch_delay_days_{name}"] = delay
+
+
 def _fit(decisions: Table, demand_mean: Float64Array, variance: Float64Array) -> None:
     """Write the distribution of a day's demand.
 
@@ -265,11 +290,15 @@ def _held(chosen: Table, boundary_ms: int, settings: ReviewSettings) -> "np.ndar
 
 def policy_inputs(decisions: Table) -> ReviewInputs:
     """Return what the policy reads of decisions."""
-    return ReviewInputs(**{name: decisions[name].copy() for name in POLICY_INPUTS})
+    columns = {name: decisions[name].copy() for name in POLICY_INPUTS}
+    for role in ROLES:
+        if not np.isfinite(columns[f"price_break_units_{role}"]).any():
+            del columns[f"price_break_units_{role}"], columns[f"price_break_unit_cost_{role}"]
+    return ReviewInputs(**columns)
 
 
 def _fill(decisions: Table, free: Int64Array, decided: Decisions) -> None:
-    for name in (*_QUANTITIES, *CANDIDATE_UNITS, *_COSTS, *RESULTS):
+    for name in (*_QUANTITIES, *CANDIDATE_UNITS, *_COSTS, *RESULTS, *_ORDER_COSTS):
         decisions[name][free] = getattr(decided, name)
     decisions["method"][free] = [Method(code).name.lower().encode() for code in decided.method]
     decisions["reason"][free] = [Reason(code).name.lower().encode() for code in decided.reason]
@@ -308,7 +337,8 @@ def purchase_orders(
     for role in SupplierRole:
         quantity = int(decision[f"quantity_{role}_units"])
         if quantity:
-            due_ms = reviewed_ms + round(float(decision[f"lead_time_days_{role}"]) * DAY_MS)
+            days = decision[f"dispatch_delay_days_{role}"] + decision[f"lead_time_days_{role}"]
+            due_ms = reviewed_ms + round(float(days) * DAY_MS)
             key = items.key(int(decision["item"]))
             orders.append(
                 PurchaseOrder(
@@ -319,7 +349,7 @@ def purchase_orders(
                     supplier_role=role,
                     occasion=occasion,
                     quantity=quantity,
-                    unit_cost=float(decision[f"unit_cost_{role}"]),
+                    unit_cost=float(decision[f"order_unit_cost_{role}"]),
                     currency=currency,
                     window_started_at=rfc3339(window_ms),
                     decided_at=rfc3339(reviewed_ms),
@@ -338,7 +368,7 @@ def purchase_orders(
 def inputs_record(decision: Table) -> dict[str, InputValue]:
     """Return everything that a decision rested on, as JSON values.
 
-    None stands for unlimited; codes are given by name.
+    None stands for unlimited; codes are given by name; price breaks are lists.
     """
     fields = (
         "on_hand_units",
@@ -349,7 +379,7 @@ def inputs_record(decision: Table) -> dict[str, InputValue]:
         "demand_before_surge_units_per_day",
         *POLICY_INPUTS,
     )
-    return {name: code_name(name, _json_value(decision[name].item())) for name in fields}
+    return {name: code_name(name, _json_value(decision[name].tolist())) for name in fields}
 
 
 CODES: dict[str, type[IntEnum]] = {"service_type": ServiceType, "demand_family": DemandFamily}
@@ -395,6 +425,8 @@ def expected_record(decision: Table) -> Expected:
 def _json_value(value: Any) -> InputValue:
     if isinstance(value, bytes):
         return value.decode()
+    if isinstance(value, list):
+        return [one for one in value if np.isfinite(one)]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 

@@ -49,6 +49,7 @@ from streams.review import (
     service_type_code,
 )
 from streams.rings import DAY_MS, HOUR_MS
+from streams.supplier_terms import has_terms, supplier_terms
 from streams.supply import OpenOrder, Supply
 from streams.surge import NULL_FACTOR, SurgeSettings, surge_tick
 from streams.text import one_time
@@ -88,6 +89,7 @@ class Timeline:
         self.supply = Supply()
         self.alerts = Alerts(partition, settings.alerts, settings.surge, self._groups_of)
         self.catalog: dict[int, events.Item] = {}
+        self._special: set[int] = set()  # items whose suppliers have breaks or dispatch days
         self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
         self.profile: Profile = flat_profile()
         self.lines = campaign_lines(self.campaigns)
@@ -264,7 +266,7 @@ class Timeline:
 
     def _describe(self, item: int, line: events.Item, moment: int) -> None:
         row = self.items.rows[item]
-        self.catalog[item] = line
+        self._keep_line(item, line)
         self._categories = None
         self._told_changed.add(item)
         for name in line.__struct_fields__:
@@ -276,6 +278,13 @@ class Timeline:
         slot_ms = self._settings.review.slot_ms
         period = int(period_ms(self.items.rows[item : item + 1], slot_ms)[0])
         row["next_review_ms"] = first_review_ms(self.items.key(item), moment, period, slot_ms)
+
+    def _keep_line(self, item: int, line: events.Item) -> None:
+        self.catalog[item] = line
+        if has_terms(line):
+            self._special.add(item)
+        else:
+            self._special.discard(item)
 
     def _inbound(self, item: int, event: events.Inbound, moment: int) -> None:
         order = self.supply.get(event.po_id)
@@ -583,6 +592,7 @@ class Timeline:
             settings=self._settings.review,
             cache=self._cache,
             planned_units_per_day=planned,
+            terms=supplier_terms(items, self.catalog, self._special, boundary),
         )
         self.reviews += items.size
         self._decisions.append(decisions)
@@ -707,7 +717,7 @@ class Timeline:
             type=tuple[events.Item | None, list[events.CampaignPlanned | events.CampaignChanged]],
         )
         if line is not None:
-            self.catalog[item] = line
+            self._keep_line(item, line)
         if lines:
             self.campaigns[item] = {one.campaign_id: one for one in lines}
             self._is_plan_old = True

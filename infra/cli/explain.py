@@ -215,6 +215,11 @@ def _supplier_text(known: Mapping[str, Any], role: str) -> str:
         parts.append(f"at least {number(least)}")
     if (pack := _value(known, f"pack_size_units_{role}")) > 1:
         parts.append(f"packs of {number(pack)}")
+    if (delay := float(known.get(f"dispatch_delay_days_{role}", 0.0))) > 0:
+        parts.append(f"dispatches in {number(delay, 2)} days")
+    breaks = (known.get(f"price_break_{what}_{role}", []) for what in ("units", "unit_cost"))
+    for units, cost in zip(*breaks, strict=True):
+        parts.append(f"from {number(units)} units {number(cost, 4)} each")
     if role == "lean" and known.get("lean_capacity_units") is not None:
         parts.append(f"at most {_units(known, 'lean_capacity_units')} a review")
     return ", ".join(parts)

@@ -27,6 +27,7 @@ def differences(order: PurchaseOrder, again: Mapping[str, Any]) -> list[Differen
     """
     pairs = [
         (f"quantity_{order.supplier_role}_units", order.quantity),
+        (f"order_unit_cost_{order.supplier_role}", order.unit_cost),
         ("method", order.method),
         ("reason", order.reason),
         *_told(order.candidates, "expected_cost_{}"),
@@ -52,7 +53,7 @@ def _told(
 def _same(recorded: Any, recomputed: Any) -> bool:
     """Whether two values agree; the record has money to the hundredth and shares to 1e-6."""
     if isinstance(recorded, float) and isinstance(recomputed, float):
-        return recorded in (round(recomputed, 2), round(recomputed, 6))
+        return recorded in (recomputed, round(recomputed, 2), round(recomputed, 6))
     return bool(recorded == recomputed)
 
 
@@ -84,7 +85,7 @@ def stock_text(known: Mapping[str, Any]) -> str:
 def demand_text(known: Mapping[str, Any]) -> str:
     """Return the demand that was expected, and how long it has to be covered."""
     mean, spread = known["demand_mean_units_per_day"], known["demand_sd_units_per_day"]
-    days = known["review_period_days"] + known["lead_time_days_lean"]
+    days = known["review_period_days"] + _days_until(known, "lean")
     return (
         f"{number(mean, 1)} units a day ± {number(spread, 1)}: about {number(mean * days)} in the "
         f"{number(days, 1)} days until the next review's lean order could be here"
@@ -166,16 +167,23 @@ def _chosen_text(order: PurchaseOrder, again: Mapping[str, Any]) -> str:
 
 
 def _fast_text(order: PurchaseOrder, expected: Expected) -> str:
-    known, worth = order.inputs, expected.break_even_fast_unit
-    days = float(known["lead_time_days_lean"] or 0) - float(known["lead_time_days_flexible"] or 0)
+    known: Mapping[str, Any] = order.inputs
+    worth = expected.break_even_fast_unit
+    days = _days_until(known, "lean") - _days_until(known, "flexible")
     if worth is None or days <= 0:
         return ""
-    premium = float(known["unit_cost_flexible"] or 0) - float(known["unit_cost_lean"] or 0)
+    premium = known["unit_cost_flexible"] - known["unit_cost_lean"]
     verdict = "worth its premium" if worth > premium else "not worth its premium"
     return (
         f"One more unit {number(days, 1)} days earlier saves {_money(max(worth, 0.0))} and costs "
         f"{_money(premium)} more from the flexible supplier: {verdict}, set-up apart."
     )
+
+
+def _days_until(known: Mapping[str, Any], role: str) -> float:
+    """Days from the decision until a supplier's delivery; older records know no dispatch days."""
+    delay = known.get(f"dispatch_delay_days_{role}", 0.0)
+    return float(known[f"lead_time_days_{role}"] + delay)
 
 
 def _service_text(order: PurchaseOrder, expected: Expected) -> str:

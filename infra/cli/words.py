@@ -15,6 +15,7 @@ REASONS = {
     "lean_capacity_bound": "The lean supplier cannot deliver more in one review period.",
     "minimum_order": "The quantity was raised to the supplier's minimum order.",
     "pack_size": "The quantity was rounded to whole packs.",
+    "price_break": "A larger order costs less a unit, and the saving outweighs the longer storage.",
     "flexible_only_surge": (
         "A surge: this extra order goes to the flexible supplier, because the lean one is too slow."
     ),

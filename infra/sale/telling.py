@@ -38,6 +38,7 @@ _FLEXIBLE_COST_RATIO = 1.3
 _OPENING_COVER = 1.3
 _ADJUSTED_SHARE = 0.02
 _COUNT_DELAY_MS = 1_000
+_WORKING_DAYS = [1, 2, 3, 4, 5]
 
 
 @dataclass
@@ -159,10 +160,17 @@ def _item_fields(items: Items, sku: int, units_per_day: float) -> dict[str, Any]
         "pack_size_units_lean": 6 if sku % 5 == 0 else 1,
         "minimum_order_units_lean": 12 if sku % 7 == 0 else 0,
         "lean_capacity_units": 2_000 if sku % 11 == 0 else None,
+        "price_breaks_lean": [_price_break(unit_cost)] if sku % 13 == 0 else [],
+        "dispatch_weekdays_lean": _WORKING_DAYS if sku % 4 == 2 else [],
+        "cut_off_hour_lean": 16 if sku % 4 == 2 else 24,
         "currency": CURRENCY,
         "category": items.categories[sku],
         "assume_dispatched": False,
     }
+
+
+def _price_break(unit_cost: float) -> dict[str, float]:
+    return {"from_units": 240, "unit_cost": round(0.95 * unit_cost, 4)}
 
 
 def _opening_units(items: Items, sku: int, units_per_day: float) -> int:

@@ -470,6 +470,7 @@ def sold(**changes: Any) -> PurchaseOrder:
         purchase_order(again["quantity_lean_units"], **known),
         supplier_role=SupplierRole.LEAN,
         supplier="Slow & Co",
+        unit_cost=again["order_unit_cost_lean"],
         reason=again["reason"],
         method=again["method"],
         candidates=Candidates(

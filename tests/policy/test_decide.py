@@ -88,6 +88,17 @@ def assortment(count, seed):
     )
 
 
+def discounted(inputs, *break_units, share=0.9):
+    """The inputs with price breaks of the flexible supplier, each for a share of the last cost."""
+    shape = (len(inputs), len(break_units))
+    unit_cost = inputs.unit_cost_flexible[:, None] * share ** np.arange(1, shape[1] + 1)
+    return replace(
+        inputs,
+        price_break_units_flexible=np.broadcast_to(np.array(break_units), shape),
+        price_break_unit_cost_flexible=unit_cost,
+    )
+
+
 def picked(inputs, chosen):
     """The inputs of the chosen items only, in that order."""
     values = {field.name: getattr(inputs, field.name) for field in fields(ReviewInputs)}
@@ -101,7 +112,7 @@ def assert_same_bits(left, right, chosen=slice(None)):
 
 def test_result_does_not_depend_on_batch_order_cache_or_threads():
     """Alone, shuffled, cached, evicted or on two threads: the same bits."""
-    inputs = assortment(160, seed=5)
+    inputs = discounted(assortment(160, seed=5), 40.0, 200.0)
     whole = decide(inputs)
     order = np.random.default_rng(1).permutation(160)
     cache = PolicyCache(100_000)
@@ -168,10 +179,13 @@ EXTREMES = {
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.fixed_dictionaries({name: st.sampled_from(v) for name, v in EXTREMES.items()}))
-def test_no_input_in_range_gives_nan(chosen):
+@given(
+    st.fixed_dictionaries({name: st.sampled_from(v) for name, v in EXTREMES.items()}),
+    st.sampled_from([1.0, 50.0, 1e6, 1e12, np.inf]),
+)
+def test_no_input_in_range_gives_nan(chosen, break_units):
     """Every extreme value gives numbers, whole non-negative orders and a named reason."""
-    decisions = decide(items(1, **chosen))
+    decisions = decide(discounted(items(1, **chosen | {"unit_cost_flexible": 2e6}), break_units))
     for name in NAMES:
         assert not np.isnan(getattr(decisions, name)).any(), name
     lean = int(decisions.quantity_lean_units[0])
@@ -191,8 +205,10 @@ MONEY = [field.name for field in fields(ReviewInputs) if "_cost_" in field.name]
 @given(st.integers(0, 3), st.floats(1e-3, 1e4))
 def test_scaling_money_scales_costs_and_nothing_else(seed, factor):
     """In another currency the same is ordered, and every cost is that many times larger."""
-    inputs = assortment(24, seed)
-    dear = replace(inputs, **{name: getattr(inputs, name) * factor for name in MONEY})
+    inputs = discounted(assortment(24, seed), 20.0, 300.0)
+    given_money = {name: getattr(inputs, name) for name in MONEY}
+    told = {name: value for name, value in given_money.items() if value is not None}
+    dear = replace(inputs, **{name: value * factor for name, value in told.items()})
     one, other = decide(inputs), decide(dear)
     for name in NAMES:
         scale = factor if "cost" in name or name == "break_even_fast_unit" else 1.0

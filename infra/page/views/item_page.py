@@ -21,6 +21,7 @@ from infra.page.views.items import ItemsView
 from infra.page.views.projection import NINETY_PERCENT, projected_stock
 from infra.reading import ItemState
 from streams.rings import DAY_MS
+from streams.supplier_terms import told_breaks
 from streams.supply import OpenOrder
 from streams.types import Table
 
@@ -188,4 +189,9 @@ def _supplier_text(record: Table, role: str, currency: str | None) -> str:
         parts.append(f"at least {least:,}")
     if (pack := int(record[f"pack_size_units_{role}"])) > 1:
         parts.append(f"packs of {pack:,}")
+    if (delay := float(record[f"dispatch_delay_days_{role}"])) > 0:
+        parts.append(f"dispatches in {_days(round(delay, 2))}")
+    tiers = record[f"price_break_units_{role}"], record[f"price_break_unit_cost_{role}"]
+    for units, cost in told_breaks(*tiers):
+        parts.append(f"from {units:,} units {cost:,.2f}{unit} each")
     return ", ".join(parts)
