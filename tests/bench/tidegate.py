@@ -21,7 +21,7 @@ class NotYet(NotImplementedError):
     """This part of Tidegate is not wired into the benchmarks yet."""
 
 
-COMMAND = [sys.executable, "-m", "infra.cli", "worker"]
+COMMAND = [sys.executable, "-m", "infra.cli", "worker", "--no-supervise"]
 _PREFIX = "tg:"
 
 

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.demand import GridDemand, negative_binomial_demand, normal_demand, poisson_demand
+from policy.demand import (
+    GridDemand,
+    empirical_demand,
+    negative_binomial_demand,
+    normal_demand,
+    poisson_demand,
+)
 from policy.dual import DualProblem, IntervalTable, evaluate_dual, solve_dual
 from policy.errors import PolicyInputError
 from policy.review_inputs import ServiceType
@@ -162,6 +168,47 @@ def test_evaluation_agrees_with_the_ledger(target):
     assert paid.mean() == pytest.approx(policy.cost, abs=4 * error)
     assert clean == pytest.approx(policy.evaluation.cycle_service, abs=0.003)
     assert fill == pytest.approx(policy.evaluation.fill_rate, abs=0.002)
+
+
+def test_hours_and_observed_demand_agree_with_the_ledger():
+    """A review every 24 hours, deliveries after 9 and 3, and the hourly sales that were seen."""
+    observed = np.array([0, 0, 0, 1, 0, 2, 0, 0, 1, 5, 0, 1, 3, 0, 0, 0])
+    problem = DualProblem(
+        demand=empirical_demand(observed),
+        review_period_steps=24,
+        lead_time_steps_lean=9,
+        lead_time_steps_flexible=3,
+        setup_cost_lean=6,
+        setup_cost_flexible=1,
+        unit_cost_lean=2,
+        unit_cost_flexible=2.5,
+        holding_cost_per_unit_step=0.01,
+        backorder_cost_per_unit_step=0.2,
+        service_type=ServiceType.CYCLE,
+        service_target=0.9,
+    )
+    policy = solve_dual(problem)
+    assert policy.target_met
+    paid, clean, fill = run_ledger(
+        policy.table.orders,
+        lambda generator, shape: generator.choice(observed, shape).astype(float),
+        reviews=220,
+        warm=20,
+        runs=1000,
+        start=20,
+        seed=4,
+        review_days=24,
+        lean_days=9,
+        flexible_days=3,
+        setup=(6.0, 1.0),
+        unit=(2.0, 2.5),
+        holding=0.01,
+        backorder=0.2,
+    )
+    error = paid.std() / math.sqrt(paid.size)
+    assert paid.mean() == pytest.approx(policy.cost, abs=4 * error)
+    assert clean == pytest.approx(policy.evaluation.cycle_service, abs=0.005)
+    assert fill == pytest.approx(policy.evaluation.fill_rate, abs=0.003)
 
 
 def test_cost_parts_add_up():
