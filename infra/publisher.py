@@ -8,7 +8,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from infra.replay import HEARTBEAT_KEY
+from infra.log_writer import HEARTBEAT_KEY
 from infra.topics import COMPACTED
 from streams.events import Heartbeat
 from streams.outbox import Outgoing

@@ -19,6 +19,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from infra.keys import Keys
+from infra.log_writer import partition_for
 from infra.reading_tables import (
     Names,
     Row,
@@ -31,7 +32,6 @@ from infra.reading_tables import (
     uplift_row,
 )
 from infra.redis_options import connection_options
-from infra.replay import partition_for
 from infra.settings import Settings
 from streams.campaigns import Uplift
 from streams.events import CampaignChanged, CampaignLine, CampaignPlanned

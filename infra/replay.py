@@ -16,41 +16,22 @@ its default retention deletes records of last year within minutes.
 """
 
 import asyncio
-import gzip
-import os
-import threading
 import time
-import zlib
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
-
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
+from typing import Any
 
 from infra.adapters import Record, SourceError
-from infra.topics import COMPACTED
-from streams.events import TOPICS
-
-HEARTBEAT_KEY = b"heartbeat"  # a compacted topic refuses a record without a key
-STANDARD_INPUT = "-"
+from infra.log_writer import LogWriter, ReplayError, connected_producer, require_topics
+from infra.read_ahead import ReadAhead
 
 _ROUND_RECORDS = 16_384  # how far the logs of two topics may be apart
-_BATCH_BYTES = 900_000  # below the 1 MiB that a broker takes by default
-_READ_AHEAD_RECORDS = 2 * _ROUND_RECORDS
-_SLICE_RECORDS = 1_024  # between two looks at the stop signal and at the sockets
-_IDLE_SECONDS = 0.01
 _FLUSH_SECONDS = 0.05
 _PACE_STEP_SECONDS = 0.1
+_SHORTEST_WAIT_SECONDS = 0.01
 _STOP_SECONDS = 10.0
-
-
-class ReplayError(RuntimeError):
-    """A replay cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +74,6 @@ def heartbeat_seconds_for(speed: float | None) -> int:
     if speed is None:
         return 3600
     return next(step for step in (3600, 900, 300, 60, 15, 5, 1) if step <= max(speed, 1))
-
-
-def partition_for(key: bytes, partitions: int) -> int:
-    """Return the partition that Kafka's own default partitioner chooses for a key.
-
-    >>> partition_for(b"lamp", 4)
-    0
-    """
-    return (int(murmur2(key)) & 0x7FFFFFFF) % partitions
 
 
 async def replay(
@@ -157,10 +129,10 @@ async def replay(
         "batch_records", ">= 1 or none", batch_records, batch_records is None or batch_records > 0
     )
     options = dict(client_options or {}, compression_type=compression)
-    async with _connected_producer(bootstrap, options) as producer:
-        await _require_topics(producer, topic_prefix, partitions)
+    async with connected_producer(bootstrap, options) as producer:
+        await require_topics(producer, topic_prefix, partitions)
         run = _Run(
-            log=_LogWriter(producer, partitions, topic_prefix, batch_records),
+            log=LogWriter(producer, partitions, topic_prefix, batch_records),
             clock=EventClock(heartbeat_seconds * 1000),
             pace=_Pace(speed),
             on_progress=on_progress,
@@ -248,7 +220,7 @@ class _Pace:
 
 @dataclass
 class _Run:
-    log: "_LogWriter"
+    log: "LogWriter"
     clock: EventClock
     pace: _Pace
     on_progress: Callable[[Progress], None] | None
@@ -274,7 +246,7 @@ class _Run:
         return self._result(complete)
 
     async def _write_all(self, records: Iterable[Record]) -> None:
-        with _ReadAhead(records) as source:
+        with ReadAhead(records) as source:
             while not self.stop.is_set() and (batch := await source.take()) is not None:
                 for record in batch:
                     if self.pace.is_early(record.occurred_ms):
@@ -287,7 +259,7 @@ class _Run:
                 else:
                     await asyncio.sleep(0)  # the sockets' turn
 
-    def _is_flush_due(self, source: "_ReadAhead") -> bool:
+    def _is_flush_due(self, source: ReadAhead) -> bool:
         if self.log.pending_records >= _ROUND_RECORDS:
             return True
         # A reader that is only a little slower must not shred the log into tiny batches.
@@ -312,7 +284,7 @@ class _Run:
                 self.log.beat(beat_ms)
             await self._flush()
             pause_seconds = min(
-                max(self.pace.wait_seconds(occurred_ms), _IDLE_SECONDS), _PACE_STEP_SECONDS
+                max(self.pace.wait_seconds(occurred_ms), _SHORTEST_WAIT_SECONDS), _PACE_STEP_SECONDS
             )
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), pause_seconds)
@@ -347,284 +319,3 @@ class _Run:
             seconds=time.monotonic() - self._started_at,
             complete=complete,
         )
-
-
-# --- writing ----------------------------------------------------------------------------------
-
-
-@dataclass
-class _Lane:
-    """What waits for one topic partition."""
-
-    topic: str  # with prefix
-    partition: int
-    heartbeat_key: bytes | None
-    waiting: list[tuple[bytes | None, bytes]] = field(default_factory=list)
-    end_offset: int | None = None
-
-
-class _LogWriter:
-    """Appends records to topic partitions, a round at a time.
-
-    A round is written while the next one is read. It is only begun when the one before it is
-    acknowledged: nothing overtakes within a partition, and a failure leaves a prefix behind.
-    """
-
-    def __init__(
-        self,
-        producer: AIOKafkaProducer,
-        partitions: int,
-        topic_prefix: str,
-        batch_records: int | None,
-    ) -> None:
-        self._producer = producer
-        self._partitions = partitions
-        self._batch_records = batch_records
-        self._lanes = {
-            topic: [
-                _Lane(
-                    topic_prefix + topic, partition, HEARTBEAT_KEY if topic in COMPACTED else None
-                )
-                for partition in range(partitions)
-            ]
-            for topic in TOPICS
-        }
-        self._routes: dict[tuple[str, bytes], list[tuple[bytes | None, bytes]]] = {}
-        self._round: list[asyncio.Task[None]] = []
-        self.pending_records = 0
-        self.heartbeats = 0
-
-    def append(self, record: Record) -> None:
-        waiting = self._routes.get((record.topic, record.key))
-        if waiting is None:
-            waiting = self._route(record)
-        waiting.append((record.key, record.value))
-        self.pending_records += 1
-
-    def _route(self, record: Record) -> list[tuple[bytes | None, bytes]]:
-        lane = self._lanes[record.topic][partition_for(record.key, self._partitions)]
-        self._routes[record.topic, record.key] = lane.waiting
-        return lane.waiting
-
-    def beat(self, time_ms: int) -> None:
-        """Tell every topic partition that it is `time_ms`."""
-        value = b'{"kind":"heartbeat","occurred_at":%d}' % time_ms
-        for lane in self._all_lanes():
-            lane.waiting.append((lane.heartbeat_key, value))
-            self.heartbeats += 1
-            self.pending_records += 1
-
-    async def flush(self) -> None:
-        """Begin to write what waits, when everything before is acknowledged.
-
-        Raises:
-            ReplayError: a batch was not accepted.
-        """
-        await self._settle()
-        self._round = [
-            asyncio.create_task(self._write(lane, self._take(lane)))
-            for lane in self._all_lanes()
-            if lane.waiting
-        ]
-        self.pending_records = 0
-        await asyncio.sleep(0)
-
-    async def drain(self) -> None:
-        """Write what waits and return when it is acknowledged."""
-        await self.flush()
-        await self._settle()
-
-    def end_offsets(self) -> dict[tuple[str, int], int]:
-        return {
-            (lane.topic, lane.partition): lane.end_offset
-            for lane in self._all_lanes()
-            if lane.end_offset is not None
-        }
-
-    def _all_lanes(self) -> Iterator[_Lane]:
-        for lanes in self._lanes.values():
-            yield from lanes
-
-    @staticmethod
-    def _take(lane: _Lane) -> list[tuple[bytes | None, bytes]]:
-        # The list itself stays: routes point to it.
-        taken = lane.waiting.copy()
-        lane.waiting.clear()
-        return taken
-
-    async def _settle(self) -> None:
-        if not self._round:
-            return
-        # Unlike gather, wait does not take the writers along when the replay is cancelled.
-        done, _ = await asyncio.wait(self._round)
-        self._round = []
-        failures = [error for task in done if (error := task.exception()) is not None]
-        if failures:
-            raise failures[0]
-
-    async def _write(self, lane: _Lane, records: list[tuple[bytes | None, bytes]]) -> None:
-        start = 0
-        while start < len(records):
-            builder = self._producer.create_batch()
-            count = _fill(builder, records, start, self._batch_records)
-            start += count
-            lane.end_offset = await self._send(lane, builder) + count
-
-    async def _send(self, lane: _Lane, builder: Any) -> int:
-        """Return the batch's first offset once the broker has it."""
-        name = f"{lane.topic}, partition {lane.partition}"
-        try:
-            accepted = await self._producer.send_batch(
-                builder, lane.topic, partition=lane.partition
-            )
-            metadata = await accepted
-        except KafkaError as error:
-            raise ReplayError(f"{name}: the broker did not take a batch: {error!r}") from error
-        return int(metadata.offset)
-
-
-def _fill(
-    builder: Any, records: list[tuple[bytes | None, bytes]], start: int, limit: int | None
-) -> int:
-    """Append records from `start` on; return how many fitted."""
-    written_ms = int(time.time() * 1000)
-    end = len(records) if limit is None else min(len(records), start + limit)
-    append = builder.append
-    for index in range(start, end):
-        key, value = records[index]
-        if append(timestamp=written_ms, key=key, value=value) is None:
-            return index - start
-    return end - start
-
-
-@asynccontextmanager
-async def _connected_producer(
-    bootstrap: str, options: dict[str, Any]
-) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
-        **{"max_batch_size": _BATCH_BYTES, **options}, bootstrap_servers=bootstrap, acks="all"
-    )
-    try:
-        try:
-            await producer.start()
-        except KafkaError as error:
-            rule = f"bootstrap {bootstrap!r} must be a reachable broker"
-            raise ReplayError(f"{rule}: {error}") from error
-        yield producer
-    finally:
-        await producer.stop()
-
-
-async def _require_topics(producer: AIOKafkaProducer, prefix: str, partitions: int) -> None:
-    # All topics are asked for, not ours by name: some brokers create what they are asked for.
-    metadata = await producer.client.fetch_all_metadata()
-    for name in TOPICS:
-        count = len(metadata.partitions_for_topic(prefix + name) or ())
-        if count != partitions:
-            raise ReplayError(
-                f"topic {prefix + name!r} must have {partitions} partitions, got {count}"
-            )
-
-
-# --- reading ----------------------------------------------------------------------------------
-
-
-class _ReadAhead:
-    """Reads records in a thread, so that a silent pipe stops neither the sockets nor Ctrl-C."""
-
-    def __init__(self, records: Iterable[Record]) -> None:
-        self._records = records
-        self._ready: deque[Record] = deque()
-        self._error: BaseException | None = None
-        self._is_over = threading.Event()
-        self._closed = threading.Event()
-        # A daemon: nobody can wake it while it waits for a pipe.
-        self._thread = threading.Thread(target=self._read, name="replay-reader", daemon=True)
-
-    def __enter__(self) -> "_ReadAhead":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closed.set()
-
-    async def take(self) -> list[Record] | None:
-        """Return some records, none while the source is silent, and None after the last one.
-
-        Raises:
-            BaseException: whatever the source raised, after its last record.
-        """
-        if not self._ready:
-            # Asked in this order: the reader says that it is over after its last record.
-            if self._is_over.is_set() and not self._ready:
-                if self._error is not None:
-                    raise self._error
-                return None
-            await asyncio.sleep(_IDLE_SECONDS)
-        return [self._ready.popleft() for _ in range(min(len(self._ready), _SLICE_RECORDS))]
-
-    def has_more(self) -> bool:
-        return bool(self._ready)
-
-    def _read(self) -> None:
-        ready = self._ready
-        try:
-            for record in self._records:
-                ready.append(record)
-                while len(ready) > _READ_AHEAD_RECORDS:
-                    if self._closed.wait(_IDLE_SECONDS):
-                        return
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._is_over.set()
-
-
-class LineSource:
-    """The lines of a plain or gzip file, or of standard input. Read once."""
-
-    def __init__(self, path: str | Path) -> None:
-        self._name = "standard input" if str(path) == STANDARD_INPUT else str(path)
-        self._file = _open(path, self._name)
-        self._total_bytes = _size_bytes(self._file)
-
-    def share(self) -> float | None:
-        """How much of the file has been read, from 0 to 1; None when its size is not known."""
-        if self._total_bytes is None:
-            return None
-        try:
-            return min(1.0, self._file.tell() / max(self._total_bytes, 1))
-        except (ValueError, OSError):  # closed meanwhile: read to its end
-            return 1.0
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            with self._file as file:
-                yield from gzip.GzipFile(fileobj=file) if _is_gzip(file) else file
-        except (EOFError, OSError, zlib.error) as error:  # what damaged gzip files raise
-            raise SourceError(f"{self._name} must be readable to its end: {error}") from error
-
-
-def open_lines(path: str | Path) -> LineSource:
-    """Open a file of lines: plain, gzip (by its first bytes, not by its name), or `-`.
-
-    Raises:
-        SourceError: it cannot be opened; while iterating: it is damaged.
-    """
-    return LineSource(path)
-
-
-def _open(path: str | Path, name: str) -> BinaryIO:
-    try:
-        # Not sys.stdin: a thread that waits in it makes the interpreter's own exit fail.
-        return os.fdopen(os.dup(0), "rb") if str(path) == STANDARD_INPUT else open(path, "rb")
-    except OSError as error:
-        raise SourceError(f"{name} must be a readable file: {error.strerror}") from error
-
-
-def _size_bytes(file: BinaryIO) -> int | None:
-    return os.fstat(file.fileno()).st_size if file.seekable() else None
-
-
-def _is_gzip(file: Any) -> bool:
-    return bool(file.peek(2)[:2] == b"\x1f\x8b")

@@ -47,9 +47,9 @@ def _what_is_away(error: BaseException) -> str | None:
     from redis.exceptions import RedisError
 
     from infra.embedded import ServerError
+    from infra.log_writer import ReplayError
     from infra.reading_topics import TopicReadError
     from infra.redis_options import explain_refusal
-    from infra.replay import ReplayError
     from infra.topics import TopicError
 
     if isinstance(error, RedisError):

@@ -30,9 +30,10 @@ from infra.cli.terminal import (
 )
 from infra.cli.waiting import Target, wait_until_reached
 from infra.kafka import client_options, security_options, told_clearly
+from infra.line_source import LineSource, open_lines
 from infra.reading import open_reader
-from infra.replay import LineSource, ReplayResult, heartbeat_seconds_for, open_lines
 from infra.replay import Progress as Sent
+from infra.replay import ReplayResult, heartbeat_seconds_for
 from infra.replay import replay as write_log
 from infra.settings import Settings
 from infra.topics import ensure_topics

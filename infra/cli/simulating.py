@@ -228,7 +228,7 @@ def compare(
 def _read(file: Path, schema: str, tell: Tell) -> "History":
     from infra.adapters import adapt
     from infra.history import read_history
-    from infra.replay import open_lines
+    from infra.line_source import open_lines
 
     lines = open_lines(file)
     return read_history(

@@ -12,9 +12,9 @@ from cyclopts import Parameter
 
 from infra.cli.failures import CommandError, ExitCode
 from infra.cli.progress import progress
+from infra.line_source import STANDARD_INPUT
 
 LARGEST_FILE_BYTES = 16 * 1024 * 1024
-STANDARD_INPUT = "-"
 
 
 def solve(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /) -> None:

@@ -15,8 +15,8 @@ from infra.adapters import Record
 from infra.admin import AdminServer, make_admin
 from infra.bootstrap import redis_pool
 from infra.keys import Keys
+from infra.log_writer import partition_for
 from infra.page.page import Page
-from infra.replay import partition_for
 from infra.security import load_access
 from infra.settings import Settings
 from infra.store import UNREACHABLE, RedisStore

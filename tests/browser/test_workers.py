@@ -7,7 +7,7 @@ import time
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from infra.replay import partition_for
+from infra.log_writer import partition_for
 from tests.browser.shop import TOKEN, placed
 from tests.system.running import PARTITIONS, Installation, WorkerUnderTest, eventually
 

@@ -21,13 +21,12 @@ from hypothesis import strategies as st
 
 from infra.adapters import LineError, Record, SourceError, adapt
 from infra.embedded import EmbeddedBroker, free_port
+from infra.line_source import open_lines
+from infra.log_writer import ReplayError, partition_for
 from infra.replay import (
     EventClock,
     Progress,
-    ReplayError,
     ReplayResult,
-    open_lines,
-    partition_for,
     replay,
 )
 from infra.topics import ensure_topics
@@ -400,7 +399,7 @@ def test_lines_of_a_file(tmp_path: Path, name: str) -> None:
 def test_lines_of_standard_input(is_packed: bool) -> None:
     """A pipe may be packed too; its size is not known."""
     script = (
-        "from infra.replay import open_lines; source = open_lines('-'); "
+        "from infra.line_source import open_lines; source = open_lines('-'); "
         "print(source.share(), list(source))"
     )
     content = b"".join(LINES)

@@ -15,7 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.adapters import Record, adapt
 from infra.embedded import EmbeddedRedis
-from infra.replay import ReplayResult, open_lines
+from infra.line_source import open_lines
+from infra.replay import ReplayResult
 from infra.sale import SaleSettings, generate_sale
 from tests.conftest import Broker, Stack
 from tests.system.running import Exports, Installation

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from infra.replay import partition_for
+from infra.log_writer import partition_for
 from streams.events import TOPICS, Heartbeat
 from streams.outputs import rfc3339
 from tests.system.conftest import Install, Reference
