@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from infra.adapters import Record
 from policy import ServiceType
-from streams.events import Item
+from streams.events import MOST_PRICE_BREAKS, Item, PriceBreak
+from streams.supplier_terms import ROLES
 
 DAY_MS = 86_400_000
 # How units of a line count towards the day's demand.
@@ -121,7 +122,21 @@ def _terms(items: list[Item]) -> dict[str, npt.NDArray[np.float64]]:
     columns["service_target"] = lambda item: item.service_target or 0.0
     columns["service_type"] = _service_type
     columns["lean_capacity_units"] = _capacity
-    return {name: np.array([float(of(item)) for item in items]) for name, of in columns.items()}
+    terms = {name: np.array([float(of(item)) for item in items]) for name, of in columns.items()}
+    for role in ROLES:
+        breaks = [getattr(item, f"price_breaks_{role}") for item in items]
+        if any(breaks):
+            terms |= _breaks(role, breaks)
+    return terms
+
+
+def _breaks(role: str, told: list[list[PriceBreak]]) -> dict[str, npt.NDArray[np.float64]]:
+    shape = (len(told), MOST_PRICE_BREAKS)
+    units, unit_cost = np.full(shape, np.inf), np.full(shape, np.inf)
+    for row, breaks in enumerate(told):
+        for tier, one in enumerate(breaks):
+            units[row, tier], unit_cost[row, tier] = one.from_units, one.unit_cost
+    return {f"price_break_units_{role}": units, f"price_break_unit_cost_{role}": unit_cost}
 
 
 def _plain(name: str) -> _Column:

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from policy.decide import decide
 from policy.errors import PolicyInputError
 from policy.policy_cache import PolicyCache
+from policy.price_breaks import broken_cost
 from policy.review_inputs import ReviewInputs, ServiceType
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,7 +31,8 @@ MONTH_DAYS = 30
 SUPPLIERS = ("lean", "flexible")
 
 Terms = Mapping[str, FloatArray]
-"""Columns named like the fields of `ReviewInputs` without position and demand, shape (item,)."""
+"""Columns named like the fields of `ReviewInputs` without position and demand, shape (item,); price
+breaks, where there are any, have shape (item, tier)."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,8 @@ def _check(demand: FloatArray, terms: Terms, first_day: int, warm_up_days: int) 
     if not warm_up_days >= 0:
         raise PolicyInputError("warm_up_days", ">= 0", warm_up_days)
     for name, column in terms.items():
-        if column.shape != (demand.shape[0],):
-            raise PolicyInputError(name, f"of shape ({demand.shape[0]},)", column.shape)
+        if len(column) != demand.shape[0]:
+            raise PolicyInputError(name, f"of {demand.shape[0]} items", column.shape)
 
 
 def trailing(demand: FloatArray, day: int, window_days: int = WINDOW_DAYS) -> Order:
@@ -218,7 +220,15 @@ class _State:
         self.sums[f"{name}_units"][chosen] += units
         self.sums["orders"][chosen] += units > 0
         self.sums["setups"][chosen] += np.where(units > 0, setup, 0.0)
-        self.sums["purchases"][chosen] += self.terms[f"unit_cost_{name}"][chosen] * units
+        self.sums["purchases"][chosen] += self._unit_cost(name, chosen, units) * units
+
+    def _unit_cost(self, name: str, chosen: IntArray, units: FloatArray) -> FloatArray:
+        """Return what a unit of such orders costs, shape (chosen item,)."""
+        plain = self.terms[f"unit_cost_{name}"][chosen]
+        if f"price_break_units_{name}" not in self.terms:
+            return plain
+        tiers = self.terms[f"price_break_units_{name}"], self.terms[f"price_break_unit_cost_{name}"]
+        return broken_cost(units, plain, *(column[chosen] for column in tiers))
 
     def serve(self, day: int) -> None:
         asked = self.demand[:, day]

@@ -11,6 +11,26 @@ from policy.errors import PolicyInputError
 from policy.review_inputs import ROLES, BoolArray, FloatArray, IntArray, ReviewInputs
 
 
+def broken_cost(
+    units: IntArray | FloatArray, plain: FloatArray, from_units: FloatArray, unit_cost: FloatArray
+) -> FloatArray:
+    """Return what each unit of an order costs: what the highest break that it reaches says.
+
+    Args:
+        units: of the orders, shape (order,).
+        plain: money below the first break, shape (order,).
+        from_units, unit_cost: the breaks, shape (order, tier); infinite where unused.
+
+    >>> tiers = np.full((2, 1), 100.0), np.full((2, 1), 4.0)
+    >>> broken_cost(np.array([99, 100]), np.full(2, 5.0), *tiers)
+    array([5., 4.])
+    """
+    cost = plain
+    for tier in range(from_units.shape[1]):
+        cost = np.where(units >= from_units[:, tier], unit_cost[:, tier], cost)
+    return cost
+
+
 @dataclass(frozen=True, slots=True)
 class PriceBreaks:
     """Breaks of both suppliers, shape (item, role, tier), roles lean then flexible; inf: unused."""
@@ -20,11 +40,7 @@ class PriceBreaks:
 
     def unit_cost_of(self, role: int, units: IntArray, plain: FloatArray) -> FloatArray:
         """Return what each unit of an order of so many units costs, shape (item,)."""
-        cost = plain
-        for tier in range(self.units.shape[2]):
-            reached = units >= self.units[:, role, tier]
-            cost = np.where(reached, self.unit_cost[:, role, tier], cost)
-        return cost
+        return broken_cost(units, plain, self.units[:, role], self.unit_cost[:, role])
 
     def savings(self, columns: dict[str, FloatArray]) -> FloatArray:
         """Return what a unit costs less at each break, in units of the holding cost per day."""

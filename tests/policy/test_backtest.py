@@ -113,6 +113,23 @@ def test_books_balance(seed: int, items: int, level: float) -> None:
         assert np.isfinite(getattr(ledger, field.name)).all()
 
 
+def test_a_price_break_is_used_and_paid() -> None:
+    """An order that reaches a break pays it for all units; the dual policy buys towards it."""
+    print(f"seed {SEED}")
+    demand, terms = demand_of(1, 200, SEED) * 100, published_terms(1)
+    terms["holding_cost_per_unit_day"] = np.full(1, 0.001)
+    told = {"units": [[np.inf], [3_000.0]], "unit_cost": [[np.inf], [9.0]]}
+    plain = backtest(demand, terms, dual(terms), first_day=60)
+    dearer, cheaper = (
+        terms | {f"price_break_{what}_lean": np.array([told[what][n]]) for what in told}
+        for n in range(2)
+    )
+    assert backtest(demand, dearer, dual(dearer), first_day=60) == plain
+    broken = backtest(demand, cheaper, dual(cheaper), first_day=60)
+    assert broken.purchases[0] / (broken.lean_units[0] + broken.flexible_units[0]) < 9.5
+    assert broken.cost[0] < plain.cost[0]
+
+
 def test_items_do_not_disturb_each_other() -> None:
     """An item's ledger is the same alone and in company; its place only sets its review day."""
     print(f"seed {SEED}")
@@ -130,7 +147,7 @@ def test_items_do_not_disturb_each_other() -> None:
         ({"first_day": 92}, "first_day must be from 7 to 91"),
         ({"warm_up_days": -1}, "warm_up_days must be >= 0, got -1"),
         ({"demand": np.full((1, 120), -1.0)}, "demand must be >= 0, of shape"),
-        ({"terms": {"unit_cost_lean": np.ones(2)}}, "unit_cost_lean must be of shape"),
+        ({"terms": {"unit_cost_lean": np.ones(2)}}, "unit_cost_lean must be of 1 items"),
     ],
 )
 def test_input_out_of_range_names_field_rule_and_value(changes: dict, message: str) -> None:
