@@ -38,8 +38,10 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)
 
+NO_BROKER_OF_THEIRS := browser grafana bench
+
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
-	$(BIN)/pytest --broker kafka -m "system or kafka" tests --ignore tests/browser --ignore tests/grafana
+	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(NO_BROKER_OF_THEIRS))
 
 check: setup $(READY_FOR_TESTS) ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check .

@@ -49,7 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Who takes a broker is a `system` test; who needs Apache Kafka is skipped elsewhere.
 
-    With several processes (`-n`) all system tests go to one of them: each starts many itself.
+    With several processes (`-n`) a module's tests stay together. All system tests go to one of
+    them, beside the quick ones; on Apache Kafka, where they wait most of the time, to any.
     """
     embedded = config.getoption("--broker") == "embedded"
     for item in items:
@@ -57,7 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.system)
         if embedded and item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.skip(reason="needs Apache Kafka: pytest --broker kafka"))
-        group = "system" if item.get_closest_marker("system") else item.nodeid.partition("::")[0]
+        is_one_of_many = embedded and item.get_closest_marker("system")
+        group = "system" if is_one_of_many else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
 
 
