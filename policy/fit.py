@@ -1,5 +1,8 @@
 """From a live estimate to a fitted distribution: its family by name, and a check of the fit.
 
+A mean and a spread come from an estimate that has already drawn a thin item to its category and
+shop (`streams.estimate`), so no second prior is laid over them here.
+
 The family errs on the wide side: it follows the dispersion index sd^2 / mean itself, because a
 spread that is not yet proven costs a little stock when it is believed and service when it is not.
 What the data prove, the check says: Fisher's index-of-dispersion test, by which (n - 1) times the
@@ -23,7 +26,8 @@ OVER_INDEX, UNDER_INDEX = 1.1, 0.9
 FEWEST_DAYS = 7
 """Closed days below which nothing is tested: a week has every weekday once."""
 MEMORY_DAYS = 19
-"""Days that an exponentially weighted variance of weight 0.1 rests on at most: (2 - w) / w."""
+"""Days that a spread counts for at most in the test, fewer than an estimate remembers: a part of it
+is what items have in common and proves nothing of this one."""
 LEVEL = 0.05
 """Chance of calling Poisson demand over- or underdispersed, both sides together."""
 LARGEST_COUNT_MEAN = 1_000.0
@@ -37,10 +41,9 @@ class FitCheck(IntEnum):
 
     NO_DEMAND = 0  # nothing sells
     TOO_LITTLE_HISTORY = 1  # untested; spread at least that of Poisson counts
-    PRIOR_FROM_CATEGORY = 2  # too little history of its own: dispersion of the items alike
-    EQUIDISPERSED = 3  # not to be told from Poisson counts
-    OVERDISPERSED = 4  # proven wider than Poisson
-    UNDERDISPERSED = 5  # proven narrower than Poisson
+    EQUIDISPERSED = 2  # not to be told from Poisson counts
+    OVERDISPERSED = 3  # proven wider than Poisson
+    UNDERDISPERSED = 4  # proven narrower than Poisson
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,6 @@ def fit_demand(
     review_period_days: FloatArray,
     *,
     memory_days: int = MEMORY_DAYS,
-    prior_dispersion_index: FloatArray | None = None,
 ) -> FittedDemand:
     """Name a distribution for each estimate, and what the data say of it.
 
@@ -74,9 +76,7 @@ def fit_demand(
         mean, sd: units per day, shape (item,), >= 0.
         observed_days: closed days that the estimate has seen, shape (item,), >= 0.
         review_period_days: over which a normal must not be negative, shape (item,), > 0.
-        memory_days: days that the variance rests on at most, >= 2.
-        prior_dispersion_index: of items alike, shape (item,), > 0, taken where an item has less
-            than FEWEST_DAYS; None where nobody knows.
+        memory_days: days that the spread counts for at most, >= 2.
 
     Raises:
         PolicyInputError: an argument breaks a range above.
@@ -100,16 +100,8 @@ def fit_demand(
     index = np.where(sells, sd * sd / np.where(sells, mean, 1.0), 1.0)
     thin = sells & (days < FEWEST_DAYS)
     used = np.where(thin, np.maximum(index, 1.0), index)
-    if prior_dispersion_index is not None:
-        prior = np.asarray(prior_dispersion_index, np.float64)
-        if not bool(np.all(prior > 0.0)):
-            raise PolicyInputError("prior_dispersion_index", "> 0", prior)
-        used = np.where(thin, prior, used)
     p_value, check = _tested(index, np.minimum(days, memory_days), sells & ~thin)
-    thin_check = FitCheck.TOO_LITTLE_HISTORY
-    if prior_dispersion_index is not None:
-        thin_check = FitCheck.PRIOR_FROM_CATEGORY
-    check = np.where(thin, thin_check, check)
+    check = np.where(thin, FitCheck.TOO_LITTLE_HISTORY, check)
     spread = np.sqrt(used * mean)
     return FittedDemand(
         mean_units_per_day=mean,

@@ -46,7 +46,6 @@ FAMILIES = {
 FITS = {
     "no_demand": "nothing sold",
     "too_little_history": "too little history to test that; taken no narrower than chance alone",
-    "prior_from_category": "too little history; spread as in its category",
     "equidispersed": "varying as chance alone would make it",
     "overdispersed": "varying more than chance alone would make it",
     "underdispersed": "varying less than chance alone would make it",

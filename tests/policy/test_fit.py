@@ -44,14 +44,6 @@ def test_too_little_history_is_named_and_never_narrow():
     assert fit.p_value[0] == 1.0
 
 
-def test_items_alike_lend_their_dispersion():
-    """With a prior a thin item takes its dispersion and says so; a thick one does not need it."""
-    mean, sd, days = np.full(2, 4.0), np.full(2, 2.0), np.array([3, 60])
-    fit = fit_demand(mean, sd, days, np.full(2, 7.0), prior_dispersion_index=np.full(2, 9.0))
-    assert fit.sd_units_per_day.tolist() == [6.0, 2.0]
-    assert [FitCheck(code).name for code in fit.check] == ["PRIOR_FROM_CATEGORY", "EQUIDISPERSED"]
-
-
 @pytest.mark.parametrize("index", [1.0, 2.5])
 def test_check_is_wrong_as_rarely_as_it_says(index):
     """Poisson counts are called over- or underdispersed in 5 % of samples; wide ones mostly."""
@@ -102,7 +94,6 @@ def test_nothing_in_range_gives_nan(drawn):
         ({"sd": np.array([np.nan])}, "sd"),
         ({"observed_days": np.array([-1])}, "observed_days"),
         ({"memory_days": 1}, "memory_days"),
-        ({"prior_dispersion_index": np.array([0.0])}, "prior_dispersion_index"),
     ],
 )
 def test_out_of_range_estimate_is_named(change, name):
