@@ -7,6 +7,10 @@ a printed seed. Three shards read what is left: one sees the whole history, one 
 stock record that says "none" from its start to the refill, one sees the cut while the record says
 that there is stock (phantom stock). Compared are the estimates right after the refill, when the cut
 hurts most, and at the end of the history; beside them those of a shard that knows no stock at all.
+
+Right after the refill the shard that saw everything has learned from days that the others could not
+see. So the table begins with its own estimate from before the cut: demand moved by so much
+meanwhile, and an estimate that stands still as it should is off by the same.
 """
 
 import argparse
@@ -81,15 +85,16 @@ def _count(at_ms: int, sku: str, level: int) -> bytes:
 class Outcome(NamedTuple):
     """What a shard said."""
 
-    after_refill: np.ndarray  # units per operational day, shape (item,)
+    before_cut: np.ndarray  # units per operational day, shape (item,)
+    after_refill: np.ndarray
     at_end: np.ndarray
     alerts: dict[str, int]  # raised by kind
 
 
 def outcome(sales: list[Line], counts: list[Line], cuts: dict[str, Cut]) -> Outcome:
-    """Read a history and note the level of each cut item at the first midnight after its refill."""
+    """Read a history and note the level of each cut item at the midnights around its cut."""
     replay = Replay(ShardSettings(timeline=TimelineSettings(tick_ms=HOUR_MS)))
-    after = dict.fromkeys(cuts, 0.0)
+    before, after = dict.fromkeys(cuts, 0.0), dict.fromkeys(cuts, 0.0)
     told = sorted([(at, "orders", value) for at, value in sales]
                   + [(at, "stock", value) for at, value in counts])  # fmt: skip
     for day, events in groupby(told, key=lambda event: event[0] // DAY_MS):
@@ -98,10 +103,13 @@ def outcome(sales: list[Line], counts: list[Line], cuts: dict[str, Cut]) -> Outc
             replay.read(topic, [value for _, kind, value in records if kind == topic])
         replay.pass_time((day + 1) * DAY_MS)
         for sku, cut in cuts.items():
+            if (day + 1) * DAY_MS <= cut.start_ms:
+                before[sku] = _level(replay, sku)
             if not after[sku] and cut.end_ms // DAY_MS <= day:
                 after[sku] = _level(replay, sku)
     at_end = np.array([_level(replay, sku) for sku in cuts])
-    return Outcome(np.array(list(after.values())), at_end, replay.raised())
+    around = (np.array(list(levels.values())) for levels in (before, after))
+    return Outcome(*around, at_end, replay.raised())
 
 
 def _level(replay: Replay, sku: str) -> float:
@@ -113,17 +121,21 @@ def _level(replay: Replay, sku: str) -> float:
 def report(whole: Outcome, others: dict[str, Outcome]) -> Iterator[str]:
     """Yield a table of how far the estimates are from those without a cut."""
     yield "                                   off by, median (90 % of items), and lower by"
+    yield _line("from before the cut", "after refill", whole.before_cut / whole.after_refill)
     for name, other in others.items():
-        for moment in ("after_refill", "at_end"):
-            ratio = getattr(other, moment) / getattr(whole, moment)
-            off = np.abs(ratio - 1)
-            yield (
-                f"{name:24s} {moment.replace('_', ' '):12s} {np.median(off):6.1%} "
-                f"({np.quantile(off, 0.9):6.1%})   {1 - np.median(ratio):+6.1%}"
-            )
+        yield _line(name, "after refill", other.after_refill / whole.after_refill)
+        yield _line(name, "at end", other.at_end / whole.at_end)
     for name, other in {"whole history": whole, **others}.items():
         raised = ", ".join(f"{kind} {count}" for kind, count in sorted(other.alerts.items()))
         yield f"alerts, {name}: {raised or 'none'}"
+
+
+def _line(name: str, moment: str, ratio: np.ndarray) -> str:
+    off = np.abs(ratio - 1)
+    return (
+        f"{name:24s} {moment:12s} {np.median(off):6.1%} ({np.quantile(off, 0.9):6.1%})   "
+        f"{1 - np.median(ratio):+6.1%}"
+    )
 
 
 def main(arguments: list[str]) -> int:
