@@ -16,8 +16,10 @@ back by one factor for the shop, units sold over units foreseen.
 **Class.** By the mean days between days with orders (ADI, at 1.32) and the squared coefficient of
 variation of what they sold (at 0.49): Syntetos, Boylan, Croston (2005). The class names the method.
 
-**Spread.** Units of x days have mean D x and variance V x + (D x)^2 / K: V from the spread of
-orders about their level and of sizes, K the orders on which the level rests.
+**Spread.** Units of x days have mean D x and variance V x + (D x)^2 / K. V is learned from what the
+estimate itself missed: the squared errors of its days, counted in orders of the size foreseen, so
+that items can be pooled. K are the orders on which the level rests. An error is cut where only a
+bulk order or a surge can reach: they are no part of an ordinary day's spread.
 
 Sums over items are taken in whole millionths, so that they do not depend on the items' order.
 """
@@ -60,9 +62,11 @@ LARGEST_SIZE = 200.0  # times the units foreseen: more of one day is no news of 
 class EstimateSettings(NamedTuple):
     """How fast the estimate forgets, and how much it trusts a single item.
 
-    Drift, gains and the half-life of sizes stand in the middle of a flat valley: on the real orders
-    of `tests.bench.forecast`, a drift from 0.005 to 0.02 moves no loss by more than 2 %. The other
-    weights were set by reason alone: what so many orders or days can tell.
+    Drift, gains, the half-lives of sizes and errors and the errors' prior and edge stand in the
+    middle of a flat valley: on half of the items of `tests.bench.forecast` no loss moves by more
+    than 2 % with a drift from 0.005 to 0.02, a half-life of errors from 40 to 140 days, a prior
+    from 10 to 40 orders or an edge from 6 to 10. The other weights were set by reason alone: what
+    so many orders or days can tell.
     """
 
     drift: float = 0.007  # variance of the level's relative change in a day: some 8 % a day
@@ -75,8 +79,9 @@ class EstimateSettings(NamedTuple):
     size_prior_orders: float = 2.0  # weight of the shop's mean size
     size_spread_orders: float = 8.0  # weight of the shop's spread of sizes
     size_edge: float = 3.0  # standard deviations of the log, beyond which a size is cut
-    error_half_life_days: float = 35.0
+    error_half_life_days: float = 70.0  # a spread changes more slowly than a level
     error_prior_orders: float = 20.0  # weight of the shop's dispersion
+    error_edge: float = 7.0  # standard deviations of a day, beyond which an error is cut
     category_days: float = 50.0  # known days with which a category is half trusted
     correction_half_life_days: float = 140.0
     own_orders: float = 10.0  # with so many of its own, an item is pooled half as much
@@ -102,12 +107,14 @@ class _Pool(NamedTuple):
     prior_days: float
     size_log: float
     size_spread: float
-    dispersion: float
+    order_dispersion: float
+    unit_dispersion: float
     correction: float
 
 
 _ITEMS, _RATES, _SQUARES, _NOISE, _ORDERS, _DAYS = range(6)
-_SIZES, _LOGS, _LOG_SQUARES, _WITHIN, _FREE, _ERRORS, _MEANS, _SOLD, _FORESEEN = range(6, 15)
+_SIZES, _LOGS, _LOG_SQUARES, _WITHIN, _FREE = range(6, 11)
+_ERRORS, _UNIT_ERRORS, _MEANS, _SOLD, _FORESEEN = range(11, 16)
 _MILLIONTH = 1e-6
 _LARGEST = 1e6  # of one item's share in a sum, so that the sum of millions of them is exact
 
@@ -119,15 +126,29 @@ def _whole(value: float) -> int:
 
 
 @compiled
+def _learn_errors(row: Record, days: float, settings: EstimateSettings) -> None:
+    """Note by how much the day's orders and units missed what the estimate said before it."""
+    mean = row.order_level_per_day * days
+    kept = 0.5 ** (1.0 / settings.error_half_life_days)
+    row.error_squares = row.error_squares * kept + (row.day_taught_orders - mean) ** 2
+    row.error_means = row.error_means * kept + mean
+    error = 0.0
+    if row.demand_level_units_per_day > 0.0:
+        size = row.units_per_order
+        error = abs(row.day_taught_units / size - mean)
+        sd = math.sqrt(row.demand_variance_units * days) / (size * row.kept_share)
+        error = min(error, settings.error_edge * max(sd, 1.0))
+    row.unit_error_squares = row.unit_error_squares * kept + error * error
+
+
+@compiled
 def _learn_orders(row: Record, days: float, settings: EstimateSettings) -> None:
     """Take an exposure and its orders into the level, the trend and their errors."""
     orders = float(row.day_taught_orders)
     rate = row.order_level_per_day
     mean = rate * days
     if row.known_days + row.quiet_days > 5.0 and days > 0.2:
-        kept = 0.5 ** (1.0 / settings.error_half_life_days)
-        row.error_squares = row.error_squares * kept + (orders - mean) ** 2
-        row.error_means = row.error_means * kept + mean
+        _learn_errors(row, days, settings)
     gain = min(max(math.sqrt(settings.drift * rate), settings.least_gain), settings.greatest_gain)
     known = row.known_days + row.quiet_days
     if row.estimate_class == 1 and row.level_orders >= settings.trend_orders:
@@ -174,6 +195,7 @@ def _add_to_shop(row: Record, shop: Int64Array, pooled: Int64Array, group: int) 
         shop[_WITHIN] += _whole(row.size_log_squares - row.size_logs**2 / row.size_count)
         shop[_FREE] += _whole(row.size_count - 1.0)
     shop[_ERRORS] += _whole(row.error_squares)
+    shop[_UNIT_ERRORS] += _whole(row.unit_error_squares)
     shop[_MEANS] += _whole(row.error_means)
 
 
@@ -219,8 +241,8 @@ def _class_of(row: Record, known: float) -> int:
 
 
 @compiled
-def _derive_sizes(row: Record, pool: _Pool, settings: EstimateSettings) -> float:
-    """Set the units per order and their limit; return the variance of an order's units."""
+def _derive_sizes(row: Record, pool: _Pool, settings: EstimateSettings) -> None:
+    """Set the units per order and their limit."""
     count, weight = row.size_count, settings.size_prior_orders
     log = (row.size_logs + weight * pool.size_log) / (count + weight)
     weight = settings.size_spread_orders
@@ -228,7 +250,12 @@ def _derive_sizes(row: Record, pool: _Pool, settings: EstimateSettings) -> float
     spread = (within + weight * pool.size_spread) / (max(count - 1.0, 0.0) + weight)
     row.size_limit_units = math.exp(log + settings.size_edge * math.sqrt(spread))
     row.units_per_order = math.exp(log + spread / 2.0) * pool.correction
-    return row.units_per_order**2 * math.expm1(spread)
+
+
+@compiled
+def _dispersion(squares: float, means: float, pooled: float, weight: float) -> float:
+    """Squared errors per order foreseen, an item's own and the pool's; chance alone makes 1."""
+    return max((squares + weight * pooled) / (means + weight), 1.0)
 
 
 @compiled
@@ -249,23 +276,24 @@ def _derive(
         row.pooled_share = prior_days / whole
         rate = row.level_orders / whole
         row.order_level_per_day = rate
-        errors = row.error_squares + weight * pool.dispersion
-        dispersion = max(errors / (row.error_means + weight), 1.0)
+        dispersion = _dispersion(row.error_squares, row.error_means, pool.order_dispersion, weight)
         row.order_variance = dispersion * rate
         if row.quiet_days == 0.0:
             row.quiet_rate = rate
             row.quiet_rate_orders = row.level_orders
             row.quiet_dispersion = dispersion
-        size_variance = _derive_sizes(row, pool, settings)
+        _derive_sizes(row, pool, settings)
         kept = 1.0
         if row.sale_units > 0:
             kept = 1.0 - min(row.undone_units / row.sale_units, 1.0)
         row.kept_share = kept
-        size = row.units_per_order
-        row.demand_level_units_per_day = rate * size * kept
-        row.demand_trend_units_per_day = row.order_trend * size * kept
-        variance = rate * size_variance + row.order_variance * size * size
-        row.demand_variance_units = variance * kept * kept
+        size = row.units_per_order * kept
+        row.demand_level_units_per_day = rate * size
+        row.demand_trend_units_per_day = row.order_trend * size
+        dispersion = _dispersion(
+            row.unit_error_squares, row.error_means, pool.unit_dispersion, weight
+        )
+        row.demand_variance_units = dispersion * rate * size * size
         row.estimate_class = _class_of(row, known)
 
 
@@ -291,7 +319,7 @@ def close_day(
     Returns:
         The shop's correction after the day.
     """
-    shop = np.zeros(15, np.int64)
+    shop = np.zeros(16, np.int64)
     pooled = np.zeros((int(categories.max(initial=0)) + 1, 2), np.int64)
     _take_day(rows, end_ms, categories, settings, correction.factor, shop, pooled)
     sums = shop * _MILLIONTH
@@ -328,12 +356,19 @@ def _pool(
         # No spread beyond chance: all items sell alike, and the pool has its greatest weight.
         days = mean / variance if variance > 0 else settings.greatest_prior_days
         prior_days = min(max(float(days), prior_days), settings.greatest_prior_days)
-    has_sizes, has_spread = sums[_SIZES] > 0, sums[_FREE] > 0
+    has_sizes, has_spread, has_errors = sums[_SIZES] > 0, sums[_FREE] > 0, sums[_MEANS] > 0
+    size_spread = float(sums[_WITHIN] / sums[_FREE]) if has_spread else 1.0
+    dispersion = float(max(sums[_ERRORS] / sums[_MEANS], 1.0)) if has_errors else 1.5
+    # Before the first errors: what orders and lognormal sizes would make.
+    of_units = (
+        sums[_UNIT_ERRORS] / sums[_MEANS] if has_errors else dispersion + math.expm1(size_spread)
+    )
     return _Pool(
         prior_days=prior_days,
         size_log=float(sums[_LOGS] / sums[_SIZES]) if has_sizes else 0.0,
-        size_spread=float(sums[_WITHIN] / sums[_FREE]) if has_spread else 1.0,
-        dispersion=float(max(sums[_ERRORS] / sums[_MEANS], 1.0)) if sums[_MEANS] > 0 else 1.5,
+        size_spread=size_spread,
+        order_dispersion=dispersion,
+        unit_dispersion=float(of_units),
         correction=correction.factor,
     )
 

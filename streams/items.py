@@ -68,6 +68,7 @@ ROW = np.dtype(
         ("quiet_days", "<f8"),  # on sale, since then
         ("order_trend", "<f8"),
         ("error_squares", "<f8"),  # of a day's orders against the estimate before it
+        ("unit_error_squares", "<f8"),  # of its units, each of the size foreseen, likewise
         ("error_means", "<f8"),  # what Poisson orders would give
         ("size_count", "<f8"),  # orders of which the size is known
         ("size_logs", "<f8"),

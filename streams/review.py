@@ -260,13 +260,13 @@ def _write_terms(decisions: Table, terms: SupplierTerms | None) -> None:
 def _fit(decisions: Table, demand_mean: Float64Array, variance: Float64Array) -> None:
     """Write the distribution of a day's demand.
 
-    More demand than the everyday level has a wider spread: its dispersion index is kept, that of
-    counts where nothing sold yet.
+    The dispersion index of the everyday level is kept, that of counts where nothing sold yet: more
+    demand has a wider spread, less demand (closed days ahead) a narrower one.
     """
     level = decisions["demand_level_units_per_day"]
     variance = np.maximum(variance, 0)
     index = np.where(level > 0, variance / np.where(level > 0, level, 1.0), 1.0)
-    spread = np.sqrt(np.where(demand_mean > level, index * demand_mean, variance))
+    spread = np.sqrt(index * np.maximum(demand_mean, 0.0))
     fit = fit_demand(
         np.minimum(demand_mean, _LARGEST_DEMAND),
         np.minimum(spread, _LARGEST_DEMAND),

@@ -33,7 +33,7 @@ from streams.timeline import Timeline, TimelineSettings
 from streams.totals import MinuteTotals
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 DEAD_LETTERED = "dead_lettered"
 NEW_ORDERS, SOLD_UNITS = "sales:orders", "sales:units"  # beside the outcomes by topic
 

@@ -220,6 +220,37 @@ def test_the_spread_foreseen_is_the_spread_that_comes():
     assert 0.9 < sold.sum() / mean.sum() < 1.1
 
 
+def test_the_spread_is_learned_from_whole_days():
+    """Orders of a day that are all large or all small spread its units more than as many orders of
+    the same sizes that have nothing to do with each other.
+    """
+    random, shop = np.random.default_rng(17), Shop(200)
+    together = np.arange(200) < 100
+    for _ in range(120):
+        items = np.repeat(np.arange(200), random.poisson(6.0, 200))
+        of_day, of_order = (np.exp(random.normal(1.0, 0.8, n)) for n in (200, items.size))
+        shop.close_orders(items, np.where(together[items], of_day[items], of_order))
+    variance = shop.rows["demand_variance_units"]
+    sizes = shop.rows["units_per_order"]
+    np.testing.assert_allclose(np.median(sizes[together]), np.median(sizes[~together]), rtol=0.2)
+    assert np.median(variance[together]) > 2 * np.median(variance[~together])
+
+
+def test_a_bulk_order_widens_the_spread_no_further_than_its_edge():
+    """A day of ten thousand units counts for the spread as one of seven standard deviations."""
+    random, (usual, bulk) = np.random.default_rng(19), (Shop(30), Shop(30))
+    for _ in range(80):
+        orders = random.poisson(4.0, 30)
+        usual.close(orders)
+        bulk.close(orders)
+    first = np.arange(30) == 0
+    sd = math.sqrt(bulk.rows["demand_variance_units"][0])
+    usual.close(np.full(30, 4))
+    bulk.close(np.full(30, 4), size=np.where(first, 2_500.0, 1.0))
+    more = bulk.rows["unit_error_squares"][0] - usual.rows["unit_error_squares"][0]
+    assert more == pytest.approx((SETTINGS.error_edge * max(sd, 1.0)) ** 2, rel=0.2)
+
+
 def test_a_trend_is_followed_only_where_it_is_known():
     """A well-known item that grows by 2 % a day gets a trend upwards; a slow one gets none."""
     shop = Shop(2)
