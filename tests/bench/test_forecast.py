@@ -5,12 +5,19 @@ import gzip
 import numpy as np
 import pytest
 
+from policy import DemandFamily, PolicyCache
+from streams.estimate import demand_over
+from streams.items import ROW
+from streams.review import ReviewSettings, decide_items, expected_demand
+from streams.rings import DAY_MS
 from tests.bench.forecast import (
+    HORIZONS,
     QUANTILES,
     Forecast,
     Score,
     croston,
     exponential_smoothing,
+    loss_ratios,
     moving_average,
     negative_binomial,
     tsb,
@@ -43,12 +50,69 @@ def test_quantiles_have_the_moments():
 
 def test_losses_are_those_of_the_definition():
     """Two units too low at 90 % cost 1.8, two too high 0.2; by unit sold, doubled."""
-    score = Score()
+    score = Score(3)
     quantiles = np.full((len(QUANTILES), 2), [[8.0, 12.0]])
-    score.add(Forecast(np.full(2, 10.0), quantiles), np.full(2, 10.0))
+    score.add(np.array([0, 2]), Forecast(np.full(2, 10.0), quantiles, quantiles), np.full(2, 10.0))
     np.testing.assert_allclose(score.weighted_losses, 2 * np.array([2, 2, 2]) / 20)
     assert score.bias == 0
     np.testing.assert_allclose(score.coverage, 0.5)
+
+
+@pytest.mark.parametrize("mean", [0.05, 0.7, 40.0])
+def test_ties_are_split_as_the_forecast_says(mean):
+    """Sums drawn from the forecast itself lie below its quantiles as often as they should, however
+    slow the item; at or below them far more often where it is slow.
+    """
+    random, count = np.random.default_rng(12), 40_000
+    sold = random.poisson(mean * random.gamma(2, 1 / 2, count)).astype(float)
+    told = negative_binomial(np.full(count, mean), np.full(count, mean + mean**2 / 2))
+    score = Score(count)
+    score.add(np.arange(count), told, sold)
+    np.testing.assert_allclose(score.evened_coverage, QUANTILES, atol=0.007)
+    assert (score.coverage >= score.evened_coverage).all()
+    assert mean > 0.1 or score.coverage[0] > 0.9
+
+
+def test_a_part_of_the_items_is_judged_by_itself():
+    """The ratio of losses is that of the sums; where one item's is all that counts, its range is
+    nothing."""
+    one, other = Score(4), Score(4)
+    for score, miss in ((one, 2.0), (other, 4.0)):
+        quantiles = np.full((len(QUANTILES), 3), 10.0 + miss)
+        told = Forecast(np.full(3, 10.0), quantiles, quantiles)
+        score.add(np.array([0, 1, 3]), told, np.full(3, 10.0))
+    np.testing.assert_allclose(loss_ratios(one, other, seed=1), 0.5)
+    np.testing.assert_allclose(one.part(np.array([3])).weighted_losses, one.weighted_losses)
+
+
+def test_the_decision_sees_the_forecast_that_is_judged():
+    """Independent days of the decision's demand add up to the judged mean and variance of 4, 9 and
+    13 days, closed days among them.
+    """
+    random, count = np.random.default_rng(13), len(HORIZONS)
+    rows = np.zeros(count, ROW)
+    rows["observed_days"], rows["level_orders"] = 100, random.uniform(5, 50, count)
+    rows["demand_level_units_per_day"] = random.uniform(1, 60, count)
+    rows["demand_trend_units_per_day"] = random.uniform(-0.1, 0.1, count)
+    rows["demand_variance_units"] = rows["demand_level_units_per_day"] * random.uniform(2, 9, count)
+    rows["review_period_days"], rows["lead_time_days_lean"] = np.array(HORIZONS) - 2.0, 2.0
+    items, cover, open_days = np.arange(count), np.array(HORIZONS), np.array([2.6, 8.1, 15.0])
+    mean, variance = expected_demand(rows, items, open_days, np.zeros(count))
+    decisions = decide_items(
+        rows,
+        items,
+        np.zeros(count, np.int64),
+        mean,
+        DAY_MS,
+        is_surge=False,
+        settings=ReviewSettings(),
+        cache=PolicyCache(),
+        demand_variance=variance,
+    )
+    judged_mean, judged_variance = demand_over(rows, open_days)
+    np.testing.assert_allclose(decisions["demand_mean_units_per_day"] * cover, judged_mean)
+    np.testing.assert_allclose(decisions["demand_sd_units_per_day"] ** 2 * cover, judged_variance)
+    assert (decisions["demand_family"] == DemandFamily.NEGATIVE_BINOMIAL).all()
 
 
 def test_daily_units_stand_at_their_days(tmp_path):
