@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from infra.audit import AnyEntry, AuditState, Entry, sealed
 from infra.kafka import client_options
-from infra.reading_topics import log_ends, read_topics
+from infra.reading_topics import close_consumer, log_ends, read_topics
 from infra.settings import Settings
 from infra.topics import audit_topic
 from streams.handover import Controls
@@ -24,6 +24,7 @@ _POLL_MS = 200
 _END_EVERY_S = 2.0
 _KNOWN_FOR_S = 10.0  # without a look at the log's end: whether somebody paused is not known
 _RETRY_S = 1.0
+_STALLED_S = 10.0  # without a record or the end: this reader hangs
 _QUEUED_AT_MOST = 10_000
 _log = logging.getLogger("tidegate.control")
 
@@ -118,29 +119,41 @@ class ControlLog:
                 await self._follow()
             except (KafkaError, OSError, TimeoutError) as error:
                 _log.warning("audit log: %r; reading it again", error)
-                await asyncio.sleep(_RETRY_S)
+            except Exception:  # while nobody follows, every order waits
+                _log.exception("audit log: reading it again")
+            await asyncio.sleep(_RETRY_S)
 
     async def _follow(self) -> None:
+        """Read from the beginning on, until something fails or nothing comes any more."""
         place = TopicPartition(self._topic, _PARTITION)
         consumer = make_consumer(self._options)
-        await consumer.start()
         try:
-            consumer.assign([place])
-            end = (await log_ends(consumer, [place]))[place]
-            await consumer.seek_to_beginning(place)
-            looked_at = 0.0
-            while True:
-                for records in (await consumer.getmany(place, timeout_ms=_POLL_MS)).values():
-                    for record in records:
-                        self.state.take(record.value, f"{self._topic}/0/{record.offset}")
-                if time.monotonic() - looked_at > _END_EVERY_S:
-                    looked_at = time.monotonic()
-                    async with asyncio.timeout(_END_EVERY_S):
+            async with asyncio.timeout(_STALLED_S) as patience:
+                await consumer.start()
+                consumer.assign([place])
+                end = (await log_ends(consumer, [place]))[place]
+                await consumer.seek_to_beginning(place)
+                looked_at = 0.0
+                while True:
+                    came = await self._take_more(consumer, place)
+                    if time.monotonic() - looked_at > _END_EVERY_S:
+                        looked_at = time.monotonic()
                         end = max(end, (await consumer.end_offsets([place]))[place])
-                if await consumer.position(place) >= end:
-                    self._end_seen_at = looked_at
+                    if is_at_end := await consumer.position(place) >= end:
+                        self._end_seen_at = looked_at
+                    if came or is_at_end:
+                        patience.reschedule(asyncio.get_running_loop().time() + _STALLED_S)
         finally:
-            await consumer.stop()
+            await close_consumer(consumer)
+
+    async def _take_more(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
+        """Take in what has come; return how many entries that was."""
+        came = 0
+        for records in (await consumer.getmany(place, timeout_ms=_POLL_MS)).values():
+            for record in records:
+                self.state.take(record.value, f"{self._topic}/0/{record.offset}")
+            came += len(records)
+        return came
 
 
 def make_producer(options: Mapping[str, Any]) -> AIOKafkaProducer:

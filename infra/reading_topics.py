@@ -3,6 +3,7 @@
 Delivery is at least once, so a record may lie there twice under the same id: `Ledger` keeps one.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ _FETCH_BYTES = 4_194_304
 _POLL_MS = 1_000
 _END_POLL_MS = 100
 _END_POLLS = 20
+_CLOSING_SECONDS = 5.0
 _STALLED_POLLS = 30  # a broker that names an end and never gives the records up to it
 
 
@@ -127,7 +129,20 @@ async def open_consumer(
         consumer.assign(places)
         yield consumer
     finally:
-        await consumer.stop()
+        await close_consumer(consumer)
+
+
+async def close_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, whatever state it is in.
+
+    While the broker is away, aiokafka's own `stop` cancels a fetch that waits to be tried again and
+    lets that cancellation out: it would end the task that closes, and leave connections open.
+    """
+    closing = asyncio.create_task(consumer.stop())
+    await asyncio.wait([closing], timeout=_CLOSING_SECONDS)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    await consumer._client.close()
 
 
 async def log_ends(
