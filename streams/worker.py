@@ -125,6 +125,7 @@ class Worker:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready_since: float | None = None
         self.store_failed_since: float | None = None
+        self._parked_since: float | None = None
         self._rows_folded = 0
 
     # -- life ---------------------------------------------------------------------------------
@@ -191,6 +192,7 @@ class Worker:
                 await self._take_over(partition)
             beginnings = await self._beginnings(assigned)
             self.ready_since = self.ready_since or self._clock()
+            self._parked_since = None
             return {tp: self._next_offset(tp, beginnings.get(tp, 0)) for tp in assigned}
 
     async def park(self) -> None:
@@ -204,6 +206,7 @@ class Worker:
             self._parked.update(self.owned)
             self.owned.clear()
             self.ready_since = None
+            self._parked_since = self._parked_since or self._clock()
 
     async def _take_over(self, partition: int) -> None:
         if partition in self.owned:
@@ -561,8 +564,13 @@ class Worker:
         return faults
 
     def is_alive(self) -> bool:
-        """Whether reading goes on. While the store is away it rests: a restart mends nothing."""
+        """Whether reading goes on, or is about to, as in a rebalance.
+
+        While the store is away it rests: a restart mends nothing.
+        """
         stuck_s = self.progress.stuck_for_s()  # asked in any case: it notes what has moved
+        if self._parked_since is not None:
+            stuck_s = max(stuck_s, self._clock() - self._parked_since)
         return self.store_failed_since is not None or stuck_s < self._settings.stuck_after_s
 
 

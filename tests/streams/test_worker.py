@@ -528,6 +528,18 @@ async def test_stuck_worker_is_not_alive():
         await made.until(lambda: made.worker.progress.lag_records()["orders", 0] == 7)
 
 
+async def test_worker_that_gets_no_partitions_back_is_not_alive():
+    """A rebalance that does not end leaves nothing that could lag; it is a hang all the same."""
+    async with bench(stuck_after_s=60) as made:
+        await made.worker.park()
+        made.now += 59
+        assert made.worker.is_alive()
+        made.now += 2
+        assert not made.worker.is_alive()
+        await made.worker.read_from(set())  # more workers than partitions: nothing to read is well
+        assert made.worker.is_alive()
+
+
 @pytest.mark.parametrize(("behind_s", "beats"), [(10, True), (400, False)])
 async def test_heartbeats_are_written_to_live_logs_only(behind_s, beats):
     """A replay of old events tells its own time; the wall clock does not mix in."""
