@@ -227,7 +227,12 @@ class RedisStore:
         return np.array(minutes, np.int64), np.frombuffer(b"".join(packed), TOTAL)
 
     async def ping(self) -> None:
-        """Return if Redis answers."""
+        """Return if Redis answers.
+
+        Raises:
+            StoreError: it refuses; with a full disk that is how it says that it cannot write.
+            ConnectionError, TimeoutError: it is away.
+        """
         await self._send_words(b"PING")
 
     # -- committing ---------------------------------------------------------------------------
@@ -399,13 +404,10 @@ class RedisStore:
 
     async def _run(self, payload: bytes, script: "_Script") -> Any:
         try:
-            try:
-                return await self._send(payload)
-            except NoScriptError:
-                await self._send_words(b"SCRIPT", b"LOAD", script.source)
-                return await self._send(payload)
-        except ResponseError as error:
-            raise StoreError(f"Redis refused a command: {error}") from error
+            return await self._send(payload)
+        except NoScriptError:
+            await self._send_words(b"SCRIPT", b"LOAD", script.source)
+            return await self._send(payload)
 
     async def _send_words(self, *words: bytes) -> Any:
         return await self._send(b"*%d\r\n%b" % (len(words), b"".join(map(bulk, words))))
@@ -415,6 +417,10 @@ class RedisStore:
         try:
             await connection.send_packed_command(payload)
             return await connection.read_response()
+        except NoScriptError:
+            raise
+        except ResponseError as error:  # even of a PING, while its disk is full
+            raise StoreError(f"Redis refused a command: {error}") from error
         except asyncio.CancelledError:
             await connection.disconnect(nowait=True)
             raise

@@ -379,6 +379,21 @@ async def test_refusal_by_redis_is_told_and_the_commit_can_be_sent_again(redis_u
         assert await store.commit(claim, commit) == Verdict.STORED
 
 
+async def test_refused_ping_is_a_refusal_too(redis_url):
+    """A Redis whose disk is full refuses a PING as well; that once ended the worker."""
+    async with redis_at(redis_url) as redis:
+        await redis.acl_setuser(
+            "mute", enabled=True, nopass=True, categories=["+@all"], commands=["-ping"]
+        )
+        pool = redis_pool(redis_url, username="mute", password="any")
+        try:
+            with pytest.raises(StoreError, match="Redis refused"):
+                await RedisStore(pool, KEYS, Retention()).ping()
+        finally:
+            await pool.disconnect()
+            await redis.acl_deluser("mute")
+
+
 async def test_commit_that_failed_half_way_is_whole_when_sent_again(redis_url):
     """A script that fails keeps what it did so far; the same commit, sent again, mends that."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
