@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 READY_FOR_TESTS := .venv/.ready-for-tests
 
-.PHONY: setup demo test test-kafka check format bench bench-demand simulate soak-simulation fuzz lock clean help
+.PHONY: setup demo test test-kafka check format bench bench-demand simulate soak-simulation faults kills soak fuzz lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,18 @@ simulate: setup $(READY_FOR_TESTS) ## Replay one simulated world of faults with 
 
 soak-simulation: setup $(READY_FOR_TESTS) ## Run many simulated worlds, with progress: make soak-simulation SEEDS=10000
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(SEED)
+
+TIMES ?= 1
+MINUTES ?= 30
+
+faults: setup $(READY_FOR_TESTS) ## Every fault on real servers, on Apache Kafka, with a table: make faults TIMES=5
+	$(BIN)/python -m tests.system.faults --times $(TIMES) --seed $(SEED)
+
+kills: setup $(READY_FOR_TESTS) ## Kill a worker again and again under load: make kills TIMES=200
+	$(BIN)/python -m tests.system.kills --times $(TIMES) --seed $(SEED)
+
+soak: setup $(READY_FOR_TESTS) ## Half of what this machine can take, on Apache Kafka, for long: make soak MINUTES=30
+	$(BIN)/python -m tests.system.soak --minutes $(MINUTES)
 
 fuzz: setup $(READY_FOR_TESTS) ## Fold 1,000,000 fuzzed records and account for each: make fuzz SEED=7
 	$(BIN)/python -m tests.fuzz --seed $(SEED)

@@ -1,7 +1,7 @@
-"""Apache Kafka without Docker: one KRaft node, run by Java from jars that Maven brings.
+"""Apache Kafka without Docker: KRaft nodes, run by Java from jars that Maven brings.
 
-Its data and log lie in a directory of the caller's, so after `kill()` and `start()` it comes back
-with its records, as a real broker does.
+Data and log of a node lie in a directory of the caller's, so after `kill()` and `start()` it comes
+back with its records, as a real broker does.
 """
 
 import hashlib
@@ -11,7 +11,10 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 from infra.embedded import LOOPBACK, ServerError, ServerProcess, free_port, kafka_answers
 
@@ -42,6 +45,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # Records of a replay may carry times of years ago: age must not delete them.
 log.retention.ms=-1
+log.retention.check.interval.ms=10000
 group.min.session.timeout.ms=1000
 # After kill(), the node may not come back before its old registration ran out.
 broker.heartbeat.interval.ms=500
@@ -68,6 +72,7 @@ class KafkaServer(ServerProcess):
         super().__init__(directory, port=port)
         self._advertised_port = advertised_port
         self.heap_megabytes = heap_megabytes
+        self._cluster_id = str(uuid.uuid4())
         self._jars = kafka_jars()
         self._controller_port = free_port()
 
@@ -100,9 +105,9 @@ class KafkaServer(ServerProcess):
         return []
 
     def _format(self, configuration: Path) -> None:
-        identity = str(uuid.uuid4())
         command = self._java(main="kafka.tools.StorageTool")
-        command += ["format", "-t", identity, "-c", str(configuration), *self._format_options()]
+        command += ["format", "-t", self._cluster_id, "-c", str(configuration)]
+        command += self._format_options()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServerError(f"kafka's storage cannot be formatted: {done.stdout}{done.stderr}")
@@ -114,6 +119,68 @@ class KafkaServer(ServerProcess):
 
     def _answers(self) -> bool:
         return kafka_answers(self.port)
+
+
+_REPLICATED = """
+node.id={node}
+controller.quorum.voters={voters}
+offsets.topic.replication.factor=3
+transaction.state.log.replication.factor=3
+transaction.state.log.min.isr=2
+share.coordinator.state.topic.replication.factor=3
+share.coordinator.state.topic.min.isr=2
+min.insync.replicas=2
+"""
+
+
+class KafkaNode(KafkaServer):
+    """One node of a cluster: the others have its cluster id and the same voters."""
+
+    def __init__(
+        self, directory: Path, node: int, cluster_id: str, controller_ports: dict[int, int]
+    ) -> None:
+        super().__init__(directory, port=free_port(), heap_megabytes=256)
+        self._node = node
+        self._cluster_id = cluster_id
+        self._controller_port = controller_ports[node]
+        self._voters = ",".join(f"{n}@{LOOPBACK}:{port}" for n, port in controller_ports.items())
+
+    def _more_properties(self) -> str:
+        return _REPLICATED.format(node=self._node, voters=self._voters)
+
+
+class KafkaCluster:
+    """Three nodes, broker and controller each: a record is accepted once two of them have it.
+
+    Args:
+        directory: takes log, configuration and data of each node.
+    """
+
+    replication_factor = 3
+
+    def __init__(self, directory: Path) -> None:
+        controller_ports = {node: free_port() for node in (1, 2, 3)}
+        cluster_id = str(uuid.uuid4())
+        self.nodes = [
+            KafkaNode(directory / f"node-{node}", node, cluster_id, controller_ports)
+            for node in controller_ports
+        ]
+        self._running = ExitStack()
+
+    @property
+    def bootstrap(self) -> str:
+        """The addresses of all nodes."""
+        return ",".join(node.address for node in self.nodes)
+
+    def __enter__(self) -> Self:
+        for node in self.nodes:
+            self._running.callback(node.kill)
+        with ThreadPoolExecutor() as side_by_side:  # a node answers once two have found each other
+            list(side_by_side.map(KafkaNode.start, self.nodes))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
 
 
 def why_no_kafka() -> str | None:

@@ -1,93 +1,83 @@
 """Kill a worker again and again while events arrive: `python -m tests.system.kills --times 200`.
 
-The outcome has to be, byte for byte, that of a run in peace over the same events; recovery times
-are told at the end. Moments are drawn from a seed that is printed, so that a run can be repeated.
+Every fourth kill meets a worker that is just taking over, the others one that works. The outcome
+has to be, byte for byte, that of a run in peace over the same events; recovery times are told at
+the end. Moments are drawn from a seed that is printed, so that a run can be repeated.
 """
 
 import argparse
 import asyncio
 import random
 import statistics
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.progress import track
 
-from infra.adapters import adapt
-from infra.embedded import EmbeddedBroker, EmbeddedRedis
-from infra.sale import SaleSettings, generate_sale
-from tests.kafka_server import KafkaServer
-from tests.system.conftest import Events, Reference, run_in_peace
 from tests.system.lab import Lab
-from tests.system.running import Installation, WorkerUnderTest
+from tests.system.laboratory import laboratory, made_up_events
+from tests.system.running import WorkerUnderTest, timed
 
-_LONGEST_LIFE_SECONDS = 8.0
-_SECONDS_A_KILL = 8.0  # of the replay: what a life and a takeover last on the average
-
-
-def _events(count: int) -> Events:
-    made = generate_sale(SaleSettings(events=max(20_000, count), skus=200))
-    days = [tuple(map(str, row)) for row in made.truth["days"]]
-    return Events(list(adapt(made.lines, schema="tidegate")), days)
+_LONGEST_LIFE_SECONDS = 6.0
+_TAKEOVER_SHARE = 0.25
+_SESSION_SECONDS = 2.0  # a dead worker's partitions move on after it: most of what a kill takes
 
 
-async def _live_and_die(worker: WorkerUnderTest, chance: random.Random) -> float:
-    """Start, be ready, work for a random while, die; return the seconds until it was ready."""
-    started = time.monotonic()
-    await worker.begin()
-    await worker.wait_until_ready()
-    recovery_seconds = time.monotonic() - started
-    await asyncio.sleep(chance.uniform(0.0, _LONGEST_LIFE_SECONDS))
+@dataclass(frozen=True)
+class Killed:
+    """What happened."""
+
+    times: int
+    after_the_last_event: int
+    ready_seconds: Sequence[float]  # from the start of a worker, where it was let live
+
+
+async def _live_and_die(worker: WorkerUnderTest, lab: Lab, takeover_seconds: float) -> None:
+    """Start, and die on the way to being ready or after a random while of work."""
+    if lab.chance.random() < _TAKEOVER_SHARE:
+        await worker.begin()
+        await asyncio.sleep(lab.chance.uniform(0.0, takeover_seconds))
+    else:
+        await lab.time_recovery(worker.begin(), worker.wait_until_ready())
+        await asyncio.sleep(lab.chance.uniform(0.0, _LONGEST_LIFE_SECONDS))
     worker.kill()
-    return recovery_seconds
 
 
-async def _kill(lab: Lab, times: int) -> list[float]:
-    tidegate = await lab.install()
-    worker = WorkerUnderTest(lab.directory, tidegate.settings, number=1, port=None)
-    tidegate.workers.append(worker)
-    replaying = lab.begin_replay(tidegate, times * _SECONDS_A_KILL)
-    seconds = [await _live_and_die(worker, lab.chance) for _ in track(range(times), "killing")]
+async def _kill(lab: Lab, times: int) -> Killed:
+    tidegate = await lab.install(session_timeout_seconds=_SESSION_SECONDS)
+    worker = await tidegate.add_worker()
+    takeover_seconds = await timed(worker.wait_until_ready())
+    await lab.kill_and_revive(worker)
+    worker.kill()
+    a_kill_seconds = lab.recovery_seconds[0] + _LONGEST_LIFE_SECONDS / 2
+    replaying = lab.begin_replay(tidegate, times * (1 - _TAKEOVER_SHARE / 2) * a_kill_seconds)
+    after_the_last_event = 0
+    for _ in track(range(times), "killing"):
+        await _live_and_die(worker, lab, takeover_seconds)
+        after_the_last_event += replaying.done()
     await worker.begin()
     await lab.prove(tidegate, await replaying, patience_seconds=600.0)
-    return seconds
+    return Killed(times, after_the_last_event, lab.recovery_seconds)
 
 
-async def _run(directory: Path, on_kafka: bool, times: int, seed: int, events: Events) -> None:
-    server = KafkaServer if on_kafka else EmbeddedBroker
-    with server(directory / "broker") as broker, EmbeddedRedis(directory / "redis") as redis:
-        redis_url = f"redis://{redis.address}/0"
-        peace = Installation(directory, broker.bootstrap, redis_url, "reference-")
-        try:
-            reference: Reference = await run_in_peace(peace, events)
-            lab = Lab(
-                name="kills-",
-                directory=directory,
-                bootstrap=broker.bootstrap,
-                redis_url=redis_url,
-                events=events,
-                reference=reference,
-                chance=random.Random(seed),
-                on_kafka=on_kafka,
-            )
-            with lab.equipment:
-                seconds = await _kill(lab, times)
-        finally:
-            peace.close()
-    median, worst = statistics.median(seconds), max(seconds)
-    print(f"{times} kills, seed {seed}: 0 violations")
-    print(f"ready {median:.1f} s after a start (median), {worst:.1f} s at worst")
+async def _run(given: argparse.Namespace) -> Killed:
+    events = made_up_events(given.events)
+    async with laboratory(events, on_kafka=given.broker == "kafka") as make:
+        lab = make("kills", random.Random(given.seed))
+        with lab.equipment:
+            return await _kill(lab, given.times)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=200, help="kills")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--events", type=int, default=50_000, help="about so many")
+    parser.add_argument("--events", type=int, default=200_000, help="about so many")
     parser.add_argument("--broker", choices=("embedded", "kafka"), default="embedded")
     given = parser.parse_args()
     print(f"seed {given.seed}, {given.times} kills")
-    with tempfile.TemporaryDirectory() as directory:
-        wanted = (given.broker == "kafka", given.times, given.seed, _events(given.events))
-        asyncio.run(_run(Path(directory), *wanted))
+    done = asyncio.run(_run(given))
+    median, worst = statistics.median(done.ready_seconds), max(done.ready_seconds)
+    print(f"{done.times} kills, seed {given.seed}: 0 violations")
+    print(f"{done.after_the_last_event} of them after the last event had been written")
+    print(f"ready {median:.1f} s after a start (median), {worst:.1f} s at worst")

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import pytest
 from infra.embedded import LOOPBACK, EmbeddedBroker, EmbeddedRedis
 from infra.replay import ReplayResult
 from tests.conftest import Broker
-from tests.kafka_server import KafkaServer
+from tests.kafka_server import KafkaCluster, KafkaServer
 from tests.system.conftest import Events, Reference, delete_topics
 from tests.system.running import Installation, WorkerUnderTest
 
@@ -29,6 +29,7 @@ REPLAY_SECONDS = 6.0
 THINKING_SECONDS = 0.02  # of a worker that a fault must find at work, however fast the machine is
 SEED_VARIABLE = "TIDEGATE_FAULT_SEED"  # other moments for the faults; the same ones without it
 _AT_ONCE = 4
+_PATIENCE_SECONDS = 400.0
 _REDIS_DATABASE = 4_094
 
 
@@ -47,6 +48,16 @@ class BrokerElsewhere(EmbeddedBroker):
         return command
 
 
+class RedisOnDisk(EmbeddedRedis):
+    """Redis with an append-only file. A file that may not grow is an error to it, not its end."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, append_only=True)
+
+    def _command(self) -> list[str]:
+        return ["sh", "-c", 'trap "" XFSZ; exec "$@"', "redis", *super()._command()]
+
+
 @dataclass
 class Lab:
     """What one scenario needs; everything in it ends with `equipment`."""
@@ -60,6 +71,7 @@ class Lab:
     chance: random.Random
     on_kafka: bool
     equipment: ExitStack = field(default_factory=ExitStack)
+    recovery_seconds: list[float] = field(default_factory=list)
 
     async def install(
         self, *, bootstrap: str | None = None, redis_url: str | None = None, **settings: Any
@@ -88,9 +100,14 @@ class Lab:
         )
         return await asyncio.to_thread(self.equipment.enter_context, server)
 
-    async def own_redis(self) -> EmbeddedRedis:
+    async def own_cluster(self) -> KafkaCluster:
+        """Start three Kafka nodes of its own."""
+        cluster = KafkaCluster(self.directory / "own-cluster")
+        return await asyncio.to_thread(self.equipment.enter_context, cluster)
+
+    async def own_redis(self) -> RedisOnDisk:
         """Start a Redis of its own that keeps its data over `kill()`, `start()`."""
-        server = EmbeddedRedis(self.directory / "own-redis", append_only=True)
+        server = RedisOnDisk(self.directory / "own-redis")
         return await asyncio.to_thread(self.equipment.enter_context, server)
 
     def begin_replay(
@@ -99,6 +116,35 @@ class Lab:
         """Let the events arrive over so many seconds."""
         speed = self.events.speed_for(seconds)
         return asyncio.create_task(tidegate.replay(self.events.records, speed=speed, **options))
+
+    async def kill_and_revive(self, worker: WorkerUnderTest) -> None:
+        """Kill -9, start again, and return when it owns its partitions."""
+        worker.kill()
+        await self.time_recovery(worker.begin(), worker.wait_until_ready())
+
+    async def time_recovery(self, *steps: Awaitable[Any]) -> None:
+        """Go through steps after which all is as before the fault; note how long they took."""
+        started = time.monotonic()
+        for step in steps:
+            await step
+        self.recovery_seconds.append(time.monotonic() - started)
+        print(f"{self.name}: recovered after {self.recovery_seconds[-1]:.1f} s", flush=True)
+
+    async def time_reading(self, tidegate: Installation, result: ReplayResult) -> ReplayResult:
+        """Write an event that is known already and note how long it takes into Redis.
+
+        Returns:
+            What there is to be read, with it.
+        """
+        ends = dict(result.end_offsets)
+
+        async def write_and_read() -> None:
+            again = await tidegate.replay(self.events.records[-1:])
+            ends.update(again.end_offsets)
+            await tidegate.wait_until_read(again)
+
+        await self.time_recovery(write_and_read())
+        return replace(result, end_offsets=ends)
 
     async def prove(
         self, tidegate: Installation, result: ReplayResult, patience_seconds: float = 90.0
@@ -114,15 +160,6 @@ class Lab:
         print(f"{self.name}: all stored after {seconds:.1f} s more")
 
 
-async def kill_and_revive(worker: WorkerUnderTest) -> None:
-    """Kill -9, start again, and return when it owns its partitions."""
-    worker.kill()
-    started = time.monotonic()
-    await worker.begin()
-    await worker.wait_until_ready()
-    print(f"{worker.name}: ready {time.monotonic() - started:.1f} s after kill -9")
-
-
 # --- side by side -----------------------------------------------------------------------------
 
 Scenario = Callable[[Lab], Awaitable[None]]
@@ -132,6 +169,19 @@ Endings = dict[str, BaseException | None]
 def by_name(*scenarios: Scenario) -> dict[str, Scenario]:
     """Return scenarios by the names of their functions."""
     return {scenario.__name__: scenario for scenario in scenarios}
+
+
+def needs_kafka(scenario: Scenario) -> bool:
+    """Whether it wants Apache Kafka: the embedded broker keeps nothing on disk."""
+    return any(mark.name == "kafka" for mark in getattr(scenario, "pytestmark", ()))
+
+
+def parameters(scenarios: Mapping[str, Scenario]) -> list[Any]:
+    """Return the names with the marks of their functions, for a test of each."""
+    return [
+        pytest.param(name, marks=getattr(scenario, "pytestmark", ()))
+        for name, scenario in scenarios.items()
+    ]
 
 
 def run_scenarios(
@@ -147,7 +197,9 @@ def run_scenarios(
     asked = [
         item.callspec.params["name"]
         for item in request.session.items
-        if item.path == request.path and hasattr(item, "callspec")
+        if item.path == request.path
+        and hasattr(item, "callspec")
+        and not item.get_closest_marker("skip")
     ]
     labs = [
         Lab(
@@ -162,23 +214,25 @@ def run_scenarios(
         )
         for name in asked
     ]
-    yield dict(zip(asked, asyncio.run(_run_all(scenarios, labs)), strict=True))
+    work = [(lab, scenarios[name]) for lab, name in zip(labs, asked, strict=True)]
+    yield dict(zip(asked, asyncio.run(run_all(work)), strict=True))
     if broker.running:
         for name in asked:
             asyncio.run(delete_topics(broker.bootstrap, f"{name}-"))
 
 
-async def _run_all(
-    scenarios: Mapping[str, Scenario], labs: Sequence[Lab]
+async def run_all(
+    work: Sequence[tuple[Lab, Scenario]], at_once: int = _AT_ONCE
 ) -> list[BaseException | None]:
-    at_once = asyncio.Semaphore(_AT_ONCE)
+    """Run each scenario in its lab, so many side by side; return how each ended."""
+    room = asyncio.Semaphore(at_once)
 
-    async def run(lab: Lab) -> None:
-        async with at_once:
+    async def run(lab: Lab, scenario: Scenario) -> None:
+        async with room:
             started = time.monotonic()
             with lab.equipment:
-                async with asyncio.timeout(200):
-                    await scenarios[lab.name.removesuffix("-")](lab)
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await scenario(lab)
             print(f"{lab.name}: {time.monotonic() - started:.1f} s in all")
 
-    return await asyncio.gather(*map(run, labs), return_exceptions=True)
+    return await asyncio.gather(*(run(*each) for each in work), return_exceptions=True)

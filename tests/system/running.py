@@ -258,7 +258,7 @@ class Installation:
     async def make_topics(self) -> "Installation":
         """Make the topics."""
         bootstrap, prefix = self.settings.kafka_bootstrap, self.settings.topic_prefix
-        await ensure_topics(bootstrap, prefix, PARTITIONS)
+        await ensure_topics(bootstrap, prefix, PARTITIONS, self.settings.replication_factor)
         return self
 
     async def add_worker(self, *, thinking_seconds: float = 0.0) -> WorkerUnderTest:
@@ -343,6 +343,21 @@ class Installation:
             return self.consumed() >= share * total
 
         await eventually(is_there, f"{share:.0%} of {total} records stored", every=0.002)
+
+    async def wait_until_read(self, result: ReplayResult, seconds: float = 150.0) -> None:
+        """Return when Redis has all of these records, decided or not."""
+        ends = self.target(result).end_offsets
+
+        def is_there() -> bool:
+            for worker in self.workers:
+                worker.require_alive()
+            stored = self.stored_offsets()
+            return all(stored.get(at, 0) >= end for at, end in ends.items())
+
+        def explain() -> str:
+            return "\n".join(f"{one.name}:\n{one.log_tail()}" for one in self.workers)
+
+        await eventually(is_there, "all is read", seconds=seconds, explain=explain)
 
     # -- looking --------------------------------------------------------------------------
 

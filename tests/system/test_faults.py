@@ -21,7 +21,7 @@ from tests.system.lab import (
     Endings,
     Lab,
     by_name,
-    kill_and_revive,
+    parameters,
 )
 from tests.system.running import (
     SESSION_TIMEOUT_SECONDS,
@@ -41,7 +41,7 @@ async def killed_while_it_catches_up(lab: Lab) -> None:
     worker = await tidegate.add_worker()
     for low, high in ((0.05, 0.45), (0.5, 0.9)):
         await tidegate.wait_until_consumed(lab.chance.uniform(low, high), total)
-        await kill_and_revive(worker)
+        await lab.kill_and_revive(worker)
     await lab.prove(tidegate, result)
 
 
@@ -55,9 +55,9 @@ async def killed_while_events_arrive(lab: Lab) -> None:
     async with tidegate.offsets_watched():
         replaying = lab.begin_replay(tidegate)
         await asyncio.sleep(lab.chance.uniform(1.5, REPLAY_SECONDS - 1.0))
-        await kill_and_revive(worker)
+        await lab.kill_and_revive(worker)
         await asyncio.sleep(lab.chance.uniform(0.0, 0.3))
-        await kill_and_revive(worker)
+        await lab.kill_and_revive(worker)
         await lab.prove(tidegate, await replaying)
 
 
@@ -121,7 +121,7 @@ async def killed_when_all_is_read_and_not_all_decided(lab: Lab) -> None:
     target = tidegate.target(result)
     assert remaining(tidegate.shards(), target).undecided, "it was through with deciding"
     worker.thinking_seconds = 0.0
-    await kill_and_revive(worker)
+    await lab.kill_and_revive(worker)
     await lab.prove(tidegate, result, patience_seconds=30.0)
 
 
@@ -131,7 +131,7 @@ async def killed_between_commit_and_publish(lab: Lab) -> None:
     result = await tidegate.replay(lab.events.records, batch_records=500)
     worker = await tidegate.add_worker()
     held = await _freeze_with_something_to_publish(tidegate, worker)
-    await kill_and_revive(worker)
+    await lab.kill_and_revive(worker)
     await lab.prove(tidegate, result)
     published = defaultdict(set)
     for topic in {record.topic for record in held}:
@@ -311,7 +311,7 @@ SCENARIOS = by_name(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", parameters(SCENARIOS))
 def test_nothing_is_lost_doubled_or_decided_otherwise(name: str, endings: Endings) -> None:
     """Days, items, decisions, orders and alerts are, byte for byte, those of a run in peace."""
     ending = endings[name]

@@ -6,7 +6,7 @@ import pytest
 
 from infra.embedded import LOOPBACK
 from tests.system.bad_network import BadNetwork
-from tests.system.lab import THINKING_SECONDS, Endings, Lab, by_name
+from tests.system.lab import THINKING_SECONDS, Endings, Lab, by_name, parameters
 from tests.system.running import Installation, eventually
 
 _CUTS = 6
@@ -98,7 +98,7 @@ SCENARIOS = by_name(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", parameters(SCENARIOS))
 def test_bad_network_loses_doubles_and_changes_nothing(name: str, endings: Endings) -> None:
     """Days, items, decisions, orders and alerts are, byte for byte, those of a run in peace."""
     ending = endings[name]
