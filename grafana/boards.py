@@ -36,9 +36,9 @@ OVERVIEW = Board(
             SECONDS,
         ),
         Answer(
-            "Open incidents",
-            "Raised and not resolved, of all kinds. The live page lists them with one action each.",
-            "sum(tidegate_incidents_open)",
+            "Incidents nobody has",
+            "Open, of all kinds, and not taken on. The live page lists them with one action each.",
+            'sum(tidegate_incidents_open{acknowledged="no"})',
             steps=[(1, "orange")],
         ),
         Answer(
@@ -65,7 +65,7 @@ OVERVIEW = Board(
             ),
             Graph(
                 "Incidents by kind",
-                "Open incidents. A surge of many items at once has one cause.",
+                "Open incidents, taken on or not. A surge of many items at once has one cause.",
                 {"{{alert}}": "sum by (alert) (tidegate_incidents_open)"},
             ),
             Graph(

@@ -149,7 +149,9 @@ def _graph(graph: Graph) -> timeseries.Panel:
     for place, (legend, query) in enumerate(graph.queries.items()):
         panel.with_target(_target(chr(ord("A") + place), query, legend))
     if graph.item_link:
-        url = "${page}/#/items/${__field.labels.sku}@${__field.labels.warehouse}"
+        labels = ("sku", "warehouse")
+        asked = "&".join(f"{name}=${{__field.labels.{name}:percentencode}}" for name in labels)
+        url = "${page}/#/item?" + asked
         panel.data_links(
             [dashboard.DashboardLink("Item's page").type(models.DashboardLinkType.LINK).url(url)]
         )

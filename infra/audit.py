@@ -1,7 +1,10 @@
-"""The audit log: who stopped, resumed and held what, when and why. It is also where that is kept.
+"""The audit log: who stopped, resumed, held and took on what, when and why.
 
-One topic with one partition, never compacted and never trimmed. The pauses in force are the fold
-of its entries, so a kill switch survives all that Kafka survives, Redis or not. It lies where the
+It is also where that is kept.
+
+One topic with one partition, never compacted and never trimmed. The pauses in force, and who looks
+after which incident, are the fold of its entries, so both survive all that Kafka survives, Redis or
+not. It lies where the
 orders go: while it cannot be read, none can be sent. Workers that follow it know a new entry within
 milliseconds.
 
@@ -16,11 +19,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from streams.handover import Controls, HoldReason, Pause
+from streams.outputs import Alert
+from streams.rings import DAY_MS
+from streams.text import one_time
 
 TIDEGATE = "tidegate"
 """The name under which workers write."""
 
 LONGEST_TEXT = 500
+ACKNOWLEDGED_FOR_MS = DAY_MS
+"""So long somebody's word stands for an incident; then it counts as nobody's, and is told anew."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -74,7 +82,15 @@ class OrderLeft(Entry, frozen=True, kw_only=True, tag="order_left"):
     verdict: str
 
 
-AnyEntry = Paused | Resumed | Closed | Opened | OrderWaits | OrderLeft
+class Acknowledged(Entry, frozen=True, kw_only=True, tag="acknowledged"):
+    """Somebody looks after an incident; `why` is their note, and may be empty."""
+
+    incident_id: str
+    alert: str
+    subject: str
+
+
+AnyEntry = Paused | Resumed | Closed | Opened | OrderWaits | OrderLeft | Acknowledged
 _decoder = msgspec.json.Decoder(AnyEntry)
 
 
@@ -135,6 +151,24 @@ def make_resume(who: str, why: str, hold_id: str, pauses: Iterable[Pause]) -> Re
     return Resumed(who=who, why=why, hold_id=hold_id)
 
 
+def make_acknowledgement(who: str, note: str, incident: Alert) -> Acknowledged:
+    """Return the entry of somebody who takes an incident on.
+
+    Raises:
+        AuditError: the name is missing, or a text is too long.
+    """
+    _require_text("who", who)
+    if note:
+        _require_text("note", note)
+    return Acknowledged(
+        who=who,
+        why=note,
+        incident_id=incident.incident_id,
+        alert=incident.alert,
+        subject=incident.subject,
+    )
+
+
 class UnknownHoldError(AuditError):
     """No such pause is in force."""
 
@@ -153,6 +187,7 @@ class AuditState:
     pauses: dict[str, Pause] = field(default_factory=dict)
     waiting: dict[str, HoldReason] = field(default_factory=dict)  # by po_id
     closed: dict[int, list[HoldReason]] = field(default_factory=dict)  # by partition
+    taken_on: dict[str, Acknowledged] = field(default_factory=dict)  # by incident, the newest word
     heads: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
@@ -160,6 +195,16 @@ class AuditState:
     def controls(self, *, is_known: bool = True) -> Controls:
         """What people have ordered."""
         return Controls(tuple(self.pauses.values()), is_known)
+
+    def acknowledged(self, now_ms: int) -> dict[str, Acknowledged]:
+        """Return who looks after which incident, by its id, as far as their word still stands.
+
+        Args:
+            now_ms: wall clock.
+        """
+        oldest_ms = now_ms - ACKNOWLEDGED_FOR_MS
+        taken = self.taken_on  # replaced, never changed: another thread may be reading
+        return {name: one for name, one in taken.items() if one_time(one.at) > oldest_ms}
 
     def take(self, value: bytes | None, place: str) -> AnyEntry | None:
         """Take the next record in; return its entry, none where it is none or is known already.
@@ -202,6 +247,8 @@ class AuditState:
                 self.waiting[entry.po_id] = entry.reason
             case OrderLeft():
                 self.waiting.pop(entry.po_id, None)
+            case Acknowledged():
+                self.taken_on = {**self.taken_on, entry.incident_id: entry}
 
 
 def pause_of(entry: Paused) -> Pause:

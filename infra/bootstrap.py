@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,11 @@ log = logging.getLogger("tidegate")
 
 _REDIS_TIMEOUT_S = 10.0
 _SIGN_SECONDS = 1.0
+
+
+def now_ms() -> int:
+    """Return the wall clock."""
+    return int(time.time() * 1000)
 
 
 def redis_pool(url: str, **options: Any) -> ConnectionPool:
@@ -93,7 +99,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         recorder=AuditRecorder(control),
     )
     registry.register(ShardCollector(worker))
-    registry.register(ShopCollector(worker))
+    registry.register(ShopCollector(worker, lambda: control.state.acknowledged(now_ms())))
     app = make_admin(worker, registry, access)
     add_control_routes(
         app,
@@ -101,7 +107,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         lambda controls: read_waiting(settings, controls, dict(control.state.closed)),
         asyncio.to_thread,
     )
-    page = Page(settings.redis_url, settings.keys(), **connection_options(settings))
+    page = Page(settings.redis_url, settings.keys(), control, **connection_options(settings))
     page.add_to(app)
     admin = AdminServer(app, settings.admin_host, settings.admin_port)
     await producer.start()

@@ -75,10 +75,6 @@ class Keys:
         """Hash: place -> one of the newest dead letters."""
         return f"{self.prefix}dead-letters:{{{partition}}}"
 
-    def acknowledged(self, incident_id: str) -> str:
-        """String: who looks after an incident, and since when."""
-        return f"{self.prefix}acknowledged:{incident_id}"
-
     def outbox(self, partition: int) -> str:
         """Hash: number -> record that is not yet known to be in Kafka."""
         return f"{self.prefix}outbox:{{{partition}}}"

@@ -5,15 +5,16 @@ series of their own, at most `ITEMS_SHOWN` of them, so that a shop of any size c
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from infra.audit import Acknowledged
+from infra.open_incidents import open_incidents, open_ones, rows_of
 from streams.backlog import oldest_open_order_ms
-from streams.items import ROW
 from streams.outputs import AlertKind, SupplierRole
 from streams.rings import DAY_MS, MINUTE_MS
 from streams.shard import NEW_ORDERS, SOLD_UNITS, Shard
@@ -21,9 +22,9 @@ from streams.text import parse_times
 from streams.types import Float64Array, Table
 
 ITEMS_SHOWN = 20
-_ITEM_INCIDENTS = {
-    kind: f"{kind}_since_ms" for kind in AlertKind if f"{kind}_since_ms" in (ROW.names or ())
-}
+_ACKNOWLEDGED = {"no": False, "yes": True}  # value of the label: whether somebody has taken it on
+
+Acknowledgements = Sequence[Acknowledged]
 
 
 class HasShards(Protocol):
@@ -35,10 +36,18 @@ class HasShards(Protocol):
 
 
 class ShopCollector(Collector):
-    """Reads the shards of a worker on each scrape."""
+    """Reads the shards of a worker on each scrape.
 
-    def __init__(self, worker: HasShards) -> None:
+    Args:
+        worker: whose shards.
+        acknowledged: what people have taken on, by incident.
+    """
+
+    def __init__(
+        self, worker: HasShards, acknowledged: Callable[[], Mapping[str, Acknowledged]] = dict
+    ) -> None:
         self._worker = worker
+        self._acknowledged = acknowledged
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is asked of the worker when this is registered."""
@@ -47,11 +56,12 @@ class ShopCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all families."""
         shards = self._worker.shards
+        acknowledged = list(self._acknowledged().values())
         yield from _demand(shards)
         yield _campaigns(shards)
         yield from _backlog(shards)
-        yield from _supply(shards)
-        yield _incidents(shards)
+        yield from _supply(shards, acknowledged)
+        yield _incidents(shards, acknowledged)
         yield _first_to_run_out(shards)
 
 
@@ -69,7 +79,7 @@ def _demand(shards: Sequence[Shard]) -> Iterable[Metric]:
     yield _gauge(
         "tidegate_expected_orders_per_day",
         "Everyday rate of distinct orders of an item, over all items.",
-        sum(float(_rows(shard)["order_level_per_day"].sum()) for shard in shards),
+        sum(float(rows_of(shard)["order_level_per_day"].sum()) for shard in shards),
     )
     newest = max((shard.rings["minute"].newest for shard in shards), default=-1)
     yield _gauge(
@@ -100,7 +110,7 @@ def _backlog(shards: Sequence[Shard]) -> Iterable[Metric]:
     yield _gauge(
         "tidegate_backlog_units",
         "Units ordered by customers and not yet dispatched.",
-        sum(int(_rows(shard)["backlog_units"].sum()) for shard in shards),
+        sum(int(rows_of(shard)["backlog_units"].sum()) for shard in shards),
     )
     oldest = [moment for shard in shards if (moment := _oldest_open_order_ms(shard))]
     yield _gauge(
@@ -111,7 +121,7 @@ def _backlog(shards: Sequence[Shard]) -> Iterable[Metric]:
 
 
 def _oldest_open_order_ms(shard: Shard) -> int:
-    backlog = _rows(shard)["backlog_units"]
+    backlog = rows_of(shard)["backlog_units"]
     open_items = np.flatnonzero(backlog > 0)
     until_ms = shard.timeline.applied_ms or 0
     rings = list(shard.rings.values())
@@ -120,43 +130,42 @@ def _oldest_open_order_ms(shard: Shard) -> int:
     return int(known.min()) if known.size else 0
 
 
-def _supply(shards: Sequence[Shard]) -> Iterable[Metric]:
+def _supply(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Iterable[Metric]:
     units = GaugeMetricFamily(
         "tidegate_on_order_units", "Units still to come from suppliers.", labels=["supplier_role"]
     )
     late = GaugeMetricFamily(
         "tidegate_late_purchase_orders",
-        "Open purchase orders whose due date has passed.",
-        labels=["supplier_role"],
+        "Open purchase orders whose due date has passed, and whether somebody looks after them.",
+        labels=["supplier_role", "acknowledged"],
     )
+    orders = [order for shard in shards for order in shard.timeline.supply if order.late_since_ms]
+    taken = {one.subject for shard in shards for one in open_ones(shard, acknowledged)}
+    counts = Counter((order.role, order.po_id in taken) for order in orders)
     for role in SupplierRole:
-        outstanding = (int(_rows(shard)[f"on_order_{role}_units"].sum()) for shard in shards)
+        outstanding = (int(rows_of(shard)[f"on_order_{role}_units"].sum()) for shard in shards)
         units.add_metric([role], sum(outstanding))
-        orders = (order for shard in shards for order in shard.timeline.supply)
-        late.add_metric([role], sum(bool(o.late_since_ms) and o.role == role for o in orders))
+        for answer, is_taken in _ACKNOWLEDGED.items():
+            late.add_metric([role, answer], counts[role, is_taken])
     yield units
     yield late
 
 
-def _incidents(shards: Sequence[Shard]) -> Metric:
+def _incidents(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Metric:
     family = GaugeMetricFamily(
-        "tidegate_incidents_open", "Incidents raised and not resolved.", labels=["alert"]
+        "tidegate_incidents_open",
+        "Incidents raised and not resolved, and whether somebody has taken them on.",
+        labels=["alert", "acknowledged"],
     )
-    counts: Counter[AlertKind] = Counter()
+    opened: Counter[AlertKind] = Counter()
+    taken: Counter[str] = Counter()
     for shard in shards:
-        counts.update(open_incidents(shard))
+        opened.update(open_incidents(shard))
+        taken.update(one.alert for one in open_ones(shard, acknowledged))
     for kind in AlertKind:
-        family.add_metric([kind], counts[kind])
+        family.add_metric([kind, "no"], opened[kind] - taken[kind])
+        family.add_metric([kind, "yes"], taken[kind])
     return family
-
-
-def open_incidents(shard: Shard) -> Counter[AlertKind]:
-    """Return how many incidents of each kind are open in a shard."""
-    rows, timeline = _rows(shard), shard.timeline
-    counts = Counter({kind: int((rows[name] > 0).sum()) for kind, name in _ITEM_INCIDENTS.items()})
-    counts[AlertKind.LATE_DELIVERY] = sum(bool(order.late_since_ms) for order in timeline.supply)
-    counts.update(timeline.alerts.open_of_shard())
-    return counts
 
 
 def _first_to_run_out(shards: Sequence[Shard]) -> Metric:
@@ -167,7 +176,7 @@ def _first_to_run_out(shards: Sequence[Shard]) -> Metric:
     )
     shortest = []
     for shard in shards:
-        cover_days = cover_days_of(_rows(shard))
+        cover_days = cover_days_of(rows_of(shard))
         places = np.argsort(cover_days, kind="stable")[:ITEMS_SHOWN]
         known = places[np.isfinite(cover_days[places])].tolist()
         shortest += [
@@ -193,11 +202,6 @@ def cover_days_of(rows: Table) -> Float64Array:
     cover: Float64Array = np.full(rows.size, np.inf)
     np.divide(available, level, out=cover, where=known)
     return cover
-
-
-def _rows(shard: Shard) -> Table:
-    items = shard.timeline.items
-    return items.rows[: len(items)]
 
 
 def _gauge(name: str, text: str, value: float | None) -> Metric:

@@ -1,10 +1,11 @@
-"""`tidegate audit`: who stopped, resumed and held what; and whether the log is whole."""
+"""`tidegate audit`: who stopped, resumed, held and took on what; and whether the log is whole."""
 
 import asyncio
 
 import msgspec
 
 from infra.audit import (
+    Acknowledged,
     AnyEntry,
     AuditState,
     Closed,
@@ -77,5 +78,7 @@ def what_happened(entry: AnyEntry) -> str:
             return f"partition {entry.partition} goes on"
         case OrderWaits():
             return f"{entry.po_id} waits: {entry.reason}"
+        case Acknowledged():
+            return f"took {entry.incident_id} on: {entry.alert} of {entry.subject}"
         case OrderLeft():
             return f"{entry.po_id} left: {entry.verdict or 'no word needed any more'}"

@@ -1,31 +1,27 @@
 """`contracts` as JSON over HTTP: typed questions with limits, ETags, a stream of what is new."""
 
 import hashlib
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiokafka.errors import KafkaError
 
-from infra.page.contracts import (
-    Acknowledge,
-    Acknowledgement,
-    Incident,
-    ItemQuery,
-    Problem,
-    Wrong,
-)
+from infra.audit import AnyEntry, AuditError, AuditState, Entry, make_acknowledgement
+from infra.page.contracts import Acknowledge, DecisionsQuery, Incident, ItemQuery, Problem, Wrong
+from infra.page.cursor import Cursor
 from infra.page.hub import AwayError, FullError, Hub
 from infra.page.items import ItemReader
 from infra.page.openapi import text as openapi_text
-from infra.page.reading import PageReader
+from infra.page.reading_decisions import DecisionsReader, Found
 from infra.page.routes import PREFIX, VIEWS, View
 from infra.page.snapshot import Snapshot
+from infra.page.views.decisions import decisions, is_wanted, page_of
 from infra.page.views.incidents import incident
+from streams.outputs import Alert
 
-ACKNOWLEDGED_SECONDS = 30 * 86_400
 _BODY_BYTES = 4_096
 _ANSWERS_KEPT = 200
 _JSON = "application/json"
@@ -33,25 +29,37 @@ _JSON = "application/json"
 _Query = TypeVar("_Query", bound=msgspec.Struct)
 
 
+class Log(Protocol):
+    """The audit log, as `infra.control_log.ControlLog`."""
+
+    state: AuditState
+
+    async def append(self, entry: Entry) -> AnyEntry:
+        """Write an entry."""
+
+
 class Api:
     """The routes of the page's data; who may call them, the guard of the admin port decides.
 
     Args:
         hub: of snapshots.
-        reader: writes acknowledgements.
+        log: the audit log, where people's word on incidents is kept.
         items: reads single items.
+        older: reads decisions that are not ready.
     """
 
-    def __init__(self, hub: Hub, reader: PageReader, items: ItemReader) -> None:
+    def __init__(self, hub: Hub, log: Log, items: ItemReader, older: DecisionsReader) -> None:
         self._hub = hub
-        self._reader = reader
+        self._log = log
         self._items = items
+        self._older = older
 
     def add_to(self, app: web.Application) -> None:
         """Add every route."""
         for view in VIEWS:
             app.router.add_get(PREFIX + view.path, self._handler_of(view))
         app.router.add_get(f"{PREFIX}/item", _answering(self._item))
+        app.router.add_get(f"{PREFIX}/decisions", _answering(self._decisions))
         app.router.add_get(f"{PREFIX}/stream", _answering(self._stream))
         app.router.add_get(f"{PREFIX}/openapi.json", _answering(_openapi))
         app.router.add_post(f"{PREFIX}/incidents/acknowledge", _answering(self._acknowledge))
@@ -61,33 +69,53 @@ class Api:
     def _handler_of(self, view: View) -> Any:
         async def answer(request: web.Request) -> web.StreamResponse:
             query = query_of(request.query, view.query)
-            snapshot = await self._hub.snapshot()
-            name = f"{view.path}?{query!r}"
-            if name not in snapshot.answers:
-                body = await self._encoded(view, snapshot, query)
-                if len(snapshot.answers) < _ANSWERS_KEPT:
-                    snapshot.answers[name] = body
-            else:
-                body = snapshot.answers[name]
-            return _tagged(request, *body)
+            return await self._answer(
+                request, f"{view.path}?{query!r}", lambda snapshot: view.make(snapshot, query)
+            )
 
         return _answering(answer)
 
-    async def _encoded(
-        self, view: View, snapshot: Snapshot, query: msgspec.Struct
-    ) -> tuple[bytes, str]:
-        return await self._hub.in_thread(lambda: _body(view.make(snapshot, query)))
-
     async def _item(self, request: web.Request) -> web.StreamResponse:
         query = query_of(request.query, ItemQuery)
-        snapshot = await self._hub.snapshot()
-        name = f"/item?{query!r}"
-        if name not in snapshot.answers:
-            found = await self._hub.in_thread(lambda: self._items.read(snapshot, query))
+
+        def read(snapshot: Snapshot) -> msgspec.Struct:
+            found = self._items.read(snapshot, query)
             if found is None:
                 raise _Refused(404, "sku", "one of the shop's", query.sku)
-            snapshot.answers[name] = _body(found)
-        return _tagged(request, *snapshot.answers[name])
+            return found
+
+        return await self._answer(request, f"/item?{query!r}", read)
+
+    async def _decisions(self, request: web.Request) -> web.StreamResponse:
+        query = query_of(request.query, DecisionsQuery)
+
+        def read(snapshot: Snapshot) -> msgspec.Struct:
+            return decisions(snapshot, query) or self._read_older(snapshot, query)
+
+        return await self._answer(request, f"/decisions?{query!r}", read)
+
+    def _read_older(self, snapshot: Snapshot, query: DecisionsQuery) -> msgspec.Struct:
+        shown: list[Found] = []
+        following = None
+        for place, one in self._older.older(snapshot.shards, Cursor.parse(query.before)):
+            if one is not None and is_wanted(one.record, query):
+                shown.append(one)
+            if one is None or len(shown) == query.limit:
+                following = place
+                break
+        return page_of(self._older.named(shown), following)
+
+    async def _answer(
+        self, request: web.Request, name: str, make: Callable[[Snapshot], msgspec.Struct]
+    ) -> web.StreamResponse:
+        """Answer from the newest snapshot; the same question to the same one is computed once."""
+        snapshot = await self._hub.snapshot()
+        body = snapshot.answers.get(name)
+        if body is None:
+            body = await self._hub.in_thread(lambda: _body(make(snapshot)))
+            if len(snapshot.answers) < _ANSWERS_KEPT:
+                snapshot.answers[name] = body
+        return _tagged(request, *body)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(
@@ -113,16 +141,24 @@ class Api:
         found = {one.incident_id: one for one in snapshot.incidents}.get(body.incident_id)
         if found is None:
             raise _Refused(404, "incident_id", "that of an open incident", body.incident_id)
-        value = Acknowledgement(
-            who=body.who, note=body.note, acknowledged_ms=int(time.time() * 1000)
-        )
-        name = body.incident_id
-        await self._hub.in_thread(
-            lambda: self._reader.acknowledge(name, value, ACKNOWLEDGED_SECONDS)
-        )
+        await self._write(_entry(body, found))
         self._hub.renew()
         answer: Incident = incident(await self._hub.snapshot(), found)
         return web.Response(body=msgspec.json.encode(answer), content_type=_JSON)
+
+    async def _write(self, entry: Entry) -> None:
+        try:
+            await self._log.append(entry)
+        except KafkaError as error:
+            rule = "reachable: nobody took the incident on, as far as is known"
+            raise _Refused(503, "Kafka", rule, type(error).__name__) from None
+
+
+def _entry(body: Acknowledge, incident: Alert) -> Entry:
+    try:
+        return make_acknowledgement(body.who, body.note, incident)
+    except AuditError as error:
+        raise _Refused(400, error.field, error.rule, str(error.value)) from None
 
 
 async def _openapi(_: web.Request) -> web.StreamResponse:

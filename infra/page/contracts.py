@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from infra.page.cursor import PATTERN
+
 
 class Clock(StrEnum):
     """Which clock the shop's time follows."""
@@ -200,9 +202,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     """A page of decisions, the newest first."""
 
-    total: int  # of the newest that are kept ready; `tidegate export decisions` has all
-    offset: int
     decisions: list[Decision]
+    next: str | None  # asked for as `before` it brings the page after this one; none: that was all
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,6 +211,7 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
 
     who: str
     acknowledged_ms: int  # wall clock
+    holds_until_ms: int  # wall clock: from then on the incident counts as nobody's
     note: str = ""
 
 
@@ -233,7 +235,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 class Incidents(msgspec.Struct, frozen=True, kw_only=True):
     """A page of open incidents: unacknowledged first, then by severity and age."""
 
-    total: int
+    open: int  # all of them
+    total: int  # of those that are listed and counted in groups: about the first 5,000
     offset: int
     groups: list["IncidentGroup"]  # of all, the gravest first
     incidents: list[Incident]
@@ -383,10 +386,12 @@ class ItemsQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     only: Literal["all", "incidents", "out", "soon"] = "all"  # soon: selling, and not out yet
 
 
-class DecisionsQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DecisionsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which decisions."""
 
+    limit: Limit = 50
     only: Literal["all", "ordered"] = "all"
+    before: Annotated[str, Meta(pattern=PATTERN)] = ""  # the `next` of the page before
 
 
 class ItemQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,8 @@
 """One snapshot a second for everybody: the work does not grow with the number of viewers.
 
-Nobody looks, nothing is read. Redis is read in a thread of the page's own. Every listener gets the
-same bytes; one that is too slow for them misses some, and one that takes none is let go.
+Nobody looks, nothing is read. Redis is read in threads of the page's own, items at their own pace.
+Every listener gets the same bytes; one that is too slow for them misses some, and one that takes
+none is let go.
 """
 
 import asyncio
@@ -9,13 +10,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
 from redis.exceptions import RedisError
 
 from infra.page.contracts import Problem, Wrong
+from infra.page.items_keeper import ItemsKeeper
 from infra.page.reading import PageReader
+from infra.page.reading_items import ItemsReader
 from infra.page.snapshot import Snapshot
 from infra.page.views.now import now
 from infra.reading_tables import StateError
@@ -51,13 +55,20 @@ class Hub:
 
     Args:
         reader: of Redis.
+        make_items_reader: one that remembers nothing.
         clock: seconds that only grow.
     """
 
-    def __init__(self, reader: PageReader, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        reader: PageReader,
+        make_items_reader: Callable[[], ItemsReader],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._reader = reader
         self._clock = clock
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="page")
+        self._items = ItemsKeeper(make_items_reader, self.in_thread, clock)
         self._reading = asyncio.Lock()
         self._snapshot: Snapshot | None = None
         self._failure: AwayError | None = None
@@ -89,7 +100,10 @@ class Hub:
 
     async def _read(self) -> None:
         try:
-            self._snapshot = await self.in_thread(self._reader.read)
+            small = await self.in_thread(self._reader.read)
+            partitions = [shard.partition for shard in small.shards]
+            items = await self._items.table(partitions, small.shop_ms or 0, small.losses)
+            self._snapshot = replace(small, items=items)
             self._failure = None
         except (RedisError, OSError, StateError, msgspec.DecodeError) as error:
             read_ms = None if self._snapshot is None else self._snapshot.read_ms
@@ -155,6 +169,7 @@ class Hub:
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
+        await self._items.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

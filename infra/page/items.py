@@ -7,6 +7,7 @@ from redis import Redis
 
 from infra.keys import Keys
 from infra.page.contracts import ItemPage, ItemQuery
+from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, Snapshot
 from infra.page.views.item_page import item_page
 from infra.page.views.items import place_of
@@ -18,6 +19,7 @@ from streams.types import Table
 
 _DAYS_SHOWN = 35
 _HELD = b"held"
+_NOWHERE = Cursor.after_all_of(0)  # it is in no list
 
 
 class ItemReader:
@@ -44,7 +46,10 @@ class ItemReader:
             return None
         state = reader.item(*found[0], days=_DAYS_SHOWN)
         record = reader.latest_decision(*found[0])
-        newest = None if record is None else ReadDecision(sku, warehouse, record)
+        currency = state.catalog.currency if state.catalog else None
+        newest = (
+            None if record is None else ReadDecision(sku, warehouse, record, currency, _NOWHERE)
+        )
         return item_page(snapshot, place, state, newest, _again(record))
 
 

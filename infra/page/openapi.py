@@ -9,7 +9,16 @@ from typing import Any
 
 import msgspec
 
-from infra.page.contracts import Acknowledge, Incident, ItemPage, ItemQuery, Now, Problem
+from infra.page.contracts import (
+    Acknowledge,
+    Decisions,
+    DecisionsQuery,
+    Incident,
+    ItemPage,
+    ItemQuery,
+    Now,
+    Problem,
+)
 from infra.page.routes import PREFIX, VIEWS
 
 PATH = Path(__file__).with_name("openapi.yaml")
@@ -18,13 +27,16 @@ _REFERENCE = "#/components/schemas/{name}"
 
 def document() -> dict[str, Any]:
     """Return the document as plain values."""
-    every = [*(view.answer for view in VIEWS), ItemPage, Incident, Acknowledge, Problem]
+    every = [*(view.answer for view in VIEWS), Decisions, ItemPage, Incident, Acknowledge, Problem]
     _, schemas = msgspec.json.schema_components(every, ref_template=_REFERENCE)
     paths = {
         PREFIX + view.path: {"get": _get(view.summary, view.query, view.answer)} for view in VIEWS
     }
     paths[f"{PREFIX}/item"] = {
         "get": _get("One item: demand, projected stock, orders, explanation", ItemQuery, ItemPage)
+    }
+    paths[f"{PREFIX}/decisions"] = {
+        "get": _get("Decisions, the newest first; `next` leads on", DecisionsQuery, Decisions)
     }
     paths[f"{PREFIX}/stream"] = {"get": _stream()}
     paths[f"{PREFIX}/openapi.json"] = {"get": _itself()}

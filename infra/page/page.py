@@ -7,10 +7,12 @@ from typing import Any
 from aiohttp import web
 
 from infra.keys import Keys
-from infra.page.api import Api
+from infra.page.api import Api, Log
 from infra.page.hub import Hub
 from infra.page.items import ItemReader
 from infra.page.reading import PageReader, connect
+from infra.page.reading_decisions import DecisionsReader
+from infra.page.reading_items import ItemsReader
 from infra.page.site import add_site
 
 
@@ -20,6 +22,7 @@ class Page:
     Args:
         redis_url: where everything is read.
         keys: names in Redis.
+        log: the audit log, where people's word on incidents is kept.
         clock: wall-clock seconds.
         redis_options: of the client, as for TLS.
     """
@@ -28,13 +31,15 @@ class Page:
         self,
         redis_url: str,
         keys: Keys,
+        log: Log,
         clock: Callable[[], float] = time.time,
         **redis_options: Any,
     ) -> None:
         self._redis = connect(redis_url, **redis_options)
-        reader = PageReader(self._redis, keys, clock)
-        self._hub = Hub(reader)
-        self._api = Api(self._hub, reader, ItemReader(self._redis, keys))
+        reader = PageReader(self._redis, keys, lambda now_ms: log.state.acknowledged(now_ms), clock)
+        self._hub = Hub(reader, lambda: ItemsReader(self._redis, keys, time.monotonic))
+        older = DecisionsReader(self._redis, keys)
+        self._api = Api(self._hub, log, ItemReader(self._redis, keys), older)
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes; listeners are let go when the application shuts down."""

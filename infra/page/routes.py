@@ -8,8 +8,6 @@ import msgspec
 
 from infra.page.contracts import (
     DeadLetters,
-    Decisions,
-    DecisionsQuery,
     Incidents,
     Items,
     ItemsQuery,
@@ -22,7 +20,6 @@ from infra.page.contracts import (
 )
 from infra.page.snapshot import Snapshot
 from infra.page.views.dead_letters import dead_letters
-from infra.page.views.decisions import decisions
 from infra.page.views.incidents import incidents
 from infra.page.views.items import ItemsView
 from infra.page.views.now import now
@@ -60,7 +57,6 @@ VIEWS = (
         lambda snapshot, query: ItemsView(snapshot).page(query),
     ),
     View("/shipping", "Whether orders leave in time", PageQuery, Shipping, shipping),
-    View("/decisions", "The newest decisions", DecisionsQuery, Decisions, decisions),
     View("/incidents", "Open incidents", PageQuery, Incidents, incidents),
     View("/dead-letters", "Records that nobody could use", PageQuery, DeadLetters, dead_letters),
 )

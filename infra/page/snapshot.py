@@ -6,12 +6,38 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from infra.page.contracts import Acknowledgement
+from infra.page.cursor import Cursor
 from infra.projection import DeadLetter
-from streams.events import CampaignChanged, CampaignPlanned
+from streams.items import ROW
 from streams.outputs import Alert
 from streams.rings import MINUTE_MS
 from streams.totals import TOTAL
 from streams.types import Float64Array, Int64Array, Table
+
+SHOWN = np.dtype(
+    [
+        (name, ROW[name])
+        for name in (
+            "on_hand_units",
+            "counted_at_ms",
+            "backlog_units",
+            "on_order_lean_units",
+            "on_order_flexible_units",
+            "next_due_ms",
+            "observed_days",
+            "demand_level_units_per_day",
+            "surge_since_ms",
+            "low_cover_since_ms",
+            "stale_stock_since_ms",
+        )
+    ]
+)
+"""What the page shows of every item, as `streams.items.ROW` has it: a ninth of the bytes."""
+
+CAMPAIGN = np.dtype(
+    [("item", "<i8"), ("starts_ms", "<i8"), ("ends_ms", "<i8"), ("expected_units", "<f8")]
+)
+"""One campaign line; `item` is a place in the table of items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +95,8 @@ class ReadDecision:
     sku: str
     warehouse: str
     record: Table
-
-
-Campaign = CampaignPlanned | CampaignChanged
+    currency: str | None
+    cursor: Cursor  # its place in the list
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +107,28 @@ class ItemsTable:
     folded: Sequence[str]  # the skus, as they are searched
     by_name: Int64Array  # place of each among all of them, sorted by name, shape (item,)
     partitions: Int64Array  # shape (item,)
-    rows: Table  # `streams.items.ROW`, shape (item,)
+    starts: dict[int, int]  # partition -> place of its first item; its items follow in their order
+    rows: Table  # `SHOWN`, shape (item,)
     last_hour_units: Float64Array  # sold in the sixty minutes up to the shop's time, shape (item,)
     oldest_open_ms: Int64Array  # 0: nothing open, shape (item,)
-    campaigns: Sequence[tuple[int, Campaign]]  # place of the item, line
-    read_number: int  # grows with each reading
+    campaigns: Table  # `CAMPAIGN`, shape (line,)
+    read_number: int = 0  # grows with each reading
+
+
+def no_items() -> ItemsTable:
+    """Return the table of a shop of which no item is known."""
+    nothing: Int64Array = np.zeros(0, np.int64)
+    return ItemsTable(
+        names=[],
+        folded=[],
+        by_name=nothing,
+        partitions=nothing,
+        starts={},
+        rows=np.zeros(0, SHOWN),
+        last_hour_units=np.zeros(0),
+        oldest_open_ms=nothing,
+        campaigns=np.zeros(0, CAMPAIGN),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +140,12 @@ class Snapshot:
     shards: Sequence[ShardView]
     totals: Totals
     decisions: Sequence[ReadDecision]  # newest first
-    currencies: dict[tuple[str, str], str | None]
     incidents: Sequence[Alert]
+    incidents_open: int  # may be more than were read
     acknowledged: dict[str, Acknowledgement]
     dead_letters: Sequence[DeadLetter]  # newest first
     items: ItemsTable
+    losses: int = 0  # how often Redis was seen to have lost what it held
     answers: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # kept: body, ETag
 
     @property

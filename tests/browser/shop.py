@@ -23,6 +23,7 @@ from infra.store import UNREACHABLE, RedisStore
 from streams.events import TOPICS
 from streams.outbox import Outgoing
 from streams.worker import Worker
+from tests.infra.memory_log import MemoryLog
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
 
 PARTITIONS = 2
@@ -231,11 +232,13 @@ class Server:
         keys: Keys | None = None,
         clock: Callable[[], float] = time.time,
         host: str = "127.0.0.1",
+        log: MemoryLog | None = None,
     ) -> None:
         self._host = host
         self._redis_url = redis_url
         self._keys = keys or Keys()
         self._clock = clock
+        self.log = log or MemoryLog(clock)
         self._port = 0
         self._server: AdminServer | None = None
         self.url = ""
@@ -244,7 +247,7 @@ class Server:
         """Listen; return the URL."""
         settings = Settings(admin_host=self._host, operator_token=TOKEN)
         app = make_admin(NoWorker(), CollectorRegistry(), load_access(settings))  # type: ignore[arg-type]
-        Page(self._redis_url, self._keys, self._clock).add_to(app)
+        Page(self._redis_url, self._keys, self.log, self._clock).add_to(app)
         self._server = AdminServer(app, self._host, self._port)
         self.url = await self._server.start()
         self._port = int(self.url.rpartition(":")[2])

@@ -249,6 +249,6 @@ async def test_an_incident_is_taken_on(shop, server, visit, redis_url):
     await page.get_by_text("Ada <b> has it since").wait_for()
     assert await page.evaluate("localStorage.length") == 0
     assert await page.evaluate("sessionStorage.getItem('tidegate-token')") == TOKEN
-    async with serving(redis_url) as other:
+    async with serving(redis_url, log=server.log) as other:
         (found,) = (await ask(other, "incidents"))["incidents"]
         assert found["acknowledged"]["who"] == "Ada <b>"

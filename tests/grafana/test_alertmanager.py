@@ -12,7 +12,7 @@ from infra.cli.campaigns import SURGE_ALERTS, campaign_silence
 from streams.events import CampaignPlanned
 from streams.outputs import rfc3339
 from tests.grafana.alertmanager_server import CONFIG, AlertmanagerServer, Receivers
-from tests.grafana.test_rules import alerts
+from tests.grafana.test_rules import alerts, of_incidents
 from tests.programs import program
 
 LABELS = {alert["alert"]: {"alertname": alert["alert"], **alert["labels"]} for alert in alerts()}
@@ -37,14 +37,28 @@ RECEIVERS = {
 @pytest.mark.parametrize("alert", RECEIVERS)
 def test_alert_reaches_the_team_that_can_act(alert: str) -> None:
     """Asked of Alertmanager's own tool, with the labels that the rules give."""
-    labels = [f"{name}={value}" for name, value in LABELS[alert].items()]
+    assert routed(LABELS[alert]) == RECEIVERS[alert]
+
+
+def routed(labels: dict[str, str]) -> str:
+    """The receivers of an alert, as amtool says."""
     done = subprocess.run(
-        [program("amtool"), "config", "routes", "test", f"--config.file={CONFIG}", *labels],
+        [
+            *(program("amtool"), "config", "routes", "test", f"--config.file={CONFIG}"),
+            *(f"{name}={value}" for name, value in labels.items()),
+        ],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == RECEIVERS[alert]
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("alert", of_incidents())
+def test_alert_that_somebody_has_taken_on_reaches_nobody(alert: str) -> None:
+    """Whatever its team and severity."""
+    assert routed({**LABELS[alert], "acknowledged": "yes"}) == "nobody"
+    assert routed({**LABELS[alert], "acknowledged": "no"}) != "nobody"
 
 
 @pytest.fixture
@@ -111,6 +125,19 @@ def test_stale_pipeline_mutes_what_it_says_about_demand(
     alertmanager.tell([LABELS["TidegateStaleInput"], LABELS["TidegateLowCover"]])
     wait_for(lambda: receivers.of("platform-page"), "the page to platform")
     time.sleep(_QUIET_SECONDS)
+    assert receivers.of("warehouse") == []
+
+
+@pytest.mark.system
+def test_stale_pipeline_that_somebody_has_taken_on_calls_nobody_and_still_mutes(
+    alertmanager: AlertmanagerServer, receivers: Receivers
+) -> None:
+    """Whoever has it is not called again, and the warehouse is not called for what follows."""
+    taken = {**LABELS["TidegateStaleInput"], "acknowledged": "yes"}
+    alertmanager.tell([taken, LABELS["TidegateLowCover"], LABELS["TidegateDeadLetters"]])
+    wait_for(lambda: receivers.of("platform"), "what has another cause is told")
+    time.sleep(_QUIET_SECONDS)
+    assert receivers.of("platform-page") == []
     assert receivers.of("warehouse") == []
 
 

@@ -36,9 +36,11 @@ class Cases:
     fires_without_data: bool = False
 
 
-def incidents(alert: str, values: str) -> Series:
-    """Open incidents of one kind."""
-    return {f'tidegate_incidents_open{{alert="{alert}"}}': values}
+def incidents(alert: str, values: str, acknowledged: str = "no") -> Series:
+    """Open incidents of one kind, as a worker tells them: whether taken on or not."""
+    name = f'tidegate_incidents_open{{alert="{alert}",acknowledged='
+    other = {"no": "yes", "yes": "no"}[acknowledged]
+    return {f'{name}"{acknowledged}"}}': values, f'{name}"{other}"}}': "0x60"}
 
 
 def misses(bad: int, total: int) -> Series:
@@ -76,8 +78,8 @@ CASES = {
         step="30m",
     ),
     "TidegateLateSupplier": Cases(
-        {'tidegate_late_purchase_orders{supplier_role="lean"}': "2x60"},
-        {'tidegate_late_purchase_orders{supplier_role="lean"}': "0x60"},
+        {'tidegate_late_purchase_orders{supplier_role="lean",acknowledged="no"}': "2x60"},
+        {'tidegate_late_purchase_orders{supplier_role="lean",acknowledged="no"}': "0x60"},
         after="30m",
     ),
     "TidegateStockUnknown": Cases(
@@ -104,7 +106,10 @@ CASES = {
     ),
     "TidegateStaleInput": Cases(incidents("stale_input", "1x20"), incidents("stale_input", "0x20")),
     "TidegateDeadLetters": Cases(
-        {'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "0 0 3x20"},
+        {
+            'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "0 0 3x20",
+            **incidents("dead_letters", "1x20"),
+        },
         {'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "3x60"},
     ),
     "TidegateHandoverHeld": Cases(
@@ -137,10 +142,13 @@ def alerts() -> list[dict[str, Any]]:
     return [rule for rule in rules() if "alert" in rule]
 
 
-def promtool_test(name: str, series: Series, *, fires: bool) -> dict[str, Any]:
-    """One unit test in promtool's own form."""
+def promtool_test(
+    name: str, series: Series, *, fires: bool, labels: str = 'acknowledged!="yes"'
+) -> dict[str, Any]:
+    """One unit test in promtool's own form: whether an alert with such labels fires."""
     shown = [{"series": key, "values": values} for key, values in series.items()]
-    firing = f'min(count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0))'
+    chosen = f'alertname="{name}",alertstate="firing",{labels}'
+    firing = f"min(count(ALERTS{{{chosen}}}) or vector(0))"
     return {
         "interval": CASES[name].step,
         "input_series": shown,
@@ -152,6 +160,39 @@ def promtool_test(name: str, series: Series, *, fires: bool) -> dict[str, Any]:
             }
         ],
     }
+
+
+OF_INCIDENTS = re.compile(r"tidegate_incidents_open|tidegate_late_purchase_orders")
+
+
+LABELS_OF = {alert["alert"]: alert["labels"] for alert in alerts()}
+
+
+def of_incidents() -> list[str]:
+    """The alerts that tell of incidents, which people take on."""
+    return [alert["alert"] for alert in alerts() if OF_INCIDENTS.search(alert["expr"])]
+
+
+@pytest.mark.parametrize("name", of_incidents())
+def test_who_took_an_incident_on_is_not_called_again(
+    name: str, promtool: str, tmp_path: Path
+) -> None:
+    """The same fault, taken on: what still fires says so, and Alertmanager sends it to nobody."""
+    cases = CASES[name]
+    taken = {swapped(key): values for key, values in cases.fires.items()}
+    assert taken != cases.fires
+    tests = [promtool_test(name, taken, fires=False)]
+    if LABELS_OF[name].get("mutes"):
+        tests.append(promtool_test(name, taken, fires=True, labels='acknowledged="yes"'))
+    run_promtool(promtool, tmp_path, cases.step, tests)
+
+
+def swapped(series: str) -> str:
+    """The same series of incidents that somebody has taken on, or the other way round."""
+    other = {"no": "yes", "yes": "no"}
+    return re.sub(
+        r'acknowledged="(\w+)"', lambda found: f'acknowledged="{other[found[1]]}"', series
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -166,9 +207,14 @@ def test_alert_fires_keeps_silent_and_knows_no_data(
     ]
     if name != "TidegateWatchdog":
         tests.append(promtool_test(name, cases.silent, fires=False))
+    run_promtool(promtool, tmp_path, cases.step, tests)
+
+
+def run_promtool(promtool: str, tmp_path: Path, step: str, tests: list[dict[str, Any]]) -> None:
+    """Run unit tests of the rules, and fail as promtool does."""
     path = tmp_path / "test.json"
     path.write_text(
-        json.dumps({"rule_files": [str(RULES)], "evaluation_interval": cases.step, "tests": tests})
+        json.dumps({"rule_files": [str(RULES)], "evaluation_interval": step, "tests": tests})
     )
     done = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -213,6 +259,6 @@ def test_page_and_rules_send_people_to_the_same_team() -> None:
     for alert in alerts():
         kinds = re.findall(r'alert="(\w+)"', alert["expr"])
         if kinds:
-            named[kinds[-1]] = alert["labels"]["team"]
+            named[kinds[0]] = alert["labels"]["team"]
     assert len(named) >= 6
     assert {kind: TEAMS[kind] for kind in named} == named

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.audit import (
+    ACKNOWLEDGED_FOR_MS,
     AuditError,
     AuditState,
     Closed,
@@ -13,11 +14,14 @@ from infra.audit import (
     OrderLeft,
     OrderWaits,
     UnknownHoldError,
+    make_acknowledgement,
     make_pause,
     make_resume,
     sealed,
 )
 from streams.handover import HoldReason
+from streams.outputs import Alert, AlertKind, AlertState
+from streams.text import one_time
 
 AT = "2026-01-01T00:00:00Z"
 
@@ -133,3 +137,36 @@ def test_pause_without_a_name_or_reason_is_refused(arguments, field):
     """Who and why are the point of the log."""
     with pytest.raises(AuditError, match=field):
         make_pause(**arguments)
+
+
+INCIDENT = Alert(
+    kind=AlertState.RAISED,
+    incident_id="in-0123456789abcdef0123",
+    version=1,
+    alert=AlertKind.LOW_COVER,
+    subject="lamp@main",
+    sku="lamp",
+    warehouse="main",
+    started_at=AT,
+    occurred_at=AT,
+    summary="lamp@main will run out",
+    action="expedite",
+    figures={},
+)
+
+
+def test_incident_is_in_the_hands_of_whoever_took_it_on_last_for_a_day():
+    """Who, when and which; a day after, their word stands for nothing."""
+    words = [make_acknowledgement(who, "", INCIDENT) for who in ("ada", "bob")]
+    state = fold(written(words))
+    (found,) = state.acknowledged(one_time(AT) + ACKNOWLEDGED_FOR_MS - 1).values()
+    assert (found.who, found.at, found.incident_id) == ("bob", AT, INCIDENT.incident_id)
+    assert (found.alert, found.subject) == ("low_cover", "lamp@main")
+    assert state.acknowledged(one_time(AT) + ACKNOWLEDGED_FOR_MS) == {}
+
+
+@pytest.mark.parametrize(("who", "note"), [("", ""), ("ada\n", ""), ("ada", "x" * 501)])
+def test_incident_is_taken_on_by_somebody_with_a_name(who, note):
+    """The log holds printable texts of a bounded length; a note may be missing."""
+    with pytest.raises(AuditError, match="must be"):
+        make_acknowledgement(who, note, INCIDENT)

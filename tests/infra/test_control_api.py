@@ -4,41 +4,20 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import aiohttp
-import msgspec
 import pytest
-from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry
 
 from infra.admin import AdminServer, make_admin
-from infra.audit import AuditState, sealed
 from infra.control_api import ORDERS_SHOWN, HeldOrder, PartitionHold, add_control_routes
 from infra.security import Access, Role, _Token
 from streams.handover import HoldReason
+from tests.infra.memory_log import MemoryLog
 from tests.infra.test_admin import Worker
 
 OPERATOR = "an-operator-of-the-tests"
 VIEWER = "a-viewer-of-the-tests"
 TOKENS = (_Token(Role.VIEWER, VIEWER), _Token(Role.OPERATOR, OPERATOR))
 WHO = {"who": "ada", "why": "the price is wrong"}
-
-
-class MemoryLog:
-    """The audit log in memory."""
-
-    def __init__(self) -> None:
-        self.state = AuditState()
-        self.is_away = False
-
-    def controls(self):
-        """What people have ordered."""
-        return self.state.controls()
-
-    async def append(self, entry):
-        """Write an entry, if Kafka is there."""
-        if self.is_away:
-            raise KafkaConnectionError("no broker")
-        written = sealed(entry, self.state.heads, "2026-01-01T00:00:00Z")
-        return self.state.take(msgspec.json.encode(written), "here")
 
 
 def as_operator(**headers: str) -> dict[str, str]:

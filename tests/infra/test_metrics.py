@@ -3,16 +3,21 @@
 import re
 
 import numpy as np
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from infra.audit import Acknowledged
 from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
+from infra.open_incidents import OF_ITEMS, OF_ORDERS, OF_SHARDS
 from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
 from infra.stream_monitor import GroupMonitor
+from streams.broad import BroadIncident
 from streams.events import TOPICS
 from streams.handover import Controls, HoldReason
-from streams.outputs import AlertKind, SupplierRole
+from streams.outputs import AlertKind, SupplierRole, incident_id
 from streams.owned import Owned
+from streams.supply import OpenOrder
 from tests.oracle import DAY
 from tests.streams.logs import START_MS, event, heartbeat
 from tests.streams.runs import SETTINGS, Run
@@ -21,7 +26,8 @@ from tests.streams.runs import SETTINGS, Run
 class Worker:
     """What the collector reads of a worker."""
 
-    def __init__(self, *runs: Run) -> None:
+    def __init__(self, *runs: Run, acknowledged: dict[str, Acknowledged] | None = None) -> None:
+        self.acknowledged = acknowledged or {}
         self.owned = {
             number: Owned(run.shard, None, dict(run.shard.offsets))
             for number, run in enumerate(runs)
@@ -70,7 +76,7 @@ def registry_of(worker: Worker) -> CollectorRegistry:
     observer = WorkerMetrics(registry)
     observer.committed(0.01, 0.02)
     registry.register(ShardCollector(worker))
-    registry.register(ShopCollector(worker))
+    registry.register(ShopCollector(worker, lambda: worker.acknowledged))
     GroupMonitor(registry)
     return registry
 
@@ -100,6 +106,7 @@ def test_labels_are_of_closed_sets():
         "outcome": set(OUTCOMES),
         "partition": {"0", "1"},
         "alert": set(AlertKind),
+        "acknowledged": {"no", "yes"},
         "supplier_role": set(SupplierRole),
         "operation": {
             *("claim", "load", "commit", "ping"),
@@ -204,11 +211,91 @@ def test_demand_is_counted_in_orders_and_units():
     assert series["tidegate_oldest_open_order_timestamp_seconds", ()] <= START_MS / 1000
 
 
-def test_open_incidents_are_counted_by_kind():
+def incidents_of(worker: Worker, acknowledged: str = "no") -> dict[AlertKind, float]:
+    """Open incidents of each kind that somebody has taken on, or not."""
+    series = series_of(worker)
+    labels = {kind: (("acknowledged", acknowledged), ("alert", kind)) for kind in AlertKind}
+    return {kind: series["tidegate_incidents_open", labels[kind]] for kind in AlertKind}
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (AlertKind.SURGE, "surge_since_ms"),
+        (AlertKind.BULK_ORDER, "bulk_since_ms"),
+        (AlertKind.LOW_COVER, "low_cover_since_ms"),
+        (AlertKind.STALE_STOCK, "stale_stock_since_ms"),
+        (AlertKind.PHANTOM_STOCK, "silent_since_ms"),
+    ],
+)
+def test_open_incidents_are_counted_by_kind(kind: AlertKind, field: str):
     """A row's open incident counts; every kind is shown, at nothing where none is open."""
     run = run_of(5)
-    run.shard.timeline.items.rows["surge_since_ms"][:3] = START_MS
-    series = series_of(Worker(run))
-    opened = {kind: series["tidegate_incidents_open", (("alert", kind),)] for kind in AlertKind}
-    assert opened[AlertKind.SURGE] == 3
-    assert opened[AlertKind.LOW_COVER] == 0
+    before = incidents_of(Worker(run))
+    run.shard.timeline.items.rows[field][:3] = START_MS
+    assert incidents_of(Worker(run)) == {**before, kind: 3}
+
+
+def test_every_kind_of_incident_is_counted():
+    """A kind that nobody counts would be an alert that never fires."""
+    assert set(AlertKind) == OF_ITEMS | OF_ORDERS | OF_SHARDS
+
+
+def taken(kind: AlertKind, subject: str, began_ms: int) -> dict[str, Acknowledged]:
+    """Somebody's word on an incident."""
+    name = incident_id(kind, subject, began_ms)
+    entry = Acknowledged(who="Ada", why="", incident_id=name, alert=kind, subject=subject)
+    return {name: entry}
+
+
+def test_incident_that_somebody_has_taken_on_is_told_apart():
+    """It is this very incident: of the same item a later one, or one of another kind, is not it."""
+    run = run_of(5)
+    items = run.shard.timeline.items
+    items.rows["surge_since_ms"][:3] = START_MS
+    word = taken(AlertKind.SURGE, items.key(1), START_MS)
+    worker = Worker(run, acknowledged=word)
+    assert incidents_of(worker)[AlertKind.SURGE] == 2
+    assert incidents_of(worker, "yes")[AlertKind.SURGE] == 1
+    items.rows["surge_since_ms"][1] = START_MS + 1  # it was resolved, and another one began
+    assert incidents_of(worker)[AlertKind.SURGE] == 3
+    for other in (taken(AlertKind.LOW_COVER, items.key(0), START_MS), taken("new kind", "x", 1)):
+        assert not any(incidents_of(Worker(run, acknowledged=other), "yes").values())
+
+
+def test_incidents_of_inputs_and_groups_are_taken_on_too():
+    """The silence of one partition is not that of another that began at the same time."""
+    run = run_of(3)
+    alerts = run.shard.timeline.alerts
+    since = alerts.state().silent_since_ms
+    assert since
+    alerts.broad.open["shop"] = BroadIncident(window_ms=START_MS)
+    mine = taken(AlertKind.STALE_INPUT, f"orders/{run.shard.partition}", since)
+    shop = taken(AlertKind.BROAD_SURGE, "shop", START_MS)
+    found = incidents_of(Worker(run, acknowledged={**mine, **shop}), "yes")
+    assert (found[AlertKind.STALE_INPUT], found[AlertKind.BROAD_SURGE]) == (1, 1)
+    other = taken(AlertKind.STALE_INPUT, f"orders/{run.shard.partition + 1}", since)
+    assert incidents_of(Worker(run, acknowledged=other), "yes")[AlertKind.STALE_INPUT] == 0
+
+
+def test_late_order_that_somebody_looks_after_is_told_apart():
+    """By supplier, and whether anybody has taken it on."""
+    run = run_of(1)
+    for number in range(3):
+        order = OpenOrder(
+            po_id=f"po-{number}",
+            item=0,
+            role=SupplierRole.LEAN,
+            supplier="acme",
+            quantity=5,
+            outstanding=5,
+            due_ms=START_MS,
+            is_assumed=False,
+            late_since_ms=START_MS,
+        )
+        run.shard.timeline.supply.open(order)
+    word = taken(AlertKind.LATE_DELIVERY, "po-1", START_MS)
+    series = series_of(Worker(run, acknowledged=word))
+    late = "tidegate_late_purchase_orders"
+    assert series[late, (("acknowledged", "no"), ("supplier_role", "lean"))] == 2
+    assert series[late, (("acknowledged", "yes"), ("supplier_role", "lean"))] == 1

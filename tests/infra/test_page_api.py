@@ -15,6 +15,7 @@ from tests.browser.shop import HOUR_MS, TOKEN, counted, item, open_shop, placed,
 
 QUERIES = {
     "/item": {"sku": "lamp"},
+    "/decisions": {},
     **{view.path: {} for view in VIEWS},
 }
 
@@ -148,7 +149,7 @@ async def test_a_listener_that_takes_nothing_is_let_go(monkeypatch):
     from infra.page.reading import PageReader
 
     monkeypatch.setattr(hub, "WRITE_SECONDS", 0.05)
-    made = hub.Hub(PageReader.__new__(PageReader))
+    made = hub.Hub(PageReader.__new__(PageReader), lambda: None)
     monkeypatch.setattr(made, "_read", _fail(made))
 
     async def never(_: bytes) -> None:

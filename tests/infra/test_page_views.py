@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,7 +17,9 @@ from infra.page.contracts import (
     Promise,
     Span,
 )
-from infra.page.snapshot import ItemsTable, ReadDecision, ShardView, Snapshot, Totals
+from infra.page.cursor import Cursor
+from infra.page.reading import put_together
+from infra.page.snapshot import CAMPAIGN, ItemsTable, ReadDecision, ShardView, Snapshot, Totals
 from infra.page.views.decisions import decisions
 from infra.page.views.incidents import incidents
 from infra.page.views.items import ItemsView, place_of
@@ -25,7 +28,6 @@ from infra.page.views.projection import projected_stock
 from infra.page.views.sales import sales
 from infra.page.views.shipping import shipping
 from infra.page.views.speed import speeds
-from streams.events import CampaignPlanned
 from streams.items import ROW
 from streams.outputs import ACTIONS, Alert, AlertKind, AlertState
 from streams.review import DECISION
@@ -55,10 +57,11 @@ def table_of(*items: dict[str, Any], **more: Any) -> ItemsTable:
         folded=[sku for sku, _ in names],
         by_name=np.arange(len(items)),
         partitions=np.zeros(len(items), np.int64),
+        starts={0: 0},
         rows=rows(*items),
         last_hour_units=more.get("last_hour", np.zeros(len(items))),
         oldest_open_ms=more.get("oldest", np.zeros(len(items), np.int64)),
-        campaigns=more.get("campaigns", []),
+        campaigns=np.array(more.get("campaigns", []), CAMPAIGN),
         read_number=1,
     )
 
@@ -84,8 +87,8 @@ def snapshot_of(*items: dict[str, Any], sold: dict[int, tuple[int, ...]] | None 
         shards=[shard],
         totals=Totals(first, cells),
         decisions=[],
-        currencies={},
         incidents=[],
+        incidents_open=len(more.get("incidents", [])),
         acknowledged={},
         dead_letters=[],
         items=table_of(*items, **{k: more.pop(k) for k in list(more) if k in TABLE_FIELDS}),
@@ -171,18 +174,10 @@ def test_one_sale_does_not_shake_the_speed_but_a_surge_does():
 
 def test_a_running_campaign_is_in_the_plan():
     """Its units beyond the everyday are spread over its window, and only there."""
-    line = CampaignPlanned(
-        event_id="e",
-        occurred_at=NOW_MS,
-        sku="a",
-        campaign_id="c",
-        starts_at=NOW_MS - HOUR_MS,
-        ends_at=NOW_MS + 9 * HOUR_MS,
-        expected_units=610,
-    )
-    snapshot = snapshot_of(STEADY, campaigns=[(0, line)], sold={30: SOLD})
+    line = (0, NOW_MS - HOUR_MS, NOW_MS + 9 * HOUR_MS, 610)
+    snapshot = snapshot_of(STEADY, campaigns=[line], sold={30: SOLD})
     assert now(snapshot).units.plan == pytest.approx((1 + 60) / 60, abs=1e-3)
-    plan = sales(snapshot_of(STEADY, campaigns=[(0, line)], sold={90: SOLD}), Span.HOUR).plan_units
+    plan = sales(snapshot_of(STEADY, campaigns=[line], sold={90: SOLD}), Span.HOUR).plan_units
     assert plan[-1] == pytest.approx((1 + 60) / 60, abs=1e-3)
 
 
@@ -296,7 +291,8 @@ def decided(**fields: Any) -> ReadDecision:
     record["reason"], record["method"] = b"cost_optimal", b"dual"
     for name, value in fields.items():
         record[name] = value
-    return ReadDecision("lamp", "main", record[0])
+    cursor = Cursor(int(record["reviewed_ms"][0]), 0, int(record["item"][0]), 0)
+    return ReadDecision("lamp", "main", record[0], "EUR", cursor)
 
 
 def test_other_splits_are_priced_beside_the_chosen_one():
@@ -309,16 +305,34 @@ def test_other_splits_are_priced_beside_the_chosen_one():
         expected_cost_both=99.0,
     )
     held = decided(**{f"expected_cost_{n}": np.inf for n in ("nothing", "lean_only")})
-    (told,) = decisions(
-        snapshot_of(decisions=[held, one]), DecisionsQuery(only="ordered")
-    ).decisions
+    page = decisions(snapshot_of(decisions=[held, one]), DecisionsQuery(only="ordered"))
+    assert page is not None
+    (told,) = page.decisions
+    assert told.currency == "EUR"
     prices = {split.split: split.more_than_chosen for split in told.splits}
     assert prices == {"nothing": 19.5, "lean_only": None, "flexible_only": 0.0, "both": -1.5}
     assert [split.split for split in told.splits if split.is_chosen] == ["flexible_only"]
     assert len(told.po_ids) == 1
     both = decisions(snapshot_of(decisions=[held, one]), DecisionsQuery())
-    assert both.total == 2
+    assert both is not None
     assert all(split.more_than_chosen is None for split in both.decisions[0].splits)
+
+
+def test_decisions_are_read_on_from_where_a_page_ended():
+    """Pages of what is ready are full, and each begins after the last; then they must be read."""
+    ready = [decided(reviewed_ms=9_000 - n, item=n) for n in range(5)]
+    snapshot = snapshot_of(decisions=ready)
+    first = decisions(snapshot, DecisionsQuery(limit=2))
+    assert first is not None
+    second = decisions(snapshot, DecisionsQuery(limit=2, before=first.next))
+    assert second is not None
+    shown = [one.decided_ms for one in (*first.decisions, *second.decisions)]
+    assert shown == [9_000, 8_999, 8_998, 8_997]
+    assert decisions(snapshot, DecisionsQuery(limit=2, before=second.next)) is None
+    nothing = decisions(snapshot, DecisionsQuery(only="ordered"))
+    assert nothing is not None
+    assert (nothing.decisions, nothing.next) == ([], str(ready[-1].cursor))
+    assert decisions(snapshot_of(), DecisionsQuery()).next is None
 
 
 def alert(kind: AlertKind, number: int) -> Alert:
@@ -348,6 +362,20 @@ def test_incidents_of_one_kind_are_one_line():
     assert len(told.groups[0].newest) == 4
     assert (told.total, len(told.incidents)) == (8, 2)
     assert told.incidents[0].severity == "high"
+
+
+def test_group_that_surges_on_several_partitions_is_one_incident():
+    """Each partition tells its part under the same id; people see the whole, once."""
+    parts = [
+        msgspec.structs.replace(
+            alert(AlertKind.BROAD_SURGE, 1), figures={"items": items, "orders": 3, "partition": n}
+        )
+        for n, items in enumerate((12, 30, 11))
+    ]
+    (whole, other) = put_together([*parts, alert(AlertKind.SURGE, 2)])
+    assert (whole.figures["items"], whole.figures["orders"]) == (53, 9)
+    assert whole.figures["partition"] == 1  # the largest part stands for all
+    assert other.alert == AlertKind.SURGE
 
 
 def test_every_kind_of_alert_has_a_team_and_a_severity():

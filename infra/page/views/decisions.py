@@ -1,35 +1,55 @@
 """Decisions in words: what was ordered, why, and what the other splits would have cost."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from infra.cli.words import chosen_split, reason_text
 from infra.page.contracts import Decision, Decisions, DecisionsQuery, Split
+from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, Snapshot
 from streams.items import item_key
 from streams.outputs import Occasion, SupplierRole, purchase_order_id
+from streams.types import Table
 
 SplitName = Literal["nothing", "lean_only", "flexible_only", "both"]
 
 
-def decisions(snapshot: Snapshot, query: DecisionsQuery) -> Decisions:
-    """Return the part that is asked for, the newest first."""
-    chosen = [one for one in snapshot.decisions if query.only == "all" or _is_ordered(one)]
-    shown = chosen[query.offset : query.offset + query.limit]
+def decisions(snapshot: Snapshot, query: DecisionsQuery) -> Decisions | None:
+    """Return the page that is asked for, the newest first; none: it is not ready, read it."""
+    ready = snapshot.decisions
+    if query.before:
+        before = Cursor.parse(query.before)
+        ready = [one for one in ready if before.is_before(one.cursor)]
+    chosen = [one for one in ready if is_wanted(one.record, query)]
+    if query.before and len(chosen) < query.limit:
+        return None
+    return page_of(chosen[: query.limit], _next(ready, chosen, query.limit))
+
+
+def _next(
+    ready: Sequence[ReadDecision], chosen: Sequence[ReadDecision], limit: int
+) -> Cursor | None:
+    """Return where the next page begins: after what is shown, or after all that was looked at."""
+    if len(chosen) >= limit:
+        return chosen[limit - 1].cursor
+    return ready[-1].cursor if ready else None
+
+
+def is_wanted(record: Table, query: DecisionsQuery) -> bool:
+    """Whether a decision is asked for."""
+    return query.only == "all" or any(record[f"quantity_{role}_units"] > 0 for role in SupplierRole)
+
+
+def page_of(shown: Sequence[ReadDecision], following: Cursor | None) -> Decisions:
+    """Return decisions as they are shown."""
     return Decisions(
-        total=len(chosen),
-        offset=query.offset,
-        decisions=[
-            decision(one, snapshot.currencies.get((one.sku, one.warehouse))) for one in shown
-        ],
+        decisions=[decision(one) for one in shown],
+        next=None if following is None else str(following),
     )
 
 
-def _is_ordered(one: ReadDecision) -> bool:
-    return any(one.record[f"quantity_{role}_units"] > 0 for role in SupplierRole)
-
-
-def decision(one: ReadDecision, currency: str | None) -> Decision:
+def decision(one: ReadDecision) -> Decision:
     """Return a decision as it is shown."""
     record = one.record
     occasion = Occasion.SURGE if record["is_surge"] else Occasion.REGULAR
@@ -45,7 +65,7 @@ def decision(one: ReadDecision, currency: str | None) -> Decision:
         flexible_units=quantities[SupplierRole.FLEXIBLE],
         reason=reason,
         reason_text=reason_text(reason),
-        currency=currency,
+        currency=one.currency,
         splits=_splits(one),
         po_ids=[
             purchase_order_id(key, int(record["window_ms"]), role, occasion)

@@ -49,6 +49,7 @@ def incidents(snapshot: Snapshot, query: PageQuery) -> Incidents:
         )
     )
     return Incidents(
+        open=snapshot.incidents_open,
         total=len(every),
         offset=query.offset,
         groups=groups(every),

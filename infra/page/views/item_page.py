@@ -134,7 +134,7 @@ def _explanation(
     currency = state.catalog.currency if state.catalog else None
     is_same, text = _verdict(newest.record, again)
     return Explanation(
-        decision=decision(newest, currency),
+        decision=decision(newest),
         facts=[Fact(name=name, value=value) for name, value in _facts(newest.record, currency)],
         is_same=is_same,
         again=text,

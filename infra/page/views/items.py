@@ -1,5 +1,7 @@
 """The list of items, the one that runs out first on top."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from infra.page.contracts import Basis, Item, Items, ItemsQuery, Promise
@@ -30,8 +32,9 @@ class ItemsView:
     def page(self, query: ItemsQuery) -> Items:
         """Return the part that is asked for."""
         chosen = np.flatnonzero(self._chosen(query))
-        order = chosen[np.lexsort(self._sort_keys(query.sort, chosen))]
-        shown = order[query.offset : query.offset + query.limit].tolist()
+        stop = query.offset + query.limit
+        order = chosen[first_of(self._sort_keys(query.sort, chosen), stop)]
+        shown = order[query.offset : stop].tolist()
         return Items(
             total=chosen.size, offset=query.offset, items=[self.item(place) for place in shown]
         )
@@ -47,7 +50,8 @@ class ItemsView:
             chosen &= (self._lasting > 0) & np.isfinite(self._lasting)
         if query.query:
             wanted = query.query.casefold()
-            chosen &= np.array([wanted in sku for sku in self._table.folded], np.bool_)
+            found = (wanted in sku for sku in self._table.folded)
+            chosen &= np.fromiter(found, np.bool_, rows.size)
         return chosen
 
     def _sort_keys(self, sort: str, chosen: Int64Array) -> tuple[Float64Array | Int64Array, ...]:
@@ -94,6 +98,23 @@ class ItemsView:
         if self._by_last_hour[place]:
             return Basis.LAST_HOUR
         return Basis.EVERYDAY if self._table.rows["observed_days"][place] else Basis.UNKNOWN
+
+
+def first_of(keys: Sequence[Float64Array | Int64Array], count: int) -> Int64Array:
+    """Return the places of the first so many, in order; the last key sorts first.
+
+    Only those that can be among them are sorted.
+
+    >>> first_of([np.array([3, 2, 1, 0]), np.array([5.0, 1.0, 1.0, 0.0])], 3)
+    array([3, 2, 1])
+    """
+    first = keys[-1]
+    candidates: Int64Array = np.arange(first.size)
+    if count < first.size:
+        candidates = np.flatnonzero(first <= np.partition(first, count)[count])
+    order = np.lexsort([key[candidates] for key in keys])
+    found: Int64Array = candidates[order][:count]
+    return found
 
 
 def promised(

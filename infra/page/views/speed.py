@@ -5,7 +5,6 @@ import numpy as np
 from infra.page.snapshot import ItemsTable, ShardView, Snapshot
 from streams.profile import HOURS, Profile, ProfileSettings, flat_profile
 from streams.rings import DAY_MS, HOUR_MS
-from streams.text import one_time
 from streams.types import BoolArray, Float64Array, Int64Array
 
 _SURPRISE_SD = 3.0  # the last hour counts if it is so many Poisson deviations above what is usual
@@ -43,14 +42,22 @@ def _hour_shares(snapshot: Snapshot) -> Float64Array:
 
 def campaign_units_per_hour(table: ItemsTable, at_ms: int) -> Float64Array:
     """Return what campaigns that run at a time are planned to sell an hour beyond the everyday."""
+    lines = table.campaigns
+    running = (lines["starts_ms"] <= at_ms) & (at_ms < lines["ends_ms"])
+    extra = _extra_units_per_hour(table)[running]
     planned = np.zeros(table.rows.size)
-    for item, line in table.campaigns:
-        starts, ends = one_time(line.starts_at), one_time(line.ends_at)
-        if starts <= at_ms < ends:
-            level = float(table.rows["demand_level_units_per_day"][item])
-            everyday = level * (ends - starts) / DAY_MS
-            planned[item] += max(0.0, line.expected_units - everyday) * HOUR_MS / (ends - starts)
+    np.add.at(planned, lines["item"][running], extra)
     return planned
+
+
+def _extra_units_per_hour(table: ItemsTable) -> Float64Array:
+    """Return what each campaign line plans beyond everyday demand, shape (line,)."""
+    lines = table.campaigns
+    length_ms = lines["ends_ms"] - lines["starts_ms"]
+    level = table.rows["demand_level_units_per_day"][lines["item"]]
+    extra_units = np.maximum(0.0, lines["expected_units"] - level * length_ms / DAY_MS)
+    extra: Float64Array = extra_units * HOUR_MS / np.maximum(length_ms, 1)
+    return extra
 
 
 def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array | None:
@@ -61,18 +68,14 @@ def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array
     """
     table = snapshot.items
     is_known = table.rows["observed_days"] > 0
-    if not is_known.any() and not table.campaigns:
+    if not is_known.any() and not table.campaigns.size:
         return None
     shares = _hour_shares(snapshot)
     levels = np.bincount(table.partitions, weights=_levels(table), minlength=shares.shape[1])
     plan: Float64Array = (shares @ levels)[at_ms // HOUR_MS % HOURS] / 60
-    for item, line in table.campaigns:
-        starts, ends = one_time(line.starts_at), one_time(line.ends_at)
-        running = (starts <= at_ms) & (at_ms < ends)
-        if running.any():
-            level = float(table.rows["demand_level_units_per_day"][item])
-            extra = max(0.0, line.expected_units - level * (ends - starts) / DAY_MS)
-            plan[running] += extra * 60_000 / (ends - starts)
+    lines, extra = table.campaigns, _extra_units_per_hour(table) / 60
+    for place, moment in enumerate(at_ms.tolist()):
+        plan[place] += extra[(lines["starts_ms"] <= moment) & (moment < lines["ends_ms"])].sum()
     return plan
 
 

@@ -2,7 +2,13 @@
 
 import { el, fill, setText } from "./dom.js";
 
-const paint = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** The colour of a name in the theme that is shown; a canvas does not know `light-dark()`. */
+function paint(name) {
+  probe.style.color = `var(${name})`;
+  if (!probe.isConnected) document.body.append(probe);
+  return getComputedStyle(probe).color;
+}
+const probe = el("span", { hidden: true });
 const family = () => getComputedStyle(document.body).fontFamily;
 const fontSize = () => Math.round(parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78);
 

@@ -63,7 +63,9 @@ const whoField = () => field("Who you are", text("who", { required: true, value:
 export function acknowledge(incident, context) {
   ask({
     title: "Take this incident on",
-    intro: el("p", {}, incident.summary, ". ", incident.action),
+    intro: el("div", { class: "stack" },
+      el("p", {}, el("b", {}, incident.summary), ". ", incident.action),
+      el("p", { class: "muted" }, "Nobody is called for it any more, for a day; everybody sees that you have it. It is written into the audit log.")),
     fields: [whoField(), field("Note (may be empty)", text("note", { maxlength: "200" }))],
     action: "I take it on",
     act: async ({ who, note }) => {

@@ -1,7 +1,6 @@
 // Decisions as they happen: why, how much from whom, and what the other splits would have cost.
 
 import { get } from "../api.js";
-import { Pager } from "../pager.js";
 import { card, choice, el, fill } from "../dom.js";
 import * as f from "../format.js";
 import { itemLink } from "./items.js";
@@ -36,24 +35,39 @@ export function decisionEntry(one, context, short = false) {
 }
 
 export function mount(root, context) {
-  const asked = { only: "ordered", ...context.query };
+  const asked = { only: "ordered", before: "", ...context.query };
   const list = el("ul", { class: "feed-list" });
-  const pager = new Pager(context, (offset) => refresh(null, offset));
-  fill(root, card({ text: "Decisions", level: "h1", side: el("span", { class: "muted" }, "the newest 500") },
+  const button = (text, go) => el("button", { type: "button", class: "small", onclick: go }, text);
+  const said = el("span", { class: "muted", role: "status" });
+  const newest = button("Newest", () => ask({ before: "" }));
+  const older = button("Older", () => ask({ before: following }));
+  let following = null;
+  fill(root, card({ text: "Decisions", level: "h1" },
     el("div", { class: "bar" },
-      choice("Which decisions", { ordered: "that order", all: "all" }, asked.only, (only) => {
-        asked.only = only;
-        context.note({ only });
-        refresh(null, 0).catch(context.failed);
-      }),
+      choice("Which decisions", { ordered: "that order", all: "all" }, asked.only, (only) => ask({ only, before: "" })),
       el("span", { class: "muted" }, "Costs are expected ones beside what was chosen; only their differences mean something.")),
-    list, pager.element));
+    list, el("div", { class: "pager" }, said, newest, older)));
 
-  async function refresh(_, offset = pager.offset) {
-    const found = await get("decisions", { only: asked.only, ...pager.query(offset) });
-    pager.update(found);
-    fill(list, found.decisions.map((one) => decisionEntry(one, context)),
-      found.decisions.length ? [] : el("li", { class: "empty" }, "No decision yet. An item is decided about at its review, once the catalog has its line and the stock was counted."));
+  function ask(change) {
+    Object.assign(asked, change);
+    context.note(asked);
+    refresh().then(() => scrollTo(0, 0)).catch(context.failed);
+  }
+
+  async function refresh() {
+    const found = await get("decisions", asked);
+    following = found.next;
+    newest.hidden = !asked.before;
+    older.hidden = following === null;
+    const count = found.decisions.length;
+    said.textContent = count ? `${count} ${asked.before ? "older ones" : "newest ones"}` : "";
+    fill(list, found.decisions.map((one) => decisionEntry(one, context)), count ? [] : el("li", { class: "empty" }, nothing()));
+  }
+
+  function nothing() {
+    if (following !== null) return "None here that orders; older ones may.";
+    if (asked.before) return "That was the oldest one.";
+    return "No decision yet. An item is decided about at its review, once the catalog has its line and the stock was counted.";
   }
 
   return { refresh, destroy: () => {} };

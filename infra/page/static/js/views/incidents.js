@@ -41,8 +41,9 @@ export function incidentEntry(one, context) {
     el("div", { class: "line" },
       el("span", { class: "more" }, [figures(one), `for ${one.team}`].filter(Boolean).join(" · ")),
       taken
-        ? el("span", { class: "when", title: taken.note || null }, `${taken.who} has it since ${f.time(taken.acknowledged_ms)}`)
-        : el("button", { type: "button", class: "small", "aria-label": `Take on: ${one.summary}`, onclick: () => acknowledge(one, context) }, "Take on")));
+        ? el("span", { class: "when" }, `${taken.who} has it since ${f.time(taken.acknowledged_ms)}, until ${f.dateTime(taken.holds_until_ms)}`)
+        : el("button", { type: "button", class: "small", "aria-label": `Take on: ${one.summary}`, onclick: () => acknowledge(one, context) }, "Take on")),
+    taken?.note ? el("div", { class: "more" }, `${taken.who}: ${taken.note}`) : null);
 }
 
 /** All incidents of one kind: one line to act on. */
@@ -67,7 +68,8 @@ export function mount(root, context) {
   async function refresh(_, offset = pager.offset) {
     const found = await get("incidents", pager.query(offset));
     pager.update(found);
-    counts.textContent = found.groups.map((group) => `${f.words(group.kind)}: ${f.count(group.total)}`).join(" · ");
+    const unread = found.open > found.total ? [`of ${f.count(found.open)} open ones ${f.count(found.total)} are listed`] : [];
+    counts.textContent = [...found.groups.map((group) => `${f.words(group.kind)}: ${f.count(group.total)}`), ...unread].join(" · ");
     fill(list, found.incidents.map((one) => incidentEntry(one, context)),
       found.incidents.length ? [] : el("li", { class: "empty" }, "No incident is open."));
   }
