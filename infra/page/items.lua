@@ -2,8 +2,8 @@
 -- that hold nobody up, here or in the worker that shares its thread of Python with the page.
 --
 -- KEYS: names, rows, this hour, the hour before, catalog and campaign lines; all of one partition
--- ARGV: first and last place, whether names and whether campaigns are wanted, the size of a row,
---       then the first and last byte of each part of a row that is wanted
+-- ARGV: first and last place, whether names and whether campaigns are wanted, the size of a row
+-- `parts_of(row)` is filled in: the parts of a row that are wanted, joined
 -- Returns names, parts of rows, units of both hours, and of items with campaigns place and lines.
 local stored = redis.call('LRANGE', KEYS[1], ARGV[1], ARGV[2])
 if #stored == 0 then
@@ -15,24 +15,22 @@ for place, name in ipairs(stored) do
   fields[place] = item[1] .. '@' .. item[2]
 end
 
+local sub = string.sub
 local size = tonumber(ARGV[5])
 local none = string.rep('\0', size)
 local rows = redis.call('HMGET', KEYS[2], unpack(fields))
-local parts = {}
-for _, row in ipairs(rows) do
+for place, row in ipairs(rows) do
   row = row or none
   if #row ~= size then
     return redis.error_reply('ERR a row has ' .. #row .. ' bytes, this version expects ' .. size)
   end
-  for part = 6, #ARGV, 2 do
-    parts[#parts + 1] = string.sub(row, ARGV[part], ARGV[part + 1])
-  end
+  rows[place] = parts_of(row)
 end
 
 local function units(key)
   local cells = redis.call('HMGET', key, unpack(fields))
   for place, cell in ipairs(cells) do
-    cells[place] = string.sub(cell or none, 1, 8)
+    cells[place] = sub(cell or none, 1, 8)
   end
   return table.concat(cells)
 end
@@ -40,10 +38,10 @@ end
 local campaigns = {}
 if ARGV[4] == '1' then
   for place, told in ipairs(redis.call('HMGET', KEYS[5], unpack(fields))) do
-    if told and string.sub(told, -4) ~= ',[]]' then
+    if told and sub(told, -4) ~= ',[]]' then
       campaigns[#campaigns + 1] = place - 1
       campaigns[#campaigns + 1] = told
     end
   end
 end
-return {ARGV[3] == '1' and stored or {}, table.concat(parts), units(KEYS[3]), units(KEYS[4]), campaigns}
+return {ARGV[3] == '1' and stored or {}, table.concat(rows), units(KEYS[3]), units(KEYS[4]), campaigns}

@@ -22,10 +22,9 @@ from streams.rings import HOUR_MS
 from streams.text import one_time
 from streams.types import Float64Array, Int64Array, Table
 
-ITEMS_AT_ONCE = 1_000
+ITEMS_AT_ONCE = 500
 _CAMPAIGNS_EVERY_SECONDS = 20.0
 _NAME_BYTES = 96  # by which names are sorted; longer ones with the same beginning: as first seen
-_SCRIPT = files("infra.page").joinpath("items.lua").read_text()
 # One field of many hashes of one slot; a command for each costs the client ten times as much.
 _GET_OLDEST = """
 local found = {}
@@ -113,7 +112,7 @@ class ItemsReader:
             self._keys.told(partition),
         ]
         flags = [int(last >= len(known.names)), int(wants_campaigns)]
-        arguments = [first, last, *flags, ROW.itemsize, *_PARTS]
+        arguments = [first, last, *flags, ROW.itemsize]
         answer: Any = self._redis.eval(_SCRIPT, len(keys), *keys, *arguments)
         names, rows, this_hour, hour_before, campaigns = answer
         _remember(known, names[max(0, len(known.names) - first) :])
@@ -200,18 +199,20 @@ def _joined(parts: Sequence[Any], dtype: Any) -> Any:
     return np.concatenate([np.zeros(0, dtype), *parts])
 
 
-def _parts() -> list[int]:
-    """Return first and last byte of each part of a row that holds what is shown, from one on."""
-    places: list[list[int]] = []
+def _script() -> str:
+    """Return the script, cutting out of a row what is shown: its bytes, counted from one."""
+    parts: list[list[int]] = []
+    offsets = {name: int(field[1]) for name, field in (ROW.fields or {}).items()}
     for name in SHOWN.names or ():
-        start, size = _OFFSETS[name], SHOWN[name].itemsize
-        if places and places[-1][1] == start:
-            places[-1][1] += size
+        start, stop = offsets[name], offsets[name] + SHOWN[name].itemsize
+        if parts and parts[-1][1] == start:
+            parts[-1][1] = stop
         else:
-            places.append([start, start + size])
-    return [byte for start, stop in places for byte in (start + 1, stop)]
+            parts.append([start, stop])
+    cut = " .. ".join(f"sub(row, {start + 1}, {stop})" for start, stop in parts)
+    text = files("infra.page").joinpath("items.lua").read_text()
+    return text.replace("= parts_of(row)", f"= {cut}")
 
 
-_OFFSETS = {name: int(field[1]) for name, field in (ROW.fields or {}).items()}
-_PARTS = _parts()
+_SCRIPT = _script()
 _SORTABLE = np.dtype(f"S{_NAME_BYTES}")

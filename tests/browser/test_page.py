@@ -1,7 +1,10 @@
 """What people see is what Redis holds, soon after it happened, whatever the names."""
 
+import asyncio
 import re
 import time
+from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 
@@ -252,3 +255,94 @@ async def test_an_incident_is_taken_on(shop, server, visit, redis_url):
     async with serving(redis_url, log=server.log) as other:
         (found,) = (await ask(other, "incidents"))["incidents"]
         assert found["acknowledged"]["who"] == "Ada <b>"
+
+
+LIVE_SALE = Path(__file__).parents[2] / "grafana" / "dashboards" / "live-sale.json"
+
+
+async def test_a_dashboard_leads_to_the_item_that_it_shows(shop, server, visit):
+    """The link of the panel, filled in as Grafana does it, opens the item, whatever its name."""
+    name = "a&b=c#d 100%@x"
+    await shop.tell("stock", counted(name, shop.now_ms - HOUR_MS, 5))
+    await shop.beat()
+    await shop.settle()
+    (url,) = re.findall(r'"url": "([^"]*__field[^"]*)"', LIVE_SALE.read_text())
+    labels = {"sku": name, "warehouse": "main"}
+    for label, value in labels.items():
+        url = url.replace(f"${{__field.labels.{label}:percentencode}}", quote(value, safe=""))
+    visitor = await visit(url.replace("${page}", server.url))
+    await visitor.page.goto(visitor.url)
+    await visitor.page.locator("h1", has_text=name).wait_for()
+
+
+async def test_all_decisions_can_be_paged_through(shop, server, visit):
+    """The button leads to older ones, the address keeps the place, and another one leads back."""
+    start = shop.now_ms // DAY_MS * DAY_MS - 9 * DAY_MS
+    names = [f"lamp-{n:02d}" for n in range(12)]
+    await shop.tell("catalog", *[item(name, start) for name in names])
+    await shop.tell("stock", *[counted(name, start, 500) for name in names])
+    await shop.tell("orders", *[placed("lamp-00", start + n * HOUR_MS) for n in range(9 * 24)])
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go("#/decisions?only=all")
+    page = visitor.page
+    older = page.get_by_role("button", name="Older")
+    await page.get_by_text("50 newest ones").wait_for()
+    first = await page.locator(".feed-list li").all_inner_texts()
+    await older.click()
+    await page.get_by_text("50 older ones").wait_for()
+    second = await page.locator(".feed-list li").all_inner_texts()
+    assert not set(first) & set(second)
+    await page.reload()
+    await page.get_by_text("50 older ones").wait_for()
+    assert await page.locator(".feed-list li").all_inner_texts() == second
+    await page.get_by_role("button", name="Newest").click()
+    await page.get_by_text("50 newest ones").wait_for()
+    assert visitor.complaints == []
+
+
+async def test_the_page_is_painted_before_any_data_is_there(shop, server, visit):
+    """No answer of the API stands between a visitor and the frame of the page."""
+    visitor = await visit(server.url)
+    page = visitor.page
+    held = asyncio.Event()
+
+    async def hold(route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    await page.route("**/api/**", hold)
+    await visitor.go()
+    await page.get_by_role("link", name="Decisions", exact=True).wait_for()
+    await page.wait_for_function(
+        "performance.getEntriesByName('first-contentful-paint').length === 1"
+    )
+    await page.get_by_text("connecting to the worker").wait_for()
+    held.set()
+    await page.get_by_text("No order was read yet").first.wait_for()
+
+
+async def test_themes_differ_in_every_picture_too(shop, server, visit):
+    """A picture is drawn anew in the colours of the theme that is chosen."""
+    await shop.tell("orders", placed("lamp", shop.now_ms - 5 * MINUTE_MS, 3))
+    await shop.beat()
+    await shop.settle()
+    visitor = await visit(server.url, color_scheme="light")
+    await visitor.go()
+    page = visitor.page
+    await page.locator(".plot canvas").wait_for()
+    colours = """() => {
+        const canvas = document.querySelector(".plot canvas");
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        const seen = new Set();
+        for (let at = 0; at < data.length; at += 4)
+            if (data[at + 3] === 255) seen.add(data.slice(at, at + 3).join());
+        return [...seen];
+    }"""
+    light = await page.evaluate(colours)
+    await page.keyboard.press("t")
+    dark = await page.evaluate(colours)
+    assert "11,99,176" in light
+    assert "92,184,255" in dark
+    assert "92,184,255" not in light

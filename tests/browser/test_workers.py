@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 
+import aiohttp
 import msgspec
 from aiokafka import AIOKafkaProducer
 
@@ -59,6 +60,66 @@ async def test_any_worker_shows_the_whole_shop_and_comes_back(install, visit):
     await one.begin()
     await visitor.page.locator("tbody tr", has_text="late").wait_for(timeout=60_000)
     await visitor.page.locator("#banner").wait_for(state="hidden")
+
+
+async def test_an_incident_taken_on_at_one_worker_is_taken_on_at_all(install):
+    """It is so at the other worker, in the metrics, and after both have been killed."""
+    tidegate = await install(
+        tick_seconds=1,
+        heartbeat_interval_seconds=0.5,
+        operator_token=TOKEN,
+        allowed_lateness_seconds=1,
+    )
+    one, two = await asyncio.gather(*[tidegate.add_worker() for _ in range(2)])
+    await eventually(
+        lambda: owned_by(one) + owned_by(two) == PARTITIONS, "the partitions have owners"
+    )
+    await produce(tidegate, *[placed(sku, int(time.time() * 1000)) for sku in SKUS])
+    await eventually(lambda: items_at(one) == sorted(SKUS), "every partition has a clock")
+    await produce_bad_record(tidegate)
+    incident = await eventually(lambda: incident_at(one), "the bad record is an incident")
+    assert incident["acknowledged"] is None
+    async with aiohttp.ClientSession(f"http://{one.address}") as client:
+        body = {"incident_id": incident["incident_id"], "who": "Ada", "note": "on it"}
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        path = "/api/v1/incidents/acknowledge"
+        async with client.post(path, json=body, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def taken_on(workers) -> None:
+        for worker in workers:
+            await eventually(lambda w=worker: who_has_it(w) == "Ada", "Ada has it")
+        count = 'tidegate_incidents_open{acknowledged="yes",alert="dead_letters"} 1.0'
+        await eventually(
+            lambda: any(count in worker.ask("/metrics").text for worker in workers),
+            "the metrics tell it",
+        )
+
+    await taken_on([one, two])
+    for worker in (one, two):
+        await asyncio.to_thread(worker.kill)
+    await one.begin()
+    await taken_on([one])
+
+
+async def produce_bad_record(tidegate: Installation) -> None:
+    """Write something to the orders that is none."""
+    topic = f"{tidegate.settings.topic_prefix}orders"
+    async with AIOKafkaProducer(bootstrap_servers=tidegate.settings.kafka_bootstrap) as producer:
+        await producer.send_and_wait(topic, b"{", partition=0)
+
+
+def incident_at(worker: WorkerUnderTest) -> dict | None:
+    """The only incident that a worker's API tells of."""
+    answer = worker.ask("/api/v1/incidents")
+    found = json.loads(answer.text)["incidents"] if answer.status == 200 else []
+    return found[0] if found else None
+
+
+def who_has_it(worker: WorkerUnderTest) -> str | None:
+    """Who has taken that incident on, as a worker's API says."""
+    taken = (incident_at(worker) or {}).get("acknowledged")
+    return taken and taken["who"]
 
 
 async def test_an_operator_pauses_and_resumes_ordering(install, visit):
