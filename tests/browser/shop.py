@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from infra.adapters import Record
 from infra.admin import AdminServer, make_admin
 from infra.bootstrap import redis_pool
+from infra.control_api import add_control_routes
 from infra.keys import Keys
 from infra.log_writer import partition_for
 from infra.page.page import Page
@@ -247,6 +248,7 @@ class Server:
         """Listen; return the URL."""
         settings = Settings(admin_host=self._host, operator_token=TOKEN)
         app = make_admin(NoWorker(), CollectorRegistry(), load_access(settings))  # type: ignore[arg-type]
+        add_control_routes(app, self.log, lambda controls: ([], []), asyncio.to_thread)
         Page(self._redis_url, self._keys, self.log, self._clock).add_to(app)
         self._server = AdminServer(app, self._host, self._port)
         self.url = await self._server.start()

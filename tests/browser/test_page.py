@@ -40,7 +40,8 @@ async def test_an_empty_shop_says_that_it_waits(server, visit):
     visitor = await visit(server.url)
     await visitor.go()
     await visitor.page.get_by_text("No order was read yet").first.wait_for()
-    assert await visitor.text(".tile .value") == "\N{EN DASH}"
+    values = await visitor.page.locator(".tile .value").all_inner_texts()
+    assert values == ["\N{EN DASH}"] * 5
     await visitor.go("#/items")
     await visitor.page.get_by_text("No item is like that").wait_for()
     await visitor.go("#/item?sku=ghost")
@@ -136,6 +137,7 @@ async def test_a_log_that_is_not_read_is_no_data(redis_url, server, visit):
         visitor = await visit(server.url)
         await visitor.go()
         await visitor.page.get_by_text("No data: what was sold since is not known").wait_for()
+        await visitor.page.locator(".tile", has_text="not now").first.wait_for()
 
 
 async def test_a_hostile_name_is_shown_and_not_run(shop, server, visit):

@@ -128,6 +128,30 @@ async def test_axe_finds_nothing_serious(busy_shop, server, visit, theme):
     assert found == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("view", "button"), [("", "Pause ordering"), ("#/incidents", "Take on")])
+async def test_dialog_keeps_the_keyboard_and_axe_finds_nothing(
+    busy_shop, server, visit, theme, view, button
+):
+    """It opens on its first field, tabs stay in it, nothing serious is wrong, Escape leaves it."""
+    visitor = await visit(server.url, color_scheme=theme, bypass_csp=True)
+    await visitor.go(view)
+    page = visitor.page
+    await page.get_by_role("button", name=button).first.click()
+    await page.get_by_label("Who you are").and_(page.locator(":focus")).wait_for()
+    for _ in range(12):
+        await page.keyboard.press("Tab")
+        inside = (
+            "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+        )
+        assert await page.evaluate(inside)
+    await page.evaluate(AXE)
+    violations = await page.evaluate("axe.run().then((found) => found.violations)")
+    assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
+    await page.keyboard.press("Escape")
+    await page.get_by_role("dialog").wait_for(state="detached")
+
+
 async def test_everything_can_be_reached_by_keys(busy_shop, server, visit):
     """Digits change the view, a slash finds an item, the skip link leads to the content."""
     visitor = await visit(server.url)

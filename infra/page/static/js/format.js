@@ -6,6 +6,8 @@ const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const hundredths = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
+const shortest = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
+
 const minus = (text) => text.replace("-", "−");
 const isKnown = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
@@ -18,8 +20,8 @@ export function rate(value) {
   return minus(Math.abs(value) < 9.95 && value !== 0 ? tenths.format(value) : whole.format(value));
 }
 
-/** A label of an axis: 5, 10, 2.5. */
-export const tick = (value) => (Number.isInteger(value) ? count(value) : rate(value));
+/** A label of an axis: 5, 10, 12.5. */
+export const tick = (value) => (isKnown(value) ? minus(shortest.format(value)) : UNKNOWN);
 
 /** +12.40 EUR */
 export function money(value, currency) {

@@ -51,6 +51,7 @@ function route() {
     const isHere = link.dataset.view === (name === "item" ? "items" : name);
     if (isHere) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+    if (isHere) link.scrollIntoView({ block: "nearest", inline: "center" });
   }
   document.title = `${state.view.title} · Tidegate`;
   fill(main);

@@ -9,14 +9,14 @@ const WHO = "tidegate-who";
 const field = (label, input, hint) => el("div", { class: "field" }, el("label", { for: input.id }, label), input, hint ? el("span", { class: "muted" }, hint) : null);
 const text = (id, more = {}) => el("input", { id, name: id, autocomplete: "off", maxlength: "80", ...more });
 
-/** Show a dialog with a form; `act` gets its values and may throw. */
-function ask({ title, intro, fields, action, danger, act }) {
+/** Show a dialog with a form; `act` gets its values and may throw, `confirm` must be ticked first. */
+function ask({ title, intro, fields, confirm, action, danger, act }) {
   const problem = el("p", { class: "bad", role: "alert" });
   const go = el("button", { type: "submit", class: danger ? "danger" : "primary" }, action);
   const dialog = el("dialog", { "aria-labelledby": "dialog-title" });
   const place = el("div", {}, tokenField());
   const form = el("form", { method: "dialog" },
-    el("h2", { id: "dialog-title" }, title), intro, fields, place, problem,
+    el("h2", { id: "dialog-title" }, title), intro, fields, place, confirm ?? null, problem,
     el("div", { class: "actions" }, el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), go));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -136,11 +136,11 @@ export class Ordering {
       fields: [
         whoField(),
         field("Why", text("why", { required: true, maxlength: "200" })),
-        field("Only this supplier", text("supplier")),
-        field("Only this SKU", text("sku", { maxlength: "512" })),
-        field("Only this warehouse", text("warehouse")),
-        el("label", { class: "check" }, el("input", { type: "checkbox", name: "sure", required: true }), "Yes, orders shall wait"),
+        field("Only this supplier (may be empty)", text("supplier")),
+        field("Only this SKU (may be empty)", text("sku", { maxlength: "512" })),
+        field("Only this SKU's warehouse (may be empty)", text("warehouse")),
       ],
+      confirm: el("label", { class: "check" }, el("input", { type: "checkbox", name: "sure", required: true }), "Yes, orders shall wait until somebody resumes them"),
       action: "Pause",
       danger: true,
       act: async ({ who, why, supplier, sku, warehouse }) => {

@@ -15,10 +15,10 @@ export function mount(root, context) {
     key: (one) => `${one.topic}/${one.partition}/${one.offset}`,
     empty: "Every record could be used.",
     columns: [
-      { title: "Written", cell: (one) => f.dateTime(one.written_ms) },
+      { title: "Written", class: "when", cell: (one) => f.dateTime(one.written_ms) },
       { title: "Topic", cell: (one) => ({ text: one.topic, sub: `partition ${one.partition}, offset ${one.offset}` }) },
       { title: "What is wrong", class: "wrap", cell: (one) => ({ text: f.words(one.code), class: "strong wrap", sub: one.message }) },
-      { title: "Key", class: "wrap", wide: true, cell: (one) => one.key ?? "–" },
+      { title: "Key", class: "wrap record-key", wide: true, cell: (one) => one.key ?? "–" },
       { title: "Value, its beginning", class: "wrap", wide: true, cell: (one) => ({ text: one.value ?? "–", class: "muted wrap" }) },
     ],
   });

@@ -25,7 +25,7 @@ export function itemsTable(caption, { short = false, empty = "No item is like th
     { title: "Available", number: true, cell: (one) => ({ text: f.count(one.available_units), class: one.available_units !== null && one.available_units <= 0 ? "bad" : "", title: one.available_units === null ? "never counted" : "on hand less what customers wait for" }) },
     { title: "On order", number: true, wide: true, cell: (one) => f.count(one.on_order_units) },
     { title: "Next arrival", number: true, wide: true, cell: (one) => arrival(one.next_arrival_ms, shopMs) },
-    { title: "Promise", cell: (one) => ({ text: promise(one, shopMs), class: one.promise === "no_date" ? "bad" : "" }), wide: short },
+    { title: "Promise", wide: true, cell: (one) => ({ text: promise(one, shopMs), class: one.promise === "no_date" ? "bad" : "" }) },
   ];
   const table = new Table({ columns, caption, key: (one) => `${one.sku}\u0000${one.warehouse}`, empty });
   return {
@@ -77,7 +77,7 @@ export function mount(root, context) {
       el("label", { for: "search" }, "Find "), search,
       choice("Which items", { all: "all", incidents: "with incidents", out: "out of stock" }, asked.only, (only) => ask({ only })),
       el("span", { class: "grow" }),
-      el("label", { for: "sort" }, "Sort by "), sorts),
+      el("span", { class: "labelled" }, el("label", { for: "sort" }, "Sort by "), sorts)),
     table.element, pager.element));
   let waiting = 0;
   search.addEventListener("input", () => {

@@ -52,8 +52,8 @@ export function mount(root, context) {
   function tellTiles() {
     const now = context.now;
     if (!now) return;
-    tellRate(tiles.units, now.units);
-    tellRate(tiles.lines, now.lines);
+    tellRate(tiles.units, now.units, now);
+    tellRate(tiles.lines, now.lines, now);
     tellStock(tiles.stock, now);
     tellShipping(tiles.shipping, now);
     tellIncidents(tiles.incidents, now);
@@ -81,8 +81,9 @@ function tell(one, value, unit, tone, notes) {
   fill(one.notes, notes.map((words) => el("div", { class: "note" }, words.map((word) => (Array.isArray(word) ? el("b", { class: word[1] ?? "" }, word[0]) : word)))));
 }
 
-function tellRate(one, told) {
-  const notes = [];
+function tellRate(one, told, now) {
+  const isOld = now.feed === "no_data";
+  const notes = isOld ? [["at ", [f.near(now.shop_ms, now.read_ms)], ", not now"]] : [];
   const versus = (name, other) => {
     if (other === null) return;
     const difference = f.against(told.now, other);
@@ -92,13 +93,14 @@ function tellRate(one, told) {
   versus("a week ago", told.week_ago);
   if (told.week_ago === null && told.now !== null) notes.push(["a week ago: not known"]);
   notes.push(["this minute so far ", [f.count(told.this_minute)]]);
-  tell(one, f.rate(told.now), null, "", notes.slice(0, 3));
+  tell(one, f.rate(told.now), null, isOld ? "muted" : "", notes.slice(0, 3));
 }
 
 function tellStock(one, now) {
+  if (!now.items) return tell(one, "–", null, "", [["no item is known yet"]]);
   const counts = ["out already: ", [f.count(now.items_out), now.items_out ? "bad" : ""], " · within a day: ", [f.count(now.items_out_within_day)]];
   const next = now.next_out;
-  if (!next) return tell(one, "–", null, "", [[now.items ? "nothing that is counted sells" : "no item is known yet"], counts]);
+  if (!next) return tell(one, "–", null, "", [["nothing that is counted sells"], counts]);
   return tell(one, f.span(next.minutes), null, next.minutes < 60 ? "warn" : "", [[[next.sku], ` in ${next.warehouse}`], counts]);
 }
 
@@ -110,6 +112,7 @@ function tellShipping(one, now) {
 }
 
 function tellIncidents(one, now) {
+  if (now.clock === "empty") return tell(one, "–", null, "", [["nothing was read yet"]]);
   const notes = [["not taken on: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]]];
   tell(one, f.count(now.incidents), null, now.unacknowledged ? "warn" : "", notes);
 }
