@@ -14,6 +14,7 @@ from streams.rings import MINUTE_MS
 from streams.totals import TOTAL
 from streams.types import Float64Array, Int64Array, Table
 
+LIVE_WITHIN_MS = 86_400_000  # an outage of hours is no data; only older events are a replay
 SHOWN = np.dtype(
     [
         (name, ROW[name])
@@ -149,7 +150,22 @@ class Snapshot:
     answers: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # kept: body, ETag
 
     @property
-    def shop_ms(self) -> int | None:
-        """The newest event time that any partition has seen."""
+    def newest_ms(self) -> int | None:
+        """The newest event time that any partition has seen on any topic."""
         newest = [shard.newest_ms for shard in self.shards]
         return max((ms for ms in newest if ms is not None), default=None)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the logs are near to now."""
+        newest = self.newest_ms
+        return newest is not None and abs(self.read_ms - newest) <= LIVE_WITHIN_MS
+
+    @property
+    def shop_ms(self) -> int | None:
+        """The shop's time: live the newest event, in a replay as far as all orders are read.
+
+        Old logs are read at different speeds: where one is ahead, nothing is known to be unsold.
+        """
+        orders = [shard.clocks["orders"] for shard in self.shards if "orders" in shard.clocks]
+        return self.newest_ms if self.is_live or not orders else min(orders)

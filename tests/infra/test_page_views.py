@@ -106,6 +106,16 @@ def with_clock(snapshot: Snapshot, ms: int) -> Snapshot:
     return replace(snapshot, shards=[replace(shard, clocks=dict.fromkeys(shard.clocks, ms))])
 
 
+def test_replay_that_reads_one_topic_ahead_does_not_say_that_nobody_buys():
+    """What is shown reaches as far as the orders of every partition are read."""
+    orders_ms, stock_ms = NOW_MS - 2 * DAY_MS - 40 * MINUTE_MS, NOW_MS - 2 * DAY_MS
+    snapshot = snapshot_of({}, sold={2 * MINUTES_A_DAY + 41: SOLD})
+    (shard,) = snapshot.shards
+    ahead = replace(shard, clocks={"orders": orders_ms, "stock": stock_ms})
+    told = now(replace(snapshot, shards=[ahead]))
+    assert (told.clock, told.shop_ms, told.feed) == (Clock.REPLAY, orders_ms, Feed.SELLING)
+
+
 # --- now --------------------------------------------------------------------------------------
 
 

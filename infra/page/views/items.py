@@ -6,6 +6,7 @@ import numpy as np
 
 from infra.page.contracts import Basis, Item, Items, ItemsQuery, Promise
 from infra.page.snapshot import ItemsTable, Snapshot
+from infra.page.views.now import decided_to_ms
 from infra.page.views.speed import available_units, minutes_to_zero, speeds
 from streams.types import BoolArray, Float64Array, Int64Array
 
@@ -25,7 +26,7 @@ class ItemsView:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._table = snapshot.items
-        self._shop_ms = snapshot.shop_ms or 0
+        self._decided_ms = decided_to_ms(snapshot) or 0
         self._units_per_hour, self._by_last_hour = speeds(snapshot)
         self._lasting = minutes_to_zero(self._table, self._units_per_hour)
 
@@ -77,7 +78,7 @@ class ItemsView:
         is_counted = bool(row["counted_at_ms"])
         available = int(row["on_hand_units"] - row["backlog_units"])
         arrival = int(row["next_due_ms"]) or None
-        promise, promise_ms = promised(is_counted, available, arrival, self._shop_ms)
+        promise, promise_ms = promised(is_counted, available, arrival, self._decided_ms)
         return Item(
             sku=sku,
             warehouse=warehouse,
@@ -118,9 +119,11 @@ def first_of(keys: Sequence[Float64Array | Int64Array], count: int) -> Int64Arra
 
 
 def promised(
-    is_counted: bool, available: int, arrival_ms: int | None, shop_ms: int
+    is_counted: bool, available: int, arrival_ms: int | None, decided_ms: int
 ) -> tuple[Promise, int | None]:
     """Return what can be said to a customer who buys now, and a date where there is one.
+
+    Arrivals are known up to `decided_ms`: what should have come before is late.
 
     >>> promised(True, 0, 5_000, 1_000)
     (<Promise.NEXT_ARRIVAL: 'next_arrival'>, 5000)
@@ -131,7 +134,7 @@ def promised(
         return Promise.UNKNOWN, None
     if available > 0:
         return Promise.FROM_STOCK, None
-    if arrival_ms is not None and arrival_ms > shop_ms:
+    if arrival_ms is not None and arrival_ms > decided_ms:
         return Promise.NEXT_ARRIVAL, arrival_ms
     return Promise.NO_DATE, None
 

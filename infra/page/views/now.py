@@ -12,7 +12,6 @@ from streams.rings import MINUTE_MS
 from streams.totals import MINUTES_A_DAY
 from streams.types import Float64Array, Table
 
-LIVE_WITHIN_MS = 86_400_000  # an outage of hours is no data; only older events are a replay
 NO_DATA_AFTER_MS = 60_000  # heartbeats come every second: a log this old is not being read
 QUIET_MINUTES = 5  # whole minutes without a sale
 _RATE_MINUTES = 5
@@ -67,8 +66,7 @@ def clock_of(snapshot: Snapshot) -> Clock:
     """Return which clock the shop follows."""
     if snapshot.shop_ms is None:
         return Clock.EMPTY
-    is_near = abs(snapshot.read_ms - snapshot.shop_ms) <= LIVE_WITHIN_MS
-    return Clock.LIVE if is_near else Clock.REPLAY
+    return Clock.LIVE if snapshot.is_live else Clock.REPLAY
 
 
 def lag(snapshot: Snapshot) -> int:

@@ -147,7 +147,8 @@ function tellState() {
     parts.push(el("span", {}, el("span", { class: "muted" }, isReplay ? "replay, event time " : "shop time "), el("b", {}, `${f.date(now.shop_ms)} ${f.timeSeconds(now.shop_ms)} ${f.zone(now.shop_ms)}`)));
     parts.push(pair("updated", `${f.timeSeconds(now.read_ms)}`));
     if (now.lag_seconds !== null) parts.push(pair("lag", f.seconds(now.lag_seconds), now.lag_seconds > 10 ? "warn" : ""));
-    parts.push(pair("decided", `${f.seconds(now.watermark_delay_seconds)} behind`, now.watermark_delay_seconds > 300 && !isReplay ? "warn" : ""));
+    const decided = now.decided_to_ms === null ? "nothing yet" : `${f.seconds(now.watermark_delay_seconds)} behind`;
+    parts.push(pair("decided", decided, now.watermark_delay_seconds > 300 && !isReplay ? "warn" : ""));
     if (isReplay && now.changed_ms !== null) parts.push(pair("last change", age(now.changed_ms)));
     const partial = now.partitions.some((one) => Object.keys(one.history_from).length);
     if (partial) parts.push(el("span", { class: "warn" }, "history is not complete: topics had lost their beginning"));

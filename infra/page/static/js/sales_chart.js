@@ -11,7 +11,8 @@ export class SalesChart {
   constructor(context, { shipping = false } = {}) {
     this.context = context;
     this.shipping = shipping;
-    this.span = context.remembered("span") ?? null;
+    this.chosen = context.remembered("span") ?? null;
+    this.span = null;
     this.chart = new Chart({
       label: shipping ? "Units ordered and shipped a minute" : "Units sold a minute, planned and a week before",
       height: 250,
@@ -26,8 +27,9 @@ export class SalesChart {
   }
 
   async refresh() {
-    if (!this.span) this.span = this.context.now?.clock === "replay" ? "day" : "hour";
-    if (!this.spans.firstChild) fill(this.spans, choice("How far back", SPANS, this.span, (span) => this.choose(span)));
+    const span = this.chosen ?? (this.context.now?.clock === "replay" ? "day" : "hour");
+    if (span !== this.span) fill(this.spans, choice("How far back", SPANS, span, (other) => this.choose(other)));
+    this.span = span;
     const sales = await get("sales", { span: this.span });
     this.empty.hidden = sales.from_ms.length > 0;
     this.chart.element.hidden = sales.from_ms.length === 0;
@@ -39,7 +41,7 @@ export class SalesChart {
   }
 
   choose(span) {
-    this.span = span;
+    this.chosen = this.span = span;
     this.context.remember("span", span);
     this.refresh().catch(this.context.failed);
   }

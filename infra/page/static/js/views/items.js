@@ -18,13 +18,14 @@ const TAGS = {
 
 export function itemsTable(caption, { short = false, empty = "No item is like that." } = {}) {
   let shopMs = null;
+  let decidedMs = null;
   const columns = [
     { title: "Item", class: "name", cell: (one) => ({ text: one.sku, href: itemLink(one.sku, one.warehouse), sub: one.warehouse, tags: one.incidents.map((name) => TAGS[name] ?? { text: f.words(name) }) }) },
     { title: "Runs out in", number: true, cell: runsOut },
     { title: "Units an hour", number: true, cell: (one) => ({ text: f.rate(one.speed_units_per_hour), sub: short ? null : basis(one), title: BASIS[one.speed_basis] }) },
     { title: "Available", number: true, cell: (one) => ({ text: f.count(one.available_units), class: one.available_units !== null && one.available_units <= 0 ? "bad" : "", title: one.available_units === null ? "never counted" : "on hand less what customers wait for" }) },
     { title: "On order", number: true, wide: true, cell: (one) => f.count(one.on_order_units) },
-    { title: "Next arrival", number: true, wide: true, cell: (one) => arrival(one.next_arrival_ms, shopMs) },
+    { title: "Next arrival", number: true, wide: true, cell: (one) => arrival(one.next_arrival_ms, shopMs, decidedMs) },
     { title: "Promise", wide: true, cell: (one) => ({ text: promise(one, shopMs), class: one.promise === "no_date" ? "bad" : "" }) },
   ];
   const table = new Table({ columns, caption, key: (one) => `${one.sku}\u0000${one.warehouse}`, empty });
@@ -32,6 +33,7 @@ export function itemsTable(caption, { short = false, empty = "No item is like th
     element: table.element,
     update: (rows, context) => {
       shopMs = context.now?.shop_ms ?? null;
+      decidedMs = context.now?.decided_to_ms ?? null;
       table.update(rows);
     },
   };
@@ -54,9 +56,10 @@ function runsOut(one) {
   return { text: f.span(minutes), class: minutes < 240 ? "strong warn" : minutes < 1440 ? "strong" : "" };
 }
 
-function arrival(ms, shopMs) {
+/** Overdue is what should have come before the time up to which arrivals are known. */
+function arrival(ms, shopMs, decidedMs) {
   if (ms === null) return "–";
-  const isLate = shopMs !== null && ms < shopMs;
+  const isLate = decidedMs !== null && ms < decidedMs;
   return { text: f.near(ms, shopMs), class: isLate ? "warn" : "", sub: isLate ? "overdue" : null };
 }
 

@@ -96,8 +96,13 @@ function tellRate(one, told, now) {
   tell(one, f.rate(told.now), null, isOld ? "muted" : "", notes.slice(0, 3));
 }
 
+/** Stock, backlog and incidents follow from what was decided; before the first time that is nothing. */
+function tellUndecided(one, now) {
+  tell(one, "–", null, "", [[now.clock === "empty" ? "nothing was read yet" : "nothing is decided yet"]]);
+}
+
 function tellStock(one, now) {
-  if (!now.items) return tell(one, "–", null, "", [["no item is known yet"]]);
+  if (now.decided_to_ms === null) return tellUndecided(one, now);
   const counts = ["out already: ", [f.count(now.items_out), now.items_out ? "bad" : ""], " · within a day: ", [f.count(now.items_out_within_day)]];
   const next = now.next_out;
   if (!next) return tell(one, "–", null, "", [["nothing that is counted sells"], counts]);
@@ -105,14 +110,14 @@ function tellStock(one, now) {
 }
 
 function tellShipping(one, now) {
-  if (!now.items) return tell(one, "–", null, "", [["no item is known yet"]]);
+  if (now.decided_to_ms === null) return tellUndecided(one, now);
   const age = now.oldest_unshipped_ms === null ? null : (now.shop_ms - now.oldest_unshipped_ms) / 60000;
   const notes = [age === null ? ["nobody waits"] : ["oldest order waits ", [f.span(age)]]];
   return tell(one, f.count(now.backlog_units), "units", age !== null && age > 2880 ? "warn" : "", notes);
 }
 
 function tellIncidents(one, now) {
-  if (now.clock === "empty") return tell(one, "–", null, "", [["nothing was read yet"]]);
+  if (now.decided_to_ms === null) return tellUndecided(one, now);
   const notes = [["not taken on: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]]];
   tell(one, f.count(now.incidents), null, now.unacknowledged ? "warn" : "", notes);
 }
