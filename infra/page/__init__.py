@@ -5,7 +5,8 @@ shop, and what a page says can be checked with `tidegate item` and `tidegate exp
 lives in `infra`, beside the keys, and not in `streams`, which must not know them. Reading, the
 views (arrays in, `contracts` out, no I/O) and HTTP are files of their own:
 
-    reading.py   Redis -> Snapshot            (in a thread, at most once a second for all clients)
+    reading*.py  Redis -> Snapshot            (in threads; what may grow, at a pace of its own)
+    items_keeper.py  the table of items       (in small pieces, with rests between them)
     views/*.py   Snapshot -> contracts.py     (pure)
     hub.py       one snapshot for everybody, pushed to whoever listens
     api.py       contracts.py -> JSON over HTTP; openapi.py describes it

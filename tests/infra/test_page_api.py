@@ -118,6 +118,7 @@ async def test_many_viewers_cost_one_reading_a_second(redis_url, monkeypatch):
 
 async def test_listeners_get_what_is_new_and_are_limited(redis_url, monkeypatch):
     """The stream tells the shop once a second; one listener too many is refused."""
+    assert hub.EVERY_SECONDS <= 1  # what happens is on the screen within two
     monkeypatch.setattr(hub, "LISTENERS_AT_MOST", 1)
     async with serving(redis_url) as server, aiohttp.ClientSession(server.url) as client:
         async with client.get(f"{PREFIX}/stream") as stream:
@@ -205,6 +206,36 @@ async def test_taking_on_needs_a_token_and_an_open_incident(redis_url, body, hea
         client.post(f"{PREFIX}/incidents/acknowledge", data=body, headers=given) as answer,
     ):
         assert answer.status == status, await answer.text()
+
+
+async def test_word_that_kafka_does_not_take_is_not_given(redis_url):
+    """Nobody is shown to have an incident that the audit log does not hold."""
+    async with (
+        open_shop(redis_url) as shop,
+        serving(redis_url) as server,
+        aiohttp.ClientSession(server.url) as client,
+    ):
+        await shop.beat(shop.now_ms - HOUR_MS)
+        await shop.tell_bytes("orders", b"{")
+        await shop.beat()
+        await shop.settle()
+        async with client.get(f"{PREFIX}/incidents") as answer:
+            (incident,) = (await answer.json())["incidents"]
+        body = {"incident_id": incident["incident_id"], "who": "Ada"}
+        given = {"Authorization": f"Bearer {TOKEN}"}
+        path = f"{PREFIX}/incidents/acknowledge"
+        server.log.is_away = True
+        async with client.post(path, json=body, headers=given) as answer:
+            assert (answer.status, (await answer.json())["error"]["field"]) == (503, "Kafka")
+        server.log.is_away = False
+        async with client.post(path, json={**body, "who": "Ada\n"}, headers=given) as answer:
+            assert (answer.status, (await answer.json())["error"]["field"]) == (400, "who")
+        async with client.get(f"{PREFIX}/incidents") as answer:
+            assert (await answer.json())["incidents"][0]["acknowledged"] is None
+        async with client.post(path, json=body, headers=given) as answer:
+            told = await answer.json()
+            assert told["acknowledged"]["who"] == "Ada"
+            assert told["acknowledged"]["holds_until_ms"] > shop.now_ms
 
 
 async def test_elsewhere_the_page_loads_and_its_data_needs_a_token(redis_url):
