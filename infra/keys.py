@@ -59,6 +59,10 @@ class Keys:
         """Hash: item -> its catalog and campaign lines."""
         return f"{self.prefix}told:{{{partition}}}"
 
+    def groups(self, partition: int) -> str:
+        """Hash: group of items -> its row, packed (`streams.levels`)."""
+        return f"{self.prefix}groups:{{{partition}}}"
+
     def decisions(self, partition: int, day: int) -> str:
         """Hash: review -> packed decisions of one day."""
         return f"{self.prefix}decisions:{{{partition}}}:{rfc3339(day * DAY_MS)[:10]}"

@@ -109,7 +109,8 @@ class Settings(BaseSettings):
     )
     stock_valid_days: Positive = Field(400, description="an older count is no stock to order on")
     false_surge_items_per_100000: Annotated[float, Field(gt=0, le=10_000)] = Field(
-        300.0, description="items falsely called in a surge, of 100,000 in a sale, at the most"
+        300.0,
+        description="false incidents of 100,000 items in a sale, of all kinds of surge test",
     )
     sale_days: PositiveSeconds = Field(1.0, description="length of the sale of that budget")
     surge_minimum_days: Annotated[int, Field(ge=1)] = Field(3, description="before the test begins")

@@ -151,12 +151,13 @@ class RedisStore:
         ]
         newest = state["newest_buckets"]
         place = {f"{sku}@{warehouse}".encode(): item for item, (sku, warehouse) in enumerate(names)}
-        pending, orders, told, outbox = [
+        pending, orders, told, groups, outbox = [
             await redis.hgetall(key)
             for key in (
                 keys.pending(partition),
                 keys.orders(partition),
                 keys.told(partition),
+                keys.groups(partition),
                 keys.outbox(partition),
             )
         ]
@@ -179,6 +180,7 @@ class RedisStore:
             pending={int(number): chunk for number, chunk in pending.items()},
             orders=list(orders.values()),
             told={key.decode(): line for key, line in told.items()},
+            groups={name.decode(): row for name, row in groups.items()},
             outbox={int(number): record for number, record in outbox.items()},
             totals=await self._load_totals(redis, partition, newest.get("totals", -1)),
         )
@@ -283,6 +285,9 @@ class RedisStore:
         opened = [(po_id, order) for po_id, order in commit.orders.items() if order is not None]
         _add_hash(call, keys.orders(partition), opened, closed)
         _add_hash(call, keys.told(partition), list(commit.told.items()), [])
+        gone = [name for name, row in commit.groups.items() if row is None]
+        groups = [(name, row) for name, row in commit.groups.items() if row is not None]
+        _add_hash(call, keys.groups(partition), groups, gone)
         self._add_decisions(call, commit, claim.known)
         self._add_totals(call, commit, claim.known)
         self._add_projection(call, commit)

@@ -11,10 +11,18 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from streams.broad import Broad, BroadIncident, BroadSettings
+from streams.actions import group_action, item_action, late_action
+from streams.broad import SHOP, Broad, BroadIncident, BroadSettings
 from streams.feed import NEVER, Feed, FeedSettings, FeedState
-from streams.incidents import broad_figures, bulk_figures, is_bulk, surge_figures
-from streams.items import Items
+from streams.incidents import (
+    broad_figures,
+    bulk_figures,
+    is_bulk,
+    shortfall_figures,
+    surge_figures,
+)
+from streams.items import Columns, Items
+from streams.levels import Levels
 from streams.outbox import Outgoing, alert_record
 from streams.outputs import (
     ACTIONS,
@@ -51,6 +59,7 @@ class AlertsState(msgspec.Struct, kw_only=True):
 
     feed: FeedState
     broad: dict[str, BroadIncident]
+    short: dict[str, BroadIncident]
     silent_since_ms: int
     dead_letters: int
     last_dead_letter_ms: int
@@ -65,6 +74,7 @@ class Alerts:
         settings: limits.
         surge: of the surge test.
         groups: of an item that may surge as a whole, the widest first.
+        levels: the groups' own totals.
     """
 
     def __init__(
@@ -73,13 +83,16 @@ class Alerts:
         settings: AlertSettings,
         surge: SurgeSettings,
         groups: Callable[[int], list[str]],
+        levels: Levels,
     ) -> None:
         self._partition = partition
         self._settings = settings
         self._surge = surge
         self.feed = Feed(settings.feed)
         self.broad = Broad(settings.broad)
+        self.short = Broad(settings.broad)
         self.groups = groups
+        self._levels = levels
         self._profile = flat_profile()
         self._touched: list[Int32Array] = []
         self._changed: set[int] = set()
@@ -149,49 +162,89 @@ class Alerts:
 
     def watch_groups(self, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Raise, tell again and resolve the surges of whole groups."""
-        rows = items.rows
-        in_surge = np.flatnonzero(rows["surge_since_ms"][: len(items)] > 0).tolist()
+        members = self._members_in("surge_since_ms", items)
+        fresh, many = _count_members(members, items.rows["surge_since_ms"], boundary)
+        totals = self._levels.surging
+        for group, state, incident in self.broad.watch(boundary, fresh, many, totals):
+            inside = members.get(group, [])
+            total = self._levels.row(group) if group in totals else None
+            figures: Figures = {**broad_figures(items.rows[inside], total, self._surge)}
+            if group != SHOP and SHOP in self.broad.open:
+                figures["part_of"] = self._broad_id(SHOP)
+            shown = sorted(map(items.key, inside))
+            if total is not None and not shown:
+                shown = self._best_sellers(group, items)
+            kind = AlertKind.BROAD_SURGE
+            yield self._group_alert(kind, group, state, incident, figures, shown, boundary)
+
+    def watch_plans(self, short: Iterable[str], items: Items, boundary: int) -> Iterable[Outgoing]:
+        """Raise, tell again and resolve the shortfalls of whole campaigns.
+
+        Args:
+            short: groups of which the total is short of its plan.
+            items: of the shard.
+            boundary: event time.
+        """
+        totals = [*short]
+        members = self._members_in("plan_shortfall_since_ms", items)
+        members = {group: some for group, some in members.items() if group.startswith("campaign:")}
+        fresh, many = _count_members(members, items.rows["plan_shortfall_since_ms"], boundary)
+        for group, state, incident in self.short.watch(boundary, fresh, many, totals):
+            inside = members.get(group, [])
+            judged_by = "total" if group in totals else "items"
+            figures: Figures = {"judged_by": judged_by, "items": len(inside)}
+            if (row := self._levels.row(group))["plan_day_due_orders"] or row["plan_due_orders"]:
+                figures |= shortfall_figures(row, None)
+            shown = sorted(items.key(item) for item in inside)
+            kind = AlertKind.PLAN_SHORTFALL
+            yield self._group_alert(kind, group, state, incident, figures, shown, boundary)
+
+    def _members_in(self, field: str, items: Items) -> dict[str, list[int]]:
+        """The items with an open incident, by group."""
         members: dict[str, list[int]] = defaultdict(list)
-        for item in in_surge:
+        for item in np.flatnonzero(items.rows[field][: len(items)] > 0).tolist():
             for group in self.groups(item):
                 members[group].append(item)
-        fresh = {
-            group: sum(int(rows["surge_since_ms"][one]) > boundary - DAY_MS for one in inside)
-            for group, inside in members.items()
-        }
-        many = {group: len(inside) for group, inside in members.items()}
-        for group, state, incident in self.broad.watch(boundary, fresh, many):
-            inside = members.get(group, [])
-            yield self._broad_alert(group, state, incident, inside, items, boundary)
+        return members
 
-    def _broad_alert(
+    def _best_sellers(self, group: str, items: Items) -> list[str]:
+        """The items of a group by name, those with most orders today first."""
+        every = self._levels.members(group, len(items))
+        sold = every[items.rows["day_orders"][every] > 0].tolist()
+        most = sorted((-int(items.rows["day_orders"][one]), items.key(one)) for one in sold)
+        return [key for _, key in most]
+
+    def _group_alert(
         self,
+        kind: AlertKind,
         group: str,
         state: AlertState,
         incident: BroadIncident,
-        inside: list[int],
-        items: Items,
+        figures: Figures,
+        shown: list[str],
         boundary: int,
     ) -> Outgoing:
-        figures = broad_figures(items.rows[inside], self._surge)
-        shown = sorted(items.key(item) for item in inside)[: self._settings.broad.shown]
+        named = ", ".join(shown[: self._settings.broad.shown])
         return _alert(
-            AlertKind.BROAD_SURGE,
+            kind,
             state,
             group,
             (None, None),
             incident.window_ms,
             boundary,
-            {**figures, "shown_items": ", ".join(shown), "partition": self._partition},
+            {**figures, "shown_items": named, "partition": self._partition},
+            action=group_action(kind, group, figures),
             version=incident.version,
         )
 
+    def _broad_id(self, group: str) -> str:
+        window_ms = self.broad.open[group].window_ms
+        return incident_id(AlertKind.BROAD_SURGE, group, window_ms)
+
     def _part_of(self, item: int) -> str | None:
         """The incident of the widest group that surges as a whole with this item in it."""
-        for group in self.groups(item):
-            if (incident := self.broad.open.get(group)) is not None:
-                return incident_id(AlertKind.BROAD_SURGE, group, incident.window_ms)
-        return None
+        widest = (group for group in self.groups(item) if group in self.broad.open)
+        return next(map(self._broad_id, widest), None)
 
     def end_surges(self, ended: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Resolve the surges of these items."""
@@ -211,11 +264,50 @@ class Alerts:
         kind = AlertKind.PHANTOM_STOCK
         return self._resolve(kind, "silent_since_ms", ended, items, boundary, _silence_figures)
 
+    def call_shortfalls(
+        self, called: Int64Array, items: Items, boundary: int, units_left: Float64Array
+    ) -> Iterable[Outgoing]:
+        """Raise for these items that they sell below their plan.
+
+        Args:
+            called: places, shape (n,).
+            items: of the shard.
+            boundary: event time.
+            units_left: that their plans still expect, shape (item,).
+        """
+        kind, name = AlertKind.PLAN_SHORTFALL, "plan_shortfall_since_ms"
+        figures = self._shortfall_figures(units_left)
+        return self._raise(kind, name, called, items, boundary, figures)
+
+    def end_shortfalls(
+        self, ended: Int64Array, items: Items, boundary: int, units_left: Float64Array
+    ) -> Iterable[Outgoing]:
+        """Resolve the shortfalls of these items; arguments as for `call_shortfalls`."""
+        kind, name = AlertKind.PLAN_SHORTFALL, "plan_shortfall_since_ms"
+        figures = self._shortfall_figures(units_left)
+        return self._resolve(kind, name, ended, items, boundary, figures)
+
+    def _shortfall_figures(self, units_left: Float64Array) -> FiguresOf:
+        def figures(item: int, row: Table, boundary: int) -> Figures:
+            del boundary
+            campaigns = [group for group in self.groups(item) if group.startswith("campaign:")]
+            of = next((group for group in campaigns if group in self.short.open), None)
+            window_ms = None if of is None else self.short.open[of].window_ms
+            return {
+                **shortfall_figures(row, float(units_left[item])),
+                "campaigns": ", ".join(one.removeprefix("campaign:") for one in campaigns),
+                "part_of": None
+                if of is None or window_ms is None
+                else incident_id(AlertKind.PLAN_SHORTFALL, of, window_ms),
+            }
+
+        return figures
+
     def update_surges(self, grown: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Tell open surges again."""
         self._note_told(grown, items.rows, boundary)
         return [
-            _item_alert(
+            self._item_alert(
                 AlertKind.SURGE,
                 AlertState.UPDATED,
                 item,
@@ -239,7 +331,7 @@ class Alerts:
 
     def call_bulk(self, tested: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Tell the items of which one order takes many days' demand; it is no surge."""
-        bulk = tested[is_bulk(items.rows[tested], self._surge)]
+        bulk = tested[is_bulk(Columns(items.rows, tested), self._surge)]
         items.rows["bulk_units"][bulk] = items.rows["tick_largest_units"][bulk]
         return self._raise(
             AlertKind.BULK_ORDER, "bulk_since_ms", bulk, items, boundary, self._bulk_figures
@@ -274,9 +366,12 @@ class Alerts:
     def _low_cover(self, boundary: int, items: Items) -> Iterable[Outgoing]:
         if not self._touched:
             return []
-        touched = np.unique(np.concatenate(self._touched))
+        is_touched = np.zeros(len(items), np.bool_)
+        for some in self._touched:
+            is_touched[some] = True
+        touched = np.flatnonzero(is_touched)
         self._touched = []
-        rows = items.rows[touched]
+        rows = Columns(items.rows, touched)
         ratio = _cover_ratio(rows, boundary)
         is_open = rows["low_cover_since_ms"] > 0
         low = touched[(ratio < 1.0) & ~is_open]
@@ -336,7 +431,7 @@ class Alerts:
         items.rows[field][chosen] = boundary
         self._changed.update(chosen.tolist())
         return [
-            _item_alert(kind, AlertState.RAISED, item, boundary, items, boundary, figures)
+            self._item_alert(kind, AlertState.RAISED, item, boundary, items, boundary, figures)
             for item in chosen.tolist()
         ]
 
@@ -353,14 +448,40 @@ class Alerts:
         items.rows[field][chosen] = 0
         self._changed.update(chosen.tolist())
         return [
-            _item_alert(kind, AlertState.RESOLVED, item, since, items, boundary, figures)
+            self._item_alert(kind, AlertState.RESOLVED, item, since, items, boundary, figures)
             for item, since in zip(chosen.tolist(), started, strict=True)
         ]
+
+    def _item_alert(
+        self,
+        kind: AlertKind,
+        state: AlertState,
+        item: int,
+        started: int,
+        items: Items,
+        boundary: int,
+        figures_of: FiguresOf,
+    ) -> Outgoing:
+        row = items.rows[item]
+        figures = figures_of(item, row, boundary)
+        is_promoted = any(group.startswith("campaign:") for group in self.groups(item))
+        return _alert(
+            kind,
+            state,
+            items.key(item),
+            items.names[item],
+            started,
+            boundary,
+            figures,
+            action=item_action(kind, row, figures, boundary, is_promoted=is_promoted),
+            version=int(row["surge_version"]) if kind == AlertKind.SURGE else 0,
+        )
 
     def open_of_shard(self) -> dict[AlertKind, int]:
         """Return the open incidents that belong to no single item, by kind."""
         return {
             AlertKind.BROAD_SURGE: len(self.broad.open),
+            AlertKind.PLAN_SHORTFALL: len(self.short.open),
             AlertKind.STALE_INPUT: int(self._silent_since_ms > 0),
             AlertKind.DEAD_LETTERS: int(self._dead_letters_since_ms > 0),
         }
@@ -382,6 +503,7 @@ class Alerts:
         return AlertsState(
             feed=self.feed.state,
             broad=self.broad.open,
+            short=self.short.open,
             silent_since_ms=self._silent_since_ms,
             dead_letters=self._dead_letters,
             last_dead_letter_ms=self._last_dead_letter_ms,
@@ -392,13 +514,25 @@ class Alerts:
         """Take over what was stored."""
         self.feed.state = state.feed
         self.broad.open = state.broad
+        self.short.open = state.short
         self._silent_since_ms = state.silent_since_ms
         self._dead_letters = state.dead_letters
         self._last_dead_letter_ms = state.last_dead_letter_ms
         self._dead_letters_since_ms = state.dead_letters_since_ms
 
 
-def _cover_ratio(rows: Table, boundary: int) -> Float64Array:
+def _count_members(
+    members: dict[str, list[int]], since_ms: Int64Array, boundary: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Items of each group of which the incident began within a day, and all with an open one."""
+    fresh = {
+        group: sum(int(since_ms[one]) > boundary - DAY_MS for one in inside)
+        for group, inside in members.items()
+    }
+    return fresh, {group: len(inside) for group, inside in members.items()}
+
+
+def _cover_ratio(rows: Columns, boundary: int) -> Float64Array:
     """Days that the stock lasts divided by days until goods can come; infinite where unknown.
 
     Goods come with the next open order, or else with an order placed now at the fast supplier.
@@ -448,6 +582,7 @@ _SUMMARIES = {
     AlertKind.SURGE: "{subject} sells much faster than usual",
     AlertKind.BROAD_SURGE: "many items of {subject} sell much faster than usual at once",
     AlertKind.BULK_ORDER: "one order takes many days' demand of {subject}",
+    AlertKind.PLAN_SHORTFALL: "{subject} sells well below its plan",
     AlertKind.LOW_COVER: "{subject} will run out before the next arrival",
     AlertKind.LATE_DELIVERY: "{subject} has not arrived",
     AlertKind.STALE_INPUT: "no orders on {subject} where orders were due",
@@ -455,27 +590,6 @@ _SUMMARIES = {
     AlertKind.PHANTOM_STOCK: "{subject} is in stock by the record, but does not sell",
     AlertKind.DEAD_LETTERS: "bad records on {subject}",
 }
-
-
-def _item_alert(
-    kind: AlertKind,
-    state: AlertState,
-    item: int,
-    started: int,
-    items: Items,
-    boundary: int,
-    figures: FiguresOf,
-) -> Outgoing:
-    return _alert(
-        kind,
-        state,
-        items.key(item),
-        items.names[item],
-        started,
-        boundary,
-        figures(item, items.rows[item], boundary),
-        version=int(items.rows["surge_version"][item]) if kind == AlertKind.SURGE else 0,
-    )
 
 
 def _input_alert(
@@ -486,7 +600,9 @@ def _input_alert(
     boundary: int,
     figures: dict[str, int],
 ) -> Outgoing:
-    return _alert(kind, state, subject, (None, None), started, boundary, {**figures})
+    action = ACTIONS[kind]
+    told: Figures = {**figures}
+    return _alert(kind, state, subject, (None, None), started, boundary, told, action=action)
 
 
 def _late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int) -> Outgoing:
@@ -498,7 +614,16 @@ def _late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int
     }
     started = order.late_since_ms
     names = items.names[order.item]
-    return _alert(AlertKind.LATE_DELIVERY, state, order.po_id, names, started, boundary, figures)
+    return _alert(
+        AlertKind.LATE_DELIVERY,
+        state,
+        order.po_id,
+        names,
+        started,
+        boundary,
+        figures,
+        action=late_action(SupplierRole(order.role)),
+    )
 
 
 def _alert(
@@ -509,6 +634,8 @@ def _alert(
     started: int,
     boundary: int,
     figures: Figures,
+    *,
+    action: str,
     version: int = 0,
 ) -> Outgoing:
     alert = Alert(
@@ -522,7 +649,7 @@ def _alert(
         started_at=rfc3339(started),
         occurred_at=rfc3339(boundary),
         summary=_SUMMARIES[kind].format(subject=subject),
-        action=ACTIONS[kind],
+        action=action,
         figures=figures,
     )
     return alert_record(alert)

@@ -1,4 +1,7 @@
-"""Broad surges: many items of a category, a campaign or the shop at once are one incident.
+"""Broad incidents: what a category, a campaign or the shop does as a whole is one incident.
+
+A group surges as a whole when many of its items do at once, or when its total does, each item too
+thin to tell (`streams.levels`); a campaign sells below its plan in the same two ways.
 
 Whoever is paged for a campaign that takes off wants one page, not one for each of its items: the
 incident of the group carries them (a few by name, all as a count), and theirs name it as `part_of`.
@@ -8,7 +11,7 @@ begins: its id is the same on all partitions, and whoever reads the alerts puts 
 together. It cannot end on that day, so that its id cannot begin twice.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -53,7 +56,11 @@ class Broad:
         self.open: dict[str, BroadIncident] = {}
 
     def watch(
-        self, boundary_ms: int, fresh: Mapping[str, int], members: Mapping[str, int]
+        self,
+        boundary_ms: int,
+        fresh: Mapping[str, int],
+        members: Mapping[str, int],
+        totals: Collection[str],
     ) -> Iterator[tuple[str, AlertState, BroadIncident]]:
         """Say which groups begin, grow or end to surge as a whole.
 
@@ -61,16 +68,17 @@ class Broad:
             boundary_ms: event time.
             fresh: items of each group whose surges began within a day.
             members: items of each group in a surge.
+            totals: groups of which the total says so (`streams.levels`), however few their items.
         """
-        for group in sorted({*fresh, *self.open}):
+        for group in sorted({*fresh, *totals, *self.open}):
             incident = self.open.get(group)
             many = members.get(group, 0)
             if incident is None:
-                if fresh[group] >= self._settings.items:
+                if group in totals or fresh[group] >= self._settings.items:
                     window_ms = (boundary_ms - 1) // DAY_MS * DAY_MS
                     self.open[group] = incident = BroadIncident(window_ms=window_ms)
                     yield _told(group, AlertState.RAISED, incident, many)
-            elif self._has_ended(incident, many, boundary_ms):
+            elif group not in totals and self._has_ended(incident, many, boundary_ms):
                 del self.open[group]
                 yield _told(group, AlertState.RESOLVED, incident, many)
             elif many >= 2 * incident.told_items:

@@ -26,6 +26,7 @@ class Lines(NamedTuple):
     ends_ms: Int64Array
     expected_units: Float64Array
     promotion: list[str]
+    campaign: list[str]
 
     def chosen(self, where: BoolArray) -> "Lines":
         """Return some of the lines."""
@@ -36,6 +37,7 @@ class Lines(NamedTuple):
             self.ends_ms[places],
             self.expected_units[places],
             [self.promotion[place] for place in places.tolist()],
+            [self.campaign[place] for place in places.tolist()],
         )
 
 
@@ -53,7 +55,9 @@ def campaign_lines(campaigns: Mapping[int, Mapping[str, CampaignLine]]) -> Lines
     whole = np.array([line[:3] for line in told], np.int64).reshape(len(told), 3)
     expected = np.array([line[4].expected_units for line in told], np.float64)
     kinds = [promotion_type(line[4]) for line in told]
-    return Lines(whole[:, 0], whole[:, 1], whole[:, 2], expected, kinds)
+    names = [line[3] for line in told]
+    item, starts_ms, ends_ms = np.ascontiguousarray(whole.T)
+    return Lines(item, starts_ms, ends_ms, expected, kinds, names)
 
 
 def promotion_type(line: CampaignLine) -> str:

@@ -28,6 +28,7 @@ class Commit:
     pending_removed: list[int]
     orders: dict[str, bytes | None]
     told: dict[str, bytes]
+    groups: dict[str, bytes | None]  # rows of `streams.levels`, none for those that are gone
     decisions: list[Table]
     outbox_added: list[tuple[int, bytes]]
     outbox_removed: list[int]
@@ -47,5 +48,6 @@ class StoredShard:
     pending: dict[int, bytes]
     orders: list[bytes]
     told: dict[str, bytes]
+    groups: dict[str, bytes]
     outbox: dict[int, bytes]
     totals: tuple[Int64Array, Table]  # minutes since the epoch, in any order, and their sums

@@ -118,6 +118,26 @@ def close_exposure(
     return changed
 
 
+def censored_days(rows: Table, elapsed: Float64Array, day_ms: int, until_ms: int) -> Float64Array:
+    """Return the operational days of the open day, up to a time, in which items were not on sale.
+
+    Args:
+        rows: `streams.items.ROW` records, shape (n,).
+        elapsed: of the profile, shape (169,).
+        day_ms: when the day began.
+        until_ms: not before that.
+
+    Returns:
+        Days, shape (n,).
+    """
+    is_out = rows["out_since_ms"] > 0
+    is_silent = ~is_out & (rows["silent_since_ms"] > rows["quiet_since_ms"])
+    since = np.where(is_out, rows["out_since_ms"], rows["quiet_since_ms"])
+    since = np.where(is_out | is_silent, np.clip(since, day_ms, until_ms), until_ms)
+    days: Float64Array = operational_days(elapsed, since, np.full(rows.size, until_ms))
+    return rows["day_censored_days"] + days
+
+
 @compiled
 def chance_of_none(mean: float, dispersion: float, level_orders: float) -> float:
     """Return the chance of no order where `mean` were expected: negative binomial.

@@ -4,8 +4,10 @@ Orders come in clumps: one customer's order holds many items, all at once. So si
 arrivals, ticks with any order, and how many orders one brings is learned. The shop's week tells
 what was due (`streams.profile`).
 
-What comes after a silence, faster than usual, is what the silence owes, no rise of demand: until
-the debt is paid, or a quarter of an hour is calm, the surge test does not listen (`Feed.pause`).
+What comes after a silence, faster than usual, is what the silence owes, no rise of demand: until a
+quarter of an hour is calm the surge test does not listen (`Feed.pause`). How much is owed is known
+as well as a day is, which may be twice the usual one; when more than `most_owed` times it has come,
+it is no debt any more.
 """
 
 import math
@@ -13,8 +15,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from streams.profile import Profile, flat_profile, operational_days, operational_end_ms
-from streams.rings import MINUTE_MS
+from streams.profile import (
+    WEEKDAYS,
+    Profile,
+    flat_profile,
+    operational_days,
+    operational_end_ms,
+)
+from streams.rings import DAY_MS, MINUTE_MS
 from streams.surge import Pause
 
 NEVER = (1 << 63) - 1
@@ -29,6 +37,7 @@ class FeedSettings:
     silent_arrivals: float = 12.0  # due and missing: by chance once in e**12 times
     silent_ms: int = 600_000  # and at least so long
     owing_arrivals: float = 6.0  # missing before what follows may be what they owe
+    most_owed: float = 2.0  # times what was due in a silence may come after it
     calm_factor: float = 2.0  # times the usual rate, in a quarter of an hour that is calm again
     memory_days: float = 28.0  # with orders, for the orders that an arrival brings
 
@@ -111,7 +120,16 @@ class Feed:
         if not last_ms or days > _LONGEST_SILENCE_DAYS:
             return NEVER
         ends_ms = operational_end_ms(self._profile.elapsed, last_ms, days)
-        return max(ends_ms, last_ms + self._settings.silent_ms)
+        first_ms = max(ends_ms, last_ms + self._settings.silent_ms)
+        return self._past_unseen_days(first_ms)
+
+    def _past_unseen_days(self, at_ms: int) -> int:
+        """In its first week a shop may be shut on a weekday that it has not been seen open on."""
+        last_day = self.last_order_ms // DAY_MS
+        for day in range(at_ms // DAY_MS, at_ms // DAY_MS + WEEKDAYS):
+            if day == last_day or self._profile.days[day % WEEKDAYS] > 0:
+                return max(at_ms, day * DAY_MS)
+        return NEVER
 
     def _days_for(self, arrivals: float) -> float:
         """Operational days in which so many arrivals are due."""
@@ -127,26 +145,31 @@ class Feed:
         )
         if silent_days >= self._days_for(self._settings.owing_arrivals):
             state.pause_start_ms, state.pause_end_ms = state.last_order_ms, NEVER
-            state.owed_orders = silent_days * self._rate - self._tick_orders
+            most = self._settings.most_owed * silent_days * self._rate
+            state.owed_orders = most - self._tick_orders
             state.calm_from_ms, state.calm_orders = start_ms, self._tick_orders
 
     def _catch_up(self, boundary_ms: int, tick_ms: int, orders: int) -> None:
         state, start_ms = self.state, boundary_ms - tick_ms
-        due = self._due(state.calm_from_ms, start_ms)
-        is_calm = start_ms - state.calm_from_ms >= _CALM_MS and self._is_usual(
-            state.calm_orders, due
-        )
-        if is_calm or state.owed_orders <= 0:
+        if start_ms - state.calm_from_ms >= _CALM_MS:
+            due = self._due(state.calm_from_ms, start_ms)
+            if self._is_usual(state.calm_orders, due):
+                state.pause_end_ms = start_ms
+                return
+            if state.calm_orders < due:  # the silence goes on, and owes more
+                state.owed_orders += self._settings.most_owed * (due - state.calm_orders)
+            state.calm_from_ms, state.calm_orders = start_ms, 0
+        if state.owed_orders <= 0:
             state.pause_end_ms = start_ms
             return
-        if start_ms - state.calm_from_ms >= _CALM_MS:
-            state.calm_from_ms, state.calm_orders = start_ms, 0
         state.calm_orders += orders
         state.owed_orders -= orders
 
     def _is_usual(self, orders: int, due: float) -> bool:
-        """Whether no more came than often does, in clumps that differ in size."""
-        return orders <= self._settings.calm_factor * due + 2 * math.sqrt(2 * due * self._clump)
+        """Whether neither more nor fewer came than often do, in clumps that differ in size."""
+        factor = self._settings.calm_factor
+        spread = 2 * math.sqrt(2 * due * self._clump)
+        return due / factor - spread <= orders <= factor * due + spread
 
     @property
     def _clump(self) -> float:

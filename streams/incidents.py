@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streams.items import Columns
 from streams.outputs import rfc3339
 from streams.profile import Profile, operational_end_ms
 from streams.surge import SurgeSettings
@@ -18,6 +19,7 @@ _MINUTE_MS = 60_000
 _Z_90 = 1.6448536269514722  # of a two-sided range of 90 %
 _LONGEST_DAYS = 3_650.0
 _PRIOR_ORDERS, _PRIOR_USUAL = 2.0, 0.5  # a factor of four, of which little is known
+_PRIOR_PLAN = (1.0, 1.0)  # the plan holds, of which little is known
 
 
 class Factor(NamedTuple):
@@ -28,7 +30,11 @@ class Factor(NamedTuple):
     high: float
 
 
-def factor_of(orders: int, usual_orders: float) -> Factor:
+def factor_of(
+    orders: float,
+    usual_orders: float,
+    prior: tuple[float, float] = (_PRIOR_ORDERS, _PRIOR_USUAL),
+) -> Factor:
     """Return the factor's posterior after so many orders where so many were usual.
 
     Gamma; the prior is that of two orders in half an expected one: four times the usual, so that a
@@ -38,11 +44,12 @@ def factor_of(orders: int, usual_orders: float) -> Factor:
     Args:
         orders: distinct orders, >= 0.
         usual_orders: that were due by the everyday rate, > 0.
+        prior: orders, and how many were due, that stand for what is known before.
 
     >>> tuple(round(value, 1) for value in factor_of(10, 2.0))
     (4.8, 2.8, 7.3)
     """
-    shape, rate = orders + _PRIOR_ORDERS, usual_orders + _PRIOR_USUAL
+    shape, rate = orders + prior[0], usual_orders + prior[1]
     low, high = (
         shape * max(0.0, 1 - 1 / (9 * shape) + z / (3 * math.sqrt(shape))) ** 3
         for z in (-_Z_90, _Z_90)
@@ -69,7 +76,7 @@ def usual_rate_of(row: Table, settings: SurgeSettings) -> float:
 
 
 def plan_factors(
-    rows: Table, planned_orders: Float64Array, days: float, settings: SurgeSettings
+    rows: Table | Columns, planned_orders: Float64Array, days: float, settings: SurgeSettings
 ) -> Float64Array:
     """Return how many times its everyday orders a campaign plans for each item, at least once.
 
@@ -160,7 +167,7 @@ def surge_figures(
     }
 
 
-def is_bulk(rows: Table, settings: SurgeSettings) -> "np.ndarray":
+def is_bulk(rows: Table | Columns, settings: SurgeSettings) -> "np.ndarray":
     """Whether the largest line of the open tick is a bulk order, shape (item,).
 
     One line of at least `bulk_lines` usual ones that takes `bulk_days` of the everyday demand: it
@@ -189,19 +196,63 @@ def bulk_figures(row: Table) -> dict[str, float | int | str | None]:
     }
 
 
-def broad_figures(rows: Table, settings: SurgeSettings) -> dict[str, float | int | str | None]:
-    """Return the figures of a group's surge for its alert, of its items in a surge, shape (n,)."""
-    usual = [usual_rate_of(row, settings) * float(row["surge_days"]) for row in rows]
-    orders, due = int(rows["surge_orders"].sum()), math.fsum(usual)
-    factor = factor_of(orders, max(due, 1e-6))
+def broad_figures(
+    rows: Table, total: Table | None, settings: SurgeSettings
+) -> dict[str, float | int | str | None]:
+    """Return the figures of a group's surge for its alert.
+
+    Args:
+        rows: of its items in a surge, shape (n,).
+        total: the group's own row where its total is in a surge: then its customers are counted.
+        settings: of the test.
+    """
+    if total is None:
+        usual = [usual_rate_of(row, settings) * float(row["surge_days"]) for row in rows]
+        orders, due = int(rows["surge_orders"].sum()), math.fsum(usual)
+    else:
+        orders = int(total["surge_orders"])
+        due = usual_rate_of(total, settings) * float(total["surge_days"])
+    judged = {"judged_by": "items" if total is None else "total", "items": int(rows.size)}
+    if not due > 0:
+        return {**judged}
+    factor = factor_of(orders, due)
     return {
-        "items": int(rows.size),
+        **judged,
         "factor": round(factor.mean, 2),
         "factor_low": round(factor.low, 2),
         "factor_high": round(factor.high, 2),
         "orders": orders,
         "orders_beyond_plan": round(orders - due, 1),
     }
+
+
+def shortfall_figures(row: Table, units_left: float | None) -> dict[str, float | int | str | None]:
+    """Return the figures of a campaign's shortfall for its alert.
+
+    Args:
+        row: one record of `streams.items.ROW`, of an item or of a group.
+        units_left: that the plan still expects from now on; none: not told, as for a group.
+    """
+    size = max(float(row["units_per_order"]), 1.0)
+    sold = float(row["plan_sold_orders"]) + float(row["plan_day_orders"])
+    due = float(row["plan_due_orders"]) + float(row["plan_day_due_orders"])
+    share = factor_of(sold, max(due, 1e-6), _PRIOR_PLAN)
+    units = int(row["plan_sold_units"]) + int(row["plan_day_units"])
+    figures: dict[str, float | int | str | None] = {
+        "factor": round(share.mean, 2),
+        "factor_low": round(share.low, 2),
+        "factor_high": round(share.high, 2),
+        "orders": round(sold, 1),
+        "planned_orders": round(due, 1),
+    }
+    if units_left is not None:
+        missing = due * size - units + units_left * max(1.0 - share.mean, 0.0)
+        figures |= {
+            "units": units,
+            "planned_units": round(due * size, 1),
+            "units_short_at_end": round(max(missing, 0.0), 1),
+        }
+    return figures
 
 
 def surge_demand(row: Table, mean: float, cover_days: float, settings: SurgeSettings) -> float:

@@ -54,6 +54,8 @@ def _apply(
             row.day_units += units
             if in_campaign[place]:
                 row.campaign_units += units
+                row.plan_day_orders += entry.is_new_order
+                row.plan_day_units += units
             else:
                 _teach_sale(row, units, entry.is_new_order, size_kept)
             if row.assume_dispatched:
@@ -106,4 +108,7 @@ def apply_entries(
         The items that were touched, each once, ascending.
     """
     _apply(entries, rows, in_campaign, elapsed, shop_orders, size_kept)
-    return np.unique(entries["item"])
+    is_touched = np.zeros(rows.size, np.bool_)
+    is_touched[entries["item"]] = True
+    touched: Int32Array = np.flatnonzero(is_touched).astype(np.int32)
+    return touched

@@ -95,6 +95,7 @@ class AlertKind(StrEnum):
     SURGE = "surge"
     BROAD_SURGE = "broad_surge"
     BULK_ORDER = "bulk_order"
+    PLAN_SHORTFALL = "plan_shortfall"
     LOW_COVER = "low_cover"
     LATE_DELIVERY = "late_delivery"
     STALE_INPUT = "stale_input"
@@ -115,6 +116,7 @@ ACTIONS = {
     AlertKind.SURGE: "Check stock and price; order from the flexible supplier if cover is short.",
     AlertKind.BROAD_SURGE: "Look for one cause (a campaign, the press) before single items.",
     AlertKind.BULK_ORDER: "Confirm the order with the customer; it counts as no surge.",
+    AlertKind.PLAN_SHORTFALL: "Push the campaign (place, price, newsletter) or lower its plan.",
     AlertKind.LOW_COVER: "Weaken or end the promotion of this item, or expedite the next arrival.",
     AlertKind.LATE_DELIVERY: "Call the supplier; move the next order to the other one if needed.",
     AlertKind.STALE_INPUT: "Check the shop's order feed: orders were due and none came.",
@@ -122,7 +124,7 @@ ACTIONS = {
     AlertKind.PHANTOM_STOCK: "Count the shelf: what the record says is there may be gone.",
     AlertKind.DEAD_LETTERS: "Read the dead letters (tidegate dlt list), mend and replay them.",
 }
-"""One recommended action for each alert."""
+"""The usual action for each kind of alert; `streams.actions` chooses by the case."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,18 +16,21 @@ from streams import events
 from streams.alerts import Alerts, AlertSettings
 from streams.broad import groups_of
 from streams.campaigns import (
+    Lines,
     Uplift,
     campaign_lines,
     in_window,
     item_window_days,
     planned_extra_units,
     planned_orders,
+    planned_units,
 )
 from streams.estimate import Correction, EstimateSettings, close_day
 from streams.events import AnyEvent, Kind
 from streams.exposure import SilenceSettings, close_exposure, note_stock, suspicious_items
 from streams.incidents import plan_factors, surge_demand
-from streams.items import Items
+from streams.items import Columns, Items
+from streams.levels import Levels
 from streams.movements import apply_entries
 from streams.outbox import Outgoing, order_record
 from streams.outputs import PurchaseOrder, SupplierRole
@@ -49,9 +52,19 @@ from streams.review import (
     service_type_code,
 )
 from streams.rings import DAY_MS, HOUR_MS
+from streams.shortfall import (
+    begin_plans_anew,
+    close_plan_day,
+    due_orders,
+    forget_plans,
+    has_caught_up,
+    is_short,
+    open_lines,
+    weigh_plans,
+)
 from streams.supplier_terms import has_terms, supplier_terms
 from streams.supply import OpenOrder, Supply
-from streams.surge import NULL_FACTOR, SurgeSettings, surge_tick
+from streams.surge import NULL_FACTOR, SurgeSettings, is_proved_still, surge_tick
 from streams.text import one_time
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
 from streams.usual import learn_usual, pool_items
@@ -87,7 +100,10 @@ class Timeline:
         self.items = Items()
         self.pending = Pending()
         self.supply = Supply()
-        self.alerts = Alerts(partition, settings.alerts, settings.surge, self._groups_of)
+        self.levels = Levels(settings.surge)
+        self.alerts = Alerts(
+            partition, settings.alerts, settings.surge, self._groups_of, self.levels
+        )
         self.catalog: dict[int, events.Item] = {}
         self._special: set[int] = set()  # items whose suppliers have breaks or dispatch days
         self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
@@ -168,6 +184,8 @@ class Timeline:
         self._apply_events(boundary)
         self._close_tick(boundary)
         self._watch_silence(boundary)
+        if boundary % HOUR_MS == 0:
+            self._watch_plans(boundary)
         if boundary % DAY_MS == 0:
             self._close_day(boundary)
         self._review(boundary)
@@ -185,6 +203,9 @@ class Timeline:
         """Apply entries and due arrivals before the boundary, in event time."""
         if self._is_plan_old:  # a changed plan holds from the next tick on
             self.lines, self._is_plan_old = campaign_lines(self.campaigns), False
+            assert self.applied_ms is not None
+            day_ms = self.applied_ms // DAY_MS * DAY_MS
+            self.levels.set_lines(self.lines, len(self.items), day_ms)
         entries = self._due.entries
         stop = int(np.searchsorted(entries["effective_ms"], boundary))
         told = [place for place in self._due.told if self._due_place <= place < stop]
@@ -228,10 +249,12 @@ class Timeline:
 
     def _move(self, entries: Table) -> Int32Array:
         items = entries["item"].astype(np.int64)
+        in_campaign = in_window(self.lines, items, entries["effective_ms"])
+        self.levels.count(entries, in_campaign, len(self.items))
         return apply_entries(
             entries,
             self.items.rows,
-            in_window(self.lines, items, entries["effective_ms"]),
+            in_campaign,
             self.profile.elapsed,
             self.shop_orders,
             0.5 ** (1.0 / self._settings.estimate.size_half_life_orders),
@@ -248,13 +271,17 @@ class Timeline:
             case events.Item():
                 self._describe(item, event, moment)
             case events.CampaignLine():
-                self.campaigns.setdefault(item, {})[event.campaign_id] = event
+                lines = self.campaigns.setdefault(item, {})
+                if event.campaign_id not in lines:
+                    self.levels.join(f"campaign:{event.campaign_id}", self.items.rows[item])
+                lines[event.campaign_id] = event
                 self._told_changed.add(item)
                 self._is_plan_old = True
             case events.CampaignCancelled():
                 self.campaigns.get(item, {}).pop(event.campaign_id, None)
                 self.items.rows[item]["campaign_units"] = 0
                 self.items.rows[item]["campaign_everyday_units"] = 0.0
+                forget_plans(self.items.rows, np.array([item]))
                 self._told_changed.add(item)
                 self._is_plan_old = True
             case events.Inbound():
@@ -268,6 +295,8 @@ class Timeline:
         row = self.items.rows[item]
         self._keep_line(item, line)
         self._categories = None
+        if self.levels.set_category(item, line.category):
+            self.levels.join(f"category:{line.category}", row)
         self._told_changed.add(item)
         for name in line.__struct_fields__:
             if name in row.dtype.names and name not in ("service_type", "service_target"):
@@ -349,17 +378,33 @@ class Timeline:
     # -- buckets ------------------------------------------------------------------------------
 
     def _close_tick(self, boundary: int) -> None:
-        """Run the surge test for the items with orders in the tick, and for open surges."""
+        """Run the surge tests of items and of groups, and tell what they found."""
         self.alerts.feed.close_tick(boundary, self._settings.tick_ms)
-        if boundary % HOUR_MS == 0:
-            self._outputs.extend(self.alerts.watch_groups(self.items, boundary))
-        items = self._tested_items(boundary)
+        is_hour = boundary % HOUR_MS == 0
+        if is_hour:
+            self._test_groups(boundary)
+        called, ended, grown = self._test_items(self._tested_items(boundary), boundary)
+        alerts, items = self.alerts, self.items
+        if called.size:
+            self._outputs.extend(alerts.call_surges(called, items, boundary))
+        elif is_hour:
+            self._outputs.extend(alerts.watch_groups(items, boundary))
+        # After the groups: an item that has calmed counts for its group until the next full hour.
+        self._outputs.extend(alerts.end_surges(ended, items, boundary))
+        self._outputs.extend(alerts.update_surges(grown, items, boundary))
+        if called.size:
+            self._review_surges(called.astype(np.int64), boundary)
+
+    def _test_items(
+        self, items: Int32Array, boundary: int
+    ) -> tuple[Int32Array, Int32Array, Int32Array]:
+        """Run the surge test for items; return who is called, who has calmed, and who has news."""
         if not items.size:
-            return
+            return items, items, items
         self._changed.update(items.tolist())
         settings = self._settings
         self._outputs.extend(self.alerts.call_bulk(items, self.items, boundary))
-        surge_tick(
+        means = surge_tick(
             self.items.rows,
             items,
             self.profile,
@@ -370,18 +415,92 @@ class Timeline:
             self.alerts.feed.pause,
             self._plan_factors(items, boundary),
         )
-        chosen = self.items.rows[items]
+        chosen = Columns(self.items.rows, items)
         is_open = chosen["surge_since_ms"] > 0
-        enough = chosen["surge_orders"] >= settings.surge.minimum_orders
-        called = items[chosen["surge_is_proved"] & enough & ~is_open]
+        enough = is_proved_still(chosen, means, settings.surge.level, settings.surge)
+        called: Int32Array = items[enough & ~is_open]
         has_ended = is_open & (chosen["surge_path"] <= 0)
         ended = items[has_ended]
         grown = items[is_open & ~has_ended & _is_news(chosen, boundary, settings.surge)]
-        self._outputs.extend(self.alerts.end_surges(ended, self.items, boundary))
-        self._outputs.extend(self.alerts.update_surges(grown, self.items, boundary))
-        if called.size:
-            self._outputs.extend(self.alerts.call_surges(called, self.items, boundary))
-        self._review_surges(called.astype(np.int64), boundary)
+        return called, ended, grown
+
+    def _test_groups(self, boundary: int) -> None:
+        """Run the surge test for the totals of groups, over the hour that ends."""
+        start = boundary - HOUR_MS
+        lines, elapsed = self._lines_between(start, boundary), self.profile.elapsed
+        items, rows = np.unique(lines.item), self._rows()
+        planned = planned_orders(lines, rows, elapsed, start, boundary)[items]
+        days = float(operational_days(elapsed, start, boundary))
+        plans = self.levels.plan_factors((items, planned), rows, days)
+        self.levels.close_hour(boundary, self.profile, self.alerts.feed.pause, plans)
+
+    def _lines_between(self, start_ms: int, end_ms: int) -> Lines:
+        """Campaign lines whose window lies in a stretch, at least in part."""
+        return self.lines.chosen((self.lines.starts_ms < end_ms) & (self.lines.ends_ms > start_ms))
+
+    def _watch_plans(self, boundary: int) -> None:
+        """Raise and end shortfalls of campaign lines, and of whole campaigns, at a full hour."""
+        lines = open_lines(self.lines, boundary)
+        rows = self._rows()
+        was_short = np.flatnonzero(rows["plan_shortfall_since_ms"] > 0)
+        items = np.unique(np.concatenate([lines.item, was_short]))
+        if not items.size and not self.alerts.short.open:
+            return
+        day_ms = (boundary - 1) // DAY_MS * DAY_MS
+        until_ms = min(boundary, max(self.alerts.feed.last_order_ms, day_ms))
+        stretch, pause = (day_ms, until_ms), self.alerts.feed.pause
+        due = due_orders(lines, rows, items, self.profile.elapsed, stretch, pause)
+        self._judge_plans(lines, items, due, boundary)
+        self._judge_campaigns(lines, items, due, boundary)
+
+    def _judge_plans(
+        self, lines: Lines, items: Int64Array, due: Float64Array, boundary: int
+    ) -> None:
+        rows, surge = self._rows(), self._settings.surge
+        evidence = weigh_plans(rows, items, due, self.pool.dispersion, surge)
+        is_open = rows["plan_shortfall_since_ms"][items] > 0
+        is_over = ~np.isin(items, lines.item[lines.ends_ms > boundary])
+        called = items[is_short(rows, items, evidence, surge) & ~is_open & ~is_over]
+        caught_up = is_open & ~is_over & has_caught_up(evidence, surge)
+        ended = items[(is_open & is_over) | caught_up]
+        left = self._units_left(boundary)
+        self._outputs.extend(self.alerts.call_shortfalls(called, self.items, boundary, left))
+        self._outputs.extend(self.alerts.end_shortfalls(ended, self.items, boundary, left))
+        begin_plans_anew(rows, items[caught_up], evidence[caught_up])
+        forget_plans(rows, items[is_over])
+        if boundary % DAY_MS == 0:
+            close_plan_day(rows, items[~is_over], self.pool.dispersion, surge)
+        self._changed.update(items.tolist())
+
+    def _units_left(self, boundary: int) -> Float64Array:
+        """Units that the plans still expect of each item, shape (item,)."""
+        lines = self.lines.chosen(self.lines.ends_ms > boundary)
+        left = np.zeros(len(self.items))
+        if lines.item.size:
+            ends = int(lines.ends_ms.max())
+            units = planned_units(lines, self.profile.elapsed, boundary, ends)
+            np.add.at(left, lines.item, units)
+        return left
+
+    def _judge_campaigns(
+        self, lines: Lines, items: Int64Array, due: Float64Array, boundary: int
+    ) -> None:
+        """Judge the total of each campaign as that of an item: its orders are arrivals."""
+        levels, surge = self.levels, self._settings.surge
+        places, arrivals = levels.campaign_arrivals(lines, items, due)
+        rows = levels.rows
+        evidence = weigh_plans(rows, places, arrivals, levels.pool.dispersion, surge)
+        is_open = rows["plan_shortfall_since_ms"][places] > 0
+        called = places[is_short(rows, places, evidence, surge) & ~is_open]
+        caught_up = is_open & has_caught_up(evidence, surge)
+        rows["plan_shortfall_since_ms"][called] = boundary
+        rows["plan_shortfall_since_ms"][places[caught_up]] = 0
+        begin_plans_anew(rows, places[caught_up], evidence[caught_up])
+        if boundary % DAY_MS == 0:
+            close_plan_day(rows, places, levels.pool.dispersion, surge)
+        levels.forget_plans_but(places)
+        levels.note_changed(places)
+        self._outputs.extend(self.alerts.watch_plans(levels.short, self.items, boundary))
 
     def _watch_silence(self, boundary: int) -> None:
         """Raise and end the suspicion that the stock of silent items is not there."""
@@ -408,7 +527,7 @@ class Timeline:
     def _ended_silences(self, boundary: int) -> Int32Array:
         """Silences that a sale, a refill, a count, an empty shelf or their length has ended."""
         items = np.array(sorted(self._silent), np.int32)
-        rows = self.items.rows[items]
+        rows = Columns(self.items.rows, items)
         since = rows["silent_since_ms"]
         is_over = (rows["quiet_since_ms"] >= since) | (rows["counted_at_ms"] >= since)
         is_over |= rows["out_since_ms"] != 0
@@ -419,13 +538,14 @@ class Timeline:
     def _plan_factors(self, items: Int32Array, boundary: int) -> Float64Array | None:
         """How many times the everyday orders are planned for the tick; none without a campaign."""
         start = boundary - self._settings.tick_ms
-        lines = self.lines.chosen((self.lines.starts_ms < boundary) & (self.lines.ends_ms > start))
+        lines = self._lines_between(start, boundary)
         if not lines.item.size:
             return None
         elapsed = self.profile.elapsed
         planned = planned_orders(lines, self._rows(), elapsed, start, boundary)[items]
         days = float(operational_days(elapsed, start, boundary))
-        return plan_factors(self.items.rows[items], planned, days, self._settings.surge)
+        chosen = Columns(self.items.rows, items)
+        return plan_factors(chosen, planned, days, self._settings.surge)
 
     def _tested_items(self, boundary: int) -> Int32Array:
         """Items with orders in the tick; each hour those in a surge; each day all with evidence.
@@ -457,6 +577,7 @@ class Timeline:
         rows["campaign_everyday_units"] += everyday
         changed = close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
         self._changed.update(np.flatnonzero(changed | (rows["day_undone_units"] > 0)).tolist())
+        self.levels.close_day(rows, counts_days, boundary)
         self._learn_usual()
         settings = self._settings.estimate
         self.correction = close_day(
@@ -718,6 +839,7 @@ class Timeline:
         )
         if line is not None:
             self._keep_line(item, line)
+            self.levels.set_category(item, line.category)
         if lines:
             self.campaigns[item] = {one.campaign_id: one for one in lines}
             self._is_plan_old = True
@@ -730,7 +852,7 @@ def _cover_ms(rows: Table) -> Int64Array:
     return cover
 
 
-def _is_news(rows: Table, boundary: int, settings: SurgeSettings) -> BoolArray:
+def _is_news(rows: Columns, boundary: int, settings: SurgeSettings) -> BoolArray:
     """Which open surges have twice the orders that were told, or go on at full evidence today."""
     has_doubled = rows["surge_orders"] >= 2 * rows["surge_told_orders"]
     is_today = rows["surge_told_ms"] // DAY_MS == boundary // DAY_MS

@@ -181,6 +181,7 @@ def _facts(state: ItemState) -> list[tuple[str, object]]:
         ("cover", _cover_text(row)),
         *_incident_facts(state),
         *[("campaign", _campaign_text(line)) for line in state.campaigns],
+        *_plan_facts(row),
         ("next review", _time_or(int(row["next_review_ms"]), "none: not in the catalog")),
     ]
 
@@ -294,6 +295,16 @@ def _campaign_text(line: Any) -> str:
         f"{line.campaign_id}: {_told_time(line.starts_at)} to {_told_time(line.ends_at)}, "
         f"{number(line.expected_units)} units expected{discount}"
     )
+
+
+def _plan_facts(row: Table) -> list[tuple[str, object]]:
+    """How an open campaign window stands to its plan."""
+    due = float(row["plan_due_orders"] + row["plan_day_due_orders"])
+    if not due > 0:
+        return []
+    sold = float(row["plan_sold_orders"] + row["plan_day_orders"])
+    so_far = f"{number(sold, 1)} of {number(due, 1)} orders that were due so far while on sale"
+    return [("against plan", f"{so_far}: {sold / due:.0%}")]
 
 
 def _told_time(value: str | int) -> str:

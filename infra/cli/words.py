@@ -53,6 +53,7 @@ FITS = {
 
 INCIDENTS = {
     "surge_since_ms": "sells much faster than usual",
+    "plan_shortfall_since_ms": "sells well below its campaign's plan",
     "low_cover_since_ms": "will run out before the next arrival",
     "silent_since_ms": "in stock by the record, but does not sell: count the shelf",
     "stale_stock_since_ms": "stock not known: nothing is ordered",

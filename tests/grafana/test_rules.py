@@ -63,10 +63,13 @@ def records(bad: int, total: int) -> Series:
 
 CASES = {
     "TidegateBroadSurge": Cases(
-        {**incidents("surge", "30x20"), **incidents("broad_surge", "1x20")},
+        {**incidents("surge", "0x20"), **incidents("broad_surge", "1x20")},
         {**incidents("surge", "30x20"), **incidents("broad_surge", "0x20")},
     ),
     "TidegateItemSurge": Cases(incidents("surge", "1x20"), incidents("surge", "0x20")),
+    "TidegatePlanShortfall": Cases(
+        incidents("plan_shortfall", "3x20"), incidents("plan_shortfall", "3x3 0x20")
+    ),
     "TidegatePhantomStock": Cases(
         incidents("phantom_stock", "2x60"), incidents("phantom_stock", "2x5 0x60"), after="30m"
     ),

@@ -41,6 +41,7 @@ class _Kept:
     pending: dict[int, bytes] = field(default_factory=dict)
     orders: dict[str, bytes] = field(default_factory=dict)
     told: dict[str, bytes] = field(default_factory=dict)
+    groups: dict[str, bytes] = field(default_factory=dict)
     outbox: dict[int, bytes] = field(default_factory=dict)
     totals: dict[int, bytes] = field(default_factory=dict)
 
@@ -100,6 +101,7 @@ class MemoryStore:
             pending=dict(kept.pending),
             orders=list(kept.orders.values()),
             told=dict(kept.told),
+            groups=dict(kept.groups),
             outbox=dict(kept.outbox),
             totals=(
                 np.array(list(kept.totals), np.int64),
@@ -178,6 +180,11 @@ def _apply(kept: _Kept, commit: Commit) -> None:
             kept.orders.pop(po_id, None)
         else:
             kept.orders[po_id] = order
+    for name, row in commit.groups.items():
+        if row is None:
+            kept.groups.pop(name, None)
+        else:
+            kept.groups[name] = row
     kept.told.update(commit.told)
     for minute, cell in zip(commit.totals.minutes.tolist(), commit.totals.cells, strict=True):
         kept.totals[minute] = bytes(cell)

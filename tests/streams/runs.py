@@ -186,6 +186,7 @@ def tell(run: Run) -> dict[str, Any]:
         "offsets": dict(shard.offsets),
         "items": sorted(map(name, range(len(timeline.items)))),
         "rows": {name(i): bytes(timeline.items.rows[i]) for i in range(len(timeline.items))},
+        "groups": timeline.levels.tell(),
         "cells": _tell_cells(shard),
         "totals": shard.totals.sums(),
         "pending": _tell_pending(shard),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from streams.outputs import rfc3339
+from streams.shard import ShardSettings
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.fakes import as_json
 from tests.streams.logs import ITEMS, START_MS, Logs, catalog_line, event
@@ -46,12 +47,12 @@ class Sale:
                 self.tell("orders", at, event, item, kind="placed", order_id=order_id, quantity=1)
         return self
 
-    def run(self, days: int) -> Run:
+    def run(self, days: int, settings: ShardSettings = USUAL) -> Run:
         """Read it all, in the order of time."""
         for topic, log in self.logs:
             self.logs.of[topic] = sorted(log, key=lambda record: record[1])
         self.logs.beat(FIRST + days * DAY + MINUTE)
-        return read_whole(self.logs, USUAL)
+        return read_whole(self.logs, settings)
 
 
 def lamps(run: Run) -> Any:

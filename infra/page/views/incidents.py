@@ -18,6 +18,7 @@ _SEVERITY: dict[str, Severity] = {
     AlertKind.LATE_DELIVERY: "medium",
     AlertKind.STALE_STOCK: "medium",
     AlertKind.PHANTOM_STOCK: "medium",
+    AlertKind.PLAN_SHORTFALL: "medium",
     AlertKind.BULK_ORDER: "low",
     AlertKind.DEAD_LETTERS: "low",
 }
@@ -26,6 +27,7 @@ TEAMS: dict[str, str] = {
     AlertKind.SURGE: "marketing",
     AlertKind.BROAD_SURGE: "marketing",
     AlertKind.BULK_ORDER: "marketing",
+    AlertKind.PLAN_SHORTFALL: "marketing",
     AlertKind.LOW_COVER: "warehouse",
     AlertKind.LATE_DELIVERY: "logistics",
     AlertKind.STALE_STOCK: "warehouse",
