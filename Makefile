@@ -83,11 +83,13 @@ soak: setup $(READY_FOR_TESTS) ## Half of what this machine can take, on Apache 
 fuzz: setup $(READY_FOR_TESTS) ## Fold 1,000,000 fuzzed records and account for each: make fuzz SEED=7
 	$(BIN)/python -m tests.fuzz --seed $(SEED)
 
-bench-demand: setup $(READY_FOR_TESTS) ## Forecasts, stock-outs and surges on real orders (wants .[bench] for AutoETS)
+bench-demand: setup $(READY_FOR_TESTS) ## Forecasts, stock-outs, surges, made-up shops, ticks (wants .[bench] for AutoETS)
 	$(BIN)/python -m tests.bench.forecast
 	$(BIN)/python -m tests.bench.stockouts
 	$(BIN)/python -m tests.bench.surges
+	$(BIN)/python -m tests.bench.shops
 	$(BIN)/python -m tests.bench.calibration
+	$(BIN)/python -m tests.bench.ticks
 
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
   --no-emit-find-links --no-emit-trusted-host --no-emit-options

@@ -138,11 +138,30 @@ def _line(name: str, moment: str, ratio: np.ndarray) -> str:
     )
 
 
+def plot(whole: Outcome, others: dict[str, Outcome], path: Path) -> None:
+    """Draw how the estimates stand to those without a cut, item by item."""
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+    for axes, moment in zip(panels, ("after_refill", "at_end"), strict=True):
+        for name, other in others.items():
+            ratio = np.sort(getattr(other, moment) / getattr(whole, moment))
+            axes.plot(ratio, np.linspace(0, 1, ratio.size), label=name)
+        axes.axvspan(0.9, 1.1, color="0.9")
+        axes.set(xscale="log", xlabel="estimate / estimate without the cut",
+                 title=moment.replace("_", " "))  # fmt: skip
+    panels[0].set(ylabel="share of items")
+    panels[0].legend()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def main(arguments: list[str]) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the shared data")
     parser.add_argument("--seed", type=int, default=6)
+    parser.add_argument("--plot", type=Path, help="draw the results to this file")
     options = parser.parse_args(arguments)
     lines = list(read_sales(options.data / SAMPLE))
     cuts = draw_cuts(lines, options.seed)
@@ -154,7 +173,10 @@ def main(arguments: list[str]) -> int:
         "record says stock": outcome(rest, plenty, cuts),
         "no record": outcome(rest, [], cuts),
     }
-    print("\n".join(report(outcome(lines, plenty, cuts), others)))
+    whole = outcome(lines, plenty, cuts)
+    print("\n".join(report(whole, others)))
+    if options.plot:
+        plot(whole, others, options.plot)
     return 0
 
 
