@@ -8,6 +8,7 @@ from infra.metrics import ShardCollector, WorkerMetrics, make_registry
 from infra.shop_metrics import ShopCollector
 from infra.stream_monitor import GroupMonitor
 from streams.handover import Controls
+from streams.progress import Progress
 
 _NOTE = """\
 # Metrics
@@ -26,18 +27,13 @@ class _NoWorker:
     owned: ClassVar[dict[int, Any]] = {}
     shards: ClassVar[list[Any]] = []
     store_failed_since = None
+    progress = Progress(owned, "", float)
 
     def controls(self) -> Controls:
         return Controls()
 
     def faults(self) -> list[str]:
         return []
-
-    def lag_records(self) -> dict[tuple[str, int], int]:
-        return {}
-
-    def lag_seconds(self) -> dict[int, float]:
-        return {}
 
 
 def metrics_table() -> str:
