@@ -14,7 +14,6 @@ from prometheus_client.registry import Collector
 
 from infra.audit import Acknowledged
 from infra.open_incidents import open_incidents, open_ones, rows_of
-from streams.backlog import oldest_open_order_ms
 from streams.outputs import AlertKind, SupplierRole
 from streams.rings import DAY_MS, MINUTE_MS
 from streams.shard import NEW_ORDERS, SOLD_UNITS, Shard
@@ -121,11 +120,7 @@ def _backlog(shards: Sequence[Shard]) -> Iterable[Metric]:
 
 
 def _oldest_open_order_ms(shard: Shard) -> int:
-    backlog = rows_of(shard)["backlog_units"]
-    open_items = np.flatnonzero(backlog > 0)
-    until_ms = shard.timeline.applied_ms or 0
-    rings = list(shard.rings.values())
-    moments = oldest_open_order_ms(backlog[open_items], open_items, rings, until_ms)
+    moments = rows_of(shard)["waiting_since_ms"][:, 0]
     known = moments[moments > 0]
     return int(known.min()) if known.size else 0
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from streams.backlog import WAITING_MARKS
 from streams.names import ItemTable, Names
 from streams.types import AnyArray, Int32Array, Table
 
@@ -42,6 +43,8 @@ ROW = np.dtype(
         ("on_hand_units", "<i8"),  # last count and what moved after it
         ("counted_at_ms", "<i8"),  # last count; 0: never counted, so the stock is not known
         ("backlog_units", "<i8"),  # ordered by customers, not yet dispatched
+        ("waiting_since_ms", "<i8", (WAITING_MARKS,)),  # see `streams.backlog`; 0: unused
+        ("waiting_units", "<i8", (WAITING_MARKS,)),  # their sum is the backlog
         ("on_order_lean_units", "<i8"),
         ("on_order_flexible_units", "<i8"),
         ("next_due_ms", "<i8"),  # earliest open arrival; 0: none
@@ -140,7 +143,7 @@ ROW = np.dtype(
 )
 """Everything that decides about an item, as it is stored."""
 
-OLDEST_OPEN_ORDER = "oldest_open_order_ms"  # not in the row: it follows from backlog and sales
+OLDEST_OPEN_ORDER = "oldest_open_order_ms"  # the first of waiting_since_ms
 
 ESTIMATE_WORDS = ("estimate_class", "estimate_method", "estimate_quality")
 """What is shown as words; they follow from the row."""

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from policy.compiled import compiled
+from streams.backlog import owe, settle
 from streams.events import Kind
 from streams.exposure import note_sale, note_stock
 from streams.types import BoolArray, Float64Array, Int32Array, Record, Table
@@ -62,6 +63,7 @@ def _apply(
                 row.on_hand_units -= units
             else:
                 row.backlog_units += units
+                owe(row, units, entry.effective_ms)
         elif code == _CANCELLED:
             row.cancelled_units += units
             row.day_undone_units += units
@@ -71,6 +73,7 @@ def _apply(
                 row.on_hand_units += units
             else:
                 row.backlog_units = max(0, row.backlog_units - units)
+                settle(row, units)
         elif code == _RETURNED:
             row.returned_units += units
             row.day_undone_units += units
@@ -78,6 +81,7 @@ def _apply(
         elif code == _DISPATCHED:
             row.on_hand_units -= units
             row.backlog_units = max(0, row.backlog_units - units)
+            settle(row, units)
         elif code == _COUNTED:
             row.on_hand_units = units
             row.counted_at_ms = entry.effective_ms

@@ -16,7 +16,6 @@ import numpy as np
 
 from policy import PolicyCache
 from streams.alerts import AlertsState
-from streams.backlog import oldest_open_order_ms
 from streams.campaigns import Uplift
 from streams.commit import Commit, StoredShard
 from streams.decode import Columns, Decoded
@@ -341,12 +340,9 @@ class Shard:
 
     def _readable(self, items: Int64Array) -> dict[str, AnyArray]:
         rows = self.timeline.items.rows.take(items)
-        oldest = oldest_open_order_ms(
-            rows["backlog_units"], items, list(self.rings.values()), self.timeline.applied_ms or 0
-        )
         shown = {name: rows[name] for name in READABLE if name in (ROW.names or ())}
         words = estimate_words(rows, self.timeline.applied_ms or 0)
-        return {**shown, **words, OLDEST_OPEN_ORDER: oldest}
+        return {**shown, **words, OLDEST_OPEN_ORDER: rows["waiting_since_ms"][:, 0]}
 
     def _meta(self) -> Meta:
         timeline = self.timeline

@@ -13,7 +13,7 @@ from infra.bootstrap import redis_pool
 from infra.store import Claim, RedisStore
 from streams.decode import TopicDecoder
 from streams.events import TOPICS
-from streams.items import OLDEST_OPEN_ORDER, READABLE
+from streams.items import READABLE
 from streams.outbox import Outgoing
 from streams.review import DECISION
 from streams.rings import DAY_CELL
@@ -198,7 +198,7 @@ def _compare_readable(redis: RedisServer, pure: Run, partition: int) -> None:
     for place in range(len(items)):
         found = redis.data.get(f"tg:item:{{{partition}}}:{items.key(place)}".encode(), {})
         assert isinstance(found, dict)
-        for name in set(READABLE) - {OLDEST_OPEN_ORDER}:
+        for name in READABLE:
             value = shown[name][place].item()
             expected = value if isinstance(value, bytes) else repr(value).encode()
             if found.get(name.encode()) != expected:

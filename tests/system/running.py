@@ -182,7 +182,7 @@ class Exports:
         """Return which exports differ, with the first line that does."""
         found = []
         for field in fields(self):
-            mine, theirs = (_comparable(getattr(one, field.name)) for one in (self, other))
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
             if mine != theirs:
                 found.append(f"{field.name}: {_first_difference(mine, theirs)}")
         return found
@@ -194,17 +194,6 @@ class Exports:
     def day_rows(self) -> list[tuple[str, ...]]:
         """Day, sku, orders, lines, units, without the heading."""
         return [tuple(line.split(",")) for line in self.days.decode().splitlines()[1:]]
-
-
-# This column of `export items` still depends on when commits came, not on the logs alone.
-_PACE_DEPENDENT = ("oldest_open_order",)
-
-
-def _comparable(export: bytes) -> bytes:
-    heading, _, _ = export.partition(b"\n")
-    if heading.rpartition(b",")[2].decode() not in _PACE_DEPENDENT:
-        return export
-    return b"\n".join(line.rpartition(b",")[0] for line in export.splitlines())
 
 
 def _first_difference(mine: bytes, theirs: bytes) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import msgspec
-import pytest
 
 from infra.adapters import Record
 from infra.cli.explain import recompute_order
@@ -75,7 +74,6 @@ def _lamp(number: int, warehouse: str, hours: float) -> Record:
     return Record("orders", b"lamp", msgspec.json.encode(order), at_ms)
 
 
-@pytest.mark.xfail(strict=True, reason="oldest_open_order is as fine as the rings at some commit")
 async def test_item_shows_the_same_however_its_log_was_read(install: Install) -> None:
     """What an item shows follows from its log, not from the moments at which it was written."""
     early = [_lamp(1, "north", 10.6), _lamp(2, "south", 11.1)]
