@@ -28,7 +28,7 @@ from streams.outbox import Outbox
 from streams.pending import ENTRY
 from streams.profile import Profile
 from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
-from streams.timeline import Timeline, TimelineSettings
+from streams.timeline import Timeline, TimelineSettings, Word
 from streams.totals import MinuteTotals
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
@@ -284,10 +284,11 @@ class Shard:
             return True
         start_ms = min(self._first.values()) - self.settings.allowed_lateness_ms
         done = self.timeline.advance(watermark_ms, start_ms, limit)
-        for outgoing in self.timeline.take_outputs():
-            self.outbox.put(outgoing)
-        for response in self.timeline.take_responses():
-            self.outbox.judge(*response)
+        for effect in self.timeline.take_effects():
+            if isinstance(effect, Word):
+                self.outbox.judge(*effect)
+            else:
+                self.outbox.put(effect)
         return done
 
     def changed_cells(self) -> int:

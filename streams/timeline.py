@@ -7,6 +7,7 @@ Boundaries at which nothing can happen are jumped over; the result is that of vi
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -72,6 +73,15 @@ from streams.usual import learn_usual, pool_items
 _NEVER = np.iinfo(np.int64).max
 
 
+class Word(NamedTuple):
+    """What people, ERP or suppliers said of a purchase order."""
+
+    po_id: str
+    sku: str
+    warehouse: str
+    response: str  # the kind of event in `order-responses`
+
+
 @dataclass(frozen=True, slots=True)
 class TimelineSettings:
     """How event time is cut, and the parts' own settings."""
@@ -123,8 +133,7 @@ class Timeline:
         self._start_ms = 0
         self._due = Due(np.zeros(0, ENTRY), {})
         self._due_place = 0
-        self._outputs: list[Outgoing] = []
-        self._responses: list[tuple[str, str, str, str]] = []
+        self._effects: list[Outgoing | Word] = []
         self._decisions: list[Table] = []
         self._changed: set[int] = set()
         self._told_changed: set[int] = set()
@@ -189,7 +198,7 @@ class Timeline:
         if boundary % DAY_MS == 0:
             self._close_day(boundary)
         self._review(boundary)
-        self._outputs.extend(self.alerts.close_tick(boundary, self.items))
+        self._effects.extend(self.alerts.close_tick(boundary, self.items))
         for order in self.alerts.take_marked():
             self.supply.mark(order)
         self._changed.update(self.alerts.take_changed())
@@ -331,7 +340,7 @@ class Timeline:
 
     def _respond(self, item: int, event: events.Response) -> None:
         said = str(event.__struct_config__.tag)
-        self._responses.append((event.po_id, *self.items.names[item], said))
+        self._effects.append(Word(event.po_id, *self.items.names[item], said))
         order = self.supply.get(event.po_id)
         if order is None or order.item != item:
             return
@@ -386,12 +395,12 @@ class Timeline:
         called, ended, grown = self._test_items(self._tested_items(boundary), boundary)
         alerts, items = self.alerts, self.items
         if called.size:
-            self._outputs.extend(alerts.call_surges(called, items, boundary))
+            self._effects.extend(alerts.call_surges(called, items, boundary))
         elif is_hour:
-            self._outputs.extend(alerts.watch_groups(items, boundary))
+            self._effects.extend(alerts.watch_groups(items, boundary))
         # After the groups: an item that has calmed counts for its group until the next full hour.
-        self._outputs.extend(alerts.end_surges(ended, items, boundary))
-        self._outputs.extend(alerts.update_surges(grown, items, boundary))
+        self._effects.extend(alerts.end_surges(ended, items, boundary))
+        self._effects.extend(alerts.update_surges(grown, items, boundary))
         if called.size:
             self._review_surges(called.astype(np.int64), boundary)
 
@@ -403,7 +412,7 @@ class Timeline:
             return items, items, items
         self._changed.update(items.tolist())
         settings = self._settings
-        self._outputs.extend(self.alerts.call_bulk(items, self.items, boundary))
+        self._effects.extend(self.alerts.call_bulk(items, self.items, boundary))
         means = surge_tick(
             self.items.rows,
             items,
@@ -464,8 +473,8 @@ class Timeline:
         caught_up = is_open & ~is_over & has_caught_up(evidence, surge)
         ended = items[(is_open & is_over) | caught_up]
         left = self._units_left(boundary)
-        self._outputs.extend(self.alerts.call_shortfalls(called, self.items, boundary, left))
-        self._outputs.extend(self.alerts.end_shortfalls(ended, self.items, boundary, left))
+        self._effects.extend(self.alerts.call_shortfalls(called, self.items, boundary, left))
+        self._effects.extend(self.alerts.end_shortfalls(ended, self.items, boundary, left))
         begin_plans_anew(rows, items[caught_up], evidence[caught_up])
         forget_plans(rows, items[is_over])
         if boundary % DAY_MS == 0:
@@ -500,7 +509,7 @@ class Timeline:
             close_plan_day(rows, places, levels.pool.dispersion, surge)
         levels.forget_plans_but(places)
         levels.note_changed(places)
-        self._outputs.extend(self.alerts.watch_plans(levels.short, self.items, boundary))
+        self._effects.extend(self.alerts.watch_plans(levels.short, self.items, boundary))
 
     def _watch_silence(self, boundary: int) -> None:
         """Raise and end the suspicion that the stock of silent items is not there."""
@@ -509,7 +518,7 @@ class Timeline:
         if ended.size:
             is_real = rows["quiet_since_ms"][ended] < rows["silent_since_ms"][ended]
             is_real &= rows["out_since_ms"][ended] == 0
-            self._outputs.extend(self.alerts.end_silences(ended, self.items, boundary))
+            self._effects.extend(self.alerts.end_silences(ended, self.items, boundary))
             rows["silent_since_ms"][ended[is_real]] = -1
             self._silent.difference_update(ended.tolist())
         if boundary % HOUR_MS == 0:
@@ -521,7 +530,7 @@ class Timeline:
                 self.shop_rate,
                 self._settings.silence,
             )
-            self._outputs.extend(self.alerts.call_silences(silent, self.items, boundary))
+            self._effects.extend(self.alerts.call_silences(silent, self.items, boundary))
             self._silent.update(silent.tolist())
 
     def _ended_silences(self, boundary: int) -> Int32Array:
@@ -584,7 +593,7 @@ class Timeline:
             rows, boundary, self._category_numbers(), self.correction, settings
         )
         self._close_windows(day_ms, boundary)
-        self._outputs.extend(self.alerts.end_bulk(self.items, boundary))
+        self._effects.extend(self.alerts.end_bulk(self.items, boundary))
         self.alerts.feed.close_day()
         self.learn_rate()
         self._changed.update(np.flatnonzero(rows["observed_days"] > 0).tolist())
@@ -717,7 +726,7 @@ class Timeline:
         )
         self.reviews += items.size
         self._decisions.append(decisions)
-        self._outputs.extend(
+        self._effects.extend(
             self.alerts.check_stock(
                 items, decisions["reason"] == b"stale_stock", self.items, boundary
             )
@@ -747,7 +756,7 @@ class Timeline:
                     is_assumed=line.assume_received,
                 )
             )
-            self._outputs.append(self._order_record(item, order, int(decision["reviewed_ms"])))
+            self._effects.append(self._order_record(item, order, int(decision["reviewed_ms"])))
         self._count_supply(item)
 
     def _order_record(self, item: int, order: PurchaseOrder, decided_ms: int) -> Outgoing:
@@ -793,15 +802,14 @@ class Timeline:
         rows: Table = self.items.rows[: len(self.items)]
         return rows
 
-    def take_outputs(self) -> list[Outgoing]:
-        """Return the purchase orders and alerts since the last call."""
-        outputs, self._outputs = self._outputs, []
-        return outputs
+    def take_effects(self) -> list[Outgoing | Word]:
+        """Return purchase orders, alerts and what was said of orders since the last call.
 
-    def take_responses(self) -> list[tuple[str, str, str, str]]:
-        """Return what was said of orders since the last call: po_id, sku, warehouse, kind."""
-        responses, self._responses = self._responses, []
-        return responses
+        In the order of event time: what was said of an order before it was decided says nothing,
+        however many boundaries are applied at once.
+        """
+        effects, self._effects = self._effects, []
+        return effects
 
     def take_decisions(self) -> list[Table]:
         """Return the decisions since the last call, one table a review."""

@@ -115,7 +115,7 @@ class MinuteTotals:
 
     def sums(self) -> dict[int, tuple[int, ...]]:
         """Return the sums of each minute that has any."""
-        slots = np.flatnonzero([any(cell) for cell in self._cells.tolist()])
+        slots = np.flatnonzero(np.any([self._cells[name] for name in TOTAL.names or ()], axis=0))
         minutes = self._newest - (self._newest - slots) % self._cells.size
         return dict(zip(minutes.tolist(), self._cells[slots].tolist(), strict=True))
 

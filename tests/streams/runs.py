@@ -202,9 +202,20 @@ def tell(run: Run) -> dict[str, Any]:
         },
         "orders remembered": [len(shard.memories[one]) for one in ("orders", "orders-again")],
         "outputs": sorted(map(msgspec.msgpack.encode, run.outputs)),
+        "verdicts": _tell_verdicts(shard),
         "decisions": sorted(run.decisions),
         "late": sorted(run.late),
         "days": {key: cell for key, cell in run.days.items() if any(cell)},
+    }
+
+
+def _tell_verdicts(shard: Shard) -> dict[str, str]:
+    """The last word of people about each order that was not handed over."""
+    waiting = shard.outbox.orders_between(0, shard.outbox.next_number)
+    return {
+        outgoing.terms.po_id: outgoing.terms.verdict
+        for _, outgoing in waiting
+        if outgoing.terms is not None
     }
 
 

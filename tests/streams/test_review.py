@@ -527,7 +527,7 @@ def test_surge_window_is_reviewed_once_even_if_the_catalog_moves_it_to_and_fro()
     for hours in (10, 20, 10):
         timeline.items.rows["next_review_ms"][0] = timeline.applied_ms + hours * HOUR
         timeline._review_surges(np.zeros(1, np.int64), timeline.applied_ms)
-    found = [as_json(out.value) for out in timeline.take_outputs()]
+    found = [as_json(out.value) for out in timeline.take_effects()]
     ids = [one["po_id"] for one in found if one.get("occasion") == "surge"]
     assert len(ids) == len(set(ids)) >= 1
     assert len(timeline.take_decisions()) == 2

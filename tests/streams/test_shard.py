@@ -380,3 +380,19 @@ def test_nothing_is_decided_until_every_topic_has_spoken():
     run.read(list(TOPICS)[-1], [(heartbeat(START_MS), START_MS)])
     run.advance_fully()
     assert run.shard.timeline.applied_ms == (START_MS - 10_000) // TICK_MS * TICK_MS
+
+
+@pytest.mark.parametrize("limit", [1, 1_000])
+def test_what_is_said_of_an_order_before_it_is_decided_says_nothing(limit):
+    """However many boundaries are applied in one go: its word came first in event time."""
+    logs = build(random_steps(3))
+    orders = orders_of(read_whole(logs))
+    assert orders
+    for number, (po_id, item) in enumerate(orders):
+        held = event("held", f"early-{number}", START_MS, item, po_id=po_id)
+        logs.of["order-responses"].insert(0, (held, START_MS))
+    run = Run()
+    for topic, log in logs:
+        run.read(topic, log)
+    run.advance_fully(limit)
+    assert set(tell(run)["verdicts"].values()) == {""}
