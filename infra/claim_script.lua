@@ -1,11 +1,13 @@
--- Take a shard over: from now on only commits with the new epoch are accepted.
+-- Take a shard over: from now on only commits under the new claim are accepted.
 -- KEYS[1]  the shard's hash
--- ARGV     consumer group generation
--- Returns the epoch, and sequence and offsets as they are stored.
-local stored = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'offsets')
+-- ARGV     consumer group generation, a word that no other claim has
+-- The epoch is for people. It cannot tell claims apart: a Redis that came back older counts again
+-- from where it stood, and the generations of a group that was made anew begin at 1.
+-- Returns the epoch, and sequence, offsets and the claim that wrote them, as they are stored.
+local stored = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'offsets', 'writer')
 local epoch = math.max(tonumber(stored[1] or 0) + 1, tonumber(ARGV[1]))
-redis.call('HSET', KEYS[1], 'epoch', epoch)
+redis.call('HSET', KEYS[1], 'epoch', epoch, 'claim', ARGV[2])
 if not stored[2] then
-  redis.call('HSET', KEYS[1], 'sequence', 0, 'offsets', '{}')
+  redis.call('HSET', KEYS[1], 'sequence', 0, 'offsets', '{}', 'writer', '')
 end
-return {tostring(epoch), stored[2] or '0', stored[3] or '{}'}
+return {tostring(epoch), stored[2] or '0', stored[3] or '{}', stored[4] or ''}

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,12 +22,27 @@ from streams.outputs import rfc3339
 
 _PARTITION = 0  # the only one, also where somebody made the topic with more
 _POLL_MS = 200
-_END_EVERY_S = 2.0
-_KNOWN_FOR_S = 10.0  # without a look at the log's end: whether somebody paused is not known
+_LOOKS_WHILE_KNOWN = 5
 _RETRY_S = 1.0
 _STALLED_S = 10.0  # without a record or the end: this reader hangs
 _QUEUED_AT_MOST = 10_000
 _log = logging.getLogger("tidegate.control")
+
+
+def make_producer(options: Mapping[str, Any]) -> AIOKafkaProducer:
+    """Return a producer of entries, not started."""
+    return AIOKafkaProducer(**options, acks="all", enable_idempotence=False)
+
+
+def make_consumer(options: Mapping[str, Any]) -> AIOKafkaConsumer:
+    """Return a consumer of entries that is in no group, not started."""
+    return AIOKafkaConsumer(
+        **options,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+    )
 
 
 class ControlLog:
@@ -36,6 +52,8 @@ class ControlLog:
         options: of an aiokafka client (`infra.kafka.client_options`).
         topic_prefix: in front of the topic's name.
         clock: wall-clock seconds.
+        known_for_s: without a look at the log's end; then it is not known whether somebody paused.
+        producer, consumer: make the clients, from their options.
     """
 
     def __init__(
@@ -43,14 +61,22 @@ class ControlLog:
         options: Mapping[str, Any],
         topic_prefix: str = "",
         clock: Callable[[], float] = time.time,
+        *,
+        known_for_s: float = 10.0,
+        producer: Callable[[Mapping[str, Any]], Any] = make_producer,
+        consumer: Callable[[Mapping[str, Any]], Any] = make_consumer,
     ) -> None:
         self._options = options
         self._topic = audit_topic(topic_prefix)
         self._clock = clock
-        self._producer = make_producer(options)
+        self._loop_time = asyncio.get_running_loop().time
+        self._known_for_s = known_for_s
+        self._look_every_s = known_for_s / _LOOKS_WHILE_KNOWN
+        self._producer = producer(options)
+        self._make_consumer = consumer
         self._tasks: list[asyncio.Task[None]] = []
         self._queue: asyncio.Queue[Entry] = asyncio.Queue(_QUEUED_AT_MOST)
-        self._end_seen_at = -_KNOWN_FOR_S
+        self._end_seen_at = -math.inf
         self._controls = Controls(is_known=False)
         self.state = AuditState()
 
@@ -74,7 +100,7 @@ class ControlLog:
 
     def controls(self) -> Controls:
         """What people have ordered; the same object as long as nothing changed."""
-        is_known = time.monotonic() - self._end_seen_at < _KNOWN_FOR_S
+        is_known = self._loop_time() - self._end_seen_at < self._known_for_s
         now = self.state.controls(is_known=is_known)
         if now != self._controls:
             self._controls = now
@@ -126,18 +152,18 @@ class ControlLog:
     async def _follow(self) -> None:
         """Read from the beginning on, until something fails or nothing comes any more."""
         place = TopicPartition(self._topic, _PARTITION)
-        consumer = make_consumer(self._options)
+        consumer = self._make_consumer(self._options)
         try:
             async with asyncio.timeout(_STALLED_S) as patience:
                 await consumer.start()
                 consumer.assign([place])
                 end = (await log_ends(consumer, [place]))[place]
                 await consumer.seek_to_beginning(place)
-                looked_at = 0.0
+                looked_at = -math.inf
                 while True:
                     came = await self._take_more(consumer, place)
-                    if time.monotonic() - looked_at > _END_EVERY_S:
-                        looked_at = time.monotonic()
+                    if self._loop_time() - looked_at > self._look_every_s:
+                        looked_at = self._loop_time()
                         end = max(end, (await consumer.end_offsets([place]))[place])
                     if is_at_end := await consumer.position(place) >= end:
                         self._end_seen_at = looked_at
@@ -154,22 +180,6 @@ class ControlLog:
                 self.state.take(record.value, f"{self._topic}/0/{record.offset}")
             came += len(records)
         return came
-
-
-def make_producer(options: Mapping[str, Any]) -> AIOKafkaProducer:
-    """Return a producer of entries, not started."""
-    return AIOKafkaProducer(**options, acks="all", enable_idempotence=False)
-
-
-def make_consumer(options: Mapping[str, Any]) -> AIOKafkaConsumer:
-    """Return a consumer of entries that is in no group, not started."""
-    return AIOKafkaConsumer(
-        **options,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
-    )
 
 
 async def read_audit(settings: Settings) -> tuple[AuditState, list[AnyEntry]]:

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -61,9 +62,11 @@ class Claim:
     """The right to commit a shard, and where its stored state stands."""
 
     partition: int
-    epoch: int
+    epoch: int  # for people; it can come twice, when Redis came back older in between
     sequence: int
     offsets: str  # as stored
+    token: str  # no other claim has it
+    writer: str  # the claim under which the newest commit came
     known: _Known = field(default_factory=_Known)
 
 
@@ -89,12 +92,20 @@ class RedisStore:
         pool: connections; silent retries must be off, a commit is repeated knowingly.
         keys: names.
         retention: what to forget.
+        make_token: returns a word that nobody else will ever get.
     """
 
-    def __init__(self, pool: ConnectionPool, keys: Keys, retention: Retention) -> None:
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        keys: Keys,
+        retention: Retention,
+        make_token: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
         self._pool = pool
         self._keys = keys
         self._retention = retention
+        self._make_token = make_token
         self._commit_script = _script("commit_script.lua")
         self._claim_script = _script("claim_script.lua")
 
@@ -104,11 +115,20 @@ class RedisStore:
         """Take a shard over; commits under an older claim are refused from now on."""
         # So that the first commit, which can be large, is not sent twice.
         await self._send_words(b"SCRIPT", b"LOAD", self._commit_script.source)
+        token = self._make_token()
         call = ScriptCall(
-            self._claim_script.digest, self._keys.shard(partition), [b"%d" % generation]
+            self._claim_script.digest,
+            self._keys.shard(partition),
+            [b"%d" % generation, token.encode()],
         )
-        epoch, sequence, offsets = await self._run(call.to_bytes(), self._claim_script)
-        return Claim(partition, int(epoch), int(sequence), offsets.decode())
+        epoch, sequence, offsets, writer = await self._run(call.to_bytes(), self._claim_script)
+        return Claim(partition, int(epoch), int(sequence), offsets.decode(), token, writer.decode())
+
+    async def stands(self, claim: Claim) -> bool:
+        """Return whether Redis stands where the claim does, and nobody has taken the shard over."""
+        key = self._keys.shard(claim.partition).encode()
+        stored = await self._send_words(b"HMGET", key, b"claim", b"sequence", b"offsets")
+        return [*stored] == [claim.token.encode(), b"%d" % claim.sequence, claim.offsets.encode()]
 
     async def load(self, claim: Claim) -> StoredShard | None:
         """Return the stored shard, or None where nothing was ever committed.
@@ -122,11 +142,11 @@ class RedisStore:
             return None
         redis: Any = Redis(connection_pool=self._pool)  # its types allow text; ours gives bytes
         async with redis:
-            await self._require_unmoved(redis, claim)
+            await self._require_unmoved(claim)
             try:
                 stored = await self._load(redis, claim.partition)
             finally:  # what does not belong together can also fail to be read
-                await self._require_unmoved(redis, claim)
+                await self._require_unmoved(claim)
         claim.known.names = [_item_bulk(*name) for name in stored.names]
         claim.known.newest = dict(json.loads(stored.meta)["newest_buckets"])
         return stored
@@ -135,11 +155,9 @@ class RedisStore:
         """Go on under a new claim with a shard that was kept since an older one."""
         claim.known = before.known
 
-    async def _require_unmoved(self, redis: Any, claim: Claim) -> None:
+    async def _require_unmoved(self, claim: Claim) -> None:
         """Loading takes many commands; between two of them the shard can move."""
-        key = self._keys.shard(claim.partition)
-        sequence, offsets = await redis.hmget(key, ["sequence", "offsets"])
-        if (sequence, offsets) != (b"%d" % claim.sequence, claim.offsets.encode()):
+        if not await self.stands(claim):
             raise MovedError(f"shard {claim.partition} moved while it was loaded")
 
     async def _load(self, redis: Any, partition: int) -> StoredShard:
@@ -258,6 +276,7 @@ class RedisStore:
             return Verdict.FENCED
         claim.sequence += 1
         claim.offsets = offsets
+        claim.writer = claim.token
         known.newest.update(commit.newest_buckets)
         return Verdict.STORED
 
@@ -268,7 +287,7 @@ class RedisStore:
             self._commit_script.digest,
             keys.shard(partition),
             [
-                b"%d" % claim.epoch,
+                claim.token.encode(),
                 b"%d" % claim.sequence,
                 b"%d" % (claim.sequence + 1),
                 claim.offsets.encode(),

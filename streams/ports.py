@@ -18,6 +18,7 @@ class Claim(Protocol):
     epoch: int
     sequence: int
     offsets: str
+    writer: str  # the claim under which the newest commit came
 
 
 class Store(Protocol):
@@ -37,6 +38,9 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Return if the store answers."""
+
+    async def stands(self, claim: Any) -> bool:
+        """Return whether the store stands where the claim does, and nobody else took the shard."""
 
 
 Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]

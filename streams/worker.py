@@ -434,6 +434,19 @@ class Worker:
             await asyncio.sleep(_PING_SECONDS)
             await self._patiently(self._store.ping, "ping")
             self._note_store(ok=True)
+            for owned in list(self.owned.values()):
+                await self._require_known_past(owned)
+
+    async def _require_known_past(self, owned: Owned) -> None:
+        """Load a shard again of which the store has another past: a store that came back older.
+
+        The next commit would notice it, too; where nothing more is read, there is none.
+        """
+        async with self._committing:
+            if owned.in_flight is None and not await self._patiently(
+                lambda: self._store.stands(owned.claim), "ping"
+            ):
+                await self._disown(owned)
 
     async def _offsets_loop(self) -> None:
         while True:
@@ -587,4 +600,6 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 def _same_past(before: Claim, now: Claim) -> bool:
-    return before.sequence == now.sequence and before.offsets == now.offsets and now.sequence > 0
+    """Whether nobody else committed in between; two histories can come to the same numbers."""
+    stands = before.sequence, before.offsets, before.writer
+    return stands == (now.sequence, now.offsets, now.writer) and now.sequence > 0

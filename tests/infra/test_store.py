@@ -62,13 +62,14 @@ async def redis_at(url: str):
 
 
 async def dump(redis: Redis) -> dict[bytes, bytes]:
-    """Everything that Redis holds, but for the epoch."""
+    """Everything that Redis holds, but for what each claim brings."""
     found = {}
     async for key in redis.scan_iter(count=1000):
         kind = (await redis.type(key)).decode()
         if kind == "hash":
             held = await redis.hgetall(key)
-            held.pop(b"epoch", None)
+            for name in (b"epoch", b"claim", b"writer"):
+                held.pop(name, None)
             found[key] = repr(sorted(held.items())).encode()
         elif kind == "list":
             found[key] = repr(await redis.lrange(key, 0, -1)).encode()
@@ -172,7 +173,7 @@ def read_on(run: Run) -> None:
     run.advance_fully()
 
 
-async def test_stale_epoch_is_refused(redis_url):
+async def test_stale_claim_is_refused(redis_url):
     """Who lost a shard to another worker writes nothing more."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
         claim, run = await committed(store)
@@ -191,6 +192,43 @@ async def test_each_claim_has_a_higher_epoch_than_any_before(redis_url):
     assert epochs == sorted(set(epochs))
     assert epochs[1] >= 7
     assert epochs[4] >= 20
+
+
+async def test_epoch_that_comes_again_with_an_older_redis_is_no_claim(redis_url):
+    """Redis came back older and another worker got the same number: the first one still has lost
+    the shard, even where the other one's commit has the number and the offsets of its own.
+    """
+    async with store_at(redis_url) as store, redis_at(redis_url) as redis:
+        claim, run = await committed(store)
+        lost = await redis.hgetall(KEYS.shard(0))
+        await redis.hset(KEYS.shard(0), "epoch", int(lost[b"epoch"]) - 1)
+        async with store_at(redis_url) as other:
+            again, stored = await ready(other)
+            assert again.epoch == claim.epoch
+            assert not await store.stands(claim)
+            heir = Run()
+            heir.restart(stored)
+            read_on(heir)
+            assert await other.commit(again, heir.commit()) == Verdict.STORED
+        before = await dump(redis)
+        read_on(run)
+        assert await store.commit(claim, run.commit()) == Verdict.FENCED
+        assert await dump(redis) == before
+
+
+async def test_claim_stands_until_redis_stands_elsewhere(redis_url):
+    """Its own commits move it along; a wipe, an older state or another claim end it."""
+    async with store_at(redis_url) as store, redis_at(redis_url) as redis:
+        claim, run = await committed(store)
+        older = await redis.hgetall(KEYS.shard(0))
+        assert await store.stands(claim)
+        read_on(run)
+        await store.commit(claim, run.commit())
+        assert await store.stands(claim)
+        await redis.hset(KEYS.shard(0), mapping=older)
+        assert not await store.stands(claim)
+        await redis.flushdb()
+        assert not await store.stands(claim)
 
 
 @pytest.mark.parametrize("field", ["offsets", "sequence"])
@@ -256,7 +294,7 @@ async def test_commit_under_an_old_claim_spoils_nothing_of_the_next(redis_url):
 @pytest.mark.parametrize(
     "guard",
     [
-        "if stored[1] ~= ARGV[1] then return 'stale_epoch' end",
+        "if stored[1] ~= ARGV[1] then return 'stale_claim' end",
         "if stored[2] ~= ARGV[2] or stored[3] ~= ARGV[4] then return 'mismatch' end",
         "if not stored[1] then return 'missing' end",
         "if stored[2] == ARGV[3] then return 'already' end",
@@ -269,14 +307,14 @@ async def test_each_guard_of_the_script_is_needed(redis_url, guard):
         whole = store._commit_script.source.decode()
         assert guard in whole
         script = redis.register_script(whole.replace(guard, ""))
-        stands = await redis.hmget(KEYS.shard(0), "epoch", "sequence", "offsets")
-        epoch, sequence, offsets = stands
+        stands = await redis.hmget(KEYS.shard(0), "claim", "sequence", "offsets")
+        claim, sequence, offsets = stands
         following = str(int(sequence) + 1)
         refused = {
-            "stale_epoch": [b"0", sequence, following, offsets],
-            "mismatch": [epoch, sequence, following, b"{}"],
-            "missing": [epoch, sequence, following, offsets],
-            "already": [epoch, int(sequence) - 1, sequence, offsets],
+            "stale_claim": [b"0", sequence, following, offsets],
+            "mismatch": [claim, sequence, following, b"{}"],
+            "missing": [claim, sequence, following, offsets],
+            "already": [claim, int(sequence) - 1, sequence, offsets],
         }
         name = next(name for name in refused if name in guard)
         if name == "missing":

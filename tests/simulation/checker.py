@@ -3,9 +3,10 @@
 import json
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from faust.types import TP
 
@@ -14,19 +15,24 @@ from infra.store import Claim, RedisStore
 from streams.decode import TopicDecoder
 from streams.events import TOPICS
 from streams.items import READABLE
-from streams.outbox import Outgoing
+from streams.outbox import PURCHASE_ORDERS, Outgoing
 from streams.review import DECISION
 from streams.rings import DAY_CELL
 from streams.shard import ShardSettings
+from tests.simulation.doorman import Listening, Order, check_hand_over, orders_of
 from tests.simulation.kafka import Kafka
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Link, Network, Weather
 from tests.simulation.plan import REMEMBERS_ALL
 from tests.simulation.redis_server import RedisServer, Value
+from tests.simulation.violation import Violation
 from tests.streams.against_oracle import require_as_oracle
 from tests.streams.fakes import as_json
 from tests.streams.logs import Logs
 from tests.streams.runs import Run, tell, tell_decisions
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
 
 OUTCOMES = ("folded", "duplicate", "late", "dead_lettered", "heartbeat")
 _LATENESS_MS = REMEMBERS_ALL.allowed_lateness_ms
@@ -34,10 +40,6 @@ _TICK_MS = REMEMBERS_ALL.timeline.tick_ms
 _DECODERS = {topic: TopicDecoder(topic) for topic in TOPICS}
 _OF_THE_HAND_OVER = ("outputs", "verdicts", "late")  # the pure fold hands nothing over
 _OF_A_RESUMED_RUN = (*_OF_THE_HAND_OVER, "decisions", "days")  # it did not see how they began
-
-
-class Violation(AssertionError):
-    """An invariant does not hold."""
 
 
 # --- on the way -------------------------------------------------------------------------------
@@ -52,8 +54,14 @@ def check_counts(offsets: Mapping[str, int], meta: Mapping[str, Any]) -> None:
             raise Violation(f"{topic}: {found} records are accounted for, {offset} were consumed")
 
 
-def is_settled(redis: RedisServer, kafka: Kafka) -> str | None:
-    """Return what is still to be done, or nothing."""
+def is_settled(redis: RedisServer, kafka: Kafka, *, outbox: bool) -> str | None:
+    """Return what is still to be done, or nothing.
+
+    Args:
+        redis, kafka: of the world.
+        outbox: whether everything that waits to be published has to be; else only alerts and what
+            was set aside.
+    """
     for partition in range(kafka.partitions):
         stored = redis.data.get(b"tg:shard:{%d}" % partition, {})
         assert isinstance(stored, dict)
@@ -66,32 +74,38 @@ def is_settled(redis: RedisServer, kafka: Kafka) -> str | None:
         watermark_ms = min(meta["clocks"].values()) - _LATENESS_MS
         if meta["applied_ms"] is None or meta["applied_ms"] < watermark_ms // _TICK_MS * _TICK_MS:
             return f"shard {partition} is decided to {meta['applied_ms']} of {watermark_ms}"
-        waiting = redis.data.get(b"tg:outbox:{%d}" % partition)
-        if waiting:
-            return f"{len(waiting)} records of shard {partition} wait to be published"
+        waiting = redis.data.get(b"tg:outbox:{%d}" % partition, {})
+        assert isinstance(waiting, dict)
+        records = [msgspec.msgpack.decode(stored, type=Outgoing) for stored in waiting.values()]
+        if wrong := [record.topic for record in records if outbox or record.terms is None]:
+            return f"{len(wrong)} records of shard {partition} wait to be published"
     return None
 
 
 # --- when all is settled ----------------------------------------------------------------------
 
 
-async def check_end(
-    kafka: Kafka, redis: RedisServer, loop: SimulatedLoop, settings: ShardSettings
-) -> None:
+async def check_end(world: "World") -> None:
     """Compare the state in Redis and all that was published with the logs folded in one piece, and
     that with a plain reading, record by record.
     """
+    kafka, redis, settings = world.kafka, world.redis, world.plan.settings
     expected: list[Outgoing] = []
+    orders: list[Order] = []
     set_aside: list[tuple[Any, ...]] = []
     for partition in range(kafka.partitions):
         pure = fold(kafka, partition, settings)
         if settings is REMEMBERS_ALL:
             _compare_with_oracle(kafka, partition, pure)
         expected += pure.outputs
+        orders += orders_of(pure.shard.outbox)
         set_aside += _set_aside(kafka, partition, pure)
-        stored = await load(redis, loop, partition, settings)
+        stored = await load(redis, world.loop, partition, settings)
         _compare_readable(redis, pure, partition)
         _compare(tell(stored), tell(pure), f"shard {partition}", leave_out=_OF_THE_HAND_OVER)
+    if world.plan.hand_over is not None:
+        left = check_hand_over(world, orders)
+        expected = [record for record in expected if not _waits(record, left)]
     _compare_outputs(kafka, expected)
     _compare_set_aside(kafka, set_aside)
 
@@ -121,15 +135,21 @@ def fold(
 ) -> Run:
     """Fold each log, or its beginning, in one piece."""
     run = Run(settings, partition=partition)
+    run.shard.outbox = Listening(run.shard.timeline)
     for topic in TOPICS:
         records = kafka.logs[TP(topic, partition)].records(offsets and offsets.get(topic, 0))
         if records:
             run.read(topic, records)
         else:
             run.shard.skip_to(topic, 0)
-    run.advance_fully()
+    run.advance_fully(1)
     run.commit()
     return run
+
+
+def _waits(record: Outgoing, left: Collection[str]) -> bool:
+    """Whether it is an order that may not have left."""
+    return record.topic == PURCHASE_ORDERS and as_json(record.value)["po_id"] not in left
 
 
 def _compare_with_oracle(kafka: Kafka, partition: int, pure: Run) -> None:
@@ -150,10 +170,8 @@ async def load(
     loop.connect = lambda protocol: Link(calm, Weather(), protocol, redis.answer)
     pool = redis_pool("redis://simulated")
     run = Run(settings, partition=partition)
-    sequence, offsets = _stands(redis, partition)
-    claim = Claim(partition, 0, sequence, offsets)
     try:
-        run.restart(await RedisStore(pool, KEYS, RETENTION).load(claim))
+        run.restart(await RedisStore(pool, KEYS, RETENTION).load(_claim_of(redis, partition)))
     finally:
         await pool.disconnect()
     _restore_history(run, redis, partition)
@@ -172,10 +190,12 @@ class _Calm:
         return 0.0
 
 
-def _stands(redis: RedisServer, partition: int) -> tuple[int, str]:
+def _claim_of(redis: RedisServer, partition: int) -> Claim:
+    """The claim of whoever owns the shard."""
     stored = redis.data.get(b"tg:shard:{%d}" % partition, {})
     assert isinstance(stored, dict)
-    return int(stored.get(b"sequence", b"0")), stored.get(b"offsets", b"{}").decode()
+    sequence, offsets = int(stored.get(b"sequence", b"0")), stored.get(b"offsets", b"{}").decode()
+    return Claim(partition, 0, sequence, offsets, stored.get(b"claim", b"").decode(), writer="")
 
 
 def _restore_history(run: Run, redis: RedisServer, partition: int) -> None:

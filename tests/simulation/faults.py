@@ -77,6 +77,15 @@ def redis_forgets_in_load(world: "World", node: Node, fault: Fault) -> None:
     world.group.rebalance()
 
 
+def redis_forgets_claim(world: "World", node: Node, fault: Fault) -> None:
+    """It comes back as it was before the newest claim, with a group that counts from 1 again, while
+    a worker is frozen: another one gets the epoch that this one has.
+    """
+    freeze(world, node, fault)
+    world.forget_claim()
+    world.group.begin_anew()
+
+
 def redis_forgets_all(world: "World", node: Node, fault: Fault) -> None:
     """FLUSHALL."""
     world.forget_all()
@@ -115,6 +124,13 @@ def _slow(choose: Callable[[Node], Weather]) -> Strike:
     return begin
 
 
+def control_cut(world: "World", node: Node, fault: Fault) -> None:
+    """The audit log is away, for a worker, for a while."""
+    node.control_weather.is_cut = True
+    node.control_cut_since_s = world.loop.time()
+    world.network.later(3 * fault.lasts_s, node.control_is_back)
+
+
 STRIKES: dict[str, Strike] = {
     "kill": kill,
     "kill_at_step": kill_at_step,
@@ -125,6 +141,7 @@ STRIKES: dict[str, Strike] = {
     "group_moves": group_moves,
     "redis_forgets": redis_forgets,
     "redis_forgets_in_load": redis_forgets_in_load,
+    "redis_forgets_claim": redis_forgets_claim,
     "redis_forgets_all": redis_forgets_all,
     "redis_storm": _storm(lambda node: node.redis_weather),
     "redis_cut": _cut(lambda node: node.redis_weather),
@@ -132,4 +149,6 @@ STRIKES: dict[str, Strike] = {
     "kafka_storm": _storm(lambda node: node.kafka_weather),
     "kafka_cut": _cut(lambda node: node.kafka_weather),
     "kafka_slow": _slow(lambda node: node.kafka_weather),
+    "control_cut": control_cut,
+    "control_storm": _storm(lambda node: node.control_weather),
 }

@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 from faust.types import TP
 
+from infra.control_log import ControlLog
 from infra.store import RedisStore
-from streams import shard
+from streams import handover, shard, timeline
 from streams.fold import NO_CLOCK
+from streams.handover import Controls, Gate, HoldReason, Limits, Terms
 from streams.memory import KeyMemory
-from streams.outbox import Outbox
+from streams.outbox import Outbox, order_record
 from streams.pending import Pending
+from streams.release import OrderRelease
 from streams.shard import Shard
 from streams.worker import Worker
+from tests.simulation.people import AuditClient
 from tests.simulation.redis_server import RedisServer
 
 Patch = pytest.MonkeyPatch
@@ -27,11 +31,11 @@ def no_fence(patch: Patch) -> None:
     patch.setattr(RedisServer, "refusal", lambda self, *_: None)
 
 
-def no_epoch(patch: Patch) -> None:
+def no_claim(patch: Patch) -> None:
     """Redis asks where a commit starts from, but not who sends it."""
     refusal = RedisServer.refusal
 
-    def without(self: RedisServer, stored: Any, epoch: bytes, *rest: bytes) -> bytes | None:
+    def without(self: RedisServer, stored: Any, claim: bytes, *rest: bytes) -> bytes | None:
         return refusal(self, stored, stored[0], *rest)
 
     patch.setattr(RedisServer, "refusal", without)
@@ -40,10 +44,10 @@ def no_epoch(patch: Patch) -> None:
 def no_past(patch: Patch) -> None:
     """Redis asks who sends a commit, but not where it starts from."""
 
-    def without(self: RedisServer, stored: Any, epoch: bytes, *_: bytes) -> bytes | None:
+    def without(self: RedisServer, stored: Any, claim: bytes, *_: bytes) -> bytes | None:
         if stored[0] is None:
             return b"missing"
-        return None if stored[0] == epoch else b"stale_epoch"
+        return None if stored[0] == claim else b"stale_claim"
 
     patch.setattr(RedisServer, "refusal", without)
 
@@ -128,10 +132,98 @@ def wall_clock_idle(patch: Patch) -> None:
 def torn_load(patch: Patch) -> None:
     """A shard that moved while it was loaded is taken for whole."""
 
-    async def without(self: RedisStore, redis: Any, claim: Any) -> None:
+    async def without(self: RedisStore, claim: Any) -> None:
         pass
 
     patch.setattr(RedisStore, "_require_unmoved", without)
+
+
+def claims_by_number(patch: Patch) -> None:
+    """Redis knows a claim by its epoch, which can come twice."""
+    claim_script = RedisServer.claim_script
+
+    def numbered(self: RedisServer, key: bytes, argv: list[bytes]) -> Any:
+        reply = claim_script(self, key, argv)
+        self._hset(key, b"claim", reply[0])
+        return reply
+
+    claim = RedisStore.claim
+
+    async def by_number(self: RedisStore, partition: int, generation: int) -> Any:
+        made = await claim(self, partition, generation)
+        made.token = str(made.epoch)
+        return made
+
+    patch.setattr(RedisServer, "claim_script", numbered)
+    patch.setattr(RedisStore, "claim", by_number)
+
+
+def no_look_at_rest(patch: Patch) -> None:
+    """Whether Redis came back older is only asked by the next commit."""
+
+    async def without(self: Worker, owned: Any) -> None:
+        pass
+
+    patch.setattr(Worker, "_require_known_past", without)
+
+
+# --- at the hand-over -------------------------------------------------------------------------
+
+
+def gate_ignored(patch: Patch) -> None:
+    """Orders leave whatever the facts are."""
+    patch.setattr(Gate, "look", lambda self, *_: setattr(self, "reasons", ()))
+
+
+def pause_forgotten_over_a_restart(patch: Patch) -> None:
+    """A worker that starts reads the audit log from its end on."""
+
+    async def to_the_end(self: AuditClient, _: Any) -> None:
+        self._position = len(self._log.written)
+
+    patch.setattr(AuditClient, "seek_to_beginning", to_the_end)
+
+
+def control_known_for_ever(patch: Patch) -> None:
+    """What was once read of the audit log is taken for what it says now."""
+    controls = ControlLog.controls
+
+    def without(self: ControlLog) -> Controls:
+        return dataclasses.replace(controls(self), is_known=True)
+
+    patch.setattr(ControlLog, "controls", without)
+
+
+def caps_not_counted(patch: Patch) -> None:
+    """What was ordered of an item earlier in the day does not count."""
+    patch.setattr(timeline, "order_record", lambda order, **_: order_record(order))
+
+
+def amounts_not_looked_at(patch: Patch) -> None:
+    """No order is so large that somebody has to approve it."""
+    needed = handover.person_needed
+
+    def without(terms: Terms, limits: Limits) -> HoldReason | None:
+        return needed(terms, dataclasses.replace(limits, approval_amount=None))
+
+    patch.setattr(handover, "person_needed", without)
+
+
+def verdicts_not_stored(patch: Patch) -> None:
+    """What people said of a waiting order is known to the worker that read it, and to no other."""
+    judge = Outbox.judge
+
+    def without(self: Outbox, *said: str) -> None:
+        before = list(self._added)
+        judge(self, *said)
+        self._added[:] = before
+
+    patch.setattr(Outbox, "judge", without)
+
+
+def judged_once(patch: Patch) -> None:
+    """An order that waits is not looked at again when the reason is gone."""
+    patch.setattr(OrderRelease, "_basis", lambda self, owned: "always the same")
 
 
 def _now_s() -> float:
@@ -145,7 +237,10 @@ def _now_s() -> float:
 GUARDS: dict[str, Callable[[Patch], None]] = {
     guard.__name__: guard
     for guard in (
-        *(no_fence, no_epoch, no_past, kafka_first, no_dedupe, no_pending_persisted),
+        *(no_fence, no_claim, no_past, kafka_first, no_dedupe, no_pending_persisted),
         *(no_outbox_persisted, late_by_arrival, wall_clock_idle, torn_load),
+        *(claims_by_number, no_look_at_rest),
+        *(gate_ignored, pause_forgotten_over_a_restart, control_known_for_ever, caps_not_counted),
+        *(amounts_not_looked_at, verdicts_not_stored, judged_once),
     )
 }

@@ -166,6 +166,12 @@ class Group:
             self._is_rebalancing = True
             self._network.later(self.JOIN_S, self._complete, self.generation)
 
+    def begin_anew(self) -> None:
+        """Let generations count from 1 again, as when the broker has forgotten the group."""
+        self._is_rebalancing = False
+        self.generation = 0
+        self.rebalance()
+
     def _complete(self, generation: int) -> None:
         if generation != self.generation or not self._is_rebalancing:
             return
@@ -287,7 +293,7 @@ class Fetcher:
             await self._hand_over(tp, chunks)
 
     def _pause_s(self, tp: TP, *, is_idle: bool) -> float:
-        usual = 0.2 if is_idle else 0.01
+        usual = 0.4 if is_idle else 0.01
         return self._chance.uniform(0.5, 1.5) * usual + self._mischief.slow.get(tp, 0.0)
 
     def _twisted(self, position: int) -> int:

@@ -1,6 +1,7 @@
 """One worker under a supervisor: the production worker and store, fed as Faust feeds them."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,15 +11,18 @@ from faust.types import TP
 
 from infra import store
 from infra.bootstrap import redis_pool
+from infra.control_log import ControlLog
+from infra.control_recorder import AuditRecorder
 from infra.keys import Keys
 from infra.store import RedisStore, Retention
-from streams.handover import Bounds
+from streams.handover import Bounds, Controls, Limits
 from streams.outbox import Outgoing
 from streams.transport import Chunk
 from streams.worker import Worker, WorkerSettings
 from tests.simulation.kafka import Assignment, Consumer, Fetcher, Group, Kafka
 from tests.simulation.loop import Process, SimulatedLoop, State
 from tests.simulation.network import Network, Weather
+from tests.simulation.people import KNOWN_FOR_S, AuditClient, AuditLog
 from tests.simulation.plan import REMEMBERS_ALL, Plan
 from tests.streams.fakes import FakeObserver
 from tests.streams.runs import CACHE
@@ -42,11 +46,12 @@ class Node:
 
     Args:
         name: of the node; each start has a number besides.
-        kafka, group, network: the world around it.
+        kafka, group, network, audit: the world around it.
         chance: draws pauses.
         plan: of its world.
         wall_s: the true time.
         on_offsets: looks at the offsets that are told to Kafka.
+        on_leaving: looks at what a worker is about to publish.
         note: takes a line of the trace.
     """
 
@@ -56,16 +61,20 @@ class Node:
         kafka: Kafka,
         group: Group,
         network: Network,
+        audit: AuditLog,
         chance: random.Random,
         plan: Plan,
         wall_s: Callable[[], float],
         on_offsets: Callable[[Any], None],
+        on_leaving: Callable[["Node", Worker, Sequence[Outgoing]], None],
         note: Callable[[str], None],
     ) -> None:
         self.name = name
         self.redis_weather = Weather()
         self.kafka_weather = Weather()
         self.group_weather = Weather()
+        self.control_weather = Weather()
+        self.control_cut_since_s: float | None = None
         self.skew_s = 0.0
         self.is_wanted = False
         self.starts = 0
@@ -80,7 +89,9 @@ class Node:
         self._chance = chance
         self._plan = plan
         self._wall_s = wall_s
+        self._audit = audit
         self._on_offsets = on_offsets
+        self._on_leaving = on_leaving
         self._note = note
 
     # -- life, from outside -------------------------------------------------------------------
@@ -130,6 +141,11 @@ class Node:
         if self.is_wanted and not self._network.is_down_for_good:
             self.start()
 
+    def control_is_back(self) -> None:
+        """Let it read the audit log again."""
+        self.control_weather.clear()
+        self.control_cut_since_s = None
+
     # -- life, from inside --------------------------------------------------------------------
 
     async def _main(self, process: Process) -> None:
@@ -142,11 +158,33 @@ class Node:
         if process.state is State.RUNNING:
             process.die()
 
-    def make_worker(self, process: Process) -> tuple[Worker, Consumer]:
+    def make_control(self) -> ControlLog | None:
+        """The production follower of the audit log, where people are at the hand-over."""
+        if self._plan.hand_over is None:
+            return None
+
+        def client(_: Any) -> AuditClient:
+            return AuditClient(self._audit, self._network, self.control_weather)
+
+        return ControlLog(
+            {},
+            clock=self.clock_s,
+            known_for_s=KNOWN_FOR_S,
+            producer=client,
+            consumer=client,
+        )
+
+    def clock_s(self) -> float:
+        """Its wall clock."""
+        return self._wall_s() + self.skew_s
+
+    def make_worker(self, process: Process, control: ControlLog | None) -> tuple[Worker, Consumer]:
         """The production worker and store, and the consumer that it sees."""
         weather = self.kafka_weather
+        claims = itertools.count()
 
         async def publish(records: Sequence[Outgoing]) -> None:
+            self._on_leaving(self, worker, records)
             await self._publish(process, records)
 
         async def beat(targets: Sequence[tuple[str, int]], now_ms: int) -> None:
@@ -155,18 +193,22 @@ class Node:
         pool = redis_pool("redis://simulated")
         self.pools.append(pool)
         consumer = Consumer(self._kafka, self._network, weather, self._on_offsets)
+        hand_over = self._plan.hand_over
         worker = Worker(
-            RedisStore(pool, KEYS, RETENTION),
+            RedisStore(pool, KEYS, RETENTION, lambda: f"{process.name}/{next(claims)}"),
             publish,
             beat,
             WorkerSettings(
                 heartbeat_interval_s=self._plan.heartbeat_s,
-                handover=_OPEN,
+                handover=_OPEN if hand_over is None else hand_over.bounds,
+                order_limits=Limits() if hand_over is None else hand_over.limits,
                 shard=self._plan.settings,
             ),
             FakeObserver(),
             unreachable=store.UNREACHABLE,
-            clock=lambda: self._wall_s() + self.skew_s,
+            clock=self.clock_s,
+            controls=Controls if control is None else control.controls,
+            recorder=None if control is None else AuditRecorder(control),
             cache=CACHE,
         )
         worker.attach(consumer, lambda: consumer.assigned.generation)  # type: ignore[arg-type]
@@ -197,7 +239,10 @@ class _Running:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until asked to stop, or until the worker gives up."""
-        self._worker, self._consumer = self._node.make_worker(self._process)
+        control = self._node.make_control()
+        if control is not None:
+            await control.start()
+        self._worker, self._consumer = self._node.make_worker(self._process, control)
         self._worker.start()
         tasks = [
             asyncio.create_task(work)
@@ -213,6 +258,8 @@ class _Running:
             await self._network.ask(
                 self._node.group_weather, lambda: self._group.leave(self._process.name)
             )
+        if control is not None:
+            await control.stop()
         for one in done:
             one.result()
 

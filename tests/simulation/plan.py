@@ -2,7 +2,6 @@
 
 import dataclasses
 import random
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,9 +9,11 @@ import msgspec
 from faust.types import TP
 
 from streams.events import TOPICS
+from streams.handover import Bounds, Limits
 from streams.shard import ShardSettings
-from tests.oracle import DAY
+from tests.oracle import DAY, HOUR
 from tests.simulation.kafka import Mischief
+from tests.simulation.people import draw_scope, partition_of
 from tests.streams.fakes import as_json
 from tests.streams.logs import Logs, build, random_steps
 from tests.streams.runs import SETTINGS as SMALL
@@ -27,13 +28,14 @@ REMEMBERS_ALL, FORGETS = (
     dataclasses.replace(SMALL, dedupe_keys=keys, order_keys=keys, timeline=_TIMELINE)
     for keys in (2_000, 40)
 )
-_HELD = b'"kind": "held"'  # would keep an order back for good: nobody releases it here
+_HELD = b'"kind": "held"'  # keeps an order back for good where nobody looks at the hand-over
 BAD_WEATHER_S = (0.3, 4.0)
 KINDS = (
     *("kill", "kill_at_step", "freeze", "end", "clock", "unheard", "group_moves"),
     *(
         "redis_forgets",
         "redis_forgets_in_load",
+        "redis_forgets_claim",
         "redis_forgets_all",
         "redis_storm",
         "redis_cut",
@@ -41,7 +43,9 @@ KINDS = (
     ),
     *("kafka_storm", "kafka_cut", "kafka_slow"),
 )
-_SPLITS = ("freeze", "unheard", "redis_storm")  # after which two may own a partition
+CONTROL_KINDS = ("control_cut", "control_storm")  # where people are at the hand-over
+# After these two may own a partition, or what people ordered is not known.
+_OFTEN = ("freeze", "unheard", "redis_storm", "control_cut")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,26 @@ class Feed:
 
 
 @dataclass(frozen=True)
+class Act:
+    """Something that a person does."""
+
+    at_s: float
+    kind: str  # pause, resume, or a word about an order that waits, as in `order-responses`
+    scope: dict[str, str]  # of a pause
+    chance: float  # inside (0, 1); which pause, or which order
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """The hand-over with its guards on, and people at it."""
+
+    bounds: Bounds
+    limits: Limits
+    acts: list[Act]
+    resumes_all: bool  # in the end
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a seed decides before a world begins."""
 
@@ -78,7 +102,9 @@ class Plan:
     mischief: Mischief
     heartbeat_s: float
     settings: ShardSettings
-    looked_at_commit: int  # the state after this one is compared with the fold of its prefixes
+    hand_over: HandOver | None  # none: everything may leave at any time
+    forgets_at_rest: int  # snapshots that Redis loses when all is done
+    looked_at_commit: int  # the state after it is compared with the fold of its prefixes; 0: none
 
 
 def draw_plan(seed: int) -> Plan:
@@ -86,36 +112,47 @@ def draw_plan(seed: int) -> Plan:
     chance = random.Random(f"plan {seed}")
     partitions = chance.choice([1, 1, 2])
     nodes = chance.choice([1, 2, 3, 3])
-    feeds = list(_feeds(chance, seed, partitions))
+    is_guarded = chance.random() < 0.4
+    feeds = list(_feeds(chance, seed, partitions, with_holds=is_guarded))
     ends_s = max(feed.at_s for feed in feeds) + chance.uniform(0.0, 3.0)
+    if is_guarded:
+        ends_s += chance.uniform(2.0, 8.0)
     return Plan(
         seed=seed,
         partitions=partitions,
         nodes=nodes,
         feeds=feeds,
         ends_s=ends_s,
-        faults=_faults(chance, nodes, ends_s),
+        faults=_faults(chance, nodes, ends_s, KINDS + CONTROL_KINDS * is_guarded),
         mischief=_mischief(chance, partitions),
         heartbeat_s=chance.choice([2.0, 5.0, 15.0, 1_000.0]),
         settings=chance.choice([REMEMBERS_ALL, REMEMBERS_ALL, FORGETS]),
-        looked_at_commit=chance.randint(1, 40),
+        hand_over=_hand_over(chance, ends_s) if is_guarded else None,
+        forgets_at_rest=chance.choice([0, 0, 1, 4]),
+        looked_at_commit=chance.choice([0, 0, chance.randint(1, 40)]),
     )
 
 
 # --- records ----------------------------------------------------------------------------------
 
 
-def _logs(seed: int, count: int) -> Logs:
-    """Logs in which suppliers speak of orders that are placed when nothing disturbs."""
-    steps = random_steps(seed, count)
+def _logs(chance: random.Random, seed: int) -> Logs:
+    """Logs in which suppliers speak of orders that are placed when nothing disturbs.
+
+    Few of them go over weeks: a day of event time costs as much as a second of faults.
+    """
+    longest_ms = chance.choice([5 * HOUR, 5 * HOUR, 30 * HOUR, 30 * HOUR, 4 * DAY])
+    steps = random_steps(seed, chance.randint(8, 26), longest_ms)
     outputs = read_whole(build(steps)).outputs
     told = [as_json(out.value) for out in outputs if out.topic == "purchase-orders"]
     return build(steps, tuple((one["po_id"], (one["sku"], one["warehouse"])) for one in told))
 
 
-def _feeds(chance: random.Random, seed: int, partitions: int) -> Iterator[Feed]:
+def _feeds(
+    chance: random.Random, seed: int, partitions: int, *, with_holds: bool
+) -> Iterator[Feed]:
     """Cut logs into batches, some of them written twice, some topics later than others."""
-    logs = _logs(seed, chance.randint(8, 26))
+    logs = _logs(chance, seed)
     lags_s = {topic: chance.choice([0.0, 0.0, 0.0, chance.uniform(0, 5)]) for topic in TOPICS}
     pace_s = chance.choice([0.05, 0.2, 0.4])
     records = sorted(
@@ -123,7 +160,7 @@ def _feeds(chance: random.Random, seed: int, partitions: int) -> Iterator[Feed]:
             (written_ms, topic, value)
             for topic, log in logs
             for value, written_ms in log
-            if _HELD not in (value or b"")
+            if with_holds or _HELD not in (value or b"")
         ),
         key=lambda record: record[0],
     )
@@ -162,15 +199,17 @@ def _partitions_of(value: bytes | None, partitions: int) -> list[int]:
     if isinstance(record, dict) and record.get("kind") == "heartbeat":
         return list(range(partitions))
     sku = record.get("sku", "") if isinstance(record, dict) else ""
-    return [zlib.crc32(str(sku).encode()) % partitions]
+    return [partition_of(str(sku), partitions)]
 
 
 # --- faults -----------------------------------------------------------------------------------
 
 
-def _faults(chance: random.Random, nodes: int, ends_s: float) -> list[Fault]:
+def _faults(
+    chance: random.Random, nodes: int, ends_s: float, all_kinds: tuple[str, ...]
+) -> list[Fault]:
     """Some kinds of faults only, so that each world has a character of its own."""
-    kinds = [kind for kind in KINDS if chance.random() < (0.6 if kind in _SPLITS else 0.3)]
+    kinds = [kind for kind in all_kinds if chance.random() < (0.6 if kind in _OFTEN else 0.3)]
     if not kinds:
         return []
     faults = [
@@ -199,3 +238,30 @@ def _mischief(chance: random.Random, partitions: int) -> Mischief:
         stale=chance.choice([0.0, 0.3, 1.0]),
         slow=slow,
     )
+
+
+# --- the hand-over ----------------------------------------------------------------------------
+
+
+def _hand_over(chance: random.Random, ends_s: float) -> HandOver:
+    """Event time runs much faster here than the wall clock: its lag is no measure."""
+    bounds = Bounds(
+        lag_records=chance.choice([3, 12, 1 << 60]), lag_s=1e12, clock_s=30.0, calm_s=0.4
+    )
+    limits = Limits(
+        approval_amount=chance.choice([None, None, 30.0, 80.0]),
+        cap_units_per_item_day=chance.choice([None, None, 8, 20]),
+        cap_amount_per_item_day=chance.choice([None, None, 60.0]),
+    )
+    kinds = ["pause", "resume", "approved", "held", "released", "rejected", "cancelled"]
+    weights = [chance.random() for _ in kinds]
+    acts = [
+        Act(
+            at_s=chance.uniform(0.0, ends_s),
+            kind=chance.choices(kinds, weights)[0],
+            scope=draw_scope(chance),
+            chance=chance.random(),
+        )
+        for _ in range(chance.randint(0, 12))
+    ]
+    return HandOver(bounds, limits, acts, resumes_all=chance.random() < 0.7)

@@ -77,9 +77,9 @@ class RedisServer:
 
     def commit_script(self, key: bytes, argv: list[bytes]) -> Reply:
         """`infra/commit_script.lua`."""
-        epoch, before, after, offsets_before, offsets_after, meta = argv[:_COMMANDS_IN_COMMIT]
-        stored = self._hmget(key, b"epoch", b"sequence", b"offsets")
-        refusal = self.refusal(stored, epoch, before, after, offsets_before)
+        claim, before, after, offsets_before, offsets_after, meta = argv[:_COMMANDS_IN_COMMIT]
+        stored = self._hmget(key, b"claim", b"sequence", b"offsets")
+        refusal = self.refusal(stored, claim, before, after, offsets_before)
         if refusal is not None:
             self.on_refusal(key, refusal)
             return refusal
@@ -88,14 +88,16 @@ class RedisServer:
             words = int(argv[at])
             self.run(*argv[at + 1 : at + 1 + words])
             at += words + 1
-        self._hset(key, b"sequence", after, b"offsets", offsets_after, b"meta", meta)
+        self._hset(
+            *(key, b"sequence", after, b"offsets", offsets_after, b"meta", meta, b"writer", claim)
+        )
         self.on_commit(key)
         return b"ok"
 
     def refusal(
         self,
         stored: list[bytes | None],
-        epoch: bytes,
+        claim: bytes,
         before: bytes,
         after: bytes,
         offsets_before: bytes,
@@ -103,8 +105,8 @@ class RedisServer:
         """Why a commit is not taken, if it is not: the fence."""
         if stored[0] is None:
             return b"missing"
-        if stored[0] != epoch:
-            return b"stale_epoch"
+        if stored[0] != claim:
+            return b"stale_claim"
         if stored[1] == after:
             return b"already"
         if stored[1] != before or stored[2] != offsets_before:
@@ -113,13 +115,14 @@ class RedisServer:
 
     def claim_script(self, key: bytes, argv: list[bytes]) -> Reply:
         """`infra/claim_script.lua`."""
-        stored = self._hmget(key, b"epoch", b"sequence", b"offsets")
-        epoch = max(int(stored[0] or 0) + 1, int(argv[0]))
-        self._hset(key, b"epoch", b"%d" % epoch)
-        if stored[1] is None:
-            self._hset(key, b"sequence", b"0", b"offsets", b"{}")
         self.on_claim(key)
-        return [b"%d" % epoch, stored[1] or b"0", stored[2] or b"{}"]
+        generation, claim = argv
+        stored = self._hmget(key, b"epoch", b"sequence", b"offsets", b"writer")
+        epoch = max(int(stored[0] or 0) + 1, int(generation))
+        self._hset(key, b"epoch", b"%d" % epoch, b"claim", claim)
+        if stored[1] is None:
+            self._hset(key, b"sequence", b"0", b"offsets", b"{}", b"writer", b"")
+        return [b"%d" % epoch, stored[1] or b"0", stored[2] or b"{}", stored[3] or b""]
 
     def _script(self, action: bytes, source: bytes) -> Reply:
         digest = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()

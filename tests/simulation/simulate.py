@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from tests.simulation.checker import Violation, check_end, check_prefix
+from tests.simulation.checker import check_end, check_prefix
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.plan import Plan, draw_plan
+from tests.simulation.violation import Violation
 from tests.simulation.world import World, worker_log_in
 
 
@@ -52,4 +53,4 @@ async def _live(plan: Plan, loop: SimulatedLoop, verdict: Verdict) -> None:
         await world.bury()
     if world.looked_at is not None:
         await check_prefix(world.kafka, world.looked_at, loop, plan.settings)
-    await check_end(world.kafka, world.redis, loop, plan.settings)
+    await check_end(world)

@@ -32,7 +32,7 @@ _OFFSETS = st.sampled_from([b"{}", b'{"orders": 1}', b'{"orders": 2}'])
 _COMMITS = st.builds(
     lambda head, commands: [COMMIT, *head, *_in_one_row(commands)],
     st.tuples(
-        st.sampled_from([b"1", b"2", b"3"]),  # epoch
+        st.sampled_from([b"ann", b"bob"]),  # claim
         st.sampled_from([b"0", b"1", b"2"]),  # sequence before
         st.sampled_from([b"1", b"2", b"3"]),  # sequence after
         _OFFSETS,
@@ -41,7 +41,11 @@ _COMMITS = st.builds(
     ),
     st.lists(_COMMANDS, max_size=4),
 )
-_CLAIMS = st.builds(lambda generation: [CLAIM, b"%d" % generation], st.integers(1, 4))
+_CLAIMS = st.builds(
+    lambda generation, claim: [CLAIM, b"%d" % generation, claim],
+    st.integers(1, 4),
+    st.sampled_from([b"ann", b"bob"]),
+)
 _STEPS = st.lists(st.one_of(_CLAIMS, _COMMITS), min_size=1, max_size=14)
 
 
@@ -87,16 +91,17 @@ async def _value(redis: Any, key: bytes) -> Any:
 )
 @given(steps=_STEPS)
 def test_fence_and_commands_are_those_of_the_real_server(redis_url, steps):
-    """Any claims and commits, from any epoch, number and past, end the same on both."""
+    """Any claims and commits, under any claim, number and past, end the same on both."""
     assert run_simulated(steps) == asyncio.run(run_really(redis_url, steps))
 
 
 def test_steps_reach_every_verdict():
     """What the property draws from has a way to each answer of the fence."""
-    claim, head = [CLAIM, b"1"], [b"{}", b'{"orders": 1}', b"{}"]
-    first = [COMMIT, b"1", b"0", b"1", *head]
-    other_past = [COMMIT, b"1", b"1", b"2", *head]
-    replies, _ = run_simulated([first, claim, first, first, other_past, claim, first])
+    ann, bob = [CLAIM, b"1", b"ann"], [CLAIM, b"1", b"bob"]
+    head = [b"{}", b'{"orders": 1}', b"{}"]
+    first = [COMMIT, b"ann", b"0", b"1", *head]
+    other_past = [COMMIT, b"ann", b"1", b"2", *head]
+    replies, _ = run_simulated([first, ann, first, first, other_past, bob, first])
     assert [one for one in replies if isinstance(one, bytes)] == [
-        *(b"missing", b"ok", b"already", b"mismatch", b"stale_epoch")
+        *(b"missing", b"ok", b"already", b"mismatch", b"stale_claim")
     ]

@@ -15,7 +15,7 @@ from tests.simulation.many import in_processes, summary
 from tests.simulation.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 200
+SEEDS = 1_000
 FOUND_WITHIN = 200
 
 
@@ -71,5 +71,5 @@ def has_everything(trace: list[str]) -> bool:
     """Whether a worker dies and a commit is refused."""
     text = "\n".join(trace)
     return all(
-        word in text for word in ("dies at step", "stale_epoch", "publishes", "trying again")
+        word in text for word in ("dies at step", "stale_claim", "publishes", "trying again")
     )

@@ -5,13 +5,18 @@ import itertools
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from faust.types import TP
 
-from tests.simulation.checker import Violation, check_counts, is_settled
+from streams.outbox import Outgoing
+from streams.worker import Worker
+from tests.oracle import HOUR
+from tests.simulation import people
+from tests.simulation.checker import check_counts, is_settled
+from tests.simulation.doorman import check_leaving, unsettled_order
 from tests.simulation.faults import strike
 from tests.simulation.kafka import Group, Kafka
 from tests.simulation.loop import PROCESS, SimulatedLoop
@@ -19,11 +24,15 @@ from tests.simulation.network import Link, Network
 from tests.simulation.node import Node
 from tests.simulation.plan import Feed, Plan
 from tests.simulation.redis_server import RedisServer, Value
+from tests.simulation.violation import Violation
 from tests.streams.logs import START_MS, heartbeat
 
 SETTLES_WITHIN_S = 300.0
 _COMMAND_BYTES = 40  # in which a command's name is
-_SNAPSHOT_EVERY_S = 0.7
+_TICK_S = 0.35
+_TICKS_A_SNAPSHOT = 2
+
+_Snapshot = tuple[dict[bytes, Value], dict[bytes, str]]  # what Redis holds, who owns what in it
 
 
 class World:
@@ -42,6 +51,8 @@ class World:
         self._chance = random.Random(f"world {plan.seed}")
         self.network = Network(loop, random.Random(f"network {plan.seed}"))
         self.kafka = Kafka(plan.partitions)
+        self.audit = people.AuditLog()
+        self.left_at: list[tuple[str, int]] = []  # po_id, to where its worker had applied the log
         self.redis = RedisServer()
         self.redis.on_claim = self._on_claim
         self.redis.on_commit = self._on_commit
@@ -53,7 +64,8 @@ class World:
         self.refusals = 0
         self.forgets_in_load = 0  # snapshots
         self.looked_at: dict[bytes, Value] | None = None
-        self._snapshots: list[tuple[dict[bytes, Value], dict[bytes, str]]] = []
+        self._snapshots: list[_Snapshot] = []
+        self._before_claim: _Snapshot = {}, {}
         self._fed_ms, self._fed_at_s = START_MS, 0.0
         self.group = Group(self.network, plan.partitions, self.note)
         self.nodes = [self._make_node(f"w{number}") for number in range(plan.nodes)]
@@ -65,10 +77,12 @@ class World:
             self.kafka,
             self.group,
             self.network,
+            self.audit,
             random.Random(f"{name} {self.plan.seed}"),
             self.plan,
             self.wall_s,
             self._on_offsets,
+            self._on_leaving,
             self.note,
         )
 
@@ -103,6 +117,7 @@ class World:
         return reply
 
     def _on_claim(self, key: bytes) -> None:
+        self._before_claim = self._snapshot()
         self._owners[key] = self._caller
         self.note(f"redis: {self._caller} claims {key.decode()}")
 
@@ -136,6 +151,10 @@ class World:
                     f"and Redis never had more than {self.stored_to.get(tp, 0)}"
                 )
 
+    def _on_leaving(self, node: Node, worker: Worker, records: Sequence[Outgoing]) -> None:
+        if self.plan.hand_over is not None:
+            check_leaving(self, node, worker, records)
+
     # -- running ------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -148,6 +167,9 @@ class World:
             self.network.later(feed.at_s, self._feed, feed)
         for fault in self.plan.faults:
             self.network.later(fault.at_s, strike, self, fault)
+        if self.plan.hand_over is not None:
+            for act in self.plan.hand_over.acts:
+                self.network.later(act.at_s, people.act, self, act)
         for node in self.nodes:
             self.network.later(self._chance.uniform(0.0, 2.0), node.start)
         ticks = asyncio.create_task(self._tick())
@@ -155,15 +177,19 @@ class World:
             await asyncio.sleep(self.plan.ends_s)
             self._calm()
             await self._settle()
+            if self.plan.forgets_at_rest:
+                self.note("redis: comes back with an older snapshot, and nothing is read any more")
+                self.forget(self.plan.forgets_at_rest)
+                await self._settle()
         finally:
             ticks.cancel()
 
     async def _tick(self) -> None:
         for number in itertools.count():
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_TICK_S)
             self.group.look()
-            if number % round(_SNAPSHOT_EVERY_S / 0.1) == 0:
-                self._snapshots.append((self.redis.snapshot(), dict(self._owners)))
+            if number % _TICKS_A_SNAPSHOT == 0:
+                self._snapshots.append(self._snapshot())
 
     def _feed(self, feed: Feed) -> None:
         self.note(f"producer: {len(feed.values)} to {feed.tp.topic}/{feed.tp.partition}")
@@ -181,13 +207,30 @@ class World:
                 weather.clear()
             node.start()
             node.process.thaw()
+        if self.plan.hand_over is not None:
+            self._calm_hand_over(resumes_all=self.plan.hand_over.resumes_all)
         now_ms = round(self.wall_s() * 1000)
         for log in self.kafka.logs.values():
             log.append([heartbeat(now_ms)], now_ms)
 
+    def _calm_hand_over(self, *, resumes_all: bool) -> None:
+        """Clocks are right again, and time passes until what people said has taken effect."""
+        for node in self.nodes:
+            node.skew_s = 0.0
+            node.control_is_back()
+        while resumes_all and self.audit.pauses:
+            people.resume(self, 0.0)
+        self._fed_ms, self._fed_at_s = round(self.wall_s() * 1000) + HOUR, self.loop.time()
+
+    def _unsettled(self) -> str | None:
+        outbox = self.plan.hand_over is None
+        return is_settled(self.redis, self.kafka, outbox=outbox) or (
+            None if outbox else unsettled_order(self)
+        )
+
     async def _settle(self) -> None:
         deadline = self.loop.time() + SETTLES_WITHIN_S
-        while (unsettled := is_settled(self.redis, self.kafka)) is not None:
+        while (unsettled := self._unsettled()) is not None:
             self._require_no_failure()
             if self.loop.time() > deadline:
                 raise Violation(
@@ -221,15 +264,26 @@ class World:
         """Let Redis come back with what it had some snapshots ago."""
         if self._snapshots:
             del self._snapshots[max(1, len(self._snapshots) - snapshots + 1) :]
-            data, owners = self._snapshots[-1]
-            self.redis.restart(data)
-            self._owners = dict(owners)
+            self._come_back_with(self._snapshots[-1])
+
+    def forget_claim(self) -> None:
+        """Let Redis come back as it was before the newest claim."""
+        self._come_back_with(self._before_claim)
+
+    def _snapshot(self) -> "_Snapshot":
+        return self.redis.snapshot(), dict(self._owners)
+
+    def _come_back_with(self, snapshot: "_Snapshot") -> None:
+        data, owners = snapshot
+        self.redis.restart(data)
+        self._owners = dict(owners)
 
     def forget_all(self) -> None:
         """Let Redis come back empty."""
         self.redis.restart({})
         self._owners = {}
         self._snapshots.clear()
+        self._before_claim = {}, {}
 
 
 class _TraceLog(logging.Handler):
@@ -248,7 +302,7 @@ class _TraceLog(logging.Handler):
 @contextmanager
 def worker_log_in(note: Callable[[str], None]) -> Iterator[None]:
     """Let the worker's log go into the trace, and nowhere else."""
-    logger = logging.getLogger("tidegate.worker")
+    logger = logging.getLogger("tidegate")
     handler = _TraceLog(note)
     before = logger.propagate, logger.level
     logger.propagate = False

@@ -26,6 +26,7 @@ class FakeClaim:
     epoch: int
     sequence: int
     offsets: str
+    writer: str = "the only store"
 
 
 @dataclass
@@ -115,6 +116,14 @@ class MemoryStore:
     async def ping(self) -> None:
         """Answer, if the store is there."""
         self._answer()
+
+    async def stands(self, claim: FakeClaim) -> bool:
+        """Whether the claim is the newest and nothing was lost since."""
+        self._answer()
+        kept = self.kept.get(claim.partition, _Kept())
+        return (kept.epoch, kept.sequence, kept.offsets) == (
+            *(claim.epoch, claim.sequence, claim.offsets),
+        )
 
     async def commit(self, claim: FakeClaim, commit: Commit) -> str:
         """Store, or refuse."""

@@ -118,13 +118,20 @@ def steps(most: int = 70) -> st.SearchStrategy[list[Step]]:
     return st.lists(STEPS, min_size=3, max_size=most)
 
 
-def random_steps(seed: int, count: int = 60) -> list[Step]:
-    """Steps by a seed, for checks that need the same logs each time."""
+def random_steps(seed: int, count: int = 60, longest_ms: int = 4 * DAY) -> list[Step]:
+    """Steps by a seed, for checks that need the same logs each time.
+
+    Args:
+        seed: draws them.
+        count: how many.
+        longest_ms: no step takes longer.
+    """
+    steps_ms = [step_ms for step_ms in _STEPS_MS if step_ms <= longest_ms]
     chance = random.Random(seed)
     return [
         Step(
             kind=chance.choice(_KINDS),
-            step=chance.choice(_STEPS_MS),
+            step=chance.choice(steps_ms),
             jitter=chance.choice(_JITTERS_MS),
             item=chance.randrange(len(ITEMS)),
             number=chance.randrange(41),

@@ -1,0 +1,226 @@
+"""The hand-over, checked: no order leaves while it must not, and each that may leaves in the end.
+
+What is asked here is worked out a second time, from the logs and from what people wrote. Only the
+bounds and the limits are the worker's own.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from faust.types import TP
+
+from streams.events import TOPICS
+from streams.fold import NO_CLOCK
+from streams.handover import Limits, Pause, Terms, Verdict, person_needed
+from streams.outbox import PURCHASE_ORDERS, Outbox, Outgoing
+from streams.timeline import Timeline
+from tests.simulation.people import KNOWN_FOR_S, partition_of, waiting_orders
+from tests.simulation.violation import Violation
+from tests.streams.fakes import as_json
+
+if TYPE_CHECKING:
+    from streams.worker import Worker
+    from tests.simulation.node import Node
+    from tests.simulation.world import World
+
+
+# --- at the door ------------------------------------------------------------------------------
+
+
+def check_leaving(
+    world: "World", node: "Node", worker: "Worker", records: Sequence[Outgoing]
+) -> None:
+    """Look at what a worker is about to write to Kafka.
+
+    Raises:
+        Violation: an order is among it that must not leave now.
+    """
+    assert world.plan.hand_over is not None
+    for record in records:
+        if record.terms is None:
+            continue
+        for why in (_pause(world, record.terms), _breach(world, node, worker, record.terms)):
+            if why is not None:
+                raise Violation(f"{record.terms.po_id} leaves {node.name} although {why}")
+        owned = worker.owned.get(partition_of(record.terms.sku, world.kafka.partitions))
+        if owned is not None and owned.shard.timeline.applied_ms is not None:
+            world.left_at.append((record.terms.po_id, owned.shard.timeline.applied_ms))
+
+
+def _pause(world: "World", terms: Terms) -> str | None:
+    """A pause holds as soon as the worker knows, and it has to know after so long."""
+    for pause, since_s in world.audit.pauses.values():
+        if world.loop.time() - since_s > KNOWN_FOR_S and _covers(pause, terms):
+            return f"{pause.names() or 'everything'} is paused since {since_s:.2f}"
+    return None
+
+
+def _covers(pause: Pause, terms: Terms) -> bool:
+    named = pause.names().items()
+    return all(getattr(terms, name) == wanted for name, wanted in named)
+
+
+def _breach(world: "World", node: "Node", worker: "Worker", terms: Terms) -> str | None:
+    """Bounds that are exceeded at this moment, as far as the worker can know."""
+    assert world.plan.hand_over is not None
+    bounds = world.plan.hand_over.bounds
+    if worker.store_failed_since is not None:
+        return "Redis is away"
+    if node.control_cut_since_s is not None and (
+        world.loop.time() - node.control_cut_since_s > KNOWN_FOR_S
+    ):
+        return f"the audit log is away since {node.control_cut_since_s:.2f}"
+    partition = partition_of(terms.sku, world.kafka.partitions)
+    owned = worker.owned.get(partition)
+    if owned is None:
+        return None
+    unread = sum(
+        world.kafka.logs[TP(topic, partition)].end - owned.stored_offsets.get(topic, 0)
+        for topic in TOPICS
+    )
+    if unread > bounds.lag_records:
+        return f"{unread} records of partition {partition} are not read"
+    clocks = [clock for clock in owned.shard.clocks.values() if clock != NO_CLOCK]
+    ahead_s = max(clocks, default=0) / 1000 - world.wall_s() - node.skew_s
+    return f"its clock is {ahead_s:.0f} s behind" if ahead_s > bounds.clock_s else None
+
+
+# --- at the end -------------------------------------------------------------------------------
+
+
+class Listening(Outbox):
+    """An outbox that remembers what was said of each order, and at which boundary that held.
+
+    Args:
+        timeline: of its shard, which has to advance boundary by boundary.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__()
+        self._timeline = timeline
+        self.said: dict[str, list[tuple[int, Verdict]]] = defaultdict(list)
+
+    def judge(self, po_id: str, sku: str, warehouse: str, response: str) -> None:
+        """Note the verdict that it leads to."""
+        super().judge(po_id, sku, warehouse, response)
+        for number in self._numbers.get(po_id, ()):
+            terms = self._orders[number].terms
+            assert terms is not None
+            self.said[po_id].append((self._timeline.applied_ms or 0, terms.verdict))
+
+
+@dataclass(frozen=True)
+class Order:
+    """A purchase order as the log decided it, and all that was said of it."""
+
+    terms: Terms
+    verdicts: list[tuple[int, Verdict]]  # since which boundary; the first is none
+    day_units: int  # ordered of its item on its day, up to this one
+    day_amount: float
+
+    def needs_person(self, verdict: Verdict, limits: Limits) -> bool:
+        """Whether it had to wait for a person under a verdict."""
+        if verdict in (Verdict.HELD, Verdict.CALLED_OFF_WHILE_HELD):
+            return True
+        if verdict in (Verdict.APPROVED, Verdict.RELEASED):
+            return False
+        return (
+            _is_over(self.day_units, limits.cap_units_per_item_day)
+            or _is_over(self.day_amount, limits.cap_amount_per_item_day)
+            or _is_over(self.terms.amount, limits.approval_amount)
+        )
+
+
+def _is_over(value: float, limit: float | None) -> bool:
+    return limit is not None and value > limit
+
+
+def orders_of(outbox: Listening) -> list[Order]:
+    """The orders of a pure fold, which hands none over, with the sums of their days."""
+    units: dict[Any, int] = defaultdict(int)
+    amounts: dict[Any, float] = defaultdict(float)
+    found = []
+    for _, record in outbox.orders_between(0, outbox.next_number):
+        assert record.terms is not None
+        body = as_json(record.value)
+        day = (body["sku"], body["warehouse"], body["decided_at"][:10])
+        units[day] += body["quantity"]
+        amounts[day] += body["quantity"] * body["unit_cost"]
+        verdicts = [(0, Verdict.NONE), *outbox.said[body["po_id"]]]
+        found.append(Order(record.terms, verdicts, units[day], amounts[day]))
+    return found
+
+
+def check_hand_over(world: "World", orders: Iterable[Order]) -> set[str]:
+    """Compare what left and what waits with what was said; return the ids of what left.
+
+    Raises:
+        Violation: an order left that nobody let go, or waits, or is gone, for no reason.
+    """
+    assert world.plan.hand_over is not None
+    left = {as_json(record.value)["po_id"] for record in world.kafka.outputs[PURCHASE_ORDERS]}
+    waits = {record.terms.po_id for record in waiting_orders(world) if record.terms is not None}
+    in_force = [pause for pause, _ in world.audit.pauses.values()]
+    for order in orders:
+        for applied_ms in (moment for po_id, moment in world.left_at if po_id == order.terms.po_id):
+            _require_let_go(order, applied_ms, world.plan.hand_over.limits)
+        why = _complaint(
+            order, world.plan.hand_over.limits, left, waits, in_force, world.audit.ever
+        )
+        if why is not None:
+            raise Violation(f"{order.terms.po_id} {order.verdicts}: {why}")
+    return left
+
+
+def _require_let_go(order: Order, applied_ms: int, limits: Limits) -> None:
+    """A worker goes by everything that its shard has read."""
+    verdict = [verdict for since_ms, verdict in order.verdicts if since_ms <= applied_ms][-1]
+    if order.needs_person(verdict, limits):
+        raise Violation(
+            f"{order.terms.po_id} left at {applied_ms}, and waited for a person: {order}"
+        )
+
+
+def _complaint(
+    order: Order,
+    limits: Limits,
+    left: Collection[str],
+    waits: Collection[str],
+    in_force: Iterable[Pause],
+    ever: Iterable[Pause],
+) -> str | None:
+    verdicts = [verdict for _, verdict in order.verdicts]
+    waited = [order.needs_person(verdict, limits) for verdict in verdicts]
+    is_paused = any(_covers(pause, order.terms) for pause in in_force)
+    if order.terms.po_id in left:
+        return "left, and nobody had let it go" if all(waited) else None
+    if order.terms.po_id in waits:
+        if verdicts[-1].is_called_off and (waited[-1] or is_paused):
+            return "waits, and was called off"
+        return None if waited[-1] or is_paused else "waits for nothing"
+    was_paused = any(_covers(pause, order.terms) for pause in ever)
+    was_called_off = any(
+        verdict.is_called_off and (needed or was_paused)
+        for verdict, needed in zip(verdicts, waited, strict=True)
+    )
+    return None if was_called_off else "is gone"
+
+
+def unsettled_order(world: "World") -> str | None:
+    """Return an order that has still to leave or to be withdrawn, or to be told of, if any."""
+    assert world.plan.hand_over is not None
+    limits = world.plan.hand_over.limits
+    for record in waiting_orders(world):
+        terms = record.terms
+        assert terms is not None
+        is_paused = any(_covers(pause, terms) for pause, _ in world.audit.pauses.values())
+        needed = person_needed(terms, limits)
+        if needed is None and not is_paused:
+            return f"{terms.po_id} may leave"
+        if terms.verdict.is_called_off:
+            return f"{terms.po_id} was called off"
+        if needed is not None and terms.po_id not in world.audit.state.waiting:
+            return f"the audit log does not say that {terms.po_id} waits"
+    return None

@@ -1,0 +1,205 @@
+"""People at the hand-over: the audit log in memory, its clients, and what people write into it."""
+
+import asyncio
+import random
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiokafka.errors import KafkaConnectionError
+from faust.types import TP
+
+from infra.audit import AuditState, Entry, OrderLeft, OrderWaits, make_pause, make_resume, sealed
+from streams.handover import Pause
+from streams.outbox import Outgoing
+from streams.outputs import rfc3339
+from tests.simulation.network import Network, Weather
+from tests.streams.logs import event
+
+if TYPE_CHECKING:
+    from tests.simulation.plan import Act
+    from tests.simulation.world import World
+
+KNOWN_FOR_S = 2.0
+"""How long a worker goes by what it last knew of the audit log."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """An entry as it lies in the log."""
+
+    value: bytes
+    at_s: float
+
+
+class AuditLog:
+    """The topic, and what it says."""
+
+    def __init__(self) -> None:
+        self.written: list[Written] = []
+        self.state = AuditState()
+        self.pauses: dict[str, tuple[Pause, float]] = {}  # in force, and since when they are
+        self.ever: list[Pause] = []
+
+    def append(self, value: bytes, at_s: float) -> None:
+        """Write an entry."""
+        self.written.append(Written(value, at_s))
+        self.state.take(value, f"entry {len(self.written)}")
+        for hold_id, pause in self.state.pauses.items():
+            if hold_id not in self.pauses:
+                self.pauses[hold_id] = pause, at_s
+                self.ever.append(pause)
+        for hold_id in self.pauses.keys() - self.state.pauses.keys():
+            del self.pauses[hold_id]
+
+    def entries_of(self, kind: type[OrderWaits] | type[OrderLeft]) -> list[str]:
+        """The purchase orders that entries of a kind name."""
+        entries = (msgspec.json.decode(one.value) for one in self.written)
+        tag = kind.__struct_config__.tag
+        return [entry["po_id"] for entry in entries if entry["kind"] == tag]
+
+
+class AuditClient:
+    """What `infra.control_log` asks of its consumer and of its producer, for one process."""
+
+    def __init__(self, log: AuditLog, network: Network, weather: Weather) -> None:
+        self._log = log
+        self._network = network
+        self._weather = weather
+        self._position = 0
+        self._end: int | None = None
+
+    async def start(self) -> None:
+        """Connect; whether that works shows with the first request."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    async def _ask(self, serve: Any) -> Any:
+        try:
+            return await self._network.ask(self._weather, serve)
+        except ConnectionError as error:
+            raise KafkaConnectionError(str(error)) from error
+
+    async def send_and_wait(self, topic: str, value: bytes, partition: int) -> None:
+        """Append an entry."""
+        await self._ask(lambda: self._log.append(value, self._network.loop.time()))
+
+    def assign(self, places: Any) -> None:
+        """There is one partition."""
+
+    async def seek_to_beginning(self, place: Any) -> None:
+        """Read everything."""
+        self._position = 0
+
+    def seek(self, place: Any, offset: int) -> None:
+        """Read on from there."""
+        self._position = offset
+
+    async def position(self, place: Any) -> int:
+        """Where it reads on."""
+        return self._position
+
+    def highwater(self, place: Any) -> int | None:
+        """The end of the log as the last fetch found it."""
+        return self._end
+
+    async def end_offsets(self, places: list[Any]) -> Mapping[Any, int]:
+        """Where the log ends."""
+        return {places[0]: await self._ask(lambda: len(self._log.written))}
+
+    async def getmany(self, place: Any, *, timeout_ms: int) -> Mapping[Any, list[Any]]:
+        """The next entries, or none after a while."""
+        start = self._position
+        found = await self._ask(lambda: self._log.written[start:])
+        self._end = start + len(found)
+        if not found:
+            await asyncio.sleep(timeout_ms / 1000)
+            return {}
+        self._position = self._end
+        return {
+            place: [
+                SimpleNamespace(value=one.value, offset=start + number)
+                for number, one in enumerate(found)
+            ]
+        }
+
+
+# --- what people do ---------------------------------------------------------------------------
+
+
+def act(world: "World", what: "Act") -> None:
+    """Let a person do something now."""
+    if what.kind == "pause":
+        _write(world, make_pause("ann", "a drill", **what.scope))
+    elif what.kind == "resume":
+        resume(world, what.chance)
+    else:
+        _say(world, what)
+
+
+def resume(world: "World", share: float) -> None:
+    """End a pause, if there is one."""
+    pauses = [pause for pause, _ in world.audit.pauses.values()]
+    if pauses:
+        pause = pauses[int(share * len(pauses))]
+        _write(world, make_resume("bob", "all is well", pause.hold_id, pauses))
+
+
+def _write(world: "World", entry: Entry) -> None:
+    log = world.audit
+    world.note(f"people: {type(entry).__name__}: {entry.why}")
+    at = rfc3339(int(world.wall_s() * 1000))
+    log.append(msgspec.json.encode(sealed(entry, log.state.heads, at)), world.loop.time())
+
+
+def _say(world: "World", what: "Act") -> None:
+    """Say something of an order that waits."""
+    waiting = waiting_orders(world)
+    if not waiting:
+        return
+    terms = waiting[int(what.chance * len(waiting))].terms
+    assert terms is not None
+    now_ms = int(world.wall_s() * 1000)
+    name = (terms.sku, terms.warehouse)
+    said = event(what.kind, f"word-{what.at_s}", now_ms, name, po_id=terms.po_id)
+    partition = partition_of(terms.sku, world.kafka.partitions)
+    world.note(f"people: {what.kind} {terms.po_id}")
+    world.kafka.logs[TP("order-responses", partition)].append([said], now_ms)
+
+
+def waiting_orders(world: "World") -> list[Outgoing]:
+    """Purchase orders that are stored and not yet known to be handed over."""
+    found = []
+    for partition in range(world.kafka.partitions):
+        stored = world.redis.data.get(b"tg:outbox:{%d}" % partition, {})
+        assert isinstance(stored, dict)
+        records = [
+            msgspec.msgpack.decode(stored[number], type=Outgoing)
+            for number in sorted(stored, key=int)
+        ]
+        found += [record for record in records if record.terms is not None]
+    return found
+
+
+def partition_of(sku: str, partitions: int) -> int:
+    """Where the records of an item lie."""
+    return zlib.crc32(sku.encode()) % partitions
+
+
+def draw_scope(chance: random.Random) -> dict[str, str]:
+    """What a pause is for: everything, a supplier, a sku, or an item."""
+    return chance.choice(
+        [
+            {},
+            {},
+            {"supplier": "lean"},
+            {"supplier": "flexible"},
+            {"sku": "lamp"},
+            {"sku": "lamp", "warehouse": "north"},
+            {"sku": "desk"},
+        ]
+    )

@@ -1,0 +1,5 @@
+"""What a world can be found guilty of."""
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
