@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 READY_FOR_TESTS := .venv/.ready-for-tests
 
-.PHONY: setup demo test test-kafka check format bench bench-demand simulate soak-simulation faults kills soak fuzz lock clean help
+.PHONY: setup demo test test-kafka check format bench bench-demand simulate soak-simulation faults kills soak fuzz fuzz-coverage lock clean help
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,13 @@ soak: setup $(READY_FOR_TESTS) ## Half of what this machine can take, on Apache 
 
 fuzz: setup $(READY_FOR_TESTS) ## Fold 1,000,000 fuzzed records and account for each: make fuzz SEED=7
 	$(BIN)/python -m tests.fuzz --seed $(SEED)
+
+FUZZED := decoder adapters history instance settings audit query
+SECONDS_EACH ?= 60
+
+fuzz-coverage: setup $(READY_FOR_TESTS) ## Fuzz what takes bytes, guided by coverage (Linux on x86-64): make fuzz-coverage SECONDS_EACH=600
+	@$(PIP) install --no-deps "$$(sed -n 's/^ *"\(atheris==[0-9.]*\)".*/\1/p' pyproject.toml)"
+	for name in $(FUZZED); do $(BIN)/python -m tests.fuzz.guided $$name $(SECONDS_EACH) || exit 1; done
 
 bench-demand: setup $(READY_FOR_TESTS) ## Forecasts, stock-outs, surges, made-up shops, ticks (wants .[bench] for AutoETS)
 	$(BIN)/python -m tests.bench.forecast

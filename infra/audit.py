@@ -215,7 +215,7 @@ class AuditState:
         """
         try:
             entry: AnyEntry = _decoder.decode(value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self.faults.append(f"{place} is no entry: {error}")
             return None
         if entry.entry_id in self._known:

@@ -134,7 +134,7 @@ async def _body(request: web.Request, shape: type[_Body]) -> _Body:
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at ")
         raise Refusal(400, path.strip("`$.") or "body", f"as documented: {text}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal(400, "body", "one JSON object") from None
 
 

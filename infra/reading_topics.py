@@ -251,7 +251,7 @@ class Ledger:
             else:
                 alert = _alert_decoder.decode(value or b"")
                 identity, when = (alert.incident_id, alert.version), alert.occurred_at
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.strangers += 1
             return
         self._values.setdefault(identity, (when, value or b""))

@@ -66,9 +66,10 @@ class Access:
         Every token is compared, in a time that says nothing of how much of it was right.
         """
         scheme, _, given = (header or "").partition(" ")
+        offered = given.strip().encode("utf-8", "surrogateescape")  # as it came over the wire
         found = Role.NOBODY
         for token in self.tokens:
-            is_same = hmac.compare_digest(token.text.encode(), given.strip().encode())
+            is_same = hmac.compare_digest(token.text.encode(), offered)
             if is_same and scheme.lower() == "bearer":
                 found = max(found, token.role)
         return found
@@ -203,10 +204,18 @@ def check(request: web.Request, access: Access) -> None:
 def _require_own_page(request: web.Request, host: str) -> None:
     """Turn away what another site's page sends; programs send no origin."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and _place(origin) != host:
         raise Refusal(403, "Origin", "this page's own", origin)
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise Refusal(403, "Sec-Fetch-Site", "same-origin", request.headers["Sec-Fetch-Site"])
+
+
+def _place(origin: str) -> str:
+    """Return host and port of an origin; nothing where it is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _host_name(host: str) -> str:

@@ -97,7 +97,7 @@ async def _find(po_id: str, settings: Settings) -> PurchaseOrder | None:
             continue
         try:
             order = _order_decoder.decode(record.value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         if order.po_id == po_id and (found is None or order.version >= found.version):
             found = order

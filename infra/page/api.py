@@ -223,7 +223,7 @@ async def _body_of(request: web.Request, wanted: type[_Query]) -> _Query:
         raise _Refused(413, "body", f"at most {_BODY_BYTES} bytes")
     try:
         return msgspec.json.decode(data, type=wanted)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         rule, _, place = str(error).partition(" - at `$.")
         raise _Refused(400, place.rstrip("`") or "body", rule) from None
 

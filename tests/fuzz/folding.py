@@ -6,12 +6,10 @@ from collections.abc import Callable
 from itertools import islice
 
 from tests.fuzz.records import Record, fuzzed_records
-from tests.streams.logs import START_MS
 from tests.streams.runs import Run
 
 OUTCOMES = ("folded", "duplicate", "late", "dead_lettered", "heartbeat")
 _AT_ONCE = 2_000
-_WRITTEN_MS = START_MS + 10**10
 
 
 def fold_fuzzed(
@@ -38,8 +36,8 @@ def fold_fuzzed(
 
 def _read(run: Run, batch: list[Record]) -> None:
     by_topic = defaultdict(list)
-    for topic, value in batch:
-        by_topic[topic].append((value, _WRITTEN_MS))
+    for record in batch:
+        by_topic[record.topic].append((record.value, record.written_ms))
     for topic, log in by_topic.items():
         run.read(topic, log)
 

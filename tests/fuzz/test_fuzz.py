@@ -12,6 +12,7 @@ from streams.decode import TopicDecoder
 from streams.events import TOPICS
 from tests.fuzz.folding import OUTCOMES, fold_fuzzed
 from tests.fuzz.records import fuzzed_records
+from tests.fuzz.targets import TARGETS, seeds
 
 MILLION = 1_000_000
 
@@ -32,6 +33,35 @@ def test_a_million_fuzzed_records_are_accounted_for():
     assert sum(outcomes[name] for name in OUTCOMES) == MILLION
 
 
+_SEEDS = seeds()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_whatever_takes_bytes_takes_any(name, data):
+    """Bytes by chance, and good input with something else in the middle of it."""
+    good = data.draw(st.sampled_from(_SEEDS[name]))
+    start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(good))] * 2)))
+    piece = data.draw(st.one_of(st.binary(max_size=40), st.sampled_from(_NASTY)))
+    for fuzzed in (piece, good[:start] + piece + good[stop:]):
+        TARGETS[name](fuzzed)
+
+
+def test_targets_take_what_is_good():
+    """What the fuzzing begins with is taken, and goes all the way."""
+    assert set(_SEEDS) == set(TARGETS)
+    for name, good in _SEEDS.items():
+        for one in good:
+            TARGETS[name](one)
+
+
+_NASTY = (
+    *(b"[" * 5_000, b'{"a":' * 5_000, b"\xed\xa0\x80", b"\\ud800", b"1e999", b"NaN", b"-0"),
+    *(b"9" * 5_000, b"\x00", b"\xff", b'"', b"\n", b"=", b"&"),
+)
+
+
 @pytest.mark.parametrize("topic", TOPICS)
 @settings(deadline=None, max_examples=60)
 @given(values=st.lists(st.one_of(st.none(), st.binary(max_size=200)), max_size=20))
@@ -45,7 +75,7 @@ def test_decoder_takes_any_bytes(topic, values):
 @pytest.mark.parametrize("seed", range(20))
 def test_a_record_decodes_alone_as_among_others(seed):
     """A bad neighbour changes nothing: no reject, and no good row, depends on the batch."""
-    records = [value for topic, value in fuzzed_records(seed, 300) if topic == "orders"]
+    records = [one.value for one in fuzzed_records(seed, 300) if one.topic == "orders"]
     decoder = TopicDecoder("orders")
     together = {reject.row: reject.code for reject in decoder.decode(records, None).rejects}
     alone = {
