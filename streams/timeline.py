@@ -640,6 +640,7 @@ class Timeline:
             if any(sample):
                 samples.setdefault(promotion, []).append(sample)
                 row["campaign_units"], row["campaign_everyday_units"] = 0, 0.0
+                self._changed.add(item)
         for promotion, told in sorted(samples.items()):
             self.uplifts.setdefault(promotion, Uplift()).add(told)
 
