@@ -15,6 +15,7 @@ Strike = Callable[["World", Node, Fault], None]
 _SKEWS_S = (10.0, 4_000.0, 200_000.0)
 _SNAPSHOTS_LOST = 8
 _STEPS = 300
+_LOADED_AFTER_S = 0.2  # what is claimed is loaded by then, more or less
 
 
 def strike(world: "World", fault: Fault) -> None:
@@ -78,12 +79,11 @@ def redis_forgets_in_load(world: "World", node: Node, fault: Fault) -> None:
 
 
 def redis_forgets_claim(world: "World", node: Node, fault: Fault) -> None:
-    """It comes back as it was before the newest claim, with a group that counts from 1 again, while
-    a worker is frozen: another one gets the epoch that this one has.
+    """It comes back as it was before the next claim, and the group counts from 1 again, while the
+    claimer is frozen: another one gets the epoch that this one has, and then it goes on.
     """
-    freeze(world, node, fault)
-    world.forget_claim()
-    world.group.begin_anew()
+    world.forgets_claim_after_s = _LOADED_AFTER_S * fault.amount
+    world.group.rebalance()
 
 
 def redis_forgets_all(world: "World", node: Node, fault: Fault) -> None:

@@ -19,7 +19,7 @@ from tests.simulation.checker import check_counts, is_settled
 from tests.simulation.doorman import check_leaving, unsettled_order
 from tests.simulation.faults import strike
 from tests.simulation.kafka import Group, Kafka
-from tests.simulation.loop import PROCESS, SimulatedLoop
+from tests.simulation.loop import PROCESS, Process, SimulatedLoop, State
 from tests.simulation.network import Link, Network
 from tests.simulation.node import Node
 from tests.simulation.plan import Feed, Plan
@@ -65,7 +65,8 @@ class World:
         self.forgets_in_load = 0  # snapshots
         self.looked_at: dict[bytes, Value] | None = None
         self._snapshots: list[_Snapshot] = []
-        self._before_claim: _Snapshot = {}, {}
+        self.forgets_claim_after_s: float | None = None
+        self._robbed: Process | None = None  # frozen, until another one has its shard
         self._fed_ms, self._fed_at_s = START_MS, 0.0
         self.group = Group(self.network, plan.partitions, self.note)
         self.nodes = [self._make_node(f"w{number}") for number in range(plan.nodes)]
@@ -117,9 +118,24 @@ class World:
         return reply
 
     def _on_claim(self, key: bytes) -> None:
-        self._before_claim = self._snapshot()
+        before = self._snapshot()
         self._owners[key] = self._caller
         self.note(f"redis: {self._caller} claims {key.decode()}")
+        if self.forgets_claim_after_s is not None:
+            delay_s, self.forgets_claim_after_s = self.forgets_claim_after_s, None
+            self.network.later(delay_s, self._lose_claim, self._caller, before)
+        elif self._robbed is not None and self._robbed.name != self._caller:
+            self.network.later(self._chance.uniform(0.0, 0.05), self._robbed.thaw)
+            self._robbed = None
+
+    def _lose_claim(self, claimer: str, before: "_Snapshot") -> None:
+        self.note(f"redis: comes back as it was before {claimer} claimed")
+        processes = [process for node in self.nodes for process in node.processes]
+        self._robbed = next(process for process in processes if process.name == claimer)
+        if self._robbed.state is State.RUNNING:
+            self._robbed.freeze()
+        self._come_back_with(before)
+        self.group.begin_anew()
 
     def _on_commit(self, key: bytes) -> None:
         if self._owners[key] != self._caller:
@@ -201,7 +217,7 @@ class World:
         """Every node works, nothing gets lost, and a last heartbeat moves something everywhere."""
         self.note("calm")
         self.kafka.takes_heartbeats = False
-        self.forgets_in_load = 0
+        self.forgets_in_load, self.forgets_claim_after_s = 0, None
         for node in self.nodes:
             for weather in (node.redis_weather, node.kafka_weather, node.group_weather):
                 weather.clear()
@@ -266,10 +282,6 @@ class World:
             del self._snapshots[max(1, len(self._snapshots) - snapshots + 1) :]
             self._come_back_with(self._snapshots[-1])
 
-    def forget_claim(self) -> None:
-        """Let Redis come back as it was before the newest claim."""
-        self._come_back_with(self._before_claim)
-
     def _snapshot(self) -> "_Snapshot":
         return self.redis.snapshot(), dict(self._owners)
 
@@ -283,7 +295,6 @@ class World:
         self.redis.restart({})
         self._owners = {}
         self._snapshots.clear()
-        self._before_claim = {}, {}
 
 
 class _TraceLog(logging.Handler):
