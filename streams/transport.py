@@ -163,7 +163,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 break
             if active is None or tp in active or tp in self._buffered_partitions:
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                if (end := self.highwater(tp)) is not None:
+                    self.app.monitor.track_tp_end_offset(tp, end)
                 yield tp, self._batch_message(tp, chunks)
 
     def _batch_message(self, tp: TP, chunks: list[Chunk]) -> Any:
@@ -183,6 +184,17 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    def highwater(self, tp: TP) -> int | None:
+        """Return where a log ends; none: Kafka has not told, or the partition was just revoked.
+
+        That happens in the consumer's thread, at any moment, and is an assertion there.
+        """
+        try:
+            end: int | None = super().highwater(tp)
+        except (AssertionError, AttributeError):
+            return None
+        return end
 
     async def perform_seek(self) -> None:
         """Seek to where the state stands.

@@ -323,6 +323,17 @@ async def test_only_what_is_still_assigned_is_sought(monkeypatch):
     assert sought == [{TP("a", 0): 5}]
 
 
+async def test_end_of_a_log_that_was_just_revoked_is_not_known(monkeypatch):
+    """Partitions go in the consumer's thread at any moment; that once ended the worker."""
+    consumer, _ = bare_consumer(monkeypatch, set())
+    plain = AIOKafkaConsumer()
+    monkeypatch.setattr(consumer, "_thread", plain, raising=False)
+    with pytest.raises(AssertionError):
+        plain.highwater(TP("revoked", 0))
+    assert consumer.highwater(TP("revoked", 0)) is None
+    await plain.stop()
+
+
 # -- what is relied on -----------------------------------------------------------------------------
 
 
