@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
@@ -37,6 +37,7 @@ log = logging.getLogger("tidegate")
 
 _REDIS_TIMEOUT_S = 10.0
 _SIGN_SECONDS = 1.0
+_GOODBYE_SECONDS = 5.0
 
 
 def now_ms() -> int:
@@ -119,9 +120,18 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         await _feed(worker, settings, stop, GroupMonitor(registry))
     finally:
         await admin.stop()
-        await control.stop()
-        await producer.stop()
+        await _say_goodbye(control.stop(), "the audit log")
+        await _say_goodbye(producer.stop(), "Kafka")
         await pool.disconnect()
+
+
+async def _say_goodbye(goodbye: Awaitable[None], name: str) -> None:
+    """Wait for an orderly end, but not for ever: all that matters is stored by now."""
+    try:
+        async with asyncio.timeout(_GOODBYE_SECONDS):
+            await goodbye
+    except TimeoutError:
+        log.warning("left without a goodbye to %s: it does not answer", name)
 
 
 async def _check_login(pool: ConnectionPool) -> None:
@@ -175,7 +185,7 @@ async def _feed(
     log.info("stopping: no more is read, what was read is committed")
     consumer.stop_flow()
     await worker.stop()
-    await app.stop()
+    await _say_goodbye(app.stop(), "the consumer group")
     if worker.failed.done():
         worker.failed.result()
     if app.crashed:

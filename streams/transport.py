@@ -27,6 +27,7 @@ from aiokafka.errors import IllegalStateError
 from aiokafka.record.memory_records import MemoryRecords
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode.threads import WorkerThread
 
 ReadFrom = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
 """Returns where to read on for the partitions that are assigned now."""
@@ -127,8 +128,18 @@ class _PartitionRecords(_PlainPartitionRecords):  # type: ignore[misc]
         return batch.is_transactional and batch.producer_id in self._aborted_producers
 
 
+class _DaemonThread(WorkerThread):  # type: ignore[misc]
+    """Does not keep a process alive that has ended: with Kafka away the thread does not end."""
+
+    def __init__(self, service: Any, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Makes marked consumers."""
+
+    Worker = _DaemonThread
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

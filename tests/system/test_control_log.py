@@ -23,7 +23,7 @@ async def test_follower_outlives_its_broker(
     control = ControlLog({"bootstrap_servers": own_broker.bootstrap})
     await control.start()
     try:
-        for _ in range(3):
+        for _ in range(2):
             await eventually(lambda: control.controls().is_known, "the log is followed")
             own_broker.kill()
             await eventually(lambda: not control.controls().is_known, "nobody knows")
