@@ -40,7 +40,7 @@ _LAG = "tidegate_consumer_lag_records"
 _RETENTION = {"retention.bytes": "268435456", "segment.bytes": "67108864"}  # of each partition
 
 _GROWTH_AN_HOUR_AT_MOST = 0.05  # of memory
-_TIMES_AT_MOST = 2.0  # what lag and latency may have become
+_TIMES_AT_MOST = 1.5  # what lag and latency may have become
 _LAG_SECONDS = 1.0  # of the rate, below which a lag is no growth
 _LATENCY_SECONDS = 0.1  # below which a latency is none
 

@@ -78,7 +78,7 @@ def _slowing_down(sample: Sample, share: float) -> Sample:
         (_leaking, "memory"),
         (_forgetting_to_close, "open files"),
         (_falling_behind, "lag"),
-        (_slowing_down, "latency"),
+        (_slowing_down, "latency, 99 %"),
     ],
 )
 def test_what_grows_is_named(change: Change, named: str) -> None:
