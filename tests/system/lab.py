@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 
+from infra.adapters import Record
 from infra.embedded import LOOPBACK, EmbeddedBroker, EmbeddedRedis
 from infra.replay import ReplayResult
 from tests.conftest import Broker
@@ -139,7 +141,7 @@ class Lab:
         ends = dict(result.end_offsets)
 
         async def write_and_read() -> None:
-            again = await tidegate.replay(self.events.records[-1:])
+            again = await _replay_patiently(tidegate, self.events.records[-1:])
             ends.update(again.end_offsets)
             await tidegate.wait_until_read(again)
 
@@ -158,6 +160,15 @@ class Lab:
         assert tidegate.consumed() == sum(result.end_offsets.values())
         assert await tidegate.require_one_body_for_each_order() > 50
         print(f"{self.name}: all stored after {seconds:.1f} s more")
+
+
+async def _replay_patiently(tidegate: Installation, records: Sequence[Record]) -> ReplayResult:
+    """Write records as soon as the broker, which may just have come back, takes them."""
+    while True:
+        try:
+            return await tidegate.replay(records)
+        except KafkaError:
+            await asyncio.sleep(0.1)
 
 
 # --- side by side -----------------------------------------------------------------------------
