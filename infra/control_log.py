@@ -168,7 +168,7 @@ class ControlLog:
                     if is_at_end := await consumer.position(place) >= end:
                         self._end_seen_at = looked_at
                     if came or is_at_end:
-                        patience.reschedule(asyncio.get_running_loop().time() + _STALLED_S)
+                        patience.reschedule(self._loop_time() + _STALLED_S)
         finally:
             await close_consumer(consumer)
 

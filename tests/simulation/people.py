@@ -12,7 +12,7 @@ import msgspec
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
-from infra.audit import AuditState, Entry, OrderLeft, OrderWaits, make_pause, make_resume, sealed
+from infra.audit import AuditState, Entry, make_pause, make_resume, sealed
 from streams.handover import Pause
 from streams.outbox import Outgoing
 from streams.outputs import rfc3339
@@ -55,12 +55,6 @@ class AuditLog:
         for hold_id in self.pauses.keys() - self.state.pauses.keys():
             del self.pauses[hold_id]
 
-    def entries_of(self, kind: type[OrderWaits] | type[OrderLeft]) -> list[str]:
-        """The purchase orders that entries of a kind name."""
-        entries = (msgspec.json.decode(one.value) for one in self.written)
-        tag = kind.__struct_config__.tag
-        return [entry["po_id"] for entry in entries if entry["kind"] == tag]
-
 
 class AuditClient:
     """What `infra.control_log` asks of its consumer and of its producer, for one process."""
@@ -71,11 +65,15 @@ class AuditClient:
         self._weather = weather
         self._position = 0
         self._end: int | None = None
+        self._client = self  # as aiokafka's consumer has one, which is closed by itself
 
     async def start(self) -> None:
         """Connect; whether that works shows with the first request."""
 
     async def stop(self) -> None:
+        """Disconnect."""
+
+    async def close(self) -> None:
         """Disconnect."""
 
     async def _ask(self, serve: Any) -> Any:

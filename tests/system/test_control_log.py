@@ -17,10 +17,9 @@ async def test_follower_outlives_its_broker(
     A consumer that was closed while its fetch waited to be tried again once ended the follower
     without a word, and the hand-over with it.
     """
-    monkeypatch.setattr(control_log, "_KNOWN_FOR_S", 3.0)
     monkeypatch.setattr(control_log, "_STALLED_S", 1.0)
     await ensure_topics(own_broker.bootstrap, "", 1)
-    control = ControlLog({"bootstrap_servers": own_broker.bootstrap})
+    control = ControlLog({"bootstrap_servers": own_broker.bootstrap}, known_for_s=3.0)
     await control.start()
     try:
         for _ in range(2):
