@@ -11,6 +11,7 @@ from streams.types import Table
 _FIELDS = {
     AlertKind.SURGE: "surge_since_ms",
     AlertKind.BULK_ORDER: "bulk_since_ms",
+    AlertKind.PLAN_SHORTFALL: "plan_shortfall_since_ms",
     AlertKind.LOW_COVER: "low_cover_since_ms",
     AlertKind.STALE_STOCK: "stale_stock_since_ms",
     AlertKind.PHANTOM_STOCK: "silent_since_ms",
@@ -19,7 +20,8 @@ _FIELDS = {
 
 OF_ITEMS = frozenset(_FIELDS)
 OF_ORDERS = frozenset({AlertKind.LATE_DELIVERY})
-OF_SHARDS = frozenset({AlertKind.BROAD_SURGE, AlertKind.STALE_INPUT, AlertKind.DEAD_LETTERS})
+OF_GROUPS = frozenset({AlertKind.BROAD_SURGE, AlertKind.PLAN_SHORTFALL})
+OF_INPUTS = frozenset({AlertKind.STALE_INPUT, AlertKind.DEAD_LETTERS})
 
 
 def open_incidents(shard: Shard) -> Counter[AlertKind]:
@@ -44,23 +46,29 @@ def _is_open(shard: Shard, one: Acknowledged) -> bool:
 
 def _began_ms(shard: Shard, alert: str, subject: str) -> int:
     """Return since when an incident is open; 0: none is, or its kind is not known here."""
-    timeline = shard.timeline
-    if alert in OF_ITEMS:
-        sku, _, warehouse = subject.rpartition("@")
-        item = timeline.items.find(sku, warehouse)
-        return 0 if item is None else int(timeline.items.rows[_FIELDS[AlertKind(alert)]][item])
+    if alert in OF_ITEMS and (began_ms := _began_of_item(shard, AlertKind(alert), subject)):
+        return began_ms
     if alert in OF_ORDERS:
-        order = timeline.supply.get(subject)
+        order = shard.timeline.supply.get(subject)
         return 0 if order is None else order.late_since_ms
-    state = timeline.alerts.state()
-    if alert == AlertKind.BROAD_SURGE:
-        return state.broad[subject].window_ms if subject in state.broad else 0
+    state = shard.timeline.alerts.state()
+    groups = {AlertKind.BROAD_SURGE: state.broad, AlertKind.PLAN_SHORTFALL: state.short}
+    if alert in OF_GROUPS:
+        group = groups[AlertKind(alert)].get(subject)
+        return 0 if group is None else group.window_ms
     own = {
         f"orders/{shard.partition}": (AlertKind.STALE_INPUT, state.silent_since_ms),
         f"inputs/{shard.partition}": (AlertKind.DEAD_LETTERS, state.dead_letters_since_ms),
     }
     kind, began_ms = own.get(subject, (None, 0))
     return began_ms if alert == kind else 0
+
+
+def _began_of_item(shard: Shard, alert: AlertKind, subject: str) -> int:
+    items = shard.timeline.items
+    sku, _, warehouse = subject.rpartition("@")
+    item = items.find(sku, warehouse)
+    return 0 if item is None else int(items.rows[_FIELDS[alert]][item])
 
 
 def rows_of(shard: Shard) -> Table:

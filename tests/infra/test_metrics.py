@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra.audit import Acknowledged
 from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
-from infra.open_incidents import OF_ITEMS, OF_ORDERS, OF_SHARDS
+from infra.open_incidents import OF_GROUPS, OF_INPUTS, OF_ITEMS, OF_ORDERS
 from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
 from infra.stream_monitor import GroupMonitor
 from streams.broad import BroadIncident
@@ -223,6 +223,7 @@ def incidents_of(worker: Worker, acknowledged: str = "no") -> dict[AlertKind, fl
     [
         (AlertKind.SURGE, "surge_since_ms"),
         (AlertKind.BULK_ORDER, "bulk_since_ms"),
+        (AlertKind.PLAN_SHORTFALL, "plan_shortfall_since_ms"),
         (AlertKind.LOW_COVER, "low_cover_since_ms"),
         (AlertKind.STALE_STOCK, "stale_stock_since_ms"),
         (AlertKind.PHANTOM_STOCK, "silent_since_ms"),
@@ -238,7 +239,7 @@ def test_open_incidents_are_counted_by_kind(kind: AlertKind, field: str):
 
 def test_every_kind_of_incident_is_counted():
     """A kind that nobody counts would be an alert that never fires."""
-    assert set(AlertKind) == OF_ITEMS | OF_ORDERS | OF_SHARDS
+    assert set(AlertKind) == OF_ITEMS | OF_ORDERS | OF_GROUPS | OF_INPUTS
 
 
 def taken(kind: AlertKind, subject: str, began_ms: int) -> dict[str, Acknowledged]:
@@ -267,12 +268,16 @@ def test_incidents_of_inputs_and_groups_are_taken_on_too():
     """The silence of one partition is not that of another that began at the same time."""
     run = run_of(3)
     alerts = run.shard.timeline.alerts
-    since = alerts.state().silent_since_ms
-    assert since
+    since, state = START_MS, alerts.state()
+    state.silent_since_ms = since
+    alerts.restore(state)
     alerts.broad.open["shop"] = BroadIncident(window_ms=START_MS)
+    alerts.short.open["campaign:spring"] = BroadIncident(window_ms=START_MS)
     mine = taken(AlertKind.STALE_INPUT, f"orders/{run.shard.partition}", since)
     shop = taken(AlertKind.BROAD_SURGE, "shop", START_MS)
-    found = incidents_of(Worker(run, acknowledged={**mine, **shop}), "yes")
+    short = taken(AlertKind.PLAN_SHORTFALL, "campaign:spring", START_MS)
+    found = incidents_of(Worker(run, acknowledged={**mine, **shop, **short}), "yes")
+    assert found[AlertKind.PLAN_SHORTFALL] == 1
     assert (found[AlertKind.STALE_INPUT], found[AlertKind.BROAD_SURGE]) == (1, 1)
     other = taken(AlertKind.STALE_INPUT, f"orders/{run.shard.partition + 1}", since)
     assert incidents_of(Worker(run, acknowledged=other), "yes")[AlertKind.STALE_INPUT] == 0
