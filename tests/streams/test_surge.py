@@ -11,7 +11,14 @@ from streams.incidents import decayed_factor, factor_of, minutes_to_zero
 from streams.items import ROW, SURGE_FACTORS
 from streams.profile import Profile, ProfileSettings, flat_profile
 from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.surge import NULL_FACTOR, PATH_FACTOR, Pause, SurgeSettings, surge_tick
+from streams.surge import (
+    NULL_FACTOR,
+    PATH_FACTOR,
+    Pause,
+    SurgeSettings,
+    is_proved_still,
+    surge_tick,
+)
 from streams.usual import LARGEST_SIZE, LEAST_SIZE, Pool, UsualSettings, learn_usual, pool_items
 from tests.bench.calibration import Shop, delays, false_alarms, lower_bound_orders
 
@@ -174,6 +181,18 @@ def test_few_orders_are_no_surge_whatever_their_pace():
     surge_tick(rows, ITEM, flat_profile(), START_MS + HOUR_MS, HOUR_MS, POOL, SETTINGS)
     assert rows["surge_is_proved"][0]
     assert rows["surge_orders"][0] < SETTINGS.minimum_orders
+
+
+def test_what_a_few_orders_proved_is_over_when_the_next_come_as_usual():
+    """Seven orders at once, then four a day as ever: the eighth comes late, and calls no surge."""
+    rows = item_rows(np.array([4.0]))
+    for hour, orders in [(0, 7), (6, 1), (12, 1), (18, 1)]:
+        rows["tick_orders"] = orders
+        boundary = START_MS + (hour + 1) * HOUR_MS
+        means = surge_tick(rows, ITEM, flat_profile(), boundary, HOUR_MS, POOL, SETTINGS)
+        assert rows["surge_is_proved"][0], "the flag alone would call it"
+        assert not is_proved_still(rows, means, SETTINGS.level, SETTINGS)[0]
+    assert rows["surge_orders"][0] >= SETTINGS.minimum_orders
 
 
 def test_young_items_of_a_young_shop_are_not_tested():
