@@ -167,9 +167,10 @@ class Feed:
 
     def _is_usual(self, orders: int, due: float) -> bool:
         """Whether neither more nor fewer came than often do, in clumps that differ in size."""
-        factor = self._settings.calm_factor
-        spread = 2 * math.sqrt(2 * due * self._clump)
-        return due / factor - spread <= orders <= factor * due + spread
+        most = self._settings.calm_factor * due
+        least = due / self._settings.calm_factor
+        few, many = (2 * math.sqrt(mean * self._clump) for mean in (least, most))
+        return least - few <= orders <= most + many
 
     @property
     def _clump(self) -> float:

@@ -198,8 +198,8 @@ def draw(shop: Shop, seed: int) -> tuple[list[Truth], list[Record]]:
             start_ms = START_MS + day * DAY_MS + hour * HOUR_MS
             sold = chance.poisson(paces * share(shop, hour) * happening(shop, truths, start_ms))
             for sale in carts(shop, sold, start_ms, number, chance):
-                records.append(order_record(sale, truths))
-                number += 1
+                records.append(order_record(sale, len(records), truths))
+            number += int(sold.sum()) + 1
     return truths, sorted(records, key=lambda record: record.occurred_ms)
 
 
@@ -272,9 +272,9 @@ def record(topic: str, kind: str, at_ms: int, name: str, item: int, **fields: An
     return Record(topic, sku.encode(), json.dumps({**value, **fields}).encode(), at_ms)
 
 
-def order_record(sale: Sale, truths: list[Truth]) -> Record:
+def order_record(sale: Sale, line: int, truths: list[Truth]) -> Record:
     """A sale; one in an outage is written within ten minutes after it, half of them dated so."""
-    made = record("orders", "placed", sale.at_ms, f"{sale.at_ms}-{sale.order}", sale.item,
+    made = record("orders", "placed", sale.at_ms, str(line), sale.item,
                   order_id=f"o{sale.order}", quantity=1)  # fmt: skip
     for truth in truths:
         if truth.kind == "outage" and truth.start_ms <= sale.at_ms < truth.end_ms:

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from streams.actions import CASES
 from streams.alerts import AlertSettings
 from streams.events import TOPICS
+from streams.feed import NEVER, Feed, FeedSettings
 from streams.outputs import AlertKind, incident_id
+from streams.profile import flat_profile
 from streams.surge import SurgeSettings
 from tests.oracle import DAY, HOUR, MINUTE, milliseconds
 from tests.streams.fakes import as_json
@@ -239,18 +241,19 @@ def test_silence_of_the_orders_is_told_and_ends_with_the_next_order():
     assert states(of_kind(story.run(), "stale_input"))[:2] == ["raised", "resolved"]
 
 
-def test_silence_after_a_few_late_orders_is_still_the_outage():
-    """A straggler, twenty quiet minutes, then the burst: nothing of it is a surge."""
-    story = Story(level=10**6).sell(10 * 24, 30)
-    story.pass_time(9 * HOUR)
-    story.event("orders", "placed", order_id="straggler", quantity=1)
-    story.pass_time(20 * MINUTE)
-    for _ in range(9 * 30):
-        story.event("orders", "placed", order_id=f"owed{story._number}", quantity=1)
-        story.pass_time(MINUTE // 30)
-    run = story.sell(12, 30).run()
-    assert of_kind(run, "surge") == []
-    assert states(of_kind(run, "stale_input"))[:2] == ["raised", "resolved"]
+def test_silence_after_a_straggler_is_still_the_outage():
+    """One order, twenty quiet minutes, then the burst: the pause lasts until all is as usual."""
+    feed = Feed(FeedSettings())
+    feed.learn_rate(1440.0, flat_profile())  # an order a minute
+    ends = {}
+    for minute in [0, 120, *[140] * 3, *range(141, 175)]:
+        at = START_MS // MINUTE * MINUTE + minute * MINUTE
+        feed.note(40 if minute == 140 else 1, at, at)
+        feed.close_tick(at + MINUTE, MINUTE)
+        ends[minute] = feed.pause.end_ms
+    assert ends[0] == 0
+    assert ends[120] == ends[140] == ends[150] == NEVER
+    assert ends[174] < START_MS + 174 * MINUTE
 
 
 def test_a_weekday_never_seen_may_be_one_on_which_the_shop_is_shut():
