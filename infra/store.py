@@ -431,7 +431,10 @@ class RedisStore:
             return await self._send(payload)
         except NoScriptError:
             await self._send_words(b"SCRIPT", b"LOAD", script.source)
+        try:
             return await self._send(payload)
+        except NoScriptError as error:  # restarted once more in between
+            raise StoreError(f"Redis forgets scripts: {error}") from error
 
     async def _send_words(self, *words: bytes) -> Any:
         return await self._send(b"*%d\r\n%b" % (len(words), b"".join(map(bulk, words))))
