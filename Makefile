@@ -33,7 +33,7 @@ $(READY_FOR_TESTS): $(READY) requirements-dev.lock
 demo: setup ## Play a synthetic live sale through a whole Tidegate on this machine
 	@$(BIN)/tidegate demo
 
-PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup --durations 20
 
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)

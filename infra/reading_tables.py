@@ -150,6 +150,8 @@ def _decision_column(name: str, column: Table) -> list[Any]:
         return [code_name(name, value) for value in values]
     if column.dtype.kind == "S":
         return [value.decode() for value in values]
+    if column.ndim == 2:  # tiers of price breaks
+        return [[one for one in tiers if np.isfinite(one)] for tiers in values]
     if column.dtype.kind == "f" and not np.isfinite(column).all():
         finite = np.isfinite(column).tolist()
         return [value if known else None for value, known in zip(values, finite, strict=True)]

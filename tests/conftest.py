@@ -31,7 +31,7 @@ collect_ignore = [
     str(path)
     for path in (Path(__file__).parent / "bench").rglob("*.py")
     if not path.name.startswith("test_")
-]
+] + [str(Path(__file__).parent / "fuzz" / "guided.py")]  # wants atheris
 _REDIS_DATABASES = 4096
 _ROOT = Path(__file__).parent.parent
 
@@ -49,8 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Who takes a broker is a `system` test; who needs Apache Kafka is skipped elsewhere.
 
-    With several processes (`-n`) a module's tests stay together. All system tests go to one of
-    them, beside the quick ones; on Apache Kafka, where they wait most of the time, to any.
+    With several processes (`-n`) a module's tests stay together. System tests go to two of them,
+    beside the quick ones; on Apache Kafka, where they wait most of the time, to any.
     """
     embedded = config.getoption("--broker") == "embedded"
     for item in items:
@@ -58,8 +58,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.system)
         if embedded and item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.skip(reason="needs Apache Kafka: pytest --broker kafka"))
+        module = item.nodeid.partition("::")[0]
+        folder = "faults" if module.startswith("tests/system/") else "servers"
         is_one_of_many = embedded and item.get_closest_marker("system")
-        group = "system" if is_one_of_many else item.nodeid.partition("::")[0]
+        group = folder if is_one_of_many else module
         item.add_marker(pytest.mark.xdist_group(group))
 
 

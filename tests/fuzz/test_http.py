@@ -46,8 +46,9 @@ def port(redis_url: str) -> Iterator[int]:
     async def start() -> AdminServer:
         access = Access("127.0.0.1", (_Token(Role.OPERATOR, OPERATOR),))
         app = make_admin(Worker(), CollectorRegistry(), access)
-        add_control_routes(app, MemoryLog(), lambda controls: ([], []), asyncio.to_thread)
-        Page(redis_url, Keys()).add_to(app)
+        log = MemoryLog()
+        add_control_routes(app, log, lambda controls: ([], []), asyncio.to_thread)
+        Page(redis_url, Keys(), log).add_to(app)
         server = AdminServer(app, "127.0.0.1", 0)
         served.append(await server.start())
         return server
