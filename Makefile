@@ -33,15 +33,15 @@ $(READY_FOR_TESTS): $(READY) requirements-dev.lock
 demo: setup ## Play a synthetic live sale through a whole Tidegate on this machine
 	@$(BIN)/tidegate demo
 
-PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup --durations 20
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 20
 
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)
 
-NO_BROKER_OF_THEIRS := browser grafana bench
+SAME_ON_ANY_BROKER := browser grafana bench infra/test_cli_live.py system/test_prometheus.py
 
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
-	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(NO_BROKER_OF_THEIRS))
+	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(SAME_ON_ANY_BROKER))
 
 check: setup $(READY_FOR_TESTS) ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check .

@@ -49,8 +49,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Who takes a broker is a `system` test; who needs Apache Kafka is skipped elsewhere.
 
-    With several processes (`-n`) a module's tests stay together. System tests go to two of them,
-    beside the quick ones; on Apache Kafka, where they wait most of the time, to any.
+    With several processes (`-n`) a module's tests stay together, and the system tests come first:
+    they wait more than they compute, and what is quick fills the gaps that they leave.
     """
     embedded = config.getoption("--broker") == "embedded"
     for item in items:
@@ -58,11 +58,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.system)
         if embedded and item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.skip(reason="needs Apache Kafka: pytest --broker kafka"))
-        module = item.nodeid.partition("::")[0]
-        folder = "faults" if module.startswith("tests/system/") else "servers"
-        is_one_of_many = embedded and item.get_closest_marker("system")
-        group = folder if is_one_of_many else module
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    has_system = {item.path for item in items if item.get_closest_marker("system")}
+    items.sort(key=lambda item: item.path not in has_system)
 
 
 @dataclass(frozen=True)
