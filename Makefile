@@ -38,7 +38,7 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup --no-loadscope-reor
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)
 
-SAME_ON_ANY_BROKER := browser grafana bench infra/test_cli_live.py system/test_prometheus.py
+SAME_ON_ANY_BROKER := browser grafana bench infra/test_cli_live.py system/test_prometheus.py system/test_faults.py
 
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
 	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(SAME_ON_ANY_BROKER))

@@ -15,7 +15,7 @@ from tests.simulation.many import in_processes, summary
 from tests.simulation.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 1_000
+SEEDS = 200
 FOUND_WITHIN = 200
 
 
