@@ -38,10 +38,10 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup --no-loadscope-reor
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)
 
-SAME_ON_ANY_BROKER := browser grafana bench infra/test_cli_live.py system/test_prometheus.py system/test_faults.py
+LEFT_TO_THE_OTHER_RUN := browser grafana bench infra/test_cli_live.py system/test_prometheus.py system/test_faults.py
 
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
-	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(SAME_ON_ANY_BROKER))
+	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(LEFT_TO_THE_OTHER_RUN))
 
 check: setup $(READY_FOR_TESTS) ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check .
