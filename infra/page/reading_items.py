@@ -17,7 +17,7 @@ from infra.keys import Keys
 from infra.page.snapshot import CAMPAIGN, SHOWN, ItemsTable
 from infra.reading_tables import unpack
 from streams.events import CampaignChanged, CampaignPlanned
-from streams.items import OLDEST_OPEN_ORDER, ROW, item_key
+from streams.items import ROW
 from streams.rings import HOUR_MS
 from streams.text import one_time
 from streams.types import Float64Array, Int64Array, Table
@@ -25,12 +25,6 @@ from streams.types import Float64Array, Int64Array, Table
 ITEMS_AT_ONCE = 500
 _CAMPAIGNS_EVERY_SECONDS = 20.0
 _NAME_BYTES = 96  # by which names are sorted; longer ones with the same beginning: as first seen
-# One field of many hashes of one slot; a command for each costs the client ten times as much.
-_GET_OLDEST = """
-local found = {}
-for place, key in ipairs(KEYS) do found[place] = redis.call('HGET', key, ARGV[1]) end
-return found
-"""
 
 _Lines = list[CampaignPlanned | CampaignChanged]
 _told_decoder = msgspec.json.Decoder(tuple[msgspec.Raw, _Lines])
@@ -53,7 +47,6 @@ class _Piece:
 
     rows: Table
     last_hour_units: Float64Array
-    oldest_open_ms: Int64Array
 
 
 class ItemsReader:
@@ -124,33 +117,22 @@ class ItemsReader:
             rows=table,
             last_hour_units=np.frombuffer(this_hour, np.int64)
             + share * np.frombuffer(hour_before, np.int64),
-            oldest_open_ms=self._oldest_open(partition, first, table),
         )
-
-    def _oldest_open(self, partition: int, first: int, rows: Table) -> Int64Array:
-        oldest = np.zeros(rows.size, np.int64)
-        waiting = np.flatnonzero(rows["backlog_units"] > 0)
-        if waiting.size:
-            names = self._known(partition).names
-            items = [names[first + place] for place in waiting.tolist()]
-            keys = [self._keys.item(partition, item_key(*item)) for item in items]
-            found: Any = self._redis.eval(_GET_OLDEST, len(keys), *keys, OLDEST_OPEN_ORDER)
-            oldest[waiting] = [int(value or 0) for value in found]
-        return oldest
 
     def _table(self, partitions: Sequence[int], found: Sequence[Sequence[_Piece]]) -> ItemsTable:
         known = [self._known(partition) for partition in partitions]
         starts = np.cumsum([0, *(len(one.names) for one in known)]).tolist()
         pieces = [piece for of_partition in found for piece in of_partition]
+        rows = _joined([piece.rows for piece in pieces], SHOWN)
         return ItemsTable(
             names=[name for one in known for name in one.names],
             folded=[sku for one in known for sku in one.folded],
             by_name=self._order(known),
             partitions=np.repeat(np.array(partitions, np.int64), np.diff(starts)),
             starts=dict(zip(partitions, starts, strict=False)),
-            rows=_joined([piece.rows for piece in pieces], SHOWN),
+            rows=rows,
             last_hour_units=_joined([piece.last_hour_units for piece in pieces], np.float64),
-            oldest_open_ms=_joined([piece.oldest_open_ms for piece in pieces], np.int64),
+            oldest_open_ms=np.where(rows["backlog_units"] > 0, rows["waiting_since_ms"], 0),
             campaigns=_shifted(known, starts),
         )
 

@@ -32,6 +32,7 @@ SHOWN = np.dtype(
             "stale_stock_since_ms",
         )
     ]
+    + [("waiting_since_ms", "<i8")]  # of its marks the first: the oldest order that is open
 )
 """What the page shows of every item, as `streams.items.ROW` has it: a ninth of the bytes."""
 

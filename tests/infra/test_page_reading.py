@@ -90,7 +90,7 @@ async def test_table_of_items_is_what_is_stored(shop, redis, monkeypatch, at_onc
     for place, (sku, warehouse) in enumerate(table.names):
         partition, key = int(table.partitions[place]), f"{sku}@{warehouse}"
         row = unpack(redis.hget(KEYS.rows(partition), key), ROW, key)[0]
-        assert all(table.rows[place][name] == row[name] for name in SHOWN.names)
+        assert all(table.rows[place][name] == np.ravel(row[name])[0] for name in SHOWN.names)
         hours = [
             (redis.hget(KEYS.bucket(partition, "hour", shop.now_ms // HOUR_MS - ago), key), share)
             for ago, share in shares.items()
