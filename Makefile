@@ -14,6 +14,8 @@ setup: $(READY) ## Make .venv with the locked dependencies and the command tideg
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --require-virtualenv
 LOCKED := install --no-compile --require-hashes
+# Where Python may not write byte code while it runs, every start would compile all sources anew.
+BYTE_CODE := $(BIN)/python -m compileall -q -j 0 .venv/lib
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python must be 3.11 or newer, got {v[0]}.{v[1]}: make PYTHON=python3.12")'
@@ -22,12 +24,14 @@ $(READY): requirements.lock pyproject.toml
 	@$(PIP) $(LOCKED) -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@echo "2 of 2, compiling its kernels"
+	@$(BYTE_CODE) policy streams infra
 	@$(BIN)/python -m infra.compile
 	@touch $(READY)
 
 $(READY_FOR_TESTS): $(READY) requirements-dev.lock
 	@echo "adding the tools of its tests, once"
 	@$(PIP) $(LOCKED) -r requirements-dev.lock
+	@$(BYTE_CODE) tests
 	@touch $(READY_FOR_TESTS)
 
 demo: setup ## Play a synthetic live sale through a whole Tidegate on this machine
