@@ -1,20 +1,23 @@
 """A worker under steady load for long: `python -m tests.system.soak --minutes 30`.
 
-First a flood says how much this machine can take; then orders arrive at half of that rate, live,
-while memory, open files, lag and latency are looked at. At the end every order has been counted
-once, and nothing may have grown: what did is named, and the command ends with code 1.
+First a flood says how much this machine can take; then orders arrive at half of that rate, while
+memory, open files, lag and latency are looked at. Event time runs faster than the clock, three days
+a minute, so that every item is reviewed again and again and its purchase orders come and go. At
+the end every order has been counted once, and nothing may have grown: what did is named, and the
+command ends with code 1.
 
-What a soak of minutes cannot show: reviews, which come once a day of event time, and years of
-history in Redis.
+What a soak of minutes cannot show: years of history in Redis.
 """
 
 import argparse
 import asyncio
+import math
 import multiprocessing
 import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,21 +25,41 @@ from pathlib import Path
 
 import numpy as np
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.embedded import EmbeddedBroker, EmbeddedRedis
+from streams.events import TOPICS
 from tests.bench.harness import machine, memory_bytes
-from tests.bench.orders import Flood, flush, item, load, make_producer, produce
+from tests.bench.orders import (
+    HEARTBEAT_KEY,
+    Flood,
+    flush,
+    heartbeat,
+    item,
+    load,
+    make_producer,
+    produce,
+    rfc3339,
+)
 from tests.kafka_server import KafkaServer
 from tests.system.running import PARTITIONS, Installation, WorkerUnderTest
 
 PREFIX = "soak-"
 _TOPIC = f"{PREFIX}orders"
 _FLOOD_EVENTS = 1_000_000
+_FLOOD_DAYS = 2  # of event time
+_HEARTBEAT_MS = 3_600_000  # of event time
+_SILENT_TOPICS = sorted(TOPICS.keys() - {"orders"})  # that the watermark waits for
+_LEVEL_AT_START = 4_000  # units: about a month of the flood's demand
+_DAY_SECONDS = 86_400
 _SAMPLE_SECONDS = 5.0
 _PERCENTILES = (50.0, 99.0)
 _LATENCY = "tidegate_record_visible_seconds_bucket"
 _LAG = "tidegate_consumer_lag_records"
+_REVIEWS = "tidegate_reviews_total"
+_OPEN_PURCHASE_ORDERS = "tidegate_open_purchase_orders"
+_SUMMED = {_LAG, _REVIEWS, _OPEN_PURCHASE_ORDERS}  # over shards
 _RETENTION = {"retention.bytes": "268435456", "segment.bytes": "67108864"}  # of each partition
 
 _GROWTH_AN_HOUR_AT_MOST = 0.05  # of memory
@@ -57,6 +80,8 @@ class Sample:
     lag_records: float
     latency: Buckets
     redis_memory_bytes: int
+    reviews: float = 0.0
+    open_purchase_orders: float = 0.0
 
 
 # --- what the samples say (pure) --------------------------------------------------------------
@@ -116,42 +141,55 @@ def what_grew(samples: Sequence[Sample], rate: float) -> list[str]:
 
 def look(worker: WorkerUnderTest, redis_pid: int, started: float) -> Sample:
     """Ask the worker and the kernel."""
-    lag = 0.0
     latency: Buckets = {}
+    sums: Counter[str] = Counter()
     for family in text_string_to_metric_families(worker.ask("/metrics").text):
         for each in family.samples:
-            if each.name == _LAG:
-                lag += each.value
-            elif each.name == _LATENCY:
+            if each.name == _LATENCY:
                 latency[float(each.labels["le"])] = each.value
+            elif each.name in _SUMMED:
+                sums[each.name] += each.value
     return Sample(
         seconds=time.monotonic() - started,
         memory_bytes=memory_bytes(worker.pid),
         open_files=len(os.listdir(f"/proc/{worker.pid}/fd")),
-        lag_records=lag,
+        lag_records=sums[_LAG],
         latency=latency,
         redis_memory_bytes=memory_bytes(redis_pid),
+        reviews=sums[_REVIEWS],
+        open_purchase_orders=sums[_OPEN_PURCHASE_ORDERS],
     )
 
 
 # --- load -------------------------------------------------------------------------------------
 
 
-def write_steadily(bootstrap: str, flood: Flood) -> None:
-    """Write orders at the flood's own pace, from its start on; in a process of its own."""
+def write_steadily(bootstrap: str, flood: Flood, orders_per_second: int) -> None:
+    """Write orders at that pace, and heartbeats between them; in a process of its own."""
     producer = make_producer(bootstrap, "none", linger_ms=5)
     streams = [flood.records(partition) for partition in range(flood.partitions)]
+    orders_an_heartbeat = flood.events_per_second * _HEARTBEAT_MS // 1000
+    started = time.monotonic()
     done = 0
     while done < flood.events:
-        elapsed = time.time() - flood.start_ms / 1000
-        due = min(flood.events, int(elapsed * flood.events_per_second))
+        elapsed = time.monotonic() - started
+        due = min(flood.events, int(elapsed * orders_per_second))
         for number in range(done, due):
             partition = number % flood.partitions
             sku, value = next(streams[partition])
             produce(producer, _TOPIC, partition, sku, value)
+            if number % orders_an_heartbeat == 0:
+                event_ms = flood.start_ms + number * 1000 // flood.events_per_second
+                _write_heartbeats(producer, event_ms)
         done = max(done, due)
         producer.poll(0.005)
     flush(producer)
+
+
+def _write_heartbeats(producer: Producer, event_ms: int) -> None:
+    for topic in _SILENT_TOPICS:
+        for partition in range(PARTITIONS):
+            produce(producer, f"{PREFIX}{topic}", partition, HEARTBEAT_KEY, heartbeat(event_ms))
 
 
 async def _make_topics(tidegate: Installation) -> None:
@@ -165,13 +203,19 @@ async def _make_topics(tidegate: Installation) -> None:
     await tidegate.make_topics()
 
 
-def _write_catalog(bootstrap: str, flood: Flood) -> int:
+def _write_items(bootstrap: str, flood: Flood) -> None:
+    """Write what every item needs to be decided about, and that more will not come for a while."""
     producer = make_producer(bootstrap, "none")
     for partition, skus in enumerate(flood.skus):
         for sku in skus:
             produce(producer, f"{PREFIX}catalog", partition, sku, item(sku, flood.start_ms))
+            counted = (
+                f'{{"kind":"counted","event_id":"count-{sku}","occurred_at":'
+                f'"{rfc3339(flood.start_ms)}","sku":"{sku}","level":{_LEVEL_AT_START}}}'
+            )
+            produce(producer, f"{PREFIX}stock", partition, sku, counted.encode())
+    _write_heartbeats(producer, flood.start_ms + flood.seconds * 1000)
     flush(producer)
-    return flood.items
 
 
 async def _until_stored(tidegate: Installation, orders: int) -> None:
@@ -192,12 +236,12 @@ async def _measure_maximum(tidegate: Installation, flood: Flood) -> float:
 
 
 async def _hold(
-    tidegate: Installation, redis_pid: int, flood: Flood, seconds: float
+    tidegate: Installation, redis_pid: int, flood: Flood, orders_per_second: int, seconds: float
 ) -> list[Sample]:
-    """Write at the flood's rate and look every few seconds."""
+    """Write at that rate and look every few seconds."""
     worker = tidegate.workers[0]
     context = multiprocessing.get_context("spawn")
-    arguments = (tidegate.settings.kafka_bootstrap, flood)
+    arguments = (tidegate.settings.kafka_bootstrap, flood, orders_per_second)
     writing = context.Process(target=write_steadily, args=arguments, daemon=True)
     writing.start()
     samples = []
@@ -217,7 +261,8 @@ def _line(sample: Sample) -> str:
     return (
         f"{sample.seconds:6.0f} s  memory {sample.memory_bytes / 1e6:6.1f} MB  "
         f"files {sample.open_files:3}  lag {sample.lag_records:8,.0f}  "
-        f"Redis {sample.redis_memory_bytes / 1e6:6.1f} MB"
+        f"Redis {sample.redis_memory_bytes / 1e6:6.1f} MB  reviews {sample.reviews:9,.0f}  "
+        f"open purchase orders {sample.open_purchase_orders:7,.0f}"
     )
 
 
@@ -229,7 +274,6 @@ async def _run(given: argparse.Namespace, directory: Path) -> int:
     with server(directory / "broker") as broker, EmbeddedRedis(directory / "redis") as redis_server:
         tidegate = Installation(
             *(directory, broker.bootstrap, redis_server.url, PREFIX),
-            tick_seconds=60,
             dedupe_keys=1_000_000,
             order_keys=1_000_000,
             log_level="warning",
@@ -243,32 +287,35 @@ async def _run(given: argparse.Namespace, directory: Path) -> int:
 async def _soak(tidegate: Installation, redis_pid: int, given: argparse.Namespace) -> int:
     await _make_topics(tidegate)
     worker = await tidegate.add_ready_worker()
+    days = given.days_a_minute * given.minutes
     flood = Flood(
         events=_FLOOD_EVENTS,
-        start_ms=int(time.time()) * 1000,
+        start_ms=int(time.time() - (days + _FLOOD_DAYS) * _DAY_SECONDS) * 1000,
         items=given.items,
-        events_per_second=_FLOOD_EVENTS // 5,  # in event time: late orders would be another load
+        events_per_second=max(1, round(_FLOOD_EVENTS / (_FLOOD_DAYS * _DAY_SECONDS))),
     )
-    catalog = _write_catalog(tidegate.settings.kafka_bootstrap, flood)
+    _write_items(tidegate.settings.kafka_bootstrap, flood)
     maximum = await _measure_maximum(tidegate, flood)
     rate = given.rate or round(maximum / 2)
     print(f"maximum {maximum:,.0f} orders/s, from writing to Redis; now {rate:,}/s; {machine()}")
+    seconds = given.minutes * 60
+    orders = round(rate * seconds)
     steady = Flood(
-        events=round(rate * given.minutes * 60),
-        start_ms=(int(time.time()) + 2) * 1000,
+        events=orders,
+        start_ms=flood.start_ms + flood.seconds * 1000,
         items=given.items,
-        events_per_second=rate,
+        events_per_second=math.ceil(orders / (days * _DAY_SECONDS)),
         first=1 << 32,
     )
-    seconds = given.minutes * 60
-    samples = await _hold(tidegate, redis_pid, steady, seconds)
+    samples = await _hold(tidegate, redis_pid, steady, rate, seconds)
     await _until_stored(tidegate, flood.events + steady.events)
     worker.require_alive()
     tidegate.require_balance()
     counts = tidegate.outcomes_by_topic()
-    expected = {"orders": flood.events + steady.events, "catalog": catalog}
+    expected = {"orders": flood.events + orders, "catalog": given.items, "stock": given.items}
     found = {topic: counts[topic, "folded"] for topic in expected}
     assert found == expected, f"counted {found}, written {expected}"
+    assert samples[-1].reviews > given.items * days / 2, "too few reviews: was it watched at all?"
     return _report(samples, rate, found["orders"])
 
 
@@ -278,6 +325,10 @@ def _report(samples: Sequence[Sample], rate: float, orders: int) -> int:
     files = [sample.open_files for sample in warm]
     lags = [sample.lag_records for sample in warm]
     print(f"{orders:,} orders, each counted once")
+    print(
+        f"{samples[-1].reviews:,.0f} reviews, "
+        f"{warm[-1].open_purchase_orders:,.0f} purchase orders open at the end"
+    )
     print(f"memory {warm[-1].memory_bytes / 1e6:.0f} MB, {slope:+.1%} an hour (error {error:.1%})")
     print(f"open files {min(files)}-{max(files)}")
     print(f"lag {np.median(lags):,.0f} records (median), {max(lags):,.0f} at worst")
@@ -295,6 +346,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=int, default=0, help="orders a second; 0: half of what goes")
     parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--days-a-minute", type=float, default=3.0, help="of event time")
     parser.add_argument("--broker", choices=("embedded", "kafka"), default="kafka")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="tidegate-soak-") as directory:
