@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.topics import ensure_topics, input_topics
-from tests.bench import tidegate
 from tests.bench.harness import Bench, Contender, Running, machine, running, servers
 from tests.bench.orders import (
     Flood,
@@ -28,7 +27,7 @@ from tests.bench.orders import (
     make_producer,
     produce,
 )
-from tests.bench.progress import Progress, console
+from tests.bench.progress import Progress
 
 PREFIX = "latency-"
 LINGER_MS = 5  # librdkafka's default; with 0 a broker on two cores does not keep up with 10,000/s
@@ -197,11 +196,8 @@ def main(arguments: list[str]) -> None:
             lambda: bench.plain("confluent by hand", "by_hand", topic, flush_seconds=0),
             lambda: bench.tidegate(PREFIX),
         ):
-            try:
-                rate, seconds = options.rate, options.seconds
-                results.append(measure(bench, make(), topic, rate=rate, seconds=seconds))
-            except tidegate.NotYet as missing:
-                console.print(f"left out: Tidegate is not wired in yet ({missing})")
+            rate, seconds = options.rate, options.seconds
+            results.append(measure(bench, make(), topic, rate=rate, seconds=seconds))
         setting = f"{bench.broker_name}, {options.rate:,} orders/s asked for; {machine()}"
     report(results, setting)
 

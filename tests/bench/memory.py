@@ -22,7 +22,6 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.embedded import EmbeddedRedis
-from tests.bench import tidegate
 from tests.bench.harness import ROOT, machine, memory_bytes
 from tests.bench.progress import console
 
@@ -75,14 +74,9 @@ def in_fresh_process(step: str, module: str, items: int, redis_url: str) -> Step
     command = [sys.executable, "-m", "tests.bench.memory", "--step", step, "--shard", module]
     command += ["--items", str(items), "--redis", redis_url]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode == NOT_YET:
-        raise tidegate.NotYet(done.stderr.strip())
     if done.returncode:
         raise RuntimeError(f"{step} of {module} failed:\n{done.stderr}")
     return Step(**json.loads(done.stdout.splitlines()[-1]))
-
-
-NOT_YET = 75  # an exit code of our own
 
 
 def main(arguments: list[str]) -> int:
@@ -94,11 +88,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.step:
         run = {"build": build, "load": load}[options.step]
-        try:
-            step = run(options.shard[0], options.items, options.redis)
-        except tidegate.NotYet as missing:
-            print(missing, file=sys.stderr)
-            return NOT_YET
+        step = run(options.shard[0], options.items, options.redis)
         print(json.dumps(step.__dict__))
         return 0
     measure(options.items, options.shard)
@@ -115,15 +105,11 @@ def measure(items: int, modules: list[str]) -> None:
             # A server each: what the one before left in its memory does not blur.
             with EmbeddedRedis(Path(directory) / module) as server:
                 empty = memory_bytes(server.pid)
-                try:
-                    console.print(f"building {module} ...")
-                    built = in_fresh_process("build", module, items, server.url)
-                    kept = memory_bytes(server.pid) - empty
-                    console.print(f"loading {module} ...")
-                    loaded = in_fresh_process("load", module, items, server.url)
-                except tidegate.NotYet as missing:
-                    console.print(f"left out: {module} is not wired in yet ({missing})")
-                    continue
+                console.print(f"building {module} ...")
+                built = in_fresh_process("build", module, items, server.url)
+                kept = memory_bytes(server.pid) - empty
+                console.print(f"loading {module} ...")
+                loaded = in_fresh_process("load", module, items, server.url)
             table.add_row(
                 module.rpartition(".")[2],
                 *(

@@ -16,11 +16,6 @@ from streams.decode import TopicDecoder
 from streams.events import TOPICS
 from streams.shard import Shard
 
-
-class NotYet(NotImplementedError):
-    """This part of Tidegate is not wired into the benchmarks yet."""
-
-
 COMMAND = [sys.executable, "-m", "infra.cli", "worker", "--no-supervise"]
 _PREFIX = "tg:"
 
