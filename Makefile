@@ -37,12 +37,12 @@ $(READY_FOR_TESTS): $(READY) requirements-dev.lock
 demo: setup ## Play a synthetic live sale through a whole Tidegate on this machine
 	@$(BIN)/tidegate demo
 
-PYTEST := $(BIN)/pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 20
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
 
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)
 
-LEFT_TO_THE_OTHER_RUN := browser grafana bench infra/test_cli_live.py system/test_prometheus.py system/test_faults.py
+LEFT_TO_THE_OTHER_RUN := browser grafana bench infra/test_cli_live.py system/test_prometheus.py
 
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
 	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(LEFT_TO_THE_OTHER_RUN))

@@ -54,9 +54,8 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Who takes a broker is a `system` test; who needs Apache Kafka is skipped elsewhere.
 
-    With several processes (`-n`) a module's tests stay together, and the system tests come first:
-    they wait more than they compute, and what is quick fills the gaps that they leave. Modules that
-    run their faults side by side follow each other: together they would overload the machine.
+    The system tests come first: they wait more than they compute, and with several processes what
+    is quick fills the gaps that they leave.
     """
     embedded = config.getoption("--broker") == "embedded"
     for item in items:
@@ -64,13 +63,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.system)
         if embedded and item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.skip(reason="needs Apache Kafka: pytest --broker kafka"))
-    laboratories = {item.path for item in items if "endings" in getattr(item, "fixturenames", ())}
     has_system = {item.path for item in items if item.get_closest_marker("system")}
-    for item in items:
-        module = item.nodeid.partition("::")[0]
-        group = "laboratories" if item.path in laboratories else module
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (item.path not in laboratories, item.path not in has_system))
+    items.sort(key=lambda item: item.path not in has_system)
 
 
 @dataclass(frozen=True)

@@ -166,23 +166,6 @@ async def run_in_peace(installation: Installation, events: Events) -> Reference:
     return Reference(installation, await installation.exports(), result)
 
 
-@pytest.fixture(scope="module")
-def endings(
-    request: pytest.FixtureRequest,
-    broker: Broker,
-    redis_server: EmbeddedRedis,
-    events: Events,
-    reference: Reference,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, BaseException | None]]:
-    """Run those of the module's `SCENARIOS` that are asked for; return how each ended."""
-    from tests.system.lab import run_scenarios  # it builds on what stands here
-
-    yield from run_scenarios(
-        request.module.SCENARIOS, request, broker, redis_server, events, reference, tmp_path_factory
-    )
-
-
 async def delete_topics(bootstrap: str, prefix: str) -> None:
     """Delete the topics of installations that are over."""
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)

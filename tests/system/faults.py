@@ -15,16 +15,16 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.system import test_faults, test_network_faults, test_server_faults
+from tests.system import network_faults, server_faults, worker_faults
 from tests.system.lab import Scenario, needs_kafka, run_all
 from tests.system.laboratory import MakeLab, laboratory, made_up_events
 
-ALL: dict[str, Scenario] = {
-    **test_faults.SCENARIOS,
-    **test_network_faults.SCENARIOS,
-    **test_server_faults.SCENARIOS,
-    **test_server_faults.LONG,
-}
+ALL: dict[str, Scenario] = (
+    worker_faults.SCENARIOS
+    | network_faults.SCENARIOS
+    | server_faults.SCENARIOS
+    | server_faults.LONG
+)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Invariants 1 to 3 when Redis or Kafka dies, fills up, freezes or forgets, and with guests.
+"""Faults of servers: Redis or Kafka dies, fills up, freezes or forgets; and guests.
 
 `SCENARIOS` are tests. `LONG` ones run with all the others in `python -m tests.system.faults`.
 """
@@ -16,11 +16,9 @@ from tests.kafka_server import KafkaServer
 from tests.system.lab import (
     REPLAY_SECONDS,
     THINKING_SECONDS,
-    Endings,
     Lab,
     RedisOnDisk,
     by_name,
-    parameters,
 )
 from tests.system.running import SESSION_TIMEOUT_SECONDS, Installation, WorkerUnderTest, eventually
 
@@ -215,12 +213,3 @@ LONG = by_name(
     broker_is_frozen,
     one_of_three_brokers_is_killed,
 )
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", parameters(SCENARIOS))
-def test_failing_server_loses_doubles_and_changes_nothing(name: str, endings: Endings) -> None:
-    """Days, items, decisions, orders and alerts are, byte for byte, those of a run in peace."""
-    ending = endings[name]
-    if ending is not None:
-        raise ending
