@@ -76,7 +76,7 @@ class OrderWaits(Entry, frozen=True, kw_only=True, tag="order_waits"):
 
 
 class OrderLeft(Entry, frozen=True, kw_only=True, tag="order_left"):
-    """An order that had waited for a person's word was handed over, or withdrawn."""
+    """An order that people had a say in was handed over, or withdrawn: the last word about it."""
 
     po_id: str
     verdict: str
@@ -186,6 +186,7 @@ class AuditState:
 
     pauses: dict[str, Pause] = field(default_factory=dict)
     waiting: dict[str, HoldReason] = field(default_factory=dict)  # by po_id
+    left: set[str] = field(default_factory=set)  # po_id of orders that wait no more, ever
     closed: dict[int, list[HoldReason]] = field(default_factory=dict)  # by partition
     taken_on: dict[str, Acknowledged] = field(default_factory=dict)  # by incident, the newest word
     heads: set[str] = field(default_factory=set)
@@ -244,9 +245,11 @@ class AuditState:
             case Opened():
                 self.closed.pop(entry.partition, None)
             case OrderWaits():
-                self.waiting[entry.po_id] = entry.reason
+                if entry.po_id not in self.left:  # else told late, by one that was robbed
+                    self.waiting[entry.po_id] = entry.reason
             case OrderLeft():
                 self.waiting.pop(entry.po_id, None)
+                self.left.add(entry.po_id)
             case Acknowledged():
                 self.taken_on = {**self.taken_on, entry.incident_id: entry}
 

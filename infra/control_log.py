@@ -28,6 +28,8 @@ _STALLED_S = 10.0  # without a record or the end: this reader hangs
 _QUEUED_AT_MOST = 10_000
 _log = logging.getLogger("tidegate.control")
 
+_Queued = tuple[Entry, "asyncio.Future[None] | None"]  # what is to be written, and who waits for it
+
 
 def make_producer(options: Mapping[str, Any]) -> AIOKafkaProducer:
     """Return a producer of entries, not started."""
@@ -75,7 +77,7 @@ class ControlLog:
         self._producer = producer(options)
         self._make_consumer = consumer
         self._tasks: list[asyncio.Task[None]] = []
-        self._queue: asyncio.Queue[Entry] = asyncio.Queue(_QUEUED_AT_MOST)
+        self._queue: asyncio.Queue[_Queued] = asyncio.Queue(_QUEUED_AT_MOST)
         self._end_seen_at = -math.inf
         self._controls = Controls(is_known=False)
         self.state = AuditState()
@@ -123,13 +125,19 @@ class ControlLog:
     def note(self, entry: Entry) -> None:
         """Write an entry soon; what Kafka does not take for long is lost to the log, and said."""
         try:
-            self._queue.put_nowait(entry)
+            self._queue.put_nowait((entry, None))
         except asyncio.QueueFull:
             _log.error("the audit log cannot be written for long: left out %s", entry)
 
+    async def write(self, entry: Entry) -> None:
+        """Write an entry behind those that were noted; return once Kafka has it."""
+        written = asyncio.get_running_loop().create_future()
+        await self._queue.put((entry, written))
+        await written
+
     async def _write_queued(self) -> None:
         while True:
-            entry = await self._queue.get()
+            entry, written = await self._queue.get()
             while True:
                 try:
                     await self.append(entry)
@@ -138,6 +146,8 @@ class ControlLog:
                     _log.warning("audit log: %s; trying again", error)
                     await asyncio.sleep(_RETRY_S)
             self._queue.task_done()
+            if written is not None and not written.done():  # else nobody waits any more
+                written.set_result(None)
 
     async def _follow_forever(self) -> None:
         while True:

@@ -61,7 +61,7 @@ class Observer(Protocol):
 
 
 class Recorder(Protocol):
-    """Takes what has to be known later about the hand-over; see `infra.recorder`."""
+    """Takes what has to be known later about the hand-over; see `infra.control_recorder`."""
 
     def gate_moved(self, partition: int, reasons: Sequence[HoldReason]) -> None:
         """A partition is held, or, without a reason, is not any more."""
@@ -69,8 +69,12 @@ class Recorder(Protocol):
     def order_waits(self, terms: Terms, reason: HoldReason) -> None:
         """An order waits for a person's word."""
 
-    def order_left(self, terms: Terms, verdict: str) -> None:
-        """An order was handed over, or will never be; most never waited for a person."""
+    async def orders_left(self, orders: Sequence[Terms]) -> None:
+        """Orders were handed over, or will never be; only when this returns they are forgotten.
+
+        Raises:
+            OSError: it could not be written down; the same is said again.
+        """
 
 
 class NoRecorder:
@@ -82,5 +86,5 @@ class NoRecorder:
     def order_waits(self, terms: Terms, reason: HoldReason) -> None:
         """Forget it."""
 
-    def order_left(self, terms: Terms, verdict: str) -> None:
+    async def orders_left(self, orders: Sequence[Terms]) -> None:
         """Forget it."""

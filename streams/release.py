@@ -30,6 +30,8 @@ from streams.types import BoolArray
 
 log = logging.getLogger("tidegate.release")
 
+_Batch = list[tuple[int, Outgoing]]  # by number in the outbox
+
 _AT_ONCE = 2_000
 _STALE_LOOK_S = 10.0
 
@@ -82,9 +84,11 @@ class OrderRelease:
         newest_s = max(clocks_s, default=-math.inf)
         owned.was_live |= abs(now_s - newest_s) <= self._live_within_s
         known = [lag for lag in lags.values() if lag is not None]
-        oldest_s = oldest_unread_s(owned, lags, now_s)
         back_s = max(0.0, owned.looked_at_s - now_s)
         owned.looked_at_s = now_s
+        for topic in owned.at_end_s:  # what waits is no younger because a clock went back
+            owned.at_end_s[topic] -= back_s
+        oldest_s = oldest_unread_s(owned, lags, now_s)
         if owned.was_live:  # a log that lives has to go on; one of old events may end
             oldest_s = min(oldest_s, *clocks_s)
             back_s = max(back_s, went_back_s(owned))
@@ -108,27 +112,40 @@ class OrderRelease:
             self._basis(owned) != owned.judgement or owned.judged_to < owned.publishable_to
         )
 
-    def leaving(self, owned: Owned) -> Iterator[list[tuple[int, Outgoing]]]:
-        """Yield the orders that may leave, in batches; the caller publishes each, then looks.
+    def leaving(self, owned: Owned) -> Iterator[tuple[_Batch, bool]]:
+        """Yield batches of orders that the outbox may part with, and whether to publish them.
 
-        Ends early, with no judgement, once what the judgement rests on has changed.
+        What was called off while it waited for a person is not published. The caller notes each
+        batch by `note_left`, then looks. Ends early, with no judgement, once what the judgement
+        rests on has changed.
         """
         if (basis := self._basis(owned)) != owned.judgement:
             owned.judgement, owned.judged_to = basis, 0
             owned.held.clear()
-        going = self._judge(owned)
+        going, called_off = self._judge(owned)
+        if called_off:
+            yield called_off, False
         for start in range(0, len(going), _AT_ONCE):
             if self._basis(owned) != basis:
                 owned.judgement = None
                 return
             batch = going[start : start + _AT_ONCE]
-            yield batch
-            for _, outgoing in batch:
-                if outgoing.terms is not None:
-                    self._recorder.order_left(outgoing.terms, outgoing.terms.verdict)
+            yield batch, True
 
-    def _judge(self, owned: Owned) -> list[tuple[int, Outgoing]]:
-        """Judge the orders that were not judged yet; return those that may go."""
+    async def note_left(self, batch: Sequence[tuple[int, Outgoing]]) -> None:
+        """Let it be written down which orders leave, before they are forgotten.
+
+        Raises:
+            OSError: that did not work.
+        """
+        left = [outgoing.terms for _, outgoing in batch if outgoing.terms is not None]
+        if left:
+            await self._recorder.orders_left(left)
+
+    def _judge(self, owned: Owned) -> tuple[_Batch, _Batch]:
+        """Judge the orders that were not judged yet; return those that may go and those that were
+        called off.
+        """
         waiting = owned.shard.outbox.orders_between(owned.judged_to, owned.publishable_to)
         owned.judged_to = owned.publishable_to
         terms = [outgoing.terms for _, outgoing in waiting if outgoing.terms is not None]
@@ -140,21 +157,22 @@ class OrderRelease:
             self._limits,
             owned.held,
         )
-        for (number, _), one, reason in zip(waiting, terms, reasons, strict=True):
+        going: _Batch = []
+        called_off: _Batch = []
+        for entry, one, reason in zip(waiting, terms, reasons, strict=True):
             if reason in PEOPLES and one.verdict.is_called_off:
-                self._withdraw(owned, number, one)
+                log.info(
+                    "%s was called off while it waited for a person: it never leaves", one.po_id
+                )
+                called_off.append(entry)
                 continue
-            if reason is not None:
+            if reason is None:
+                going.append(entry)
+            else:
                 owned.held[one.po_id] = reason
             if (needed := person_needed(one, self._limits)) is not None:
                 self._recorder.order_waits(one, needed)
-        return [entry for entry, reason in zip(waiting, reasons, strict=True) if reason is None]
-
-    def _withdraw(self, owned: Owned, number: int, terms: Terms) -> None:
-        log.info("%s was called off while it waited for a person: it never leaves", terms.po_id)
-        owned.shard.outbox.published([number])
-        owned.is_dirty = True
-        self._recorder.order_left(terms, terms.verdict)
+        return going, called_off
 
     def _is_stale(self, owned: Owned, terms: Sequence[Terms]) -> BoolArray:
         """Whether the stock that each order rests on has grown too old while it waited.

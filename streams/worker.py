@@ -7,6 +7,7 @@ Nothing here decides anything about an item.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from streams.chunks import from_offset, in_parts, values_of, written_ms
 from streams.decode import DecodeLimits, TopicDecoder
 from streams.events import TOPICS
 from streams.fold import NO_CLOCK
-from streams.handover import Bounds, Controls, Gate, Limits
+from streams.handover import Bounds, Controls, Gate, HoldReason, Limits
 from streams.outbox import Outgoing
 from streams.owned import Owned
 from streams.ports import Beat, Claim, NoRecorder, Observer, Publish, Recorder, Store
@@ -39,6 +40,12 @@ _BUSY_SHARE = 0.1  # of the time that building commits may take in a flood
 
 
 _NO_CONTROLS = Controls()
+_OF_AN_ORDER = frozenset(
+    {
+        *(HoldReason.STALE_STOCK, HoldReason.HELD, HoldReason.APPROVAL),
+        *(HoldReason.CAP_UNITS, HoldReason.CAP_AMOUNT),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,7 +481,7 @@ class Worker:
     async def _publish_all(self) -> None:
         for owned in list(self.owned.values()):
             while batch := self._free_to_go(owned):
-                await self._publish_batch(owned, batch)
+                await self._let_go(owned, batch)
             await self._hand_over(owned)
 
     def _free_to_go(self, owned: Owned) -> list[tuple[int, Outgoing]]:
@@ -488,9 +495,18 @@ class Worker:
             return outbox.alerts(_PUBLISH_AT_ONCE)
         return batch
 
-    async def _publish_batch(self, owned: Owned, batch: Sequence[tuple[int, Outgoing]]) -> None:
+    async def _let_go(
+        self, owned: Owned, batch: Sequence[tuple[int, Outgoing]], *, is_wanted: bool = True
+    ) -> None:
+        """Publish records, unless nobody wants them any more, and let the outbox forget them.
+
+        It forgets an order only once that is written down: after a crash in between the next owner
+        does both again, with the same bytes under the same id.
+        """
         try:
-            await self._publish([outgoing for _, outgoing in batch])
+            if is_wanted:
+                await self._publish([outgoing for _, outgoing in batch])
+            await self._release.note_left(batch)
         except BaseException:
             self._outgoing.set()
             owned.judgement = None
@@ -518,8 +534,8 @@ class Worker:
     async def _hand_over(self, owned: Owned) -> None:
         """Publish the orders that may go; the others stay where they are."""
         self._look(owned)
-        for batch in self._release.leaving(owned):
-            await self._publish_batch(owned, batch)
+        for batch, is_wanted in self._release.leaving(owned):
+            await self._let_go(owned, batch, is_wanted=is_wanted)
             self._look(owned)
         if owned.judgement is None:
             self._outgoing.set()
@@ -556,11 +572,15 @@ class Worker:
 
     def holds(self) -> list[str]:
         """Why purchase orders wait, in words; empty when they go out."""
-        said = [
-            f"partition {partition}: {', '.join(owned.gate.reasons)}"
-            for partition, owned in sorted(self.owned.items())
-            if owned.gate.reasons
-        ]
+        said = []
+        for partition, owned in sorted(self.owned.items()):
+            if owned.gate.reasons:
+                said.append(f"partition {partition}: {', '.join(owned.gate.reasons)}")
+            said += [
+                f"partition {partition}: {count} orders wait, {reason}"
+                for reason, count in sorted(Counter(owned.held.values()).items())
+                if reason in _OF_AN_ORDER
+            ]
         for pause in self.controls().pauses:
             what = [f"{name} {text}" for name, text in pause.names().items()] or ["everything"]
             said.append(f"paused by {pause.who}, {', '.join(what)}: {pause.why}")

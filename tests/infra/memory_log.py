@@ -1,5 +1,6 @@
 """The audit log without Kafka: the real entries and the real fold, in memory."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -23,16 +24,35 @@ class MemoryLog:
         self._clock = clock
         self.state = AuditState()
         self.is_away = False
+        self.on_their_way: list[Entry] = []
+        self.entries: list[AnyEntry] = []
 
     def controls(self) -> Controls:
         """What people have ordered."""
         return self.state.controls()
 
+    def note(self, entry: Entry) -> None:
+        """Write an entry; one that Kafka does not take is on its way for as long as that lasts."""
+        if self.is_away:
+            self.on_their_way.append(entry)
+        else:
+            self._take(entry)
+
+    async def write(self, entry: Entry) -> None:
+        """Write an entry, or wait for ever while Kafka is away."""
+        if self.is_away:
+            await asyncio.Event().wait()
+        self._take(entry)
+
     async def append(self, entry: Entry) -> AnyEntry:
         """Write an entry, if Kafka is there."""
         if self.is_away:
             raise KafkaConnectionError("no broker")
+        return self._take(entry)
+
+    def _take(self, entry: Entry) -> AnyEntry:
         written = sealed(entry, self.state.heads, rfc3339(int(self._clock() * 1000)))
         found = self.state.take(msgspec.json.encode(written), "here")
         assert found is not None
+        self.entries.append(found)
         return found

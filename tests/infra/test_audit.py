@@ -73,6 +73,12 @@ def test_gates_and_orders_are_followed():
     assert fold(records).closed == fold(records).waiting == {}
 
 
+def test_order_that_left_waits_no_more_whatever_comes_late():
+    """A worker that was robbed can write down late that it waited."""
+    left = OrderLeft(who="t", why="w", po_id="po-1", verdict="approved")
+    assert fold(written([left, waits(1), waits(2)])).waiting.keys() == {"po-2"}
+
+
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=20), st.data())
 def test_missing_entry_shows(writers, data):
     """Whoever takes out an entry that something followed is seen, also among concurrent writers."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,8 +12,9 @@ from faust.types import TP
 from streams import owned as owned_module
 from streams import worker as worker_module
 from streams.events import TOPICS
-from streams.handover import Bounds, Controls
+from streams.handover import Bounds, Controls, Terms
 from streams.outbox import Outgoing
+from streams.ports import NoRecorder
 from streams.transport import Chunk
 from streams.worker import Worker, WorkerSettings
 from tests.oracle import DAY
@@ -58,6 +59,22 @@ class Kafka:
         self.beats.extend(targets)
 
 
+class Recorder(NoRecorder):
+    """Takes down which orders left, while it can."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.asked = 0
+        self.left: list[str] = []
+
+    async def orders_left(self, orders: Sequence[Terms]) -> None:
+        """Write it down."""
+        self.asked += 1
+        if self.is_away:
+            raise TimeoutError("the audit log is away")
+        self.left += [terms.po_id for terms in orders]
+
+
 class Bench:
     """A worker and all around it."""
 
@@ -74,6 +91,7 @@ class Bench:
             **settings,
         }
         self.controls = Controls()
+        self.recorder = Recorder()
         self.worker = Worker(
             self.store,
             self.kafka.publish,
@@ -84,6 +102,7 @@ class Bench:
             topic_prefix=PREFIX,
             clock=lambda: self.now,
             controls=lambda: self.controls,
+            recorder=self.recorder,
         )
         self.worker.attach(self.consumer, lambda: 1)
 

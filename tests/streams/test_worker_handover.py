@@ -69,8 +69,9 @@ class Controlled:
         return set(self.made.worker.owned[0].held.values())
 
     async def until_held(self, reason: HoldReason) -> None:
-        """Wait until an order waits for that."""
+        """Wait until an order waits for that; the worker's readiness says so."""
         await self.made.until(lambda: self.reasons == {reason})
+        assert any(reason in said for said in self.made.worker.holds())
 
     async def until_sent(self, count: int) -> None:
         """Wait until so many are in Kafka."""
@@ -125,6 +126,21 @@ async def test_held_order_survives_the_worker():
         control = Controlled(other)
         await control.until_sent(1)
         assert control.sent == [order(1)]
+
+
+async def test_order_is_forgotten_only_once_it_is_written_down_that_it_left():
+    """Until then whoever owns the shard has it, and sends the same bytes again."""
+    async with bench() as made:
+        control = Controlled(made)
+        made.recorder.is_away = True
+        await sell(made, 0, 1)
+        control.decide(order(1))
+        await made.until(lambda: made.recorder.asked > 2)
+        assert len(made.store.kept[0].outbox) == 1
+        made.recorder.is_away = False
+        await made.until(lambda: not made.store.kept[0].outbox)
+        assert made.recorder.left == ["po-1"]
+        assert all(one == order(1) for one in control.sent)
 
 
 async def test_pause_of_a_supplier_holds_no_other():
@@ -374,6 +390,21 @@ async def test_order_called_off_while_a_person_held_it_never_leaves(kind):
         await control.until_sent(1)
         assert control.sent == [order(2)]
         await made.until(lambda: made.store.kept[0].outbox == {})
+
+
+async def test_order_that_never_leaves_is_written_down_before_it_is_forgotten():
+    """What nobody wants any more is kept until the audit log says so."""
+    async with bench(order_limits=Limits(approval_amount=5.0)) as made:
+        control = Controlled(made)
+        made.recorder.is_away = True
+        control.decide(order(1))
+        await control.until_held(HoldReason.APPROVAL)
+        say(control, "cancelled")
+        await made.until(lambda: made.recorder.asked > 2)
+        assert len(made.store.kept[0].outbox) == 1
+        made.recorder.is_away = False
+        await made.until(lambda: not made.store.kept[0].outbox)
+        assert (made.recorder.left, control.sent) == (["po-1"], [])
 
 
 async def test_order_called_off_while_the_log_lagged_leaves_all_the_same():
