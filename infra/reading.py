@@ -378,6 +378,13 @@ class Reader:
             found[partition] = [record for record in records if record.terms is not None]
         return found
 
+    def counted_ms(self, partition: int, items: Sequence[str]) -> list[int]:
+        """Return when each item was counted last; 0: never, as far as is stored."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for item in items:
+            pipeline.hget(self._keys.item(partition, item), "counted_at_ms")
+        return [int(stored or 0) for stored in pipeline.execute()]
+
     # -- keys ---------------------------------------------------------------------------------
 
     def _find(self, family: str) -> list[tuple[int, str]]:

@@ -10,8 +10,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from infra.audit import AuditState
 from infra.cli.app import run
-from infra.cli.doctor import Status, check_eviction, check_shards, check_topics, check_version
+from infra.cli.doctor import (
+    Status,
+    check_eviction,
+    check_handover,
+    check_shards,
+    check_topics,
+    check_version,
+)
 from infra.cli.explain import agrees, recompute_order
 from infra.cli.explanation import (
     basis_text,
@@ -32,6 +40,7 @@ from infra.topics import all_topics, input_topics
 from policy import DemandFamily, FitCheck, Reason, recompute
 from streams.events import TOPICS
 from streams.fold import NO_CLOCK
+from streams.handover import HoldReason, Pause
 from streams.outputs import (
     Candidates,
     CandidateUnits,
@@ -382,6 +391,29 @@ def test_doctor_sees_how_far_shards_are(
     """A shard is at the end of its logs, or behind, or ahead of a broker that lost them."""
     ends = {(topic, 0): end for topic in input_topics()}
     assert statuses(check_shards(shards, ends, load_settings())) == found
+
+
+@pytest.mark.parametrize("reason", HoldReason)
+def test_doctor_says_why_orders_wait(reason: HoldReason) -> None:
+    """Whatever holds a partition or an order is named, and what to do about it."""
+    state = AuditState(closed={3: [reason]})
+    gate, held = check_handover(state, {reason: 7})
+    assert "partition 3" in gate.finding
+    assert reason in gate.finding
+    assert f"7 {reason}" in held.finding
+    assert gate.advice
+    assert held.advice
+    assert [check.status for check in (gate, held)] == [Status.WARN, Status.WARN]
+
+
+def test_doctor_says_who_paused_what_and_how_to_go_on() -> None:
+    """By its id, which `resume` takes; without any hold it says that orders go out."""
+    pause = Pause(hold_id="au-7", who="ada", why="wrong price", since="now", supplier="acme")
+    (found,) = check_handover(AuditState(pauses={"au-7": pause}), {})
+    assert "supplier acme, by ada" in found.finding
+    assert "tidegate resume au-7" in found.advice
+    (calm,) = check_handover(AuditState(), {})
+    assert calm.status == Status.OK
 
 
 # --- explain ----------------------------------------------------------------------------------

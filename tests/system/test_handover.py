@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -98,6 +99,37 @@ async def test_pause_holds_every_workers_orders_over_restarts(
     assert audit["whole"]
     kinds = [entry["kind"] for entry in audit["entries"] if entry["who"] == "ada"]
     assert kinds == ["paused", "resumed"]
+
+
+async def test_pause_of_a_supplier_and_of_an_item_holds_these_and_no_others(
+    install: Install, events: Events, reference: Reference
+) -> None:
+    """By command and by name; `resume all` lets the same bytes go."""
+    orders = _orders_of(reference)
+    supplier, _ = Counter(order["supplier"] for order in orders).most_common()[-1]
+    sku = next(order["sku"] for order in orders if order["supplier"] != supplier)
+    held = {
+        order["po_id"] for order in orders if order["supplier"] == supplier or order["sku"] == sku
+    }
+    assert 0 < len(held) < len(orders)
+    tidegate = await install()
+    worker = await tidegate.add_ready_worker()
+    for what in (("--supplier", supplier), ("--sku", sku)):
+        await asyncio.to_thread(told, tidegate, "pause", *WHO, *what)
+    await eventually(lambda: worker.ask("/readyz").text.count("paused by ada") == 2, "it knows")
+    result = await tidegate.replay(events.records)
+    await eventually(
+        lambda: (
+            _is_read(tidegate, result) and {order["po_id"] for order in _held(tidegate)} == held
+        ),
+        "all is decided, and all but what is paused has left",
+    )
+    sent = await tidegate.read(PURCHASE_ORDERS)
+    sent_ids = {msgspec.json.decode(record.value or b"")["po_id"] for record in sent}
+    assert sent_ids == {order["po_id"] for order in orders} - held
+    await asyncio.to_thread(told, tidegate, "resume", "all", *WHO)
+    await tidegate.wait_until_stored(result)
+    (await tidegate.exports()).require_same(reference.exports)
 
 
 def _is_read(tidegate: Installation, result: ReplayResult) -> bool:
