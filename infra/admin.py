@@ -51,30 +51,3 @@ def make_admin(
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     return app
-
-
-class AdminServer:
-    """The application on its port.
-
-    Args:
-        app: what is served.
-        host: where it listens.
-        port: 0 takes any free one.
-    """
-
-    def __init__(self, app: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(app, access_log=None)
-        self._host = host
-        self._port = port
-
-    async def start(self) -> str:
-        """Begin to listen; return the URL."""
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        await self._runner.cleanup()

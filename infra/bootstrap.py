@@ -14,7 +14,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from infra import publisher, store
-from infra.admin import AdminServer, make_admin
+from infra.admin import make_admin
+from infra.admin_server import AdminServer
 from infra.control_api import add_control_routes
 from infra.control_holds import read_waiting
 from infra.control_log import ControlLog

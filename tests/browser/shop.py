@@ -12,7 +12,8 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from infra.adapters import Record
-from infra.admin import AdminServer, make_admin
+from infra.admin import make_admin
+from infra.admin_server import AdminServer
 from infra.bootstrap import redis_pool
 from infra.control_api import add_control_routes
 from infra.keys import Keys

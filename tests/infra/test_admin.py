@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from infra.admin import AdminServer, make_admin
+from infra.admin import make_admin
+from infra.admin_server import AdminServer
 
 
 class Worker:

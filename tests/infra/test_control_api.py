@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from infra.admin import AdminServer, make_admin
+from infra.admin import make_admin
+from infra.admin_server import AdminServer
 from infra.control_api import ORDERS_SHOWN, HeldOrder, PartitionHold, add_control_routes
 from infra.security import Access, Role, _Token
 from streams.handover import HoldReason
