@@ -173,7 +173,7 @@ class ShardCollector(Collector):
         for name, (text, value) in sizes.items():
             yield _gauge(name, text, float(value))
         reviews = CounterMetricFamily("tidegate_reviews", "Decisions made, orders or not.")
-        reviews.add_metric([], sum(s.timeline.reviews for s in shards))
+        reviews.add_metric([], sum(s.timeline.state.reviews for s in shards))
         yield reviews
 
     def _handover(self, owned: dict[int, Owned]) -> Iterable[Metric]:

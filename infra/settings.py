@@ -22,8 +22,8 @@ from streams.handover import Bounds, Limits
 from streams.review import ReviewSettings
 from streams.rings import DAY_MS
 from streams.shard import ShardSettings
+from streams.state import TimelineSettings
 from streams.surge import SurgeSettings
-from streams.timeline import TimelineSettings
 from streams.worker import WorkerSettings
 
 Positive = Annotated[int, Field(gt=0)]

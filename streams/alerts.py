@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from streams.actions import group_action, item_action, late_action
+from streams.actions import group_action, item_action
+from streams.alert_records import Figures, alert, late_alert
 from streams.broad import SHOP, Broad, BroadIncident, BroadSettings
-from streams.feed import NEVER, Feed, FeedSettings, FeedState
+from streams.cover import cover_figures, cover_ratio
+from streams.feed import FeedSettings, FeedState
 from streams.incidents import (
     broad_figures,
     bulk_figures,
@@ -21,18 +23,11 @@ from streams.incidents import (
     shortfall_figures,
     surge_figures,
 )
+from streams.input_alerts import InputAlerts
 from streams.items import Columns, Items
 from streams.levels import Levels
-from streams.outbox import Outgoing, alert_record
-from streams.outputs import (
-    ACTIONS,
-    Alert,
-    AlertKind,
-    AlertState,
-    SupplierRole,
-    incident_id,
-    rfc3339,
-)
+from streams.outbox import Outgoing
+from streams.outputs import AlertKind, AlertState, incident_id, rfc3339
 from streams.profile import Profile, flat_profile
 from streams.rings import DAY_MS, HOUR_MS
 from streams.supply import OpenOrder
@@ -50,7 +45,6 @@ class AlertSettings:
     dead_letters_end_ms: int = HOUR_MS  # without a further one
 
 
-Figures = dict[str, float | int | str | None]
 FiguresOf = Callable[[int, Table, int], Figures]  # of an item, its row, at a boundary
 
 
@@ -88,7 +82,8 @@ class Alerts:
         self._partition = partition
         self._settings = settings
         self._surge = surge
-        self.feed = Feed(settings.feed)
+        self.inputs = InputAlerts(partition, settings.feed, settings.dead_letters_end_ms)
+        self.feed = self.inputs.feed
         self.broad = Broad(settings.broad)
         self.short = Broad(settings.broad)
         self.groups = groups
@@ -99,21 +94,12 @@ class Alerts:
         self._late: list[tuple[OpenOrder, int]] = []
         self._settled: list[OpenOrder] = []
         self._marked: list[OpenOrder] = []
-        self._silent_since_ms = 0
-        self._dead_letters = 0
-        self._last_dead_letter_ms = 0
-        self._dead_letters_since_ms = 0
 
     # -- notes of what happened since the last boundary ---------------------------------------
 
     def touch(self, items: Int32Array) -> None:
         """Note that the stock or demand of these items moved."""
         self._touched.append(items)
-
-    def note_dead_letters(self, count: int, newest_ms: int) -> None:
-        """Note that bad records were set aside."""
-        self._dead_letters += count
-        self._last_dead_letter_ms = max(self._last_dead_letter_ms, newest_ms)
 
     def expect(self, order: OpenOrder, due_ms: int) -> None:
         """Note that an order's due date has passed without its goods."""
@@ -129,9 +115,7 @@ class Alerts:
 
     def next_ms(self, applied_ms: int, rows: Table) -> int:
         """Return the time after which an incident can begin or end by time alone, or never."""
-        moments = [NEVER if self._silent_since_ms else self.feed.silence_ends_ms() - 1]
-        if self._dead_letters_since_ms:
-            moments.append(applied_ms)
+        moments = [self.inputs.next_ms(applied_ms)]
         if self.broad.open or (rows["surge_since_ms"] > 0).any():
             moments.append(applied_ms // HOUR_MS * HOUR_MS + HOUR_MS - 1)
         return min(moments)
@@ -147,8 +131,7 @@ class Alerts:
         """Raise and resolve what the boundary brings, except surges."""
         yield from self._low_cover(boundary, items)
         yield from self._late_deliveries(boundary, items)
-        yield from self._stale_input(boundary)
-        yield from self._bad_records(boundary)
+        yield from self.inputs.close_tick(boundary)
 
     def call_surges(self, called: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Raise a surge for each of these items."""
@@ -225,7 +208,7 @@ class Alerts:
         boundary: int,
     ) -> Outgoing:
         named = ", ".join(shown[: self._settings.broad.shown])
-        return _alert(
+        return alert(
             kind,
             state,
             group,
@@ -372,52 +355,29 @@ class Alerts:
         touched = np.flatnonzero(is_touched)
         self._touched = []
         rows = Columns(items.rows, touched)
-        ratio = _cover_ratio(rows, boundary)
+        ratio = cover_ratio(rows, boundary)
         is_open = rows["low_cover_since_ms"] > 0
         low = touched[(ratio < 1.0) & ~is_open]
         well = touched[(ratio >= self._settings.low_cover_ends_at) & is_open]
         kind, name = AlertKind.LOW_COVER, "low_cover_since_ms"
         return [
-            *self._raise(kind, name, low, items, boundary, _cover_figures),
-            *self._resolve(kind, name, well, items, boundary, _cover_figures),
+            *self._raise(kind, name, low, items, boundary, cover_figures),
+            *self._resolve(kind, name, well, items, boundary, cover_figures),
         ]
 
     def _late_deliveries(self, boundary: int, items: Items) -> Iterable[Outgoing]:
         outputs = []
         for order in self._settled:
-            outputs.append(_late_alert(AlertState.RESOLVED, order, items, boundary))
+            outputs.append(late_alert(AlertState.RESOLVED, order, items, boundary))
             order.late_since_ms = 0
         for order, due_ms in self._late:
             if order.late_since_ms:
                 continue  # moved to another date that has passed too: the incident goes on
             order.late_since_ms = due_ms
-            outputs.append(_late_alert(AlertState.RAISED, order, items, boundary))
+            outputs.append(late_alert(AlertState.RAISED, order, items, boundary))
         self._marked.extend([*self._settled, *(order for order, _ in self._late)])
         self._settled, self._late = [], []
         return outputs
-
-    def _stale_input(self, boundary: int) -> Iterable[Outgoing]:
-        kind, subject = AlertKind.STALE_INPUT, f"orders/{self._partition}"
-        if self._silent_since_ms and self.feed.last_order_ms > self._silent_since_ms:
-            started, self._silent_since_ms = self._silent_since_ms, 0
-            figures = {"silent_seconds": (boundary - started) // 1000}
-            yield _input_alert(kind, AlertState.RESOLVED, subject, started, boundary, figures)
-        elif not self._silent_since_ms and self.feed.silence_ends_ms() <= boundary:
-            started = self._silent_since_ms = self.feed.last_order_ms
-            figures = {"silent_seconds": (boundary - started) // 1000}
-            yield _input_alert(kind, AlertState.RAISED, subject, started, boundary, figures)
-
-    def _bad_records(self, boundary: int) -> Iterable[Outgoing]:
-        subject = f"inputs/{self._partition}"
-        kind = AlertKind.DEAD_LETTERS
-        since = self._dead_letters_since_ms
-        figures = {"dead_letters": self._dead_letters}
-        if self._dead_letters and not since:
-            self._dead_letters_since_ms = boundary
-            yield _input_alert(kind, AlertState.RAISED, subject, boundary, boundary, figures)
-        elif since and boundary - self._last_dead_letter_ms >= self._settings.dead_letters_end_ms:
-            self._dead_letters_since_ms = self._dead_letters = 0
-            yield _input_alert(kind, AlertState.RESOLVED, subject, since, boundary, figures)
 
     def _raise(
         self,
@@ -465,7 +425,7 @@ class Alerts:
         row = items.rows[item]
         figures = figures_of(item, row, boundary)
         is_promoted = any(group.startswith("campaign:") for group in self.groups(item))
-        return _alert(
+        return alert(
             kind,
             state,
             items.key(item),
@@ -482,8 +442,8 @@ class Alerts:
         return {
             AlertKind.BROAD_SURGE: len(self.broad.open),
             AlertKind.PLAN_SHORTFALL: len(self.short.open),
-            AlertKind.STALE_INPUT: int(self._silent_since_ms > 0),
-            AlertKind.DEAD_LETTERS: int(self._dead_letters_since_ms > 0),
+            AlertKind.STALE_INPUT: int(self.inputs.silent_since_ms > 0),
+            AlertKind.DEAD_LETTERS: int(self.inputs.dead_letters_since_ms > 0),
         }
 
     # -- what to store ------------------------------------------------------------------------
@@ -504,10 +464,10 @@ class Alerts:
             feed=self.feed.state,
             broad=self.broad.open,
             short=self.short.open,
-            silent_since_ms=self._silent_since_ms,
-            dead_letters=self._dead_letters,
-            last_dead_letter_ms=self._last_dead_letter_ms,
-            dead_letters_since_ms=self._dead_letters_since_ms,
+            silent_since_ms=self.inputs.silent_since_ms,
+            dead_letters=self.inputs.dead_letters,
+            last_dead_letter_ms=self.inputs.last_dead_letter_ms,
+            dead_letters_since_ms=self.inputs.dead_letters_since_ms,
         )
 
     def restore(self, state: AlertsState) -> None:
@@ -515,10 +475,10 @@ class Alerts:
         self.feed.state = state.feed
         self.broad.open = state.broad
         self.short.open = state.short
-        self._silent_since_ms = state.silent_since_ms
-        self._dead_letters = state.dead_letters
-        self._last_dead_letter_ms = state.last_dead_letter_ms
-        self._dead_letters_since_ms = state.dead_letters_since_ms
+        self.inputs.silent_since_ms = state.silent_since_ms
+        self.inputs.dead_letters = state.dead_letters
+        self.inputs.last_dead_letter_ms = state.last_dead_letter_ms
+        self.inputs.dead_letters_since_ms = state.dead_letters_since_ms
 
 
 def _count_members(
@@ -530,37 +490,6 @@ def _count_members(
         for group, inside in members.items()
     }
     return fresh, {group: len(inside) for group, inside in members.items()}
-
-
-def _cover_ratio(rows: Columns, boundary: int) -> Float64Array:
-    """Days that the stock lasts divided by days until goods can come; infinite where unknown.
-
-    Goods come with the next open order, or else with an order placed now at the fast supplier.
-    """
-    level = rows["demand_level_units_per_day"]
-    known = (rows["counted_at_ms"] > 0) & (rows["next_review_ms"] > 0) & (level > 0)
-    available = np.maximum(rows["on_hand_units"] - rows["backlog_units"], 0)
-    waits_days = np.where(
-        rows["next_due_ms"] > boundary,
-        (rows["next_due_ms"] - boundary) / DAY_MS,
-        rows["lead_time_days_flexible"],
-    )
-    needed = np.where(known, level * waits_days, 0.0)
-    ratio: Float64Array = np.full(rows.size, np.inf)
-    np.divide(available, needed, out=ratio, where=needed > 0)
-    return ratio
-
-
-def _cover_figures(item: int, row: Table, boundary: int) -> Figures:
-    del item
-    level = float(row["demand_level_units_per_day"])
-    available = max(0, int(row["on_hand_units"] - row["backlog_units"]))
-    arrival = int(row["next_due_ms"])
-    return {
-        "available_units": available,
-        "minutes_to_zero": round(available / level * 1440) if level > 0 else None,
-        "next_arrival_at": rfc3339(arrival) if arrival > boundary else None,
-    }
 
 
 def _silence_figures(item: int, row: Table, boundary: int) -> Figures:
@@ -576,80 +505,3 @@ def _stock_figures(item: int, row: Table, boundary: int) -> Figures:
     del item, boundary
     counted = int(row["counted_at_ms"])
     return {"counted_at": rfc3339(counted) if counted else None}
-
-
-_SUMMARIES = {
-    AlertKind.SURGE: "{subject} sells much faster than usual",
-    AlertKind.BROAD_SURGE: "many items of {subject} sell much faster than usual at once",
-    AlertKind.BULK_ORDER: "one order takes many days' demand of {subject}",
-    AlertKind.PLAN_SHORTFALL: "{subject} sells well below its plan",
-    AlertKind.LOW_COVER: "{subject} will run out before the next arrival",
-    AlertKind.LATE_DELIVERY: "{subject} has not arrived",
-    AlertKind.STALE_INPUT: "no orders on {subject} where orders were due",
-    AlertKind.STALE_STOCK: "the stock of {subject} is not known: nothing is ordered",
-    AlertKind.PHANTOM_STOCK: "{subject} is in stock by the record, but does not sell",
-    AlertKind.DEAD_LETTERS: "bad records on {subject}",
-}
-
-
-def _input_alert(
-    kind: AlertKind,
-    state: AlertState,
-    subject: str,
-    started: int,
-    boundary: int,
-    figures: dict[str, int],
-) -> Outgoing:
-    action = ACTIONS[kind]
-    told: Figures = {**figures}
-    return _alert(kind, state, subject, (None, None), started, boundary, told, action=action)
-
-
-def _late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int) -> Outgoing:
-    figures: Figures = {
-        "supplier": order.supplier,
-        "supplier_role": str(SupplierRole(order.role)),
-        "outstanding_units": order.outstanding,
-        "expected_at": rfc3339(order.due_ms),
-    }
-    started = order.late_since_ms
-    names = items.names[order.item]
-    return _alert(
-        AlertKind.LATE_DELIVERY,
-        state,
-        order.po_id,
-        names,
-        started,
-        boundary,
-        figures,
-        action=late_action(SupplierRole(order.role)),
-    )
-
-
-def _alert(
-    kind: AlertKind,
-    state: AlertState,
-    subject: str,
-    names: tuple[str | None, str | None],
-    started: int,
-    boundary: int,
-    figures: Figures,
-    *,
-    action: str,
-    version: int = 0,
-) -> Outgoing:
-    alert = Alert(
-        kind=state,
-        incident_id=incident_id(kind, subject, started),
-        version=version or (1 if state == AlertState.RAISED else 2),
-        alert=kind,
-        subject=subject,
-        sku=names[0],
-        warehouse=names[1],
-        started_at=rfc3339(started),
-        occurred_at=rfc3339(boundary),
-        summary=_SUMMARIES[kind].format(subject=subject),
-        action=action,
-        figures=figures,
-    )
-    return alert_record(alert)

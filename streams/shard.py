@@ -28,7 +28,8 @@ from streams.outbox import Outbox
 from streams.pending import ENTRY
 from streams.profile import Profile
 from streams.rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
-from streams.timeline import Timeline, TimelineSettings, Word
+from streams.state import TimelineSettings, Word
+from streams.timeline import Timeline
 from streams.totals import MinuteTotals
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
@@ -284,7 +285,7 @@ class Shard:
             return True
         start_ms = min(self._first.values()) - self.settings.allowed_lateness_ms
         done = self.timeline.advance(watermark_ms, start_ms, limit)
-        for effect in self.timeline.take_effects():
+        for effect in self.timeline.state.take_effects():
             if isinstance(effect, Word):
                 self.outbox.judge(*effect)
             else:
@@ -307,8 +308,8 @@ class Shard:
 
     def take_commit(self) -> Commit:
         """Return everything that changed since the last call, to be stored in one piece."""
-        timeline = self.timeline
-        changed = timeline.take_changed()
+        timeline, state = self.timeline, self.timeline.state
+        changed = state.take_changed()
         new_items = range(self._stored_items, len(timeline.items))
         self._stored_items = len(timeline.items)
         pending_added, pending_removed = timeline.pending.take_changes()
@@ -331,9 +332,9 @@ class Shard:
             pending_added=pending_added,
             pending_removed=pending_removed,
             orders=timeline.supply.take_changes(),
-            told={timeline.items.key(item): told for item, told in timeline.take_told().items()},
+            told={timeline.items.key(item): told for item, told in state.take_told().items()},
             groups=timeline.levels.take_changes(),
-            decisions=timeline.take_decisions(),
+            decisions=state.take_decisions(),
             outbox_added=outbox_added,
             outbox_removed=outbox_removed,
             outbox_stored_to=self.outbox.next_number,
@@ -346,7 +347,7 @@ class Shard:
         return {**shown, **words, OLDEST_OPEN_ORDER: rows["waiting_since_ms"][:, 0]}
 
     def _meta(self) -> Meta:
-        timeline = self.timeline
+        timeline, state = self.timeline, self.timeline.state
         return Meta(
             version=STATE_VERSION,
             clocks=self.clocks,
@@ -357,13 +358,13 @@ class Shard:
             newest_buckets=self._newest_buckets(),
             pending_next=timeline.pending.next_number,
             outbox_next=self.outbox.next_number,
-            profile=timeline.profile.state(),
-            hour_orders=timeline.hour_orders.tolist(),
-            shop_orders=timeline.shop_orders,
-            correction=timeline.correction,
-            uplifts=timeline.uplifts,
+            profile=state.profile.state(),
+            hour_orders=state.hour_orders.tolist(),
+            shop_orders=state.shop_orders,
+            correction=state.correction,
+            uplifts=state.uplifts,
             alerts=timeline.alerts.state(),
-            reviews=timeline.reviews,
+            reviews=state.reviews,
             history_from=self.history_from,
         )
 
@@ -399,22 +400,21 @@ class Shard:
         self._restore_timeline(meta, stored)
 
     def _restore_timeline(self, meta: Meta, stored: StoredShard) -> None:
-        timeline = self.timeline
+        timeline, state = self.timeline, self.timeline.state
         applied_ms = NO_CLOCK if meta.applied_ms is None else meta.applied_ms
         timeline.applied_ms = meta.applied_ms
         timeline.pending.restore(meta.pending_next, stored.pending, applied_ms)
         timeline.supply.restore(stored.orders, applied_ms)
-        timeline.profile = Profile.restore(meta.profile, self.settings.timeline.profile)
-        timeline.hour_orders = np.array(meta.hour_orders)
+        state.profile = Profile.restore(meta.profile, self.settings.timeline.profile)
+        state.hour_orders = np.array(meta.hour_orders)
         timeline.alerts.restore(meta.alerts)
-        timeline.restore_estimates(meta.shop_orders, meta.correction, meta.uplifts)
-        timeline.pool_items()
-        timeline.reviews = meta.reviews
+        state.restore_estimates(meta.shop_orders, meta.correction, meta.uplifts)
+        state.reviews = meta.reviews
         for key, told in stored.told.items():
             sku, _, warehouse = key.rpartition("@")
             item = timeline.items.find(sku, warehouse)
             if item is not None:
-                timeline.restore_told(item, told)
+                state.restore_told(item, told)
         timeline.levels.restore(stored.groups)
 
 

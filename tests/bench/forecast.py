@@ -36,7 +36,7 @@ from streams.estimate import demand_over
 from streams.profile import operational_days
 from streams.rings import DAY_MS, HOUR_MS
 from streams.shard import ShardSettings
-from streams.timeline import TimelineSettings
+from streams.state import TimelineSettings
 from tests.bench.replayed import Replay, by_day, daily_units, read_sales
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -205,7 +205,7 @@ def _snapshot(replay: Replay, skus: list[str], day: int) -> Snapshot:
         found = items.find(sku, "main")
         if found is not None:
             rows[place] = items.rows[found]
-    return Snapshot(rows, replay.shard.timeline.profile.elapsed.copy())
+    return Snapshot(rows, replay.shard.timeline.state.profile.elapsed.copy())
 
 
 def tidegate(snapshot: Snapshot, day: int, chosen: np.ndarray) -> list[Forecast]:

@@ -25,7 +25,7 @@ import numpy as np
 
 from streams.rings import DAY_MS, HOUR_MS
 from streams.shard import ShardSettings
-from streams.timeline import TimelineSettings
+from streams.state import TimelineSettings
 from tests.bench.forecast import DATA
 from tests.bench.replayed import Line, Replay, read_sales
 

@@ -26,8 +26,9 @@ from streams.items import ROW
 from streams.pending import ENTRY
 from streams.profile import flat_profile
 from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state import TimelineSettings
 from streams.surge import NULL_FACTOR, SurgeSettings, surge_tick
-from streams.timeline import Timeline, TimelineSettings
+from streams.timeline import Timeline
 from streams.usual import Pool, UsualSettings, learn_usual, pool_items
 
 ITEMS, DAYS, ROUNDS = 100_000, 30, 7
@@ -79,8 +80,8 @@ class Ticks:
         names = [(f"sku{number}", "main") for number in range(rows.size)]
         self.timeline.items.restore(names, rows.copy())
         self.timeline.applied_ms = self._now = start_ms
-        self.timeline.pool_items()
-        self.timeline.learn_rate()
+        self.timeline.state.pool_items()
+        self.timeline.state.learn_rate()
 
     def pass_minute(self) -> None:
         """One tick in which every item has an order."""

@@ -22,8 +22,8 @@ from streams.outbox import Outgoing
 from streams.pending import ENTRY
 from streams.review import ReviewSettings
 from streams.shard import Shard, ShardSettings
+from streams.state import TimelineSettings
 from streams.surge import SurgeSettings
-from streams.timeline import TimelineSettings
 from streams.types import Table
 from streams.usual import UsualSettings
 from tests.oracle import DAY, HOUR, MINUTE

@@ -143,7 +143,7 @@ def test_campaign_hours_do_not_teach_and_leave_an_uplift(level):
               expected_units=200, discount=0.25, **window)  # fmt: skip
     run = sale.run(24)
     np.testing.assert_allclose(lamps(run)["demand_level_units_per_day"], level, rtol=0.06)
-    uplift = run.shard.timeline.uplifts["discount_20"]
+    uplift = run.shard.timeline.state.uplifts["discount_20"]
     assert uplift.windows == 1
     assert uplift.units == 240
     np.testing.assert_allclose(uplift.factor, 5, rtol=0.1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from infra.cli.explanation import differences
 from policy import PolicyCache, recompute
 from streams.items import ROW
+from streams.ordering import review_surges
 from streams.outputs import PurchaseOrder, SupplierRole, purchase_order_id
 from streams.review import (
     CANDIDATE_UNITS,
@@ -526,8 +527,8 @@ def test_surge_window_is_reviewed_once_even_if_the_catalog_moves_it_to_and_fro()
     timeline.items.rows["on_hand_units"][0] = -500
     for hours in (10, 20, 10):
         timeline.items.rows["next_review_ms"][0] = timeline.applied_ms + hours * HOUR
-        timeline._review_surges(np.zeros(1, np.int64), timeline.applied_ms)
-    found = [as_json(out.value) for out in timeline.take_effects()]
+        review_surges(timeline.state, PolicyCache(), np.zeros(1, np.int64), timeline.applied_ms)
+    found = [as_json(out.value) for out in timeline.state.take_effects()]
     ids = [one["po_id"] for one in found if one.get("occasion") == "surge"]
     assert len(ids) == len(set(ids)) >= 1
-    assert len(timeline.take_decisions()) == 2
+    assert len(timeline.state.take_decisions()) == 2

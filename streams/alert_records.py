@@ -1,0 +1,108 @@
+"""How the steps of an incident are told: as alerts, with a summary, figures and one action."""
+
+from streams.actions import late_action
+from streams.items import Items
+from streams.outbox import Outgoing, alert_record
+from streams.outputs import (
+    ACTIONS,
+    Alert,
+    AlertKind,
+    AlertState,
+    SupplierRole,
+    incident_id,
+    rfc3339,
+)
+from streams.supply import OpenOrder
+
+Figures = dict[str, float | int | str | None]
+
+_SUMMARIES = {
+    AlertKind.SURGE: "{subject} sells much faster than usual",
+    AlertKind.BROAD_SURGE: "many items of {subject} sell much faster than usual at once",
+    AlertKind.BULK_ORDER: "one order takes many days' demand of {subject}",
+    AlertKind.PLAN_SHORTFALL: "{subject} sells well below its plan",
+    AlertKind.LOW_COVER: "{subject} will run out before the next arrival",
+    AlertKind.LATE_DELIVERY: "{subject} has not arrived",
+    AlertKind.STALE_INPUT: "no orders on {subject} where orders were due",
+    AlertKind.STALE_STOCK: "the stock of {subject} is not known: nothing is ordered",
+    AlertKind.PHANTOM_STOCK: "{subject} is in stock by the record, but does not sell",
+    AlertKind.DEAD_LETTERS: "bad records on {subject}",
+}
+
+
+def input_alert(
+    kind: AlertKind,
+    state: AlertState,
+    subject: str,
+    started: int,
+    boundary: int,
+    figures: dict[str, int],
+) -> Outgoing:
+    """Return an alert about an input of the shard."""
+    action = ACTIONS[kind]
+    told: Figures = {**figures}
+    return alert(kind, state, subject, (None, None), started, boundary, told, action=action)
+
+
+def late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int) -> Outgoing:
+    """Return an alert about an order whose goods have not come."""
+    figures: Figures = {
+        "supplier": order.supplier,
+        "supplier_role": str(SupplierRole(order.role)),
+        "outstanding_units": order.outstanding,
+        "expected_at": rfc3339(order.due_ms),
+    }
+    started = order.late_since_ms
+    names = items.names[order.item]
+    return alert(
+        AlertKind.LATE_DELIVERY,
+        state,
+        order.po_id,
+        names,
+        started,
+        boundary,
+        figures,
+        action=late_action(SupplierRole(order.role)),
+    )
+
+
+def alert(
+    kind: AlertKind,
+    state: AlertState,
+    subject: str,
+    names: tuple[str | None, str | None],
+    started: int,
+    boundary: int,
+    figures: Figures,
+    *,
+    action: str,
+    version: int = 0,
+) -> Outgoing:
+    """Return a step of an incident as it is published.
+
+    Args:
+        kind: of the incident.
+        state: raised, updated or resolved.
+        subject: what it is about; with kind and start it makes the incident's id.
+        names: sku and warehouse, of an item's incident.
+        started: when the incident began, event time in ms.
+        boundary: event time of the step.
+        figures: that it rests on.
+        action: the one to take.
+        version: of an incident that is told more than twice; 0: 1 when raised, 2 when resolved.
+    """
+    told = Alert(
+        kind=state,
+        incident_id=incident_id(kind, subject, started),
+        version=version or (1 if state == AlertState.RAISED else 2),
+        alert=kind,
+        subject=subject,
+        sku=names[0],
+        warehouse=names[1],
+        started_at=rfc3339(started),
+        occurred_at=rfc3339(boundary),
+        summary=_SUMMARIES[kind].format(subject=subject),
+        action=action,
+        figures=figures,
+    )
+    return alert_record(told)

@@ -1,0 +1,74 @@
+"""The end of a day: week, exposures, what is usual, estimates and uplifts take it in."""
+
+import numpy as np
+
+from streams.campaigns import Uplift, item_window_days
+from streams.estimate import close_day as close_estimates
+from streams.exposure import close_exposure
+from streams.profile import learn_day, operational_days
+from streams.rings import DAY_MS
+from streams.state import State
+from streams.surge import NULL_FACTOR
+from streams.usual import learn_usual
+
+
+def close_day(state: State, boundary: int) -> None:
+    """Take in the day that ends at the boundary."""
+    rows = state.rows()
+    state.changed.update(np.flatnonzero(rows["day_units"] | rows["day_orders"]).tolist())
+    day_ms = boundary - DAY_MS
+    start_ms = max(day_ms, state.start_ms)
+    before = state.profile.elapsed
+    counts_days = float(operational_days(before, start_ms, boundary))
+    if start_ms == day_ms:  # half a day would teach the wrong hours
+        state.profile, counts_days = learn_day(
+            state.profile, state.hour_orders, day_ms // DAY_MS, state.settings.profile
+        )
+    state.hour_orders = np.zeros(24)
+    planned_days = item_window_days(state.lines, rows.size, before, start_ms, boundary)
+    everyday = planned_days * rows["demand_level_units_per_day"]
+    rows["campaign_everyday_units"] += everyday
+    changed = close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
+    state.changed.update(np.flatnonzero(changed | (rows["day_undone_units"] > 0)).tolist())
+    state.levels.close_day(rows, counts_days, boundary)
+    _learn_usual(state)
+    settings = state.settings.estimate
+    state.correction = close_estimates(
+        rows, boundary, state.category_numbers(), state.correction, settings
+    )
+    _close_windows(state, day_ms, boundary)
+    state.effects.extend(state.alerts.end_bulk(state.items, boundary))
+    state.alerts.feed.close_day()
+    state.learn_rate()
+    state.changed.update(np.flatnonzero(rows["observed_days"] > 0).tolist())
+
+
+def _learn_usual(state: State) -> None:
+    surge = state.settings.surge
+    learn_usual(
+        state.rows(),
+        state.pool,
+        surge.usual,
+        null_factor=NULL_FACTOR,
+        least_rate=surge.least_rate,
+    )
+    rows = state.rows()
+    learned = (rows["day_exposure_days"] > 0) & (rows["usual_days"] > 0)
+    state.changed.update(np.flatnonzero(learned).tolist())
+    state.pool_items()
+
+
+def _close_windows(state: State, day_ms: int, boundary: int) -> None:
+    """Take campaign windows that ended in the day into the uplift of their promotion type."""
+    ends = state.lines.ends_ms
+    over = state.lines.chosen((ends > day_ms) & (ends <= boundary))
+    samples: dict[str, list[tuple[float, float]]] = {}
+    for item, promotion in zip(over.item.tolist(), over.promotion, strict=True):
+        row = state.items.rows[item]
+        sample = float(row["campaign_units"]), float(row["campaign_everyday_units"])
+        if any(sample):
+            samples.setdefault(promotion, []).append(sample)
+            row["campaign_units"], row["campaign_everyday_units"] = 0, 0.0
+            state.changed.add(item)
+    for promotion, told in sorted(samples.items()):
+        state.uplifts.setdefault(promotion, Uplift()).add(told)
