@@ -14,7 +14,7 @@ import numpy as np
 from streams.actions import group_action, item_action
 from streams.alert_records import Figures, alert, late_alert
 from streams.broad import SHOP, Broad, BroadIncident, BroadSettings
-from streams.cover import cover_figures, cover_ratio
+from streams.cover import cover_figures, cover_ratios
 from streams.feed import FeedSettings, FeedState
 from streams.incidents import (
     broad_figures,
@@ -26,6 +26,7 @@ from streams.incidents import (
 from streams.input_alerts import InputAlerts
 from streams.items import Columns, Items
 from streams.levels import Levels
+from streams.marks import Marks
 from streams.outbox import Outgoing
 from streams.outputs import AlertKind, AlertState, incident_id, rfc3339
 from streams.profile import Profile, flat_profile
@@ -69,6 +70,7 @@ class Alerts:
         surge: of the surge test.
         groups: of an item that may surge as a whole, the widest first.
         levels: the groups' own totals.
+        changed: takes the items of which an incident begins or ends.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Alerts:
         surge: SurgeSettings,
         groups: Callable[[int], list[str]],
         levels: Levels,
+        changed: Marks,
     ) -> None:
         self._partition = partition
         self._settings = settings
@@ -89,8 +92,8 @@ class Alerts:
         self.groups = groups
         self._levels = levels
         self._profile = flat_profile()
-        self._touched: list[Int32Array] = []
-        self._changed: set[int] = set()
+        self._touched = Marks()
+        self._changed = changed
         self._late: list[tuple[OpenOrder, int]] = []
         self._settled: list[OpenOrder] = []
         self._marked: list[OpenOrder] = []
@@ -99,7 +102,7 @@ class Alerts:
 
     def touch(self, items: Int32Array) -> None:
         """Note that the stock or demand of these items moved."""
-        self._touched.append(items)
+        self._touched.add(items)
 
     def expect(self, order: OpenOrder, due_ms: int) -> None:
         """Note that an order's due date has passed without its goods."""
@@ -306,7 +309,7 @@ class Alerts:
         rows["surge_version"][told] += 1
         rows["surge_told_ms"][told] = boundary
         rows["surge_told_orders"][told] = rows["surge_orders"][told]
-        self._changed.update(told.tolist())
+        self._changed.add(told)
 
     def _surge_figures(self, item: int, row: Table, boundary: int) -> Figures:
         figures = surge_figures(row, boundary, self._profile, self._surge)
@@ -314,7 +317,8 @@ class Alerts:
 
     def call_bulk(self, tested: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Tell the items of which one order takes many days' demand; it is no surge."""
-        bulk = tested[is_bulk(Columns(items.rows, tested), self._surge)]
+        large = tested[items.rows["tick_largest_units"][tested] >= self._surge.bulk_lines]
+        bulk = large[is_bulk(Columns(items.rows, large), self._surge)]
         items.rows["bulk_units"][bulk] = items.rows["tick_largest_units"][bulk]
         return self._raise(
             AlertKind.BULK_ORDER, "bulk_since_ms", bulk, items, boundary, self._bulk_figures
@@ -347,16 +351,11 @@ class Alerts:
         return [*raised, *resolved]
 
     def _low_cover(self, boundary: int, items: Items) -> Iterable[Outgoing]:
-        if not self._touched:
+        touched = self._touched.take()
+        if not touched.size:
             return []
-        is_touched = np.zeros(len(items), np.bool_)
-        for some in self._touched:
-            is_touched[some] = True
-        touched = np.flatnonzero(is_touched)
-        self._touched = []
-        rows = Columns(items.rows, touched)
-        ratio = cover_ratio(rows, boundary)
-        is_open = rows["low_cover_since_ms"] > 0
+        ratio = cover_ratios(items.rows, touched, boundary)
+        is_open = items.rows["low_cover_since_ms"][touched] > 0
         low = touched[(ratio < 1.0) & ~is_open]
         well = touched[(ratio >= self._settings.low_cover_ends_at) & is_open]
         kind, name = AlertKind.LOW_COVER, "low_cover_since_ms"
@@ -389,7 +388,7 @@ class Alerts:
         figures: FiguresOf,
     ) -> list[Outgoing]:
         items.rows[field][chosen] = boundary
-        self._changed.update(chosen.tolist())
+        self._changed.add(chosen)
         return [
             self._item_alert(kind, AlertState.RAISED, item, boundary, items, boundary, figures)
             for item in chosen.tolist()
@@ -406,7 +405,7 @@ class Alerts:
     ) -> list[Outgoing]:
         started = items.rows[field][chosen].tolist()
         items.rows[field][chosen] = 0
-        self._changed.update(chosen.tolist())
+        self._changed.add(chosen)
         return [
             self._item_alert(kind, AlertState.RESOLVED, item, since, items, boundary, figures)
             for item, since in zip(chosen.tolist(), started, strict=True)
@@ -447,11 +446,6 @@ class Alerts:
         }
 
     # -- what to store ------------------------------------------------------------------------
-
-    def take_changed(self) -> set[int]:
-        """Return the items of which an incident began or ended since the last call."""
-        changed, self._changed = self._changed, set()
-        return changed
 
     def take_marked(self) -> list[OpenOrder]:
         """Return the orders of which an incident began or ended since the last call."""

@@ -15,7 +15,7 @@ from streams.usual import learn_usual
 def close_day(state: State, boundary: int) -> None:
     """Take in the day that ends at the boundary."""
     rows = state.rows()
-    state.changed.update(np.flatnonzero(rows["day_units"] | rows["day_orders"]).tolist())
+    state.changed.add(np.flatnonzero(rows["day_units"] | rows["day_orders"]))
     day_ms = boundary - DAY_MS
     start_ms = max(day_ms, state.start_ms)
     before = state.profile.elapsed
@@ -29,7 +29,7 @@ def close_day(state: State, boundary: int) -> None:
     everyday = planned_days * rows["demand_level_units_per_day"]
     rows["campaign_everyday_units"] += everyday
     changed = close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
-    state.changed.update(np.flatnonzero(changed | (rows["day_undone_units"] > 0)).tolist())
+    state.changed.add(np.flatnonzero(changed | (rows["day_undone_units"] > 0)))
     state.levels.close_day(rows, counts_days, boundary)
     _learn_usual(state)
     settings = state.settings.estimate
@@ -40,7 +40,7 @@ def close_day(state: State, boundary: int) -> None:
     state.effects.extend(state.alerts.end_bulk(state.items, boundary))
     state.alerts.feed.close_day()
     state.learn_rate()
-    state.changed.update(np.flatnonzero(rows["observed_days"] > 0).tolist())
+    state.changed.add(np.flatnonzero(rows["observed_days"] > 0))
 
 
 def _learn_usual(state: State) -> None:
@@ -54,7 +54,7 @@ def _learn_usual(state: State) -> None:
     )
     rows = state.rows()
     learned = (rows["day_exposure_days"] > 0) & (rows["usual_days"] > 0)
-    state.changed.update(np.flatnonzero(learned).tolist())
+    state.changed.add(np.flatnonzero(learned))
     state.pool_items()
 
 
@@ -69,6 +69,6 @@ def _close_windows(state: State, day_ms: int, boundary: int) -> None:
         if any(sample):
             samples.setdefault(promotion, []).append(sample)
             row["campaign_units"], row["campaign_everyday_units"] = 0, 0.0
-            state.changed.add(item)
+            state.changed.add_one(item)
     for promotion, told in sorted(samples.items()):
         state.uplifts.setdefault(promotion, Uplift()).add(told)

@@ -29,7 +29,7 @@ def review_due(state: State, cache: PolicyCache, boundary: int) -> None:
     periods = period_ms(rows[items], state.settings.review.slot_ms)
     missed = (boundary - windows) // periods
     state.items.rows["next_review_ms"][items] = windows + (missed + 1) * periods
-    state.changed.update(items.tolist())
+    state.changed.add(items)
     planned = _planned(state, items, boundary)
     demand = _expected(state, items, planned, boundary)
     _decide(

@@ -309,19 +309,18 @@ class Shard:
     def take_commit(self) -> Commit:
         """Return everything that changed since the last call, to be stored in one piece."""
         timeline, state = self.timeline, self.timeline.state
-        changed = state.take_changed()
-        new_items = range(self._stored_items, len(timeline.items))
+        new_items = np.arange(self._stored_items, len(timeline.items))
         self._stored_items = len(timeline.items)
+        state.changed.add(new_items)
+        places = state.changed.take()
         pending_added, pending_removed = timeline.pending.take_changes()
         outbox_added, outbox_removed = self.outbox.take_changes()
-        rows = sorted({*changed, *new_items})
-        places = np.array(rows, np.int64)
         return Commit(
             partition=self.partition,
             offsets=dict(self.offsets),
             meta=msgspec.json.encode(self._meta()),
-            new_items=[timeline.items.names[item] for item in new_items],
-            row_keys=[timeline.items.key(item) for item in rows],
+            new_items=[timeline.items.names[item] for item in new_items.tolist()],
+            row_keys=[timeline.items.key(item) for item in places.tolist()],
             row_places=places,
             rows=timeline.items.rows.take(places),  # ten times as fast as by index
             readable=self._readable(places),

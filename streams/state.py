@@ -19,6 +19,7 @@ from streams.estimate import Correction, EstimateSettings
 from streams.exposure import SilenceSettings
 from streams.items import Items
 from streams.levels import Levels
+from streams.marks import Marks
 from streams.outbox import Outgoing
 from streams.profile import Profile, ProfileSettings, flat_profile
 from streams.review import ReviewSettings
@@ -65,8 +66,9 @@ class State:
         self.items = Items()
         self.supply = Supply()
         self.levels = Levels(settings.surge)
+        self.changed = Marks()  # items whose rows have to be stored
         self.alerts = Alerts(
-            partition, settings.alerts, settings.surge, self._groups_of, self.levels
+            partition, settings.alerts, settings.surge, self._groups_of, self.levels, self.changed
         )
         self.catalog: dict[int, events.Item] = {}
         self.special: set[int] = set()  # items whose suppliers have breaks or dispatch days
@@ -82,7 +84,6 @@ class State:
         self.reviews = 0
         self.start_ms = 0  # of the history
         self.effects: list[Outgoing | Word] = []
-        self.changed: set[int] = set()
         self._decisions: list[Table] = []
         self._told_changed: set[int] = set()
         self._is_plan_old = False
@@ -170,11 +171,6 @@ class State:
         """Return the decisions since the last call, one table a review."""
         decisions, self._decisions = self._decisions, []
         return decisions
-
-    def take_changed(self) -> list[int]:
-        """Return the items whose rows changed since the last call."""
-        changed, self.changed = sorted(self.changed), set()
-        return changed
 
     def take_told(self) -> dict[int, bytes]:
         """Return the catalog and campaign lines of items where they changed, as stored."""

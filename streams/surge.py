@@ -176,11 +176,14 @@ def _pass_time(
         seen: orders of the day before the part.
         new: orders in it.
     """
+    weight, grown = size + null * after, (size + null * after) / (size + null * before)
     for place in range(sums.size):
         factor = _FACTORS[place]
-        later = _log_weight(size, null, factor, calm, after, seen + new)
-        earlier = _log_weight(size, null, factor, calm, before, seen)
-        log_ratio = math.log(factor) * new + later - earlier
+        later = size + null * (calm + factor * (after - calm))
+        earlier = size + null * (calm + factor * (before - calm))
+        log_ratio = math.log(grown * earlier / later) * (size + seen)
+        if new:
+            log_ratio += math.log(factor * weight / later) * new
         sums[place] *= math.exp(min(log_ratio, _HIGHEST_LOG))
 
 

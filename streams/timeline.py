@@ -109,7 +109,6 @@ class Timeline:
         state.effects.extend(self.alerts.close_tick(boundary, self.items))
         for order in self.alerts.take_marked():
             self.supply.mark(order)
-        state.changed.update(self.alerts.take_changed())
         self.applied_ms = boundary
         if self._due_place == self._due.entries.size:
             self.pending.settle()
@@ -153,7 +152,7 @@ class Timeline:
             entries = entries[~bad]
         plain = entries[entries["code"] != Kind.TOLD]
         touched = self._move(plain)
-        self.state.changed.update(touched.tolist())
+        self.state.changed.add(touched)
         self.alerts.touch(touched)
         opened = plain["effective_ms"][plain["is_new_order"]]
         if opened.size:

@@ -34,7 +34,7 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
             _inbound(state, item, event, moment)
         case events.Response():
             _respond(state, item, event)
-    state.changed.add(item)
+    state.changed.add_one(item)
     state.alerts.touch(np.array([item], np.int32))
 
 
@@ -119,4 +119,4 @@ def count_supply(state: State, item: int) -> None:
     for role in SupplierRole:
         row[f"on_order_{role}_units"] = state.supply.on_order_units(item, role)
     row["next_due_ms"] = state.supply.next_arrival_ms(item)
-    state.changed.add(item)
+    state.changed.add_one(item)

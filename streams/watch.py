@@ -61,7 +61,7 @@ def _test_items(
     """Run the surge test for items; return who is called, who has calmed, and who has news."""
     if not items.size:
         return items, items, items
-    state.changed.update(items.tolist())
+    state.changed.add(items)
     settings = state.settings
     state.effects.extend(state.alerts.call_bulk(items, state.items, boundary))
     means = surge_tick(
@@ -75,9 +75,12 @@ def _test_items(
         state.alerts.feed.pause,
         _plan_factors(state, items, boundary),
     )
-    chosen = Columns(state.items.rows, items)
+    rows = state.items.rows
+    # Few have either, and each further field of all would cost as much as a part of the test.
+    told = np.flatnonzero(rows["surge_is_proved"][items] | (rows["surge_since_ms"][items] > 0))
+    items, chosen = items[told], Columns(rows, items[told])
     is_open = chosen["surge_since_ms"] > 0
-    enough = is_proved_still(chosen, means, settings.surge.level, settings.surge)
+    enough = is_proved_still(chosen, means[told], settings.surge.level, settings.surge)
     called: Int32Array = items[enough & ~is_open]
     has_ended = is_open & (chosen["surge_path"] <= 0)
     ended = items[has_ended]
@@ -142,7 +145,7 @@ def _judge_plans(
     forget_plans(rows, items[is_over])
     if boundary % DAY_MS == 0:
         close_plan_day(rows, items[~is_over], state.pool.dispersion, surge)
-    state.changed.update(items.tolist())
+    state.changed.add(items)
 
 
 def _units_left(state: State, boundary: int) -> Float64Array:
