@@ -311,8 +311,7 @@ class Shard:
         timeline, state = self.timeline, self.timeline.state
         new_items = np.arange(self._stored_items, len(timeline.items))
         self._stored_items = len(timeline.items)
-        state.changed.add(new_items)
-        places = state.changed.take()
+        places = np.union1d(state.changed.take(), new_items)
         pending_added, pending_removed = timeline.pending.take_changes()
         outbox_added, outbox_removed = self.outbox.take_changes()
         return Commit(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import pending, shard, timeline
+from streams import marks, pending, shard, supply
 from streams.events import TOPICS
 from streams.memory import KeyMemory
 from streams.outputs import rfc3339
@@ -256,12 +256,12 @@ def _lose_history(patch):
 
 
 def _lose_due_dates(patch):
-    patch.setattr(timeline.Supply, "mark", lambda self, order: None)
+    patch.setattr(supply.Supply, "mark", lambda self, order: None)
 
 
 def _forget_open_tick(patch):
-    changed = timeline.Timeline.take_changed
-    patch.setattr(timeline.Timeline, "take_changed", lambda self: changed(self)[1:])
+    take = marks.Marks.take
+    patch.setattr(marks.Marks, "take", lambda self: take(self)[1:])
 
 
 @pytest.mark.parametrize(
