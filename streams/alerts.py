@@ -317,8 +317,10 @@ class Alerts:
 
     def call_bulk(self, tested: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Tell the items of which one order takes many days' demand; it is no surge."""
-        large = tested[items.rows["tick_largest_units"][tested] >= self._surge.bulk_lines]
-        bulk = large[is_bulk(Columns(items.rows, large), self._surge)]
+        least = self._surge.bulk_lines
+        if not (items.rows["tick_largest_units"] >= least).any():
+            return []
+        bulk = tested[is_bulk(Columns(items.rows, tested), self._surge)]
         items.rows["bulk_units"][bulk] = items.rows["tick_largest_units"][bulk]
         return self._raise(
             AlertKind.BULK_ORDER, "bulk_since_ms", bulk, items, boundary, self._bulk_figures

@@ -40,24 +40,38 @@ CATALOG = np.dtype(
 
 ROW = np.dtype(
     [
+        # What an order touches stands together: a row is many cache lines long.
         ("on_hand_units", "<i8"),  # last count and what moved after it
         ("counted_at_ms", "<i8"),  # last count; 0: never counted, so the stock is not known
         ("backlog_units", "<i8"),  # ordered by customers, not yet dispatched
-        ("waiting_since_ms", "<i8", (WAITING_MARKS,)),  # see `streams.backlog`; 0: unused
-        ("waiting_units", "<i8", (WAITING_MARKS,)),  # their sum is the backlog
-        ("on_order_lean_units", "<i8"),
-        ("on_order_flexible_units", "<i8"),
-        ("next_due_ms", "<i8"),  # earliest open arrival; 0: none
-        ("cancelled_units", "<i8"),  # since the beginning
-        ("returned_units", "<i8"),  # since the beginning
         ("tick_orders", "<i8"),  # in the open tick, by the time at which they take effect
         ("tick_units", "<i8"),  # likewise
         ("tick_largest_units", "<i8"),  # of one line in the open tick
         ("day_orders", "<i8"),  # in the open day, likewise
         ("day_units", "<i8"),
+        ("day_taught_orders", "<i8"),  # in the open day, outside campaigns
+        ("day_taught_units", "<i8"),
+        ("size_count", "<f8"),  # orders of which the size is known
+        ("size_logs", "<f8"),
+        ("size_log_squares", "<f8"),
+        ("size_limit_units", "<f8"),  # a larger order teaches as if it were this; 0: none yet
+        ("out_since_ms", "<i8"),  # nothing to sell by the record; 0: there is
+        ("quiet_since_ms", "<i8"),  # last sale or refill
+        ("quiet_since_orders", "<i8"),  # the shop's orders at that time
+        ("silent_since_ms", "<i8"),  # open incident; 0: none; -1: the silence was found to be real
+        ("demand_level_units_per_day", "<f8"),
+        ("next_due_ms", "<i8"),  # earliest open arrival; 0: none
+        ("next_review_ms", "<i8"),  # 0: no catalog line yet
+        ("low_cover_since_ms", "<i8"),  # open incident; 0: none
+        # Stock.
+        ("waiting_since_ms", "<i8", (WAITING_MARKS,)),  # see `streams.backlog`; 0: unused
+        ("waiting_units", "<i8", (WAITING_MARKS,)),  # their sum is the backlog
+        ("on_order_lean_units", "<i8"),
+        ("on_order_flexible_units", "<i8"),
+        ("cancelled_units", "<i8"),  # since the beginning
+        ("returned_units", "<i8"),  # since the beginning
         ("observed_days", "<i8"),  # days that closed since the first sale
         # The estimate. Days are operational: the mean over the days of the shop's ordinary week.
-        ("demand_level_units_per_day", "<f8"),
         ("demand_trend_units_per_day", "<f8"),  # change of the level in a day
         ("demand_variance_units", "<f8"),  # of a day's units when the level is known
         ("order_level_per_day", "<f8"),
@@ -76,27 +90,17 @@ ROW = np.dtype(
         ("error_squares", "<f8"),  # of a day's orders against the estimate before it
         ("unit_error_squares", "<f8"),  # of its units, each of the size foreseen, likewise
         ("error_means", "<f8"),  # what Poisson orders would give
-        ("size_count", "<f8"),  # orders of which the size is known
-        ("size_logs", "<f8"),
-        ("size_log_squares", "<f8"),
-        ("size_limit_units", "<f8"),  # a larger order teaches as if it were this; 0: none yet
         ("sale_days", "<f8"),  # days with orders
         ("sale_units", "<f8"),
         ("sale_unit_squares", "<f8"),
         ("undone_units", "<f8"),  # cancelled and returned
-        ("day_taught_orders", "<i8"),  # in the open day, outside campaigns
-        ("day_taught_units", "<i8"),
         ("day_undone_units", "<i8"),
         ("day_censored_days", "<f8"),  # of the open day, not on sale
         ("day_exposure_days", "<f8"),  # of the newest closed day, on sale
-        ("out_since_ms", "<i8"),  # nothing to sell by the record; 0: there is
-        ("out_days", "<f8"),  # since then, in closed days
-        ("quiet_since_ms", "<i8"),  # last sale or refill
-        ("quiet_since_orders", "<i8"),  # the shop's orders at that time
+        ("out_days", "<f8"),  # in closed days since there is nothing to sell
         ("quiet_rate", "<f8"),  # orders per day when the silence began, of which it is judged
         ("quiet_rate_orders", "<f8"),  # that it rests on
         ("quiet_dispersion", "<f8"),  # variance over mean of a day's orders then
-        ("silent_since_ms", "<i8"),  # open incident; 0: none; -1: the silence was found to be real
         ("campaign_units", "<i8"),  # sold inside campaign windows
         ("campaign_everyday_units", "<f8"),  # the level would have sold there
         ("usual_orders", "<f8"),  # of the everyday, capped by day, older ones with less weight
@@ -131,10 +135,8 @@ ROW = np.dtype(
         ("plan_sold_units", "<i8"),
         ("plan_due_orders", "<f8"),
         ("plan_shortfall_since_ms", "<i8"),  # open incident; 0: none
-        ("low_cover_since_ms", "<i8"),  # open incident; 0: none
         ("stale_stock_since_ms", "<i8"),  # open incident; 0: none
         ("surge_reviewed_ms", "<i8"),  # window of the newest extra review
-        ("next_review_ms", "<i8"),  # 0: no catalog line yet
         ("ordered_day", "<i8"),  # days since 1970 of the newest purchase order
         ("ordered_units", "<i8"),  # in purchase orders of that day
         ("ordered_amount", "<f8"),  # likewise, in the item's currency

@@ -164,4 +164,4 @@ def _in_order(parts: list[Chunk]) -> Due:
         new_place = np.empty(order.size, np.int64)
         new_place[order] = np.arange(order.size)
         told = {int(new_place[place]): event for place, event in told.items()}
-    return Due(entries[order], told)
+    return Due(entries.take(order), told)

@@ -33,7 +33,7 @@ from streams.timeline import Timeline
 from streams.totals import MinuteTotals
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
-STATE_VERSION = 6
+STATE_VERSION = 7
 DEAD_LETTERED = "dead_lettered"
 NEW_ORDERS, SOLD_UNITS = "sales:orders", "sales:units"  # beside the outcomes by topic
 

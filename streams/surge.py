@@ -47,7 +47,7 @@ from policy.compiled import compiled
 from streams.items import SURGE_FACTORS, Columns
 from streams.profile import Profile, operational_days
 from streams.rings import DAY_MS, HOUR_MS
-from streams.types import BoolArray, Float64Array, Int32Array, Table
+from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
 from streams.usual import Pool, UsualSettings, usual_rate, usual_size
 
 NULL_FACTOR = 1.5
@@ -69,7 +69,7 @@ PATH_FACTOR = 3.0
 """The change point is the last zero of a CUSUM against this factor above the null."""
 
 _FACTORS = np.array(SURGE_FACTORS)
-_HIGHEST_LOG = 700.0  # beyond it the exponential is no number
+_HIGHEST_LOG = 600.0  # some way beyond it the exponential is no number
 _LEAST_SHARE = 0.9  # of the days asked for: a week's days differ in length
 _NOTHING = 1e-9  # a sum below it is not worth keeping
 _LEAST_START_DAYS = 0.01  # an hour that weighs less starts no sum of its own
@@ -182,9 +182,12 @@ def _pass_time(
         later = size + null * (calm + factor * (after - calm))
         earlier = size + null * (calm + factor * (before - calm))
         log_ratio = math.log(grown * earlier / later) * (size + seen)
-        if new:
-            log_ratio += math.log(factor * weight / later) * new
+        step = factor * weight / later
+        if new > 1:
+            log_ratio += math.log(step) * new
         sums[place] *= math.exp(min(log_ratio, _HIGHEST_LOG))
+        if new == 1:  # as most are, and a logarithm is a large part of the test
+            sums[place] *= step
 
 
 @compiled
@@ -436,6 +439,23 @@ def surge_tick(
         means,
     )
     return means
+
+
+@compiled
+def _proved_or_open(rows: Table, items: Int32Array, found: Int64Array) -> int:
+    count = 0
+    for place in range(items.size):
+        row = rows[items[place]]
+        if row.surge_is_proved or row.surge_since_ms > 0:
+            found[count] = place
+            count += 1
+    return count
+
+
+def proved_or_open(rows: Table, items: Int32Array) -> Int64Array:
+    """Return the few places among `items` whose evidence has reached the level, or is called."""
+    found = np.empty(items.size, np.int64)
+    return found[: _proved_or_open(rows, items, found)]
 
 
 def is_proved_still(

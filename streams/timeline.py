@@ -150,7 +150,8 @@ class Timeline:
             newest_ms = int(entries["effective_ms"][bad][-1])
             self.alerts.inputs.note_dead_letters(int(bad.sum()), newest_ms)
             entries = entries[~bad]
-        plain = entries[entries["code"] != Kind.TOLD]
+        is_told = entries["code"] == Kind.TOLD
+        plain = entries[~is_told] if is_told.any() else entries
         touched = self._move(plain)
         self.state.changed.add(touched)
         self.alerts.touch(touched)

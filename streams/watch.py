@@ -19,7 +19,7 @@ from streams.shortfall import (
     weigh_plans,
 )
 from streams.state import State
-from streams.surge import SurgeSettings, is_proved_still, surge_tick
+from streams.surge import SurgeSettings, is_proved_still, proved_or_open, surge_tick
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 
@@ -75,10 +75,8 @@ def _test_items(
         state.alerts.feed.pause,
         _plan_factors(state, items, boundary),
     )
-    rows = state.items.rows
-    # Few have either, and each further field of all would cost as much as a part of the test.
-    told = np.flatnonzero(rows["surge_is_proved"][items] | (rows["surge_since_ms"][items] > 0))
-    items, chosen = items[told], Columns(rows, items[told])
+    told = proved_or_open(state.items.rows, items)
+    items, chosen = items[told], Columns(state.items.rows, items[told])
     is_open = chosen["surge_since_ms"] > 0
     enough = is_proved_still(chosen, means[told], settings.surge.level, settings.surge)
     called: Int32Array = items[enough & ~is_open]
