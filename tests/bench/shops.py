@@ -59,6 +59,8 @@ class Shop:
         shop_size: of the factor that the whole shop's day has.
         growth: of the shop, a day.
         launches: items that begin to sell, a day.
+        midnight: hour of the UTC day at which the shop's own day begins.
+        shut: days on which it is closed, out of the ordinary.
         categories: of the items.
         happen: draws what is out of the ordinary.
     """
@@ -75,6 +77,8 @@ class Shop:
     shop_size: float = 50.0
     growth: float = 0.0
     launches: float = 0.0
+    midnight: int = 0
+    shut: range = range(0)
     categories: int = 5
     happen: Callable[["Shop", Float64Array, np.random.Generator], list[Truth]] = field(
         default=lambda shop, rates, chance: surges(shop, rates, chance, 12)
@@ -95,7 +99,7 @@ def surges(shop: Shop, rates: Float64Array, chance: np.random.Generator, count: 
         day = int(chance.integers(FIRST_DAYS, shop.days - 4))
         weight = shop.weekdays[day % 7]
         late = rates[item] * (factor - 1.0) * weight * 0.6
-        if late < 16 or item in taken or not weight:
+        if late < 16 or item in taken or not weight or day in shop.shut:
             continue
         opens = START_MS + day * DAY_MS + next(h for h, w in enumerate(shop.hours) if w) * HOUR_MS
         start_ms = opens + int(chance.integers(0, 3)) * HOUR_MS
@@ -165,6 +169,11 @@ SHOPS = (
     Shop("sale with a plan", 120, 600.0, spread=0.8, happen=sale),
     Shop("thin items in categories", 500, 120.0, spread=0.4, cart=1.2, happen=thin_groups),
     Shop("wild days", 200, 600.0, day_size=1.5, shop_size=10.0),
+    Shop("far from Greenwich: open from 16 to 4", 200, 600.0, midnight=10,
+         hours=(*[1.0] * 4, *[0.0] * 12, *[1.0] * 8)),
+    Shop("shut for a week, and on some days", 200, 600.0, shut=range(44, 53),
+         weekdays=(1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0)),
+    Shop("many items, most of them rare", 2500, 700.0, spread=1.8),
 )  # fmt: skip
 
 
@@ -191,10 +200,11 @@ def draw(shop: Shop, seed: int) -> tuple[list[Truth], list[Record]]:
     truths = shop.happen(shop, rates * (begins == 0), chance)
     plans = [(truth, planned(truth, shop, rates)) for truth in truths if is_plan(truth)]
     records = [*catalog(shop), *stock(shop, truths), *plan_lines(shop, plans)]
-    number = 0
+    number, paces = 0, np.zeros(shop.items)
     for day in range(shop.days):
-        paces = pace_of(shop, rates, begins, day, chance)
         for hour in range(24):
+            if hour == shop.midnight:
+                paces = pace_of(shop, rates, begins, day, chance)
             start_ms = START_MS + day * DAY_MS + hour * HOUR_MS
             sold = chance.poisson(paces * share(shop, hour) * happening(shop, truths, start_ms))
             for sale in carts(shop, sold, start_ms, number, chance):
@@ -211,7 +221,7 @@ def pace_of(
     whole = chance.gamma(shop.shop_size, 1 / shop.shop_size)
     weekday = shop.weekdays[day % 7] * 7 / sum(shop.weekdays)
     paces: Float64Array = rates * own * whole * weekday * (1.0 + shop.growth) ** day
-    return np.where(begins <= day, paces, 0.0)
+    return np.where((begins <= day) & (day not in shop.shut), paces, 0.0)
 
 
 def share(shop: Shop, hour: int) -> float:
