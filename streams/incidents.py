@@ -70,8 +70,8 @@ def surge_factor(row: Table, settings: SurgeSettings) -> Factor:
 
 def usual_rate_of(row: Table, settings: SurgeSettings) -> float:
     """Everyday orders of an item per operational day, as the test takes them."""
-    days = float(row["usual_days"])
-    rate = float(row["usual_orders"]) / days if days > 0 else 0.0
+    days, pace = float(row["usual_days"]), max(float(row["usual_pace"]), 1.0)
+    rate = float(row["usual_orders"]) / days * pace if days > 0 else 0.0
     return max(rate, settings.least_rate)
 
 
@@ -87,6 +87,7 @@ def plan_factors(
         settings: of the test.
     """
     rate = rows["usual_orders"] / np.maximum(rows["usual_days"], 1e-9)
+    rate *= np.maximum(rows["usual_pace"], 1.0)
     due = np.maximum(rate, settings.least_rate) * days
     factors: Float64Array = np.maximum(planned_orders / due, 1.0)
     return factors

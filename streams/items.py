@@ -107,6 +107,9 @@ ROW = np.dtype(
         ("usual_days", "<f8"),  # operational days that they rest on, likewise
         ("usual_excess", "<f8"),  # see `streams.usual`
         ("usual_squares", "<f8"),
+        ("usual_pace", "<f8"),  # of late, beyond what the null allows for; below 1: 1
+        ("pace_orders", "<f8"),  # of the newest days, capped as above
+        ("pace_due", "<f8"),  # what was usual in them
         ("day_before_orders", "<f8"),  # of the newest open day
         ("day_before_days", "<f8"),  # its operational days
         ("surge_sums", "<f8", (len(SURGE_FACTORS),)),

@@ -388,7 +388,7 @@ class Levels:
     def learn_pool(self) -> None:
         """Tell anew what the groups have in common; between two days' ends it stays the same."""
         found = pool_items(self.rows[: len(self._names)], 0.0, self._settings.usual)
-        self.pool = Pool(0.0, found.dispersion)
+        self.pool = Pool(0.0, found.dispersion, found.pace)
 
     # -- what to store ------------------------------------------------------------------------
 
@@ -425,6 +425,7 @@ def _usual_rates(rows: Table) -> Float64Array:
     """Everyday orders of items per operational day, shape (n,); 0 where nothing was sold yet."""
     rates = np.zeros(rows.size)
     np.divide(rows["usual_orders"], rows["usual_days"], out=rates, where=rows["usual_days"] > 0)
+    rates *= np.maximum(rows["usual_pace"], 1.0)
     return rates
 
 

@@ -37,14 +37,13 @@ from streams.profile import operational_days
 from streams.rings import HOUR_MS
 from streams.surge import Pause, SurgeSettings
 from streams.types import BoolArray, Float64Array, Int64Array, Record, Table
-from streams.usual import usual_size
+from streams.usual import own_dispersion, size_of
 
 NULL_SHARE = 2 / 3
 
 _SHARES = np.array(PLAN_SHARES)
 _HIGHEST_LOG = 700.0  # beyond it the exponential is no number
 _LEAST = 1e-300
-_WELL_KNOWN = 1e9  # orders that a plan rests on: it is taken as it is, the doubt is in the null
 
 
 @compiled
@@ -70,6 +69,7 @@ def _weigh(
     due: Float64Array,
     dispersion: float,
     prior: float,
+    prior_days: float,
     log_level: float,
     evidence: Float64Array,
 ) -> None:
@@ -77,7 +77,7 @@ def _weigh(
         row = rows[items[place]]
         row.plan_day_due_orders = due[place]
         sold = _sold_orders(row)
-        size = usual_size(_WELL_KNOWN, row.usual_excess, row.usual_squares, dispersion, prior)
+        size = size_of(own_dispersion(row, dispersion, prior, prior_days))
         logs = row.plan_logs
         total = 0.0
         for one in range(_SHARES.size):
@@ -92,11 +92,13 @@ def _weigh(
 
 
 @compiled
-def _close(rows: Table, items: Int64Array, dispersion: float, prior: float) -> None:
+def _close(
+    rows: Table, items: Int64Array, dispersion: float, prior: float, prior_days: float
+) -> None:
     for place in range(items.size):
         row = rows[items[place]]
         sold, due = _sold_orders(row), row.plan_day_due_orders
-        size = usual_size(_WELL_KNOWN, row.usual_excess, row.usual_squares, dispersion, prior)
+        size = size_of(own_dispersion(row, dispersion, prior, prior_days))
         logs = row.plan_logs
         for one in range(_SHARES.size):
             log = logs[one] + _day_log(_SHARES[one], sold, due, size)
@@ -125,8 +127,9 @@ def weigh_plans(
         Natural logs, shape (n,).
     """
     evidence = np.zeros(items.size)
-    prior, log_level = settings.usual.prior_squares, math.log(settings.plan_level)
-    _weigh(rows, items, due, dispersion, prior, log_level, evidence)
+    usual, log_level = settings.usual, math.log(settings.plan_level)
+    prior, prior_days = usual.prior_squares, usual.prior_days
+    _weigh(rows, items, due, dispersion, prior, prior_days, log_level, evidence)
     return evidence
 
 
@@ -134,7 +137,8 @@ def close_plan_day(
     rows: Table, items: Int64Array, dispersion: float, settings: SurgeSettings
 ) -> None:
     """Take the day that ends, as `weigh_plans` saw it last, into the evidence, in place."""
-    _close(rows, items, dispersion, settings.usual.prior_squares)
+    usual = settings.usual
+    _close(rows, items, dispersion, usual.prior_squares, usual.prior_days)
 
 
 def begin_plans_anew(rows: Table, items: Int64Array, evidence: Float64Array) -> None:

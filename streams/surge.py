@@ -51,7 +51,7 @@ from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
 from streams.usual import Pool, UsualSettings, usual_rate, usual_size
 
 NULL_FACTOR = 1.5
-ITEM_SHARE, GROUP_SHARE, PLAN_SHARE = 0.8, 0.1, 0.1
+ITEM_SHARE, GROUP_SHARE, PLAN_SHARE = 0.75, 0.05, 0.2
 """How the budget of false alarms is split."""
 SLACK = 15.0
 """By how much false alarms are rarer than Doob's bound where the baseline is 30 % too low.
@@ -60,7 +60,7 @@ Paths overshoot the level, the factors share the weight, a sale is short against
 the bound becomes sharp, eight orders are asked for, and 1.43 is less than 1.5. Measured by
 tests/bench/calibration.py, which fails where the budget is exceeded.
 """
-PLAN_SLACK = 5.0
+PLAN_SLACK = 4.5
 """Likewise of plans that are 30 % too high, in windows of three days; measured there too."""
 DAYS_CARRY = 0.1
 """What evidence is worth on the next day: a surge is a matter of hours, and slow growth is for the
@@ -96,7 +96,7 @@ class SurgeSettings:
         """The mean sum at which a surge is called.
 
         >>> round(SurgeSettings(false_items_per_100000=300.0, sale_days=1.0).level, 2)
-        27.78
+        29.63
         """
         return self._bound(ITEM_SHARE) * self.sale_days / SLACK
 
@@ -105,7 +105,7 @@ class SurgeSettings:
         """The mean sum at which the total of a group is called: Doob's bound, without slack.
 
         >>> round(SurgeSettings(false_items_per_100000=300.0, sale_days=1.0).group_level)
-        3333
+        6667
         """
         return self._bound(GROUP_SHARE) * self.sale_days
 
@@ -344,6 +344,7 @@ def _tick(
     minimum_days: float,
     launch_days: float,
     prior: float,
+    prior_days: float,
     level: float,
     end_evidence: float,
     plans: Float64Array,
@@ -356,8 +357,8 @@ def _tick(
             orders, days = row.usual_orders, row.usual_days
             if is_new:
                 orders = launch_days * pool.rate
-            null = NULL_FACTOR * usual_rate(orders, days, pool.rate, launch_days, least_rate)
-            size = usual_size(orders, row.usual_excess, row.usual_squares, pool.dispersion, prior)
+            null = NULL_FACTOR * usual_rate(orders, days, row.usual_pace, pool.rate, least_rate)
+            size = usual_size(row, orders, pool.dispersion, prior, prior_days)
             if row.tick_orders == 0 and row.surge_ticked_ms <= boundary_ms - DAY_MS:
                 days = plans[place] * _tested_days(
                     elapsed, boundary_ms - DAY_MS, boundary_ms, pause_start_ms, pause_end_ms
@@ -433,6 +434,7 @@ def surge_tick(
         _LEAST_SHARE * settings.usual.weight_of(settings.minimum_days),
         settings.usual.launch_days,
         settings.usual.prior_squares,
+        settings.usual.prior_days,
         settings.level if level is None else level,
         settings.end_evidence,
         np.ones(items.size) if plans is None else plans,

@@ -103,7 +103,9 @@ def test_skipping_empty_ticks_is_visiting_each(drawn, rate, size, weights):
             boundary = START_MS + (tick + 1) * minutes * MINUTE_MS
             surge_tick(rows, ITEM, profile, boundary, minutes * MINUTE_MS, POOL, UNHELD)
     shares = profile.hours[:24] / 24
-    doubtful = 1 / (1 / size + 1 / (rate * 1e6 + 1))
+    drawn_to_shop = SETTINGS.usual.prior_days / 1e6
+    own = (1 / size + drawn_to_shop * POOL.dispersion) / (1 + drawn_to_shop)
+    doubtful = 1 / (own + 1 / (rate * 1e6 + 1) + own / (1e6 + 1))
     expected = plain_sums(counts, rate, doubtful, shares, minutes)
     assert rows["surge_sums"][0] == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
@@ -286,6 +288,41 @@ def test_a_lasting_change_becomes_usual():
     assert rows["usual_orders"][0] / rows["usual_days"][0] == pytest.approx(15, rel=0.15)
 
 
+def test_growth_of_the_shop_is_usual_of_each_of_its_items():
+    """The mean of four weeks lags a growth of 2 % a day by a third; with the pace it does not."""
+    chance = np.random.default_rng(4)
+    rates = np.repeat([0.2, 2.0, 20.0], 100)
+    rows = np.zeros(rates.size, ROW)
+    pool = Pool(0.0, 0.1)
+    for day in range(120):
+        learn(rows, chance.poisson(rates * 1.02**day, (1, rates.size)), pool)
+        rows["observed_days"] += 1
+        pool = pool_items(rows, day, UsualSettings())._replace(rate=0.0)
+    mean = rows["usual_orders"] / rows["usual_days"] / (rates * 1.02**120)
+    for kind in range(3):
+        some = slice(100 * kind, 100 * kind + 100)
+        assert mean[some].mean() < 0.75
+        followed = (mean * rows["usual_pace"])[some].mean() * UsualSettings().pace_allowed
+        assert followed == pytest.approx(1.0, rel=0.12)
+
+
+def test_an_item_that_grows_alone_has_a_pace_of_its_own():
+    """Where it sells enough to show it; of a thin one the shop's is believed."""
+    chance = np.random.default_rng(4)
+    rates = np.repeat([2.0, 30.0], [500, 2])
+    rows = np.zeros(rates.size, ROW)
+    pool = Pool(0.0, 0.1)
+    for day in range(100):
+        grown = np.where(np.arange(rates.size) >= 499, 1.02**day, 1.0)
+        learn(rows, chance.poisson(rates * grown, (1, rates.size)), pool)
+        rows["observed_days"] += 1
+        pool = pool_items(rows, day, UsualSettings())._replace(rate=0.0)
+    pace = rows["usual_pace"] * UsualSettings().pace_allowed
+    assert pace[-2:].min() > 1.35
+    assert pace[:499].max() < 1.3
+    assert pool.pace < 1.2
+
+
 @pytest.mark.parametrize("size", [1.0, 4.0, 20.0])
 def test_spread_of_days_is_learned_over_the_shop(size):
     """The pooled size is that of the shop's days, though each item is thin."""
@@ -304,6 +341,8 @@ def test_pool_does_not_depend_on_the_order_of_items(seed):
     rows = np.zeros(50, ROW)
     for name in ("usual_orders", "usual_days", "usual_excess", "usual_squares"):
         rows[name] = chance.lognormal(0, 3, rows.size)
+    for name in ("observed_days", "pace_orders", "pace_due"):
+        rows[name] = chance.lognormal(3, 1, rows.size)
     pool = pool_items(rows, 30.0, UsualSettings())
     assert pool == pool_items(chance.permutation(rows), 30.0, UsualSettings())
     assert 1 / LARGEST_SIZE <= pool.dispersion <= 1 / LEAST_SIZE
