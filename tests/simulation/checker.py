@@ -23,7 +23,6 @@ from tests.simulation.doorman import Listening, Order, check_hand_over, orders_o
 from tests.simulation.kafka import Kafka
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Link, Network, Weather
-from tests.simulation.plan import REMEMBERS_ALL
 from tests.simulation.redis_server import RedisServer, Value
 from tests.simulation.violation import Violation
 from tests.streams.against_oracle import require_as_oracle
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 OUTCOMES = ("folded", "duplicate", "late", "dead_lettered", "heartbeat")
-_LATENESS_MS = REMEMBERS_ALL.allowed_lateness_ms
-_TICK_MS = REMEMBERS_ALL.timeline.tick_ms
 _DECODERS = {topic: TopicDecoder(topic) for topic in TOPICS}
 _OF_THE_HAND_OVER = ("outputs", "verdicts", "late")  # the pure fold hands nothing over
 _OF_A_RESUMED_RUN = (*_OF_THE_HAND_OVER, "decisions", "days")  # it did not see how they began
@@ -45,20 +42,21 @@ _OF_A_RESUMED_RUN = (*_OF_THE_HAND_OVER, "decisions", "days")  # it did not see 
 # --- on the way -------------------------------------------------------------------------------
 
 
-def check_counts(offsets: Mapping[str, int], meta: Mapping[str, Any]) -> None:
+def check_counts(offsets: Mapping[str, int], counts: Mapping[str, int]) -> None:
     """Every record that was consumed became exactly one thing (invariant 4)."""
-    counts = meta["counts"]
     for topic, offset in offsets.items():
         found = sum(counts.get(f"{topic}:{outcome}", 0) for outcome in OUTCOMES)
         if found != offset:
             raise Violation(f"{topic}: {found} records are accounted for, {offset} were consumed")
 
 
-def is_settled(redis: RedisServer, kafka: Kafka, *, outbox: bool) -> str | None:
+def is_settled(
+    redis: RedisServer, kafka: Kafka, settings: ShardSettings, *, outbox: bool
+) -> str | None:
     """Return what is still to be done, or nothing.
 
     Args:
-        redis, kafka: of the world.
+        redis, kafka, settings: of the world.
         outbox: whether everything that waits to be published has to be; else only alerts and what
             was set aside.
     """
@@ -71,8 +69,9 @@ def is_settled(redis: RedisServer, kafka: Kafka, *, outbox: bool) -> str | None:
             if offsets.get(topic, 0) != end:
                 return f"{topic}/{partition} is stored to {offsets.get(topic, 0)} of {end}"
         meta = json.loads(stored[b"meta"])
-        watermark_ms = min(meta["clocks"].values()) - _LATENESS_MS
-        if meta["applied_ms"] is None or meta["applied_ms"] < watermark_ms // _TICK_MS * _TICK_MS:
+        watermark_ms = min(meta["clocks"].values()) - settings.allowed_lateness_ms
+        tick_ms = settings.timeline.tick_ms
+        if meta["applied_ms"] is None or meta["applied_ms"] < watermark_ms // tick_ms * tick_ms:
             return f"shard {partition} is decided to {meta['applied_ms']} of {watermark_ms}"
         waiting = redis.data.get(b"tg:outbox:{%d}" % partition, {})
         assert isinstance(waiting, dict)
@@ -93,18 +92,22 @@ async def check_end(world: "World") -> None:
     expected: list[Outgoing] = []
     orders: list[Order] = []
     set_aside: list[tuple[Any, ...]] = []
+    counted_ms: dict[tuple[str, str], int] = {}
     for partition in range(kafka.partitions):
         pure = fold(kafka, partition, settings)
-        if settings is REMEMBERS_ALL:
+        if not world.plan.forgets:
             _compare_with_oracle(kafka, partition, pure)
         expected += pure.outputs
         orders += orders_of(pure.shard.outbox)
+        items = pure.shard.timeline.items
+        rows = items.rows[: len(items)]
+        counted_ms |= zip(items.names, rows["counted_at_ms"].tolist(), strict=True)
         set_aside += _set_aside(kafka, partition, pure)
         stored = await load(redis, world.loop, partition, settings)
         _compare_readable(redis, pure, partition)
         _compare(tell(stored), tell(pure), f"shard {partition}", leave_out=_OF_THE_HAND_OVER)
     if world.plan.hand_over is not None:
-        left = check_hand_over(world, orders)
+        left = check_hand_over(world, orders, counted_ms)
         expected = [record for record in expected if not _waits(record, left)]
     _compare_outputs(kafka, expected)
     _compare_set_aside(kafka, set_aside)

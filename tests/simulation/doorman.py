@@ -5,7 +5,7 @@ bounds and the limits are the worker's own.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from faust.types import TP
 
 from streams.events import TOPICS
 from streams.fold import NO_CLOCK
-from streams.handover import Limits, Pause, Terms, Verdict, person_needed
-from streams.outbox import PURCHASE_ORDERS, Outbox, Outgoing
+from streams.handover import Bounds, Gate, Limits, Pause, Terms, Verdict, person_needed
+from streams.outbox import ALERTS, PURCHASE_ORDERS, Outbox, Outgoing
+from streams.owned import Owned
 from streams.timeline import Timeline
 from tests.simulation.people import KNOWN_FOR_S, partition_of, waiting_orders
 from tests.simulation.violation import Violation
@@ -29,62 +30,125 @@ if TYPE_CHECKING:
 # --- at the door ------------------------------------------------------------------------------
 
 
-def check_leaving(
-    world: "World", node: "Node", worker: "Worker", records: Sequence[Outgoing]
-) -> None:
-    """Look at what a worker is about to write to Kafka.
+class Doors:
+    """Watches every worker's hand-over.
 
-    Raises:
-        Violation: an order is among it that must not leave now.
+    Args:
+        world: around the workers.
     """
-    assert world.plan.hand_over is not None
-    for record in records:
-        if record.terms is None:
-            continue
-        for why in (_pause(world, record.terms), _breach(world, node, worker, record.terms)):
-            if why is not None:
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._shut_at_s: dict[int, tuple[Gate, float]] = {}  # each gate: by its worker's clock
+        self.left_at: list[tuple[str, int]] = []  # po_id, to where its worker had applied the log
+        self.alerts_while_shut = 0
+
+    def watch(self, node: "Node", worker: "Worker") -> None:
+        """Look with a worker whenever it looks at its gates."""
+        if self._world.plan.hand_over is None:
+            return
+        release: Any = worker._release
+        look = release.look
+
+        def watched(owned: Owned, lags: Any, *, is_store_away: bool) -> None:
+            before_s = owned.looked_at_s
+            look(owned, lags, is_store_away=is_store_away)
+            self._note_look(node, worker, owned, before_s)
+
+        release.look = watched
+
+    def _note_look(self, node: "Node", worker: "Worker", owned: Owned, before_s: float) -> None:
+        now_s = node.clock_s()
+        is_new = id(owned.gate) not in self._shut_at_s
+        went_back_s = 0.0 if is_new else before_s - now_s
+        if is_new or went_back_s > self._bounds.clock_s or self._breach(node, worker, owned):
+            self._shut_at_s[id(owned.gate)] = owned.gate, now_s
+
+    @property
+    def _bounds(self) -> Bounds:
+        assert self._world.plan.hand_over is not None
+        return self._world.plan.hand_over.bounds
+
+    def check_leaving(self, node: "Node", worker: "Worker", records: Sequence[Outgoing]) -> None:
+        """Look at what a worker is about to write to Kafka.
+
+        Raises:
+            Violation: an order is among it that must not leave now.
+        """
+        if self._world.plan.hand_over is None:
+            return
+        for record in records:
+            if record.terms is None:
+                is_shut = any(owned.gate.reasons for owned in worker.owned.values())
+                self.alerts_while_shut += is_shut and record.topic == ALERTS
+                continue
+            if (why := self._objection(node, worker, record.terms)) is not None:
                 raise Violation(f"{record.terms.po_id} leaves {node.name} although {why}")
-        owned = worker.owned.get(partition_of(record.terms.sku, world.kafka.partitions))
-        if owned is not None and owned.shard.timeline.applied_ms is not None:
-            world.left_at.append((record.terms.po_id, owned.shard.timeline.applied_ms))
+            owned = worker.owned.get(partition_of(record.terms.sku, self._world.kafka.partitions))
+            if owned is not None and owned.shard.timeline.applied_ms is not None:
+                self.left_at.append((record.terms.po_id, owned.shard.timeline.applied_ms))
+
+    def _objection(self, node: "Node", worker: "Worker", terms: Terms) -> str | None:
+        """Return why an order must not leave now, as far as its worker can know; none: it may."""
+        owned = worker.owned.get(partition_of(terms.sku, self._world.kafka.partitions))
+        if why := self._pause(terms):
+            return why
+        if owned is None:
+            return None
+        if why := self._breach(node, worker, owned):
+            return why
+        if is_stale(node, owned, terms, self._world.plan.stock_valid_ms):
+            return "its stock was counted too long ago"
+        _, shut_s = self._shut_at_s[id(owned.gate)]
+        if 0 <= node.clock_s() - shut_s < self._bounds.calm_s:
+            return f"all is calm only since {shut_s:.2f}"
+        return None
+
+    def _pause(self, terms: Terms) -> str | None:
+        """A pause holds as soon as the worker knows, and it has to know after so long."""
+        for pause, since_s in self._world.audit.pauses.values():
+            if self._world.loop.time() - since_s > KNOWN_FOR_S and _covers(pause, terms):
+                return f"{pause.names() or 'everything'} is paused since {since_s:.2f}"
+        return None
+
+    def _breach(self, node: "Node", worker: "Worker", owned: Owned) -> str | None:
+        """Return which bound is exceeded now, from the logs and the true time."""
+        world, bounds = self._world, self._bounds
+        if worker.store_failed_since is not None:
+            return "Redis is away"
+        cut_s = node.control_cut_since_s
+        if cut_s is not None and world.loop.time() - cut_s > KNOWN_FOR_S:
+            return f"the audit log is away since {cut_s:.2f}"
+        partition = owned.shard.partition
+        places = [
+            (world.kafka.logs[TP(topic, partition)], owned.stored_offsets.get(topic, 0))
+            for topic in TOPICS
+        ]
+        unread = sum(log.end - position for log, position in places)
+        if unread > bounds.lag_records:
+            return f"{unread} records of partition {partition} are not read"
+        first = [log.first_unread(position) for log, position in places]
+        waits_s = max((world.wall_s() - one.came_s for one in first if one is not None), default=0)
+        if waits_s > bounds.lag_s + bounds.clock_s:
+            return f"a record of partition {partition} waits for {waits_s:.0f} s"
+        clocks_s = [clock / 1000 for clock in owned.shard.clocks.values() if clock != NO_CLOCK]
+        if owned.was_live and node.clock_s() - min(clocks_s) > bounds.lag_s:
+            return f"a topic of partition {partition} is silent since {min(clocks_s):.0f}"
+        ahead_s = max(clocks_s, default=0) - node.clock_s()
+        return f"its clock is {ahead_s:.0f} s behind" if ahead_s > bounds.clock_s else None
 
 
-def _pause(world: "World", terms: Terms) -> str | None:
-    """A pause holds as soon as the worker knows, and it has to know after so long."""
-    for pause, since_s in world.audit.pauses.values():
-        if world.loop.time() - since_s > KNOWN_FOR_S and _covers(pause, terms):
-            return f"{pause.names() or 'everything'} is paused since {since_s:.2f}"
-    return None
+def is_stale(node: "Node", owned: Owned, terms: Terms, valid_ms: int) -> bool:
+    """Whether the stock under an order is too old, as its worker knows it."""
+    items = owned.shard.timeline.items
+    place = items.find(terms.sku, terms.warehouse)
+    counted_ms = 0 if place is None else int(items.rows[place]["counted_at_ms"])
+    return owned.was_live and node.clock_s() * 1000 - counted_ms > valid_ms
 
 
 def _covers(pause: Pause, terms: Terms) -> bool:
     named = pause.names().items()
     return all(getattr(terms, name) == wanted for name, wanted in named)
-
-
-def _breach(world: "World", node: "Node", worker: "Worker", terms: Terms) -> str | None:
-    """Bounds that are exceeded at this moment, as far as the worker can know."""
-    assert world.plan.hand_over is not None
-    bounds = world.plan.hand_over.bounds
-    if worker.store_failed_since is not None:
-        return "Redis is away"
-    if node.control_cut_since_s is not None and (
-        world.loop.time() - node.control_cut_since_s > KNOWN_FOR_S
-    ):
-        return f"the audit log is away since {node.control_cut_since_s:.2f}"
-    partition = partition_of(terms.sku, world.kafka.partitions)
-    owned = worker.owned.get(partition)
-    if owned is None:
-        return None
-    unread = sum(
-        world.kafka.logs[TP(topic, partition)].end - owned.stored_offsets.get(topic, 0)
-        for topic in TOPICS
-    )
-    if unread > bounds.lag_records:
-        return f"{unread} records of partition {partition} are not read"
-    clocks = [clock for clock in owned.shard.clocks.values() if clock != NO_CLOCK]
-    ahead_s = max(clocks, default=0) / 1000 - world.wall_s() - node.skew_s
-    return f"its clock is {ahead_s:.0f} s behind" if ahead_s > bounds.clock_s else None
 
 
 # --- at the end -------------------------------------------------------------------------------
@@ -153,8 +217,15 @@ def orders_of(outbox: Listening) -> list[Order]:
     return found
 
 
-def check_hand_over(world: "World", orders: Iterable[Order]) -> set[str]:
+def check_hand_over(
+    world: "World", orders: Iterable[Order], counted_ms: Mapping[tuple[str, str], int]
+) -> set[str]:
     """Compare what left and what waits with what was said; return the ids of what left.
+
+    Args:
+        world: at rest.
+        orders: all that the logs decide.
+        counted_ms: when each item was counted last, as its log says.
 
     Raises:
         Violation: an order left that nobody let go, or waits, or is gone, for no reason.
@@ -163,9 +234,15 @@ def check_hand_over(world: "World", orders: Iterable[Order]) -> set[str]:
     left = {as_json(record.value)["po_id"] for record in world.kafka.outputs[PURCHASE_ORDERS]}
     waits = {record.terms.po_id for record in waiting_orders(world) if record.terms is not None}
     in_force = [pause for pause, _ in world.audit.pauses.values()]
+    if untrue := world.audit.state.waiting.keys() - waits:
+        raise Violation(f"the audit log says that {sorted(untrue)} wait, and they are not there")
     for order in orders:
-        for applied_ms in (moment for po_id, moment in world.left_at if po_id == order.terms.po_id):
+        left_at = (at for po_id, at in world.doors.left_at if po_id == order.terms.po_id)
+        for applied_ms in left_at:
             _require_let_go(order, applied_ms, world.plan.hand_over.limits)
+        age_ms = world.wall_s() * 1000 - counted_ms[order.terms.sku, order.terms.warehouse]
+        if order.terms.po_id in waits - left and age_ms > world.plan.stock_valid_ms:
+            continue
         why = _complaint(
             order, world.plan.hand_over.limits, left, waits, in_force, world.audit.ever
         )
@@ -217,10 +294,22 @@ def unsettled_order(world: "World") -> str | None:
         assert terms is not None
         is_paused = any(_covers(pause, terms) for pause, _ in world.audit.pauses.values())
         needed = person_needed(terms, limits)
+        if _is_stale_in_redis(world, terms):
+            continue
         if needed is None and not is_paused:
             return f"{terms.po_id} may leave"
         if terms.verdict.is_called_off:
             return f"{terms.po_id} was called off"
-        if needed is not None and terms.po_id not in world.audit.state.waiting:
+        told = world.audit.state.waiting.keys() | world.audit.state.left
+        if needed is not None and terms.po_id not in told:
             return f"the audit log does not say that {terms.po_id} waits"
     return None
+
+
+def _is_stale_in_redis(world: "World", terms: Terms) -> bool:
+    partition = partition_of(terms.sku, world.kafka.partitions)
+    key = f"tg:item:{{{partition}}}:{terms.sku}@{terms.warehouse}".encode()
+    shown = world.redis.data.get(key, {})
+    assert isinstance(shown, dict)
+    age_ms = world.wall_s() * 1000 - int(shown.get(b"counted_at_ms", 0))
+    return age_ms > world.plan.stock_valid_ms

@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.kafka import Group
 from tests.simulation.network import Weather
-from tests.simulation.node import Node
-from tests.simulation.plan import Fault
+from tests.simulation.node import POINTS, Node
+from tests.simulation.plan import Fault, Plan
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Strike = Callable[["World", Node, Fault], None]
 _SKEWS_S = (10.0, 4_000.0, 200_000.0)
+_BROKER_BACK_MS = 480_000
 _SNAPSHOTS_LOST = 8
+SNAPSHOTS_KEPT = _SNAPSHOTS_LOST + 1
 _STEPS = 300
 _LOADED_AFTER_S = 0.2  # what is claimed is loaded by then, more or less
 
@@ -25,6 +27,12 @@ def strike(world: "World", fault: Fault) -> None:
     STRIKES[fault.kind](world, node, fault)
 
 
+def forgets_something(plan: Plan) -> bool:
+    """Whether Redis ever comes back with an older snapshot."""
+    kinds = {fault.kind for fault in plan.faults}
+    return plan.forgets_at_rest > 0 or bool(kinds & {"redis_forgets", "redis_forgets_in_load"})
+
+
 def kill(world: "World", node: Node, fault: Fault) -> None:
     """SIGKILL."""
     node.kill()
@@ -34,6 +42,11 @@ def kill_at_step(world: "World", node: Node, fault: Fault) -> None:
     """SIGKILL between two awaits, wherever that is."""
     if node.runs:
         node.process.die_after(round(fault.amount * _STEPS))
+
+
+def kill_at_point(world: "World", node: Node, fault: Fault) -> None:
+    """SIGKILL when the next thing of a kind that it asked for is done, and it does not know yet."""
+    node.dies_at = POINTS[int(fault.amount * len(POINTS))]
 
 
 def freeze(world: "World", node: Node, fault: Fault) -> None:
@@ -65,6 +78,25 @@ def unheard(world: "World", node: Node, fault: Fault) -> None:
 def group_moves(world: "World", node: Node, fault: Fault) -> None:
     """A rebalance for no reason that a worker knows."""
     world.group.rebalance()
+
+
+def group_moves_in_commit(world: "World", node: Node, fault: Fault) -> None:
+    """The same while a commit is on its way."""
+    world.moves_at_commit = True
+
+
+def silence(world: "World", node: Node, fault: Fault) -> None:
+    """Heartbeats do not reach one partition of one topic, so that it says nothing for a while."""
+    places = sorted(world.kafka.logs)
+    place = places[int(fault.amount * len(places))]
+    world.kafka.silent.add(place)
+    world.network.later(3 * fault.lasts_s, world.kafka.silent.discard, place)
+
+
+def broker_clock(world: "World", node: Node, fault: Fault) -> None:
+    """The times that Kafka gives go back by up to eight minutes."""
+    world.broker_skew_ms = -round(fault.amount * _BROKER_BACK_MS)
+    world.network.later(2 * fault.lasts_s, setattr, world, "broker_skew_ms", 0)
 
 
 def redis_forgets(world: "World", node: Node, fault: Fault) -> None:
@@ -126,19 +158,22 @@ def _slow(choose: Callable[[Node], Weather]) -> Strike:
 
 def control_cut(world: "World", node: Node, fault: Fault) -> None:
     """The audit log is away, for a worker, for a while."""
-    node.control_weather.is_cut = True
-    node.control_cut_since_s = world.loop.time()
+    node.cut_control()
     world.network.later(3 * fault.lasts_s, node.control_is_back)
 
 
 STRIKES: dict[str, Strike] = {
     "kill": kill,
     "kill_at_step": kill_at_step,
+    "kill_at_point": kill_at_point,
     "freeze": freeze,
     "end": end,
     "clock": clock,
     "unheard": unheard,
     "group_moves": group_moves,
+    "group_moves_in_commit": group_moves_in_commit,
+    "silence": silence,
+    "broker_clock": broker_clock,
     "redis_forgets": redis_forgets,
     "redis_forgets_in_load": redis_forgets_in_load,
     "redis_forgets_claim": redis_forgets_claim,

@@ -2,20 +2,23 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from faust.types import TP
 
+from infra.audit import AuditState, OrderLeft
 from infra.control_log import ControlLog
+from infra.control_recorder import AuditRecorder
 from infra.store import RedisStore
-from streams import handover, shard, timeline
+from streams import handover, ordering, shard
 from streams.fold import NO_CLOCK
-from streams.handover import Controls, Gate, HoldReason, Limits, Terms
+from streams.handover import Bounds, Controls, Facts, Gate, HoldReason, Limits, Terms
 from streams.memory import KeyMemory
 from streams.outbox import Outbox, order_record
+from streams.owned import Owned
 from streams.pending import Pending
 from streams.release import OrderRelease
 from streams.shard import Shard
@@ -196,7 +199,7 @@ def control_known_for_ever(patch: Patch) -> None:
 
 def caps_not_counted(patch: Patch) -> None:
     """What was ordered of an item earlier in the day does not count."""
-    patch.setattr(timeline, "order_record", lambda order, **_: order_record(order))
+    patch.setattr(ordering, "order_record", lambda order, **_: order_record(order))
 
 
 def amounts_not_looked_at(patch: Patch) -> None:
@@ -221,9 +224,93 @@ def verdicts_not_stored(patch: Patch) -> None:
     patch.setattr(Outbox, "judge", without)
 
 
+def _fact_ignored(name: str, **values: Any) -> Callable[[Patch], None]:
+    """The gate does not look at one of the facts."""
+
+    def guard(patch: Patch) -> None:
+        breaches = handover.breaches
+
+        def without(facts: Facts, *bounds: Any, **share: float) -> Any:
+            return breaches(dataclasses.replace(facts, **values), *bounds, **share)
+
+        patch.setattr(handover, "breaches", without)
+
+    guard.__name__ = f"{name}_ignored"
+    return guard
+
+
+_FACTS = (
+    _fact_ignored("unread_audit_log", is_control_known=True),
+    _fact_ignored("absent_store", is_store_away=False),
+    _fact_ignored("lag_in_records", lag_records=0),
+    _fact_ignored("lag_in_seconds", lag_s=0.0),
+    _fact_ignored("clock_behind", ahead_s=0.0),
+    _fact_ignored("clock_that_went_back", back_s=0.0),
+)
+
+
+def stale_stock_ignored(patch: Patch) -> None:
+    """An order leaves however old the count that it rests on has grown."""
+    patch.setattr(OrderRelease, "_is_stale", lambda self, _, terms: np.zeros(len(terms), bool))
+
+
+def gate_begins_open(patch: Patch) -> None:
+    """Who takes a partition over lets its orders go before calm was seen."""
+    begin = Gate.__init__
+
+    def opened(self: Gate, bounds: Bounds) -> None:
+        begin(self, bounds)
+        self.reasons = ()
+
+    patch.setattr(Gate, "__init__", opened)
+
+
+def gate_opens_at_once(patch: Patch) -> None:
+    """Orders leave at the first look after a breach."""
+    look = Gate.look
+
+    def without(self: Gate, facts: Facts, now_s: float) -> None:
+        look(self, facts, now_s)
+        self.reasons = handover.breaches(facts, self._bounds)
+
+    patch.setattr(Gate, "look", without)
+
+
+def alerts_held_too(patch: Patch) -> None:
+    """Nothing leaves while a gate is shut."""
+    free = Worker._free_to_go
+
+    def without(self: Worker, owned: Owned) -> Any:
+        return [] if owned.gate.reasons else free(self, owned)
+
+    patch.setattr(Worker, "_free_to_go", without)
+
+
 def judged_once(patch: Patch) -> None:
     """An order that waits is not looked at again when the reason is gone."""
     patch.setattr(OrderRelease, "_basis", lambda self, owned: "always the same")
+
+
+def left_told_in_passing(patch: Patch) -> None:
+    """That an order left is written down some time, and the outbox forgets it at once."""
+
+    async def without(self: AuditRecorder, orders: Sequence[Terms]) -> None:
+        for terms in orders:
+            if (why := self._why_it_left(terms)) is not None:
+                self._log.note(OrderLeft(who="t", why=why, po_id=terms.po_id, verdict=""))
+
+    patch.setattr(AuditRecorder, "orders_left", without)
+
+
+def late_word_believed(patch: Patch) -> None:
+    """An order waits when the audit log says so last, also where it had left."""
+    apply = AuditState._apply
+
+    def without(self: AuditState, entry: Any) -> None:
+        self.left.clear()
+        apply(self, entry)
+
+    patch.setattr(AuditState, "_apply", without)
 
 
 def _now_s() -> float:
@@ -234,6 +321,20 @@ def _now_s() -> float:
         return 0.0
 
 
+AT_THE_HAND_OVER: dict[str, str | None] = {
+    **dict.fromkeys(
+        ["pause_forgotten_over_a_restart", "caps_not_counted", "amounts_not_looked_at"], None
+    ),
+    **dict.fromkeys(["verdicts_not_stored", "stale_stock_ignored", "gate_begins_open"], None),
+    "control_known_for_ever": "audit_log_away",
+    "unread_audit_log_ignored": "audit_log_away",
+    "absent_store_ignored": "store_away",
+    "clock_that_went_back_ignored": "clock_turned_back",
+    "left_told_in_passing": "death_before_the_last_word",
+    "late_word_believed": "late_word",
+}
+"""Guards that only matter in worlds with people at the hand-over, or with one thing tried there."""
+
 GUARDS: dict[str, Callable[[Patch], None]] = {
     guard.__name__: guard
     for guard in (
@@ -242,5 +343,7 @@ GUARDS: dict[str, Callable[[Patch], None]] = {
         *(claims_by_number, no_look_at_rest),
         *(gate_ignored, pause_forgotten_over_a_restart, control_known_for_ever, caps_not_counted),
         *(amounts_not_looked_at, verdicts_not_stored, judged_once),
+        *(left_told_in_passing, late_word_believed),
+        *(*_FACTS, stale_stock_ignored, gate_begins_open, gate_opens_at_once, alerts_held_too),
     )
 }

@@ -27,6 +27,7 @@ class Batch:
     values: list[bytes | None]
     written_ms: int  # of its newest record
     raw: bytes
+    came_s: float  # true time
 
     @property
     def next_offset(self) -> int:
@@ -41,9 +42,15 @@ class Batch:
 
 
 class Log:
-    """One partition of an input topic."""
+    """One partition of an input topic.
 
-    def __init__(self) -> None:
+    Args:
+        wall_s: the true time.
+    """
+
+    def __init__(self, wall_s: Callable[[], float]) -> None:
+        self._wall_s = wall_s
+        self._waiting: list[asyncio.Future[None]] = []
         self.batches: list[Batch] = []
 
     @property
@@ -57,7 +64,22 @@ class Log:
         sent = [
             (b"%d" % (start + place), value, [], written_ms) for place, value in enumerate(values)
         ]
-        self.batches.append(Batch(start, list(values), written_ms, batch_bytes(sent, start)))
+        raw = batch_bytes(sent, start)
+        self.batches.append(Batch(start, list(values), written_ms, raw, self._wall_s()))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let whoever waits for more look again."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
+
+    async def grows(self) -> None:
+        """Wait for more, as a long fetch does."""
+        more = asyncio.get_running_loop().create_future()
+        self._waiting.append(more)
+        await more
 
     def read(self, position: int, batches: int) -> list[Chunk]:
         """The next batches from a position on."""
@@ -68,6 +90,10 @@ class Log:
             return []
         return [batch.chunk(position) for batch in self.batches[first : first + batches]]
 
+    def first_unread(self, position: int) -> Batch | None:
+        """The batch that a reader at a position reads next."""
+        return next((batch for batch in self.batches if batch.next_offset > position), None)
+
     def records(self, stop: int | None = None) -> list[tuple[bytes | None, int]]:
         """Values, and when the log says that they were written, up to an offset."""
         found = [(value, batch.written_ms) for batch in self.batches for value in batch.values]
@@ -77,14 +103,15 @@ class Log:
 class Kafka:
     """All topics, and what workers have told of their offsets."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, wall_s: Callable[[], float]) -> None:
         self.partitions = partitions
         self.logs = {
-            TP(topic, partition): Log() for topic in TOPICS for partition in range(partitions)
+            TP(topic, partition): Log(wall_s) for topic in TOPICS for partition in range(partitions)
         }
         self.outputs: dict[str, list[Outgoing]] = defaultdict(list)
         self.committed: dict[TP, int] = {}
         self.takes_heartbeats = True
+        self.silent: set[TP] = set()  # heartbeats do not reach these
 
     def publish(self, records: Sequence[Outgoing]) -> None:
         """Append to output topics."""
@@ -95,7 +122,8 @@ class Kafka:
         """Append a heartbeat to each (topic, partition)."""
         value = msgspec.json.encode(Heartbeat(occurred_at=now_ms))
         for topic, partition in targets if self.takes_heartbeats else ():
-            self.logs[TP(topic, partition)].append([value], now_ms)
+            if (topic, partition) not in self.silent:
+                self.logs[TP(topic, partition)].append([value], now_ms)
 
 
 @dataclass
@@ -235,6 +263,8 @@ class Consumer:
         """Read on from there."""
         self.seeks += 1
         self.positions.update({tp: at for tp, at in offsets.items() if tp in self.assigned.tps})
+        for tp in offsets:
+            self._kafka.logs[tp].wake()
 
     async def commit_stored(self, offsets: Mapping[TP, int]) -> bool:
         """Tell the broker; a failure is only logged by the runtime."""
@@ -282,6 +312,8 @@ class Fetcher:
         while consumer.assigned is assigned:
             seeks, position = consumer.seeks, consumer.positions.get(tp, 0)
             chunks = log.read(self._twisted(position), self._chance.randint(1, BATCHES_AT_ONCE))
+            if position >= log.end:
+                await log.grows()
             await asyncio.sleep(self._pause_s(tp, is_idle=not chunks))
             if not chunks:
                 continue

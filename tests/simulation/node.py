@@ -3,9 +3,9 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
@@ -23,21 +23,27 @@ from tests.simulation.kafka import Assignment, Consumer, Fetcher, Group, Kafka
 from tests.simulation.loop import Process, SimulatedLoop, State
 from tests.simulation.network import Network, Weather
 from tests.simulation.people import KNOWN_FOR_S, AuditClient, AuditLog
-from tests.simulation.plan import REMEMBERS_ALL, Plan
+from tests.simulation.plan import Plan
 from tests.streams.fakes import FakeObserver
 from tests.streams.runs import CACHE
+from tests.streams.runs import SETTINGS as SMALL
+
+if TYPE_CHECKING:
+    from tests.simulation.doorman import Doors
 
 KEYS = Keys()
 RETENTION = Retention(
-    minutes=REMEMBERS_ALL.minutes,
-    hours=REMEMBERS_ALL.hours,
+    minutes=SMALL.minutes,
+    hours=SMALL.hours,
     days=400,
     decision_days=400,
-    ring_days=REMEMBERS_ALL.days,
+    ring_days=SMALL.days,
 )
 # The gate of the hand-over judges by the wall clock, and every published order is compared here.
 _OPEN = Bounds(lag_records=1 << 60, lag_s=1e12, clock_s=1e12, calm_s=0.0)
 _RESTART_S = (0.2, 2.0)
+POINTS = ("claim", "commit", "publish", "offsets", "audit")
+"""What a worker can ask for and die of before it knows that it is done."""
 _BUFFERED_FETCHES = 16
 
 
@@ -51,7 +57,7 @@ class Node:
         plan: of its world.
         wall_s: the true time.
         on_offsets: looks at the offsets that are told to Kafka.
-        on_leaving: looks at what a worker is about to publish.
+        doors: look at what a worker is about to publish.
         note: takes a line of the trace.
     """
 
@@ -66,7 +72,7 @@ class Node:
         plan: Plan,
         wall_s: Callable[[], float],
         on_offsets: Callable[[Any], None],
-        on_leaving: Callable[["Node", Worker, Sequence[Outgoing]], None],
+        doors: "Doors",
         note: Callable[[str], None],
     ) -> None:
         self.name = name
@@ -75,7 +81,9 @@ class Node:
         self.group_weather = Weather()
         self.control_weather = Weather()
         self.control_cut_since_s: float | None = None
+        self.control_takes_nothing = False  # the audit log can be read, but not written
         self.skew_s = 0.0
+        self.dies_at: str | None = None  # the point
         self.is_wanted = False
         self.starts = 0
         self.deaths = 0
@@ -91,7 +99,7 @@ class Node:
         self._wall_s = wall_s
         self._audit = audit
         self._on_offsets = on_offsets
-        self._on_leaving = on_leaving
+        self._doors = doors
         self._note = note
 
     # -- life, from outside -------------------------------------------------------------------
@@ -131,6 +139,13 @@ class Node:
         if self.runs:
             self.process.die()
 
+    def reached(self, point: str) -> None:
+        """What it asked for at a point is done; its time may have come."""
+        if self.dies_at == point and self.runs:
+            self.dies_at = None
+            self._note(f"{self.process.name}: its {point} is done")
+            self.kill()
+
     def _on_death(self) -> None:
         self.deaths += 1
         self._note(f"{self.process.name}: dies at step {self.process.steps}")
@@ -140,6 +155,11 @@ class Node:
     def _start_again(self) -> None:
         if self.is_wanted and not self._network.is_down_for_good:
             self.start()
+
+    def cut_control(self) -> None:
+        """Keep the audit log from it."""
+        self.control_weather.is_cut = True
+        self.control_cut_since_s = self._loop.time()
 
     def control_is_back(self) -> None:
         """Let it read the audit log again."""
@@ -164,7 +184,13 @@ class Node:
             return None
 
         def client(_: Any) -> AuditClient:
-            return AuditClient(self._audit, self._network, self.control_weather)
+            return AuditClient(
+                self._audit,
+                self._network,
+                self.control_weather,
+                lambda: self.control_takes_nothing,
+                lambda: self.reached("audit"),
+            )
 
         return ControlLog(
             {},
@@ -184,7 +210,7 @@ class Node:
         claims = itertools.count()
 
         async def publish(records: Sequence[Outgoing]) -> None:
-            self._on_leaving(self, worker, records)
+            self._doors.check_leaving(self, worker, records)
             await self._publish(process, records)
 
         async def beat(targets: Sequence[tuple[str, int]], now_ms: int) -> None:
@@ -192,13 +218,14 @@ class Node:
 
         pool = redis_pool("redis://simulated")
         self.pools.append(pool)
-        consumer = Consumer(self._kafka, self._network, weather, self._on_offsets)
+        consumer = Consumer(self._kafka, self._network, weather, self._offsets_told)
         hand_over = self._plan.hand_over
         worker = Worker(
             RedisStore(pool, KEYS, RETENTION, lambda: f"{process.name}/{next(claims)}"),
             publish,
             beat,
             WorkerSettings(
+                commit_interval_s=self._plan.commit_interval_s,
                 heartbeat_interval_s=self._plan.heartbeat_s,
                 handover=_OPEN if hand_over is None else hand_over.bounds,
                 order_limits=Limits() if hand_over is None else hand_over.limits,
@@ -211,6 +238,7 @@ class Node:
             recorder=None if control is None else AuditRecorder(control),
             cache=CACHE,
         )
+        self._doors.watch(self, worker)
         worker.attach(consumer, lambda: consumer.assigned.generation)  # type: ignore[arg-type]
         return worker, consumer
 
@@ -220,9 +248,17 @@ class Node:
         if self._chance.random() < self.kafka_weather.loss:
             arriving = arriving[: self._chance.randint(0, len(arriving))]
         self._note(f"{process.name}: publishes {len(records)}")
-        await self._network.ask(self.kafka_weather, lambda: self._kafka.publish(arriving))
+        await self._network.ask(self.kafka_weather, lambda: self._take_published(arriving))
         if len(arriving) < len(records):
             raise ConnectionError("Kafka took a part")
+
+    def _take_published(self, records: Sequence[Outgoing]) -> None:
+        self._kafka.publish(records)
+        self.reached("publish")
+
+    def _offsets_told(self, offsets: Mapping[TP, int]) -> None:
+        self._on_offsets(offsets)
+        self.reached("offsets")
 
 
 class _Running:

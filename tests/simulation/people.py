@@ -3,17 +3,17 @@
 import asyncio
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from faust.types import TP
 
 from infra.audit import AuditState, Entry, make_pause, make_resume, sealed
-from streams.handover import Pause
+from streams.handover import Pause, Terms
 from streams.outbox import Outgoing
 from streams.outputs import rfc3339
 from tests.simulation.network import Network, Weather
@@ -59,10 +59,19 @@ class AuditLog:
 class AuditClient:
     """What `infra.control_log` asks of its consumer and of its producer, for one process."""
 
-    def __init__(self, log: AuditLog, network: Network, weather: Weather) -> None:
+    def __init__(
+        self,
+        log: AuditLog,
+        network: Network,
+        weather: Weather,
+        takes_nothing: Callable[[], bool],
+        on_written: Callable[[], None],
+    ) -> None:
         self._log = log
         self._network = network
         self._weather = weather
+        self._takes_nothing = takes_nothing
+        self._on_written = on_written
         self._position = 0
         self._end: int | None = None
         self._client = self  # as aiokafka's consumer has one, which is closed by itself
@@ -84,7 +93,13 @@ class AuditClient:
 
     async def send_and_wait(self, topic: str, value: bytes, partition: int) -> None:
         """Append an entry."""
-        await self._ask(lambda: self._log.append(value, self._network.loop.time()))
+        if self._takes_nothing():
+            raise NotEnoughReplicasError
+        await self._ask(lambda: self._append(value))
+
+    def _append(self, value: bytes) -> None:
+        self._log.append(value, self._network.loop.time())
+        self._on_written()
 
     def assign(self, places: Any) -> None:
         """There is one partition."""
@@ -132,26 +147,54 @@ class AuditClient:
 def act(world: "World", what: "Act") -> None:
     """Let a person do something now."""
     if what.kind == "pause":
-        _write(world, make_pause("ann", "a drill", **what.scope))
+        pause(world, what.scope)
     elif what.kind == "resume":
         resume(world, what.chance)
     else:
         _say(world, what)
 
 
+def pause(world: "World", scope: Mapping[str, str]) -> str:
+    """Stop the hand-over; return the id of the hold."""
+    return _write(world, make_pause("ann", "a drill", **scope))
+
+
 def resume(world: "World", share: float) -> None:
     """End a pause, if there is one."""
+    in_force = list(world.audit.pauses)
+    if in_force:
+        end_pause(world, in_force[int(share * len(in_force))])
+
+
+def end_pause(world: "World", hold_id: str) -> None:
+    """Let the hand-over go on."""
     pauses = [pause for pause, _ in world.audit.pauses.values()]
-    if pauses:
-        pause = pauses[int(share * len(pauses))]
-        _write(world, make_resume("bob", "all is well", pause.hold_id, pauses))
+    _write(world, make_resume("bob", "all is well", hold_id, pauses))
 
 
-def _write(world: "World", entry: Entry) -> None:
+def approve_all(world: "World") -> None:
+    """Let somebody approve every order that waits."""
+    for place, order in enumerate(waiting_orders(world)):
+        assert order.terms is not None
+        _respond(world, "approved", f"all-{place}", order.terms)
+
+
+def count(world: "World", items: Iterable[tuple[str, str]]) -> None:
+    """Let somebody count what is on the shelf."""
+    now_ms = int(world.wall_s() * 1000)
+    for place, item in enumerate(items):
+        counted = event("counted", f"count-{now_ms}-{place}", now_ms, item, level=place)
+        partition = partition_of(item[0], world.kafka.partitions)
+        world.kafka.logs[TP("stock", partition)].append([counted], now_ms)
+
+
+def _write(world: "World", entry: Entry) -> str:
     log = world.audit
     world.note(f"people: {type(entry).__name__}: {entry.why}")
     at = rfc3339(int(world.wall_s() * 1000))
-    log.append(msgspec.json.encode(sealed(entry, log.state.heads, at)), world.loop.time())
+    written = sealed(entry, log.state.heads, at)
+    log.append(msgspec.json.encode(written), world.loop.time())
+    return written.entry_id
 
 
 def _say(world: "World", what: "Act") -> None:
@@ -161,11 +204,14 @@ def _say(world: "World", what: "Act") -> None:
         return
     terms = waiting[int(what.chance * len(waiting))].terms
     assert terms is not None
+    _respond(world, what.kind, f"word-{what.at_s}", terms)
+
+
+def _respond(world: "World", kind: str, event_id: str, terms: Terms) -> None:
     now_ms = int(world.wall_s() * 1000)
-    name = (terms.sku, terms.warehouse)
-    said = event(what.kind, f"word-{what.at_s}", now_ms, name, po_id=terms.po_id)
+    said = event(kind, event_id, now_ms, (terms.sku, terms.warehouse), po_id=terms.po_id)
     partition = partition_of(terms.sku, world.kafka.partitions)
-    world.note(f"people: {what.kind} {terms.po_id}")
+    world.note(f"people: {kind} {terms.po_id}")
     world.kafka.logs[TP("order-responses", partition)].append([said], now_ms)
 
 

@@ -11,27 +11,40 @@ from faust.types import TP
 from streams.events import TOPICS
 from streams.handover import Bounds, Limits
 from streams.shard import ShardSettings
-from tests.oracle import DAY, HOUR
+from tests.oracle import DAY, HOUR, MINUTE
 from tests.simulation.kafka import Mischief
 from tests.simulation.people import draw_scope, partition_of
+from tests.simulation.resting import ABOUT_PEOPLE, TRIED
 from tests.streams.fakes import as_json
-from tests.streams.logs import Logs, build, random_steps
+from tests.streams.logs import ITEMS, Logs, build, random_steps
 from tests.streams.runs import SETTINGS as SMALL
 from tests.streams.runs import read_whole
 
-# Cheap to make. With the fewer keys memories forget within a world, and the oracle, which never
-# forgets, is not asked.
-# Counts stay valid for long: an order that has waited until they are not is held for good.
-_REVIEW = dataclasses.replace(SMALL.timeline.review, stock_valid_ms=4_000 * DAY)
-_TIMELINE = dataclasses.replace(SMALL.timeline, review=_REVIEW)
-REMEMBERS_ALL, FORGETS = (
-    dataclasses.replace(SMALL, dedupe_keys=keys, order_keys=keys, timeline=_TIMELINE)
-    for keys in (2_000, 40)
-)
+_ALL_KEYS, _FEW_KEYS = 2_000, 40
+
+
+def make_settings(
+    keys: int = _ALL_KEYS, stock_valid_days: int = 4_000, tick_ms: int = HOUR
+) -> ShardSettings:
+    """Return settings that are cheap to run.
+
+    Args:
+        keys: that memories hold. With few they forget within a world, and the oracle, which never
+            forgets, is not asked.
+        stock_valid_days: orders that wait for longer are held until the next count.
+        tick_ms: between boundaries.
+    """
+    review = dataclasses.replace(SMALL.timeline.review, stock_valid_ms=stock_valid_days * DAY)
+    timeline = dataclasses.replace(SMALL.timeline, tick_ms=tick_ms, review=review)
+    return dataclasses.replace(SMALL, dedupe_keys=keys, order_keys=keys, timeline=timeline)
+
+
 _HELD = b'"kind": "held"'  # keeps an order back for good where nobody looks at the hand-over
+_LAG_S = 1_000.0  # twice as much as a world may take to come to rest
 BAD_WEATHER_S = (0.3, 4.0)
 KINDS = (
-    *("kill", "kill_at_step", "freeze", "end", "clock", "unheard", "group_moves"),
+    *("kill", "kill_at_step", "kill_at_point", "freeze", "end", "clock", "unheard"),
+    *("group_moves", "group_moves_in_commit", "silence", "broker_clock"),
     *(
         "redis_forgets",
         "redis_forgets_in_load",
@@ -87,6 +100,8 @@ class HandOver:
     limits: Limits
     acts: list[Act]
     resumes_all: bool  # in the end
+    tried_at_rest: str | None  # of `tests.simulation.resting`
+    counted_at_rest: list[tuple[str, str]]  # items that somebody counts in the end
 
 
 @dataclass(frozen=True)
@@ -102,18 +117,35 @@ class Plan:
     mischief: Mischief
     heartbeat_s: float
     settings: ShardSettings
+    commit_interval_s: float
     hand_over: HandOver | None  # none: everything may leave at any time
     forgets_at_rest: int  # snapshots that Redis loses when all is done
     looked_at_commit: int  # the state after it is compared with the fold of its prefixes; 0: none
+
+    @property
+    def forgets(self) -> bool:
+        """Whether memories of keys are smaller than what the logs bring."""
+        return self.settings.dedupe_keys < _ALL_KEYS
+
+    @property
+    def stock_valid_ms(self) -> int:
+        """An older count is no stock to order on."""
+        return self.settings.timeline.review.stock_valid_ms
 
 
 def draw_plan(seed: int) -> Plan:
     """Draw a world."""
     chance = random.Random(f"plan {seed}")
-    partitions = chance.choice([1, 1, 2])
+    partitions = chance.choice([1, 1, 1, 2])
     nodes = chance.choice([1, 2, 3, 3])
     is_guarded = chance.random() < 0.4
-    feeds = list(_feeds(chance, seed, partitions, with_holds=is_guarded))
+    settings = make_settings(
+        chance.choice([_ALL_KEYS, _ALL_KEYS, _FEW_KEYS]),
+        chance.choice([1, 4_000]) if is_guarded else 4_000,
+        chance.choice([20 * MINUTE, HOUR, HOUR, HOUR]),
+    )
+    logs = _logs(chance, seed, settings)
+    feeds = list(_feeds(chance, logs, partitions, with_holds=is_guarded))
     ends_s = max(feed.at_s for feed in feeds) + chance.uniform(0.0, 3.0)
     if is_guarded:
         ends_s += chance.uniform(2.0, 8.0)
@@ -126,7 +158,8 @@ def draw_plan(seed: int) -> Plan:
         faults=_faults(chance, nodes, ends_s, KINDS + CONTROL_KINDS * is_guarded),
         mischief=_mischief(chance, partitions),
         heartbeat_s=chance.choice([2.0, 5.0, 15.0, 1_000.0]),
-        settings=chance.choice([REMEMBERS_ALL, REMEMBERS_ALL, FORGETS]),
+        settings=settings,
+        commit_interval_s=chance.choice([0.01, 0.01, 0.1, 0.3]),
         hand_over=_hand_over(chance, ends_s) if is_guarded else None,
         forgets_at_rest=chance.choice([0, 0, 1, 4]),
         looked_at_commit=chance.choice([0, 0, chance.randint(1, 40)]),
@@ -136,23 +169,24 @@ def draw_plan(seed: int) -> Plan:
 # --- records ----------------------------------------------------------------------------------
 
 
-def _logs(chance: random.Random, seed: int) -> Logs:
-    """Logs in which suppliers speak of orders that are placed when nothing disturbs.
+def _logs(chance: random.Random, seed: int, settings: ShardSettings) -> Logs:
+    """Logs in which suppliers mostly speak of orders that are placed when nothing disturbs.
 
     Few of them go over weeks: a day of event time costs as much as a second of faults.
     """
-    longest_ms = chance.choice([5 * HOUR, 5 * HOUR, 30 * HOUR, 30 * HOUR, 4 * DAY])
+    longest_ms = chance.choices([5 * HOUR, 30 * HOUR, 4 * DAY], [12, 6, 1])[0]
     steps = random_steps(seed, chance.randint(8, 26), longest_ms)
-    outputs = read_whole(build(steps)).outputs
+    if chance.random() < 0.4:
+        return build(steps)
+    outputs = read_whole(build(steps), settings).outputs
     told = [as_json(out.value) for out in outputs if out.topic == "purchase-orders"]
     return build(steps, tuple((one["po_id"], (one["sku"], one["warehouse"])) for one in told))
 
 
 def _feeds(
-    chance: random.Random, seed: int, partitions: int, *, with_holds: bool
+    chance: random.Random, logs: Logs, partitions: int, *, with_holds: bool
 ) -> Iterator[Feed]:
     """Cut logs into batches, some of them written twice, some topics later than others."""
-    logs = _logs(chance, seed)
     lags_s = {topic: chance.choice([0.0, 0.0, 0.0, chance.uniform(0, 5)]) for topic in TOPICS}
     pace_s = chance.choice([0.05, 0.2, 0.4])
     records = sorted(
@@ -220,7 +254,7 @@ def _faults(
             lasts_s=chance.uniform(*BAD_WEATHER_S) * chance.choice([0.2, 1.0, 2.0]),
             amount=chance.random(),
         )
-        for _ in range(chance.randint(1, 10))
+        for _ in range(chance.randint(1, 14))
     ]
     return sorted(faults, key=lambda fault: fault.at_s)
 
@@ -244,15 +278,21 @@ def _mischief(chance: random.Random, partitions: int) -> Mischief:
 
 
 def _hand_over(chance: random.Random, ends_s: float) -> HandOver:
-    """Event time runs much faster here than the wall clock: its lag is no measure."""
+    """Event time runs much faster here than the wall clock: hours without a record are usual."""
     bounds = Bounds(
-        lag_records=chance.choice([3, 12, 1 << 60]), lag_s=1e12, clock_s=30.0, calm_s=0.4
+        lag_records=chance.choice([3, 12, 1 << 60]),
+        lag_s=chance.choice([1e12, 1e12, _LAG_S]),
+        clock_s=30.0,
+        calm_s=0.4,
     )
+    tried = chance.choice([None, None, *TRIED])
     limits = Limits(
         approval_amount=chance.choice([None, None, 30.0, 80.0]),
         cap_units_per_item_day=chance.choice([None, None, 8, 20]),
         cap_amount_per_item_day=chance.choice([None, None, 60.0]),
     )
+    if tried in ABOUT_PEOPLE:
+        limits = Limits(approval_amount=0.01)
     kinds = ["pause", "resume", "approved", "held", "released", "rejected", "cancelled"]
     weights = [chance.random() for _ in kinds]
     acts = [
@@ -264,4 +304,11 @@ def _hand_over(chance: random.Random, ends_s: float) -> HandOver:
         )
         for _ in range(chance.randint(0, 12))
     ]
-    return HandOver(bounds, limits, acts, resumes_all=chance.random() < 0.7)
+    return HandOver(
+        bounds,
+        limits,
+        acts,
+        resumes_all=chance.random() < 0.7,
+        tried_at_rest=tried,
+        counted_at_rest=[item for item in ITEMS if chance.random() < 0.7],
+    )

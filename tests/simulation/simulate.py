@@ -21,6 +21,7 @@ class Verdict:
     deaths: int = 0
     faults: int = 0
     orders: int = 0
+    alerts_while_shut: int = 0  # that left while a gate kept orders back
     virtual_s: float = 0.0
 
 
@@ -42,15 +43,16 @@ def simulate(seed: int) -> Verdict:
 
 async def _live(plan: Plan, loop: SimulatedLoop, verdict: Verdict) -> None:
     world = World(plan, loop, verdict.trace.append)
-    try:
-        with worker_log_in(world.note):
+    with worker_log_in(world.note):
+        try:
             await world.run()
-        verdict.virtual_s = loop.time()
-    finally:
-        verdict.commits, verdict.refusals = world.commits, world.refusals
-        verdict.deaths = sum(node.deaths for node in world.nodes)
-        verdict.orders = len(world.kafka.outputs["purchase-orders"])
-        await world.bury()
+            verdict.virtual_s = loop.time()
+        finally:
+            verdict.commits, verdict.refusals = world.commits, world.refusals
+            verdict.deaths = sum(node.deaths for node in world.nodes)
+            verdict.alerts_while_shut = world.doors.alerts_while_shut
+            verdict.orders = len(world.kafka.outputs["purchase-orders"])
+            await world.bury()
     if world.looked_at is not None:
         await check_prefix(world.kafka, world.looked_at, loop, plan.settings)
     await check_end(world)

@@ -5,25 +5,26 @@ import itertools
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from faust.types import TP
 
-from streams.outbox import Outgoing
-from streams.worker import Worker
 from tests.oracle import HOUR
 from tests.simulation import people
 from tests.simulation.checker import check_counts, is_settled
-from tests.simulation.doorman import check_leaving, unsettled_order
-from tests.simulation.faults import strike
+from tests.simulation.doorman import Doors, unsettled_order
+from tests.simulation.faults import SNAPSHOTS_KEPT, forgets_something, strike
 from tests.simulation.kafka import Group, Kafka
 from tests.simulation.loop import PROCESS, Process, SimulatedLoop, State
 from tests.simulation.network import Link, Network
 from tests.simulation.node import Node
-from tests.simulation.plan import Feed, Plan
+from tests.simulation.plan import Feed, HandOver, Plan
 from tests.simulation.redis_server import RedisServer, Value
+from tests.simulation.resting import TRIED
 from tests.simulation.violation import Violation
 from tests.streams.logs import START_MS, heartbeat
 
@@ -47,12 +48,13 @@ class World:
     def __init__(self, plan: Plan, loop: SimulatedLoop, note: Callable[[str], None]) -> None:
         self.plan = plan
         self.loop = loop
+        self._fed_ms, self._fed_at_s = START_MS, 0.0
         self._write = note
         self._chance = random.Random(f"world {plan.seed}")
         self.network = Network(loop, random.Random(f"network {plan.seed}"))
-        self.kafka = Kafka(plan.partitions)
+        self.kafka = Kafka(plan.partitions, self.wall_s)
         self.audit = people.AuditLog()
-        self.left_at: list[tuple[str, int]] = []  # po_id, to where its worker had applied the log
+        self.doors = Doors(self)
         self.redis = RedisServer()
         self.redis.on_claim = self._on_claim
         self.redis.on_commit = self._on_commit
@@ -64,10 +66,12 @@ class World:
         self.refusals = 0
         self.forgets_in_load = 0  # snapshots
         self.looked_at: dict[bytes, Value] | None = None
-        self._snapshots: list[_Snapshot] = []
+        self._snapshots: deque[_Snapshot] = deque(maxlen=SNAPSHOTS_KEPT)
         self.forgets_claim_after_s: float | None = None
         self._robbed: Process | None = None  # frozen, until another one has its shard
-        self._fed_ms, self._fed_at_s = START_MS, 0.0
+        self.moves_at_commit = False
+        self.broker_skew_ms = 0
+        self._is_forgetful = forgets_something(plan)
         self.group = Group(self.network, plan.partitions, self.note)
         self.nodes = [self._make_node(f"w{number}") for number in range(plan.nodes)]
         loop.connect = self._connect
@@ -83,7 +87,7 @@ class World:
             self.plan,
             self.wall_s,
             self._on_offsets,
-            self._on_leaving,
+            self.doors,
             self.note,
         )
 
@@ -100,13 +104,22 @@ class World:
     def _connect(self, protocol: Any) -> Any:
         process = PROCESS.get()
         assert process is not None
-        node = next(one for one in self.nodes if process in one.processes)
+        node = self._node_of(process.name)
         return Link(
             self.network,
             node.redis_weather,
             protocol,
             lambda data: self._answer(process.name, data),
         )
+
+    def _node_of(self, process: str) -> Node:
+        return next(node for node in self.nodes if process.partition(".")[0] == node.name)
+
+    def _reached(self, point: str) -> None:
+        """Let a worker die, once what it asked Redis for is done and before it knows."""
+        node = self._node_of(self._caller)
+        if node.process.name == self._caller:
+            self.network.later(0.0, node.reached, point)
 
     def _answer(self, caller: str, data: bytes) -> bytes:
         self._caller = caller
@@ -118,13 +131,13 @@ class World:
         return reply
 
     def _on_claim(self, key: bytes) -> None:
-        before = self._snapshot()
+        delay_s, self.forgets_claim_after_s = self.forgets_claim_after_s, None
+        if delay_s is not None:
+            self.network.later(delay_s, self._lose_claim, self._caller, self._snapshot())
         self._owners[key] = self._caller
         self.note(f"redis: {self._caller} claims {key.decode()}")
-        if self.forgets_claim_after_s is not None:
-            delay_s, self.forgets_claim_after_s = self.forgets_claim_after_s, None
-            self.network.later(delay_s, self._lose_claim, self._caller, before)
-        elif self._robbed is not None and self._robbed.name != self._caller:
+        self._reached("claim")
+        if delay_s is None and self._robbed is not None and self._robbed.name != self._caller:
             self.network.later(self._chance.uniform(0.0, 0.05), self._robbed.thaw)
             self._robbed = None
 
@@ -148,12 +161,16 @@ class World:
         told = " ".join(f"{topic}={at}" for topic, at in sorted(offsets.items()))
         number = state[b"sequence"].decode()
         self.note(f"redis: {self._caller} commits {number} of shard {partition}: {told}")
-        check_counts(offsets, json.loads(state[b"meta"]))
+        check_counts(offsets, _counted.decode(state[b"meta"]).counts)
         for topic, offset in offsets.items():
             tp = TP(topic, partition)
             self.stored_to[tp] = max(self.stored_to.get(tp, 0), offset)
         if self.commits == self.plan.looked_at_commit:
             self.looked_at = self.redis.snapshot()
+        self._reached("commit")
+        if self.moves_at_commit:
+            self.moves_at_commit = False
+            self.group.rebalance()
 
     def _on_refusal(self, key: bytes, why: bytes) -> None:
         self.refusals += why != b"already"
@@ -166,10 +183,6 @@ class World:
                     f"Kafka was told {offset} of {tp.topic}/{tp.partition}, "
                     f"and Redis never had more than {self.stored_to.get(tp, 0)}"
                 )
-
-    def _on_leaving(self, node: Node, worker: Worker, records: Sequence[Outgoing]) -> None:
-        if self.plan.hand_over is not None:
-            check_leaving(self, node, worker, records)
 
     # -- running ------------------------------------------------------------------------------
 
@@ -192,11 +205,15 @@ class World:
         try:
             await asyncio.sleep(self.plan.ends_s)
             self._calm()
-            await self._settle()
+            if self.plan.hand_over is not None and self.plan.hand_over.tried_at_rest is not None:
+                await self.settle()
+                self.note(f"at rest: {self.plan.hand_over.tried_at_rest}")
+                await TRIED[self.plan.hand_over.tried_at_rest](self)
+            await self.settle()
             if self.plan.forgets_at_rest:
                 self.note("redis: comes back with an older snapshot, and nothing is read any more")
                 self.forget(self.plan.forgets_at_rest)
-                await self._settle()
+                await self.settle()
         finally:
             ticks.cancel()
 
@@ -204,12 +221,16 @@ class World:
         for number in itertools.count():
             await asyncio.sleep(_TICK_S)
             self.group.look()
-            if number % _TICKS_A_SNAPSHOT == 0:
+            if self._is_forgetful and number % _TICKS_A_SNAPSHOT == 0:
                 self._snapshots.append(self._snapshot())
 
     def _feed(self, feed: Feed) -> None:
         self.note(f"producer: {len(feed.values)} to {feed.tp.topic}/{feed.tp.partition}")
-        self.kafka.logs[feed.tp].append(feed.values, feed.written_ms)
+        values = feed.values
+        if feed.tp in self.kafka.silent:
+            values = [value for value in values if not _is_heartbeat(value)]
+        if values:
+            self.kafka.logs[feed.tp].append(values, feed.written_ms + self.broker_skew_ms)
         if feed.written_ms > self._fed_ms:
             self._fed_ms, self._fed_at_s = feed.written_ms, self.loop.time()
 
@@ -217,36 +238,63 @@ class World:
         """Every node works, nothing gets lost, and a last heartbeat moves something everywhere."""
         self.note("calm")
         self.kafka.takes_heartbeats = False
+        self.kafka.silent.clear()
+        self.moves_at_commit, self.broker_skew_ms = False, 0
         self.forgets_in_load, self.forgets_claim_after_s = 0, None
         for node in self.nodes:
             for weather in (node.redis_weather, node.kafka_weather, node.group_weather):
                 weather.clear()
+            node.dies_at = None
             node.start()
             node.process.thaw()
         if self.plan.hand_over is not None:
-            self._calm_hand_over(resumes_all=self.plan.hand_over.resumes_all)
+            self._calm_hand_over(self.plan.hand_over)
+        self._beat()
+
+    def _beat(self) -> None:
         now_ms = round(self.wall_s() * 1000)
         for log in self.kafka.logs.values():
             log.append([heartbeat(now_ms)], now_ms)
 
-    def _calm_hand_over(self, *, resumes_all: bool) -> None:
+    def _calm_hand_over(self, hand_over: HandOver) -> None:
         """Clocks are right again, and time passes until what people said has taken effect."""
         for node in self.nodes:
             node.skew_s = 0.0
             node.control_is_back()
-        while resumes_all and self.audit.pauses:
+        while hand_over.resumes_all and self.audit.pauses:
             people.resume(self, 0.0)
-        self._fed_ms, self._fed_at_s = round(self.wall_s() * 1000) + HOUR, self.loop.time()
+        people.count(self, hand_over.counted_at_rest)
+        self._add_hours(2)
 
-    def _unsettled(self) -> str | None:
-        outbox = self.plan.hand_over is None
-        return is_settled(self.redis, self.kafka, outbox=outbox) or (
-            None if outbox else unsettled_order(self)
-        )
+    def owners(self) -> set[str]:
+        """The processes that claimed a shard last."""
+        return set(self._owners.values())
 
-    async def _settle(self) -> None:
+    def pass_day(self) -> None:
+        """Let a day pass everywhere, and count what is on the shelves at its end."""
+        assert self.plan.hand_over is not None
+        self._add_hours(24)
+        people.count(self, self.plan.hand_over.counted_at_rest)
+        self.pass_hours(2)
+
+    def pass_hours(self, hours: int) -> None:
+        """Let hours pass, in every log."""
+        self._add_hours(hours)
+        self._beat()
+
+    def _add_hours(self, hours: int) -> None:
+        now_ms = round(self.wall_s() * 1000)
+        self._fed_ms, self._fed_at_s = now_ms + hours * HOUR, self.loop.time()
+
+    def _unsettled(self, *, orders: bool) -> str | None:
+        is_guarded = self.plan.hand_over is not None
+        unsettled = is_settled(self.redis, self.kafka, self.plan.settings, outbox=not is_guarded)
+        return unsettled or (unsettled_order(self) if is_guarded and orders else None)
+
+    async def settle(self, *, orders: bool = True) -> None:
+        """Wait until all is read, decided and published; orders too, unless they are left out."""
         deadline = self.loop.time() + SETTLES_WITHIN_S
-        while (unsettled := self._unsettled()) is not None:
+        while (unsettled := self._unsettled(orders=orders)) is not None:
             self._require_no_failure()
             if self.loop.time() > deadline:
                 raise Violation(
@@ -279,7 +327,8 @@ class World:
     def forget(self, snapshots: int) -> None:
         """Let Redis come back with what it had some snapshots ago."""
         if self._snapshots:
-            del self._snapshots[max(1, len(self._snapshots) - snapshots + 1) :]
+            for _ in range(min(snapshots, len(self._snapshots)) - 1):
+                self._snapshots.pop()
             self._come_back_with(self._snapshots[-1])
 
     def _snapshot(self) -> "_Snapshot":
@@ -295,6 +344,17 @@ class World:
         self.redis.restart({})
         self._owners = {}
         self._snapshots.clear()
+
+
+class _Counted(msgspec.Struct):
+    counts: dict[str, int]
+
+
+_counted = msgspec.json.Decoder(_Counted)
+
+
+def _is_heartbeat(value: bytes | None) -> bool:
+    return b'"kind": "heartbeat"' in (value or b"")
 
 
 class _TraceLog(logging.Handler):
