@@ -235,7 +235,7 @@ def _event_records(topic: str, event: Any, value: bytes) -> Sequence[Record]:
 
 
 def _encode_verbatim(line: bytes) -> bytes:
-    fields = _object_decoder.decode(line)
+    fields = _decode(_object_decoder, line)
     del fields["topic"]
     return msgspec.json.encode({"kind": fields.pop("kind"), **fields})
 

@@ -306,3 +306,15 @@ def test_the_real_sample_is_taken_whole() -> None:
     assert len({record.value for record in records}) == len(records)
     for record in records[:: len(records) // 2_000]:
         assert_keeps_contract(record)
+
+
+def test_bytes_in_a_name_that_nobody_asks_for_are_told_by_line() -> None:
+    """Fields that are passed over are not validated with the rest; coverage-guided fuzzing did."""
+    good = {"topic": "orders", "kind": "placed", "event_id": "e1", "occurred_at": AT_MS}
+    good |= {"sku": "lamp", "order_id": "o1", "quantity": 1, "colour": "red"}
+    line = json.dumps(good).encode()
+    errors: list[LineError] = []
+    lines = [line.replace(b"colour", b"col\x85ur"), line]
+    assert len(list(adapt(lines, schema="tidegate", on_bad=errors.append))) == 1
+    (error,) = errors
+    assert "line 1: the line must be a JSON object in UTF-8" in str(error)
