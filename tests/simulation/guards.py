@@ -326,6 +326,8 @@ AT_THE_HAND_OVER: dict[str, str | None] = {
         ["pause_forgotten_over_a_restart", "caps_not_counted", "amounts_not_looked_at"], None
     ),
     **dict.fromkeys(["verdicts_not_stored", "stale_stock_ignored", "gate_begins_open"], None),
+    "lag_in_seconds_ignored": None,
+    "clock_behind_ignored": "clock_behind",
     "control_known_for_ever": "audit_log_away",
     "unread_audit_log_ignored": "audit_log_away",
     "absent_store_ignored": "store_away",
