@@ -36,6 +36,7 @@ def close_day(state: State, boundary: int) -> None:
     state.correction = close_estimates(
         rows, boundary, state.category_numbers(), state.correction, settings
     )
+    state.pool_items()  # of the rows as they are stored: a restart pools those
     _close_windows(state, day_ms, boundary)
     state.effects.extend(state.alerts.end_bulk(state.items, boundary))
     state.alerts.feed.close_day()
@@ -55,7 +56,6 @@ def _learn_usual(state: State) -> None:
     rows = state.rows()
     learned = (rows["day_exposure_days"] > 0) & (rows["usual_days"] > 0)
     state.changed.add(np.flatnonzero(learned))
-    state.pool_items()
 
 
 def _close_windows(state: State, day_ms: int, boundary: int) -> None:

@@ -387,7 +387,8 @@ class Levels:
 
     def learn_pool(self) -> None:
         """Tell anew what the groups have in common; between two days' ends it stays the same."""
-        found = pool_items(self.rows[: len(self._names)], 0.0, self._settings.usual)
+        living = self.rows[sorted(self._places.values())]  # not those of campaigns that are over
+        found = pool_items(living, 0.0, self._settings.usual)
         self.pool = Pool(0.0, found.dispersion, found.pace)
 
     # -- what to store ------------------------------------------------------------------------

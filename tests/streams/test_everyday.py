@@ -148,3 +148,20 @@ def test_campaign_hours_do_not_teach_and_leave_an_uplift(level):
     assert uplift.units == 240
     np.testing.assert_allclose(uplift.factor, 5, rtol=0.1)
     assert lamps(run)["campaign_units"] == 0
+
+
+@pytest.mark.parametrize("days", range(27, 31))
+def test_what_items_have_in_common_follows_from_their_stored_rows(days):
+    """A restart pools those, also on the day from which an item counts as settled."""
+    sale = Sale().sell(LAMP, range(20)).sell(LAMP, range(20, days), orders_per_hour=2)
+    state = sale.run(days).shard.timeline.state
+    assert lamps_observed(state) == days
+    assert (state.pool.pace > 1.0) == (days >= USUAL.timeline.surge.usual.mature_observed_days)
+    pool = state.pool
+    state.pool_items()
+    assert state.pool == pool
+
+
+def lamps_observed(state: Any) -> int:
+    """Days that closed since the lamps' first sale."""
+    return int(state.rows()["observed_days"][state.items.find(*LAMP)])

@@ -114,6 +114,19 @@ def test_groups_keep_their_state_over_a_restart():
     assert "campaign:old" not in levels.tell()
 
 
+def test_a_campaign_that_is_over_teaches_the_other_groups_no_more():
+    """What groups have in common follows from those that are stored: a restart pools them."""
+    levels = Levels(SETTINGS)
+    for name, orders in (("shop", 40.0), ("campaign:old", 400.0)):
+        row = levels.row(name)
+        row["usual_days"], row["usual_orders"] = 10.0, orders
+        row["usual_excess"], row["usual_squares"] = orders, 1_000.0
+    levels.close_day(np.zeros(1, ROW), 1.0, DAY_MS)
+    again = Levels(SETTINGS)
+    again.restore(levels.tell())
+    assert again.pool == levels.pool
+
+
 def test_a_plan_raises_what_is_expected_of_its_groups():
     """A line that plans ten orders a day beyond four of a group's twenty: half as many again."""
     levels = Levels(SETTINGS)
