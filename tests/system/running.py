@@ -37,6 +37,7 @@ from tests.system import slow_worker
 
 PARTITIONS = 4
 SESSION_TIMEOUT_SECONDS = 6.0
+_ANSWER_SECONDS = 30.0  # a first decision loads its kernels, and the machine may be busy
 PATIENCE_SECONDS = 120.0  # the machine may be shared, and a rebalance waits for session timeouts
 HEARTBEAT_SECONDS = 3_600
 
@@ -101,7 +102,7 @@ class WorkerUnderTest(WorkerProcess):
 
     def ask(self, path: str, host: str | None = None) -> Answer:
         """GET a path of the admin port; raise `OSError` when nobody answers."""
-        connection = HTTPConnection(host or "127.0.0.1", self.port, timeout=5)
+        connection = HTTPConnection(host or "127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
