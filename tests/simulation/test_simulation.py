@@ -48,6 +48,7 @@ def can_show(name: str, seed: int) -> bool:
     return hand_over is not None and tried in (None, hand_over.tried_at_rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GUARDS)
 def test_simulation_notices_a_missing_guard(monkeypatch, name):
     """Without any one of these guards an invariant breaks within 200 worlds."""
