@@ -6,8 +6,9 @@ clock, by about three days a minute, so that every item is reviewed again and ag
 orders come and go. At the end every order has been counted once, and nothing may have grown: what
 did is named, and the command ends with code 1.
 
-The first third is not judged, and is longer than the lean supplier's lead time: until then each day
-adds purchase orders, and few arrive.
+The first half is not judged. Supply settles in it: until the lean supplier's lead time is over,
+each day adds purchase orders, and few arrive. And the process comes to hold what a moment of lag
+takes at most, which it does not give back.
 
 What a soak of minutes cannot show: years of history in Redis.
 """
@@ -67,7 +68,7 @@ _SUMMED = {_LAG, _REVIEWS, _OPEN_PURCHASE_ORDERS}  # over shards
 _RETENTION = {"retention.bytes": "268435456", "segment.bytes": "67108864"}  # of each partition
 
 _GROWTH_AN_HOUR_AT_MOST = 0.05  # of memory
-_TIMES_AT_MOST = 1.5  # what lag and latency may have become
+_TIMES_AT_MOST = 1.25  # what lag and latency may have become
 _LAG_SECONDS = 1.0  # of the rate, below which a lag is no growth
 _LATENCY_SECONDS = 0.1  # below which a latency is none
 
@@ -92,9 +93,15 @@ class Sample:
 
 
 def growth_an_hour(samples: Sequence[Sample]) -> tuple[float, float]:
-    """Return the slope of memory, as a share of its median an hour, and its standard error."""
-    hours = np.array([sample.seconds for sample in samples]) / 3600
-    memory = np.array([sample.memory_bytes for sample in samples], float)
+    """Return the slope of memory, as a share of its median an hour, and its standard error.
+
+    Of means over a minute: what is looked at every few seconds hardly differs from one time to the
+    next, and would make the error too small.
+    """
+    minutes = np.array([sample.seconds for sample in samples]) // 60
+    every, places = np.unique(minutes, return_inverse=True)
+    hours = every / 60
+    memory = np.bincount(places, [sample.memory_bytes for sample in samples]) / np.bincount(places)
     (slope, _), covariance = np.polyfit(hours, memory, 1, cov=True)
     middle = float(np.median(memory))
     return float(slope) / middle, float(np.sqrt(covariance[0, 0])) / middle
@@ -121,11 +128,11 @@ def latencies(samples: Sequence[Sample], percent: float) -> list[float]:
 
 
 def what_grew(samples: Sequence[Sample], rate: float) -> list[str]:
-    """Return what is not flat, in words. The first third of the samples is for warming up."""
-    third = len(samples) // 3
-    middle, last = samples[third : 2 * third], samples[2 * third :]
+    """Return what is not flat, in words. The first half of the samples is for warming up."""
+    judged = _judged(samples)
+    middle, last = judged[: len(judged) // 2], judged[len(judged) // 2 :]
     found = []
-    slope, error = growth_an_hour(samples[third:])
+    slope, error = growth_an_hour(judged)
     if slope - 2 * error > _GROWTH_AN_HOUR_AT_MOST:
         found.append(f"memory: {slope:+.1%} an hour")
     # The fewest: a connection that is made anew is open twice for a moment.
@@ -139,6 +146,10 @@ def what_grew(samples: Sequence[Sample], rate: float) -> list[str]:
     if slow[1] > max(_TIMES_AT_MOST * slow[0], _LATENCY_SECONDS):
         found.append(f"latency, 99 %: from {slow[0]:g} to {slow[1]:g} s")
     return found
+
+
+def _judged(samples: Sequence[Sample]) -> Sequence[Sample]:
+    return samples[len(samples) // 2 :]
 
 
 # --- looking ----------------------------------------------------------------------------------
@@ -310,10 +321,10 @@ async def _soak(tidegate: Installation, redis_pid: int, given: argparse.Namespac
         first=1 << 32,
     )
     days = steady.seconds / _DAY_SECONDS
-    if not 3 * _SETTLED_DAYS < days < _DAYS_AT_MOST - flood.seconds / _DAY_SECONDS:
+    if not 2 * _SETTLED_DAYS < days < _DAYS_AT_MOST - flood.seconds / _DAY_SECONDS:
         print(
             f"{days:.0f} event days: supply settles in {_SETTLED_DAYS}, so between "
-            f"{3 * _SETTLED_DAYS} and {_DAYS_AT_MOST} are wanted: change --minutes or --items"
+            f"{2 * _SETTLED_DAYS} and {_DAYS_AT_MOST} are wanted: change --minutes or --items"
         )
         return 2
     print(f"maximum {maximum:,.0f} orders/s, from writing to Redis; now {rate:,}/s; {machine()}")
@@ -334,7 +345,7 @@ async def _soak(tidegate: Installation, redis_pid: int, given: argparse.Namespac
 
 
 def _report(samples: Sequence[Sample], rate: float, orders: int) -> int:
-    warm = samples[len(samples) // 3 :]
+    warm = _judged(samples)
     slope, error = growth_an_hour(warm)
     files = [sample.open_files for sample in warm]
     lags = [sample.lag_records for sample in warm]

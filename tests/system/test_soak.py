@@ -9,7 +9,7 @@ from tests.system.soak import Sample, growth_an_hour, what_grew
 
 RATE = 1_000.0
 SAMPLES = 120
-STEP_SECONDS = 5.0
+STEP_SECONDS = 15.0
 MEMORY_BYTES = 300_000_000
 BOUNDS = (0.05, 0.1, 1.0, 5.0)
 
@@ -47,7 +47,7 @@ def test_steady_worker_is_called_flat() -> None:
 
 
 def test_warming_up_is_not_growth() -> None:
-    """What grows in the first third and then stays is a cache that fills."""
+    """What grows in the first half and then stays is a cache that fills."""
 
     def filling(sample: Sample, share: float) -> Sample:
         return replace(sample, memory_bytes=round(sample.memory_bytes * min(1.0, 0.5 + 2 * share)))
@@ -56,7 +56,7 @@ def test_warming_up_is_not_growth() -> None:
 
 
 def _leaking(sample: Sample, share: float) -> Sample:
-    return replace(sample, memory_bytes=round(sample.memory_bytes * (1 + 0.03 * share)))
+    return replace(sample, memory_bytes=round(sample.memory_bytes * (1 + 0.09 * share)))
 
 
 def _forgetting_to_close(sample: Sample, share: float) -> Sample:
@@ -69,7 +69,7 @@ def _falling_behind(sample: Sample, share: float) -> Sample:
 
 def _slowing_down(sample: Sample, share: float) -> Sample:
     number = round(share * SAMPLES)
-    return replace(sample, latency=_observed(number, below_s=1.0)) if share > 0.5 else sample
+    return replace(sample, latency=_observed(number, below_s=1.0)) if share > 0.75 else sample
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_grows_is_named(change: Change, named: str) -> None:
 
 
 def test_slope_of_memory_is_a_share_of_it_an_hour() -> None:
-    """Three per cent in ten minutes are about eighteen an hour."""
+    """Nine per cent in half an hour are about eighteen an hour."""
     slope, error = growth_an_hour(_soaked(_leaking))
     assert slope == pytest.approx(0.18, rel=0.1)
-    assert error < 0.01
+    assert error < 0.02
