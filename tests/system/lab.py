@@ -7,16 +7,14 @@ test then tells how its own one ended.
 """
 
 import asyncio
-import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiokafka.errors import KafkaError
 
 from infra.adapters import Record
@@ -24,15 +22,13 @@ from infra.embedded import LOOPBACK, EmbeddedBroker, EmbeddedRedis
 from infra.replay import ReplayResult
 from tests.conftest import Broker
 from tests.kafka_server import KafkaCluster, KafkaServer
-from tests.system.conftest import Events, Reference, delete_topics
+from tests.system.conftest import Events, Reference
 from tests.system.running import Installation, WorkerUnderTest
 
 REPLAY_SECONDS = 6.0
 THINKING_SECONDS = 0.02  # of a worker that a fault must find at work, however fast the machine is
-SEED_VARIABLE = "TIDEGATE_FAULT_SEED"  # other moments for the faults; the same ones without it
 _AT_ONCE = 4
 _PATIENCE_SECONDS = 400.0
-_REDIS_DATABASE = 4_094
 
 
 class BrokerElsewhere(EmbeddedBroker):
@@ -174,7 +170,6 @@ async def _replay_patiently(tidegate: Installation, records: Sequence[Record]) -
 # --- side by side -----------------------------------------------------------------------------
 
 Scenario = Callable[[Lab], Awaitable[None]]
-Endings = dict[str, BaseException | None]
 
 
 def by_name(*scenarios: Scenario) -> dict[str, Scenario]:
@@ -185,51 +180,6 @@ def by_name(*scenarios: Scenario) -> dict[str, Scenario]:
 def needs_kafka(scenario: Scenario) -> bool:
     """Whether it wants Apache Kafka: the embedded broker keeps nothing on disk."""
     return any(mark.name == "kafka" for mark in getattr(scenario, "pytestmark", ()))
-
-
-def parameters(scenarios: Mapping[str, Scenario]) -> list[Any]:
-    """Return the names with the marks of their functions, for a test of each."""
-    return [
-        pytest.param(name, marks=getattr(scenario, "pytestmark", ()))
-        for name, scenario in scenarios.items()
-    ]
-
-
-def run_scenarios(
-    scenarios: Mapping[str, Scenario],
-    request: pytest.FixtureRequest,
-    broker: Broker,
-    redis_server: EmbeddedRedis,
-    events: Events,
-    reference: Reference,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Endings]:
-    """Run those scenarios that the tests of this module ask for; yield how each ended."""
-    asked = [
-        item.callspec.params["name"]
-        for item in request.session.items
-        if item.path == request.path
-        and hasattr(item, "callspec")
-        and not item.get_closest_marker("skip")
-    ]
-    labs = [
-        Lab(
-            name=f"{name}-",
-            directory=tmp_path_factory.mktemp(name),
-            bootstrap=broker.bootstrap,
-            redis_url=f"redis://{redis_server.address}/{_REDIS_DATABASE}",
-            events=events,
-            reference=reference,
-            chance=random.Random(f"{name}{os.environ.get(SEED_VARIABLE, '')}"),
-            on_kafka=isinstance(broker, KafkaServer),
-        )
-        for name in asked
-    ]
-    work = [(lab, scenarios[name]) for lab, name in zip(labs, asked, strict=True)]
-    yield dict(zip(asked, asyncio.run(run_all(work)), strict=True))
-    if broker.running:
-        for name in asked:
-            asyncio.run(delete_topics(broker.bootstrap, f"{name}-"))
 
 
 async def run_all(
