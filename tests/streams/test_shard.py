@@ -84,6 +84,7 @@ def test_batches_and_interleaving_change_nothing_in_long_logs(drawn, schedule):
     check_any_way_of_reading(logs_of(drawn), schedule)
 
 
+@pytest.mark.slow
 def test_sample_logs_reach_every_corner():
     """The logs that the properties run on bring orders, surges, and each kind of alert."""
     outputs = [out for seed in range(40) for out in read_whole(sample(seed)).outputs]
@@ -264,6 +265,7 @@ def _forget_open_tick(patch):
     patch.setattr(marks.Marks, "take", lambda self: take(self)[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("break_it", "check"),
     [
