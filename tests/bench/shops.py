@@ -201,6 +201,8 @@ def draw(shop: Shop, seed: int) -> tuple[list[Truth], list[Record]]:
     plans = [(truth, planned(truth, shop, rates)) for truth in truths if is_plan(truth)]
     records = [*catalog(shop), *stock(shop, truths), *plan_lines(shop, plans)]
     number, paces = 0, np.zeros(shop.items)
+    if shop.midnight:  # until then the day before goes on
+        paces = pace_of(shop, rates, begins, 0, chance)
     for day in range(shop.days):
         for hour in range(24):
             if hour == shop.midnight:
