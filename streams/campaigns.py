@@ -14,8 +14,11 @@ import numpy as np
 
 from streams.events import CampaignLine
 from streams.profile import operational_days
+from streams.rings import HOUR_MS
 from streams.text import one_time
 from streams.types import BoolArray, Float64Array, Int64Array, Table
+
+_LEAST_OUTSIDE = 0.25  # of the everyday orders, from which the whole is told
 
 
 class Lines(NamedTuple):
@@ -73,6 +76,50 @@ def promotion_type(line: CampaignLine) -> str:
         # A share like 0.3 is a little less than three tenths in binary.
         return f"discount_{math.floor(line.discount * 10 + 1e-9) * 10}"
     return "no_discount" if line.promise_days is None else "delivery_promise"
+
+
+def everyday_orders(
+    orders: Float64Array, due: Float64Array, lines: Lines, rates: Float64Array, day_ms: int
+) -> Float64Array:
+    """Return what the shop would have sold in the hours of a day if there were no campaigns.
+
+    What sold outside of windows is made whole by the share of the everyday orders that fall
+    outside. An hour with less than `_LEAST_OUTSIDE` of them tells little: there what was due
+    stands, times what the other hours say of the day.
+
+    Args:
+        orders: that came outside of windows in each hour, shape (24,).
+        due: what the week expects of each hour, shape (24,).
+        lines: the plan.
+        rates: everyday orders per day of each item, shape (item,).
+        day_ms: beginning of the day.
+
+    Returns:
+        Orders, shape (24,).
+
+    >>> hour = Lines(np.array([0]), np.array([0]), np.array([HOUR_MS]), np.ones(1), [""], [""])
+    >>> rates = np.array([1.0, 3.0])
+    >>> everyday_orders(np.full(24, 6.0), np.full(24, 8.0), hour, rates, 0)[:2].tolist()
+    [8.0, 6.0]
+    """
+    hours_ms = day_ms + np.arange(24) * HOUR_MS
+    starts = np.maximum(lines.starts_ms[:, None], hours_ms)
+    ends = np.minimum(lines.ends_ms[:, None], hours_ms + HOUR_MS)
+    inside = np.maximum(ends - starts, 0) / HOUR_MS
+    items, places = np.unique(lines.item, return_inverse=True)
+    shares = np.zeros((items.size, 24))
+    np.maximum.at(shares, places, inside)
+    # Exact, so that it does not depend on the order in which the items were first seen.
+    whole = math.fsum(rates.tolist())
+    planned = [math.fsum(column.tolist()) for column in (rates[items, None] * shares).T]
+    outside = 1.0 - np.array(planned) / whole if whole > 0 else np.ones(24)
+    known = outside >= _LEAST_OUTSIDE
+    made_whole = orders[known] / outside[known]
+    was_due = due[known].sum()
+    pace = made_whole.sum() / was_due if was_due > 0 else 1.0
+    found = due * pace
+    found[known] = made_whole
+    return found
 
 
 def window_days(

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from streams.campaigns import Uplift, item_window_days
+from streams.campaigns import Uplift, everyday_orders, item_window_days
 from streams.estimate import close_day as close_estimates
 from streams.exposure import close_exposure
-from streams.profile import learn_day, operational_days
+from streams.profile import due_by_hour, learn_day, operational_days
 from streams.rings import DAY_MS
 from streams.state import State
 from streams.surge import NULL_FACTOR
+from streams.types import Float64Array
 from streams.usual import learn_usual
 
 
@@ -22,7 +23,7 @@ def close_day(state: State, boundary: int) -> None:
     counts_days = float(operational_days(before, start_ms, boundary))
     if start_ms == day_ms:  # half a day would teach the wrong hours
         state.profile, counts_days = learn_day(
-            state.profile, state.hour_orders, day_ms // DAY_MS, state.settings.profile
+            state.profile, _everyday_orders(state, day_ms), day_ms // DAY_MS, state.settings.profile
         )
     state.hour_orders = np.zeros(24)
     planned_days = item_window_days(state.lines, rows.size, before, start_ms, boundary)
@@ -42,6 +43,18 @@ def close_day(state: State, boundary: int) -> None:
     state.alerts.feed.close_day()
     state.learn_rate()
     state.changed.add(np.flatnonzero(rows["observed_days"] > 0))
+
+
+def _everyday_orders(state: State, day_ms: int) -> Float64Array:
+    """The shop's orders in the hours of the day that ends, as if there had been no campaign."""
+    lines = state.lines_between(day_ms, day_ms + DAY_MS)
+    if not lines.item.size:
+        return state.hour_orders
+    rows = state.rows()
+    if not rows["day_orders"].any():  # a shop that is shut has no everyday either
+        return np.zeros(24)
+    due = due_by_hour(state.profile, day_ms // DAY_MS)
+    return everyday_orders(state.hour_orders, due, lines, rows["order_level_per_day"], day_ms)
 
 
 def _learn_usual(state: State) -> None:

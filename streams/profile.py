@@ -134,6 +134,19 @@ def operational_end_ms(elapsed: Float64Array, start_ms: int, days: float) -> int
     return start_ms // WEEK_MS * WEEK_MS + int(weeks) * WEEK_MS + round(hours * HOUR_MS)
 
 
+def due_by_hour(profile: Profile, day: int) -> Float64Array:
+    """Return the orders that the week expects of each hour of a day, shape (24,).
+
+    Args:
+        profile: the week.
+        day: days since the epoch.
+    """
+    weekday = day % WEEKDAYS
+    hours = np.diff(profile.elapsed)[24 * weekday : 24 * weekday + 24]
+    due: Float64Array = hours * _orders_per_day(profile.orders, profile.days)
+    return due
+
+
 def learn_day(
     profile: Profile, orders_by_hour: Float64Array, day: int, settings: ProfileSettings
 ) -> tuple[Profile, float]:

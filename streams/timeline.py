@@ -158,13 +158,13 @@ class Timeline:
         opened = plain["effective_ms"][plain["is_new_order"]]
         if opened.size:
             self.alerts.feed.note(opened.size, int(opened[0]), int(opened[-1]))
-            hours = opened // HOUR_MS % 24
-            self.state.hour_orders += np.bincount(hours, minlength=24)
             self.state.shop_orders += opened.size
 
     def _move(self, entries: Table) -> Int32Array:
         items = entries["item"].astype(np.int64)
         in_campaign = in_window(self.state.lines, items, entries["effective_ms"])
+        everyday = entries["effective_ms"][entries["is_new_order"] & ~in_campaign]
+        self.state.hour_orders += np.bincount(everyday // HOUR_MS % 24, minlength=24)
         self.levels.count(entries, in_campaign, len(self.items))
         return apply_entries(
             entries,

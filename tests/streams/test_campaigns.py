@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from streams.campaigns import (
     Uplift,
     campaign_lines,
+    everyday_orders,
     in_window,
     item_window_days,
     planned_extra_units,
@@ -80,6 +81,33 @@ def test_events_in_windows_are_those_of_a_loop(windows, events):
         for item, hour in events
     ]
     assert in_window(campaign_lines(plans), items, times).tolist() == expected
+
+
+@given(
+    windows=st.dictionaries(
+        st.integers(0, 3), st.tuples(st.integers(-10, 90), st.integers(1, 120))
+    ),
+    pace=st.floats(0.2, 5.0),
+)
+def test_everyday_orders_are_those_of_the_day_without_windows(windows, pace):
+    """What is left outside of windows gives the whole day back, hours that are all inside too."""
+    quarter = HOUR // 4
+    lines = campaign_lines(
+        {
+            item: {"sale": line("sale", start * quarter, (start + quarters) * quarter)}
+            for item, (start, quarters) in windows.items()
+        }
+    )
+    rates, hours = np.array([1.0, 2.0, 3.0, 0.5]), np.linspace(0.2, 1.8, 24)
+    quarters_ms = START + np.arange(96) * quarter
+    outside = [
+        ~in_window(lines, np.full(96, item), quarters_ms).reshape(24, 4) for item in range(4)
+    ]
+    share = sum(rate * free.mean(axis=1) for rate, free in zip(rates, outside, strict=True))
+    came = pace * hours * share
+    found = everyday_orders(came, hours * rates.sum(), lines, rates, START)
+    is_told = (share / rates.sum() >= 0.25).any()
+    np.testing.assert_allclose(found, (pace if is_told else 1.0) * hours * rates.sum())
 
 
 def test_overlapping_windows_count_no_longer_than_the_day():

@@ -150,6 +150,36 @@ def test_campaign_hours_do_not_teach_and_leave_an_uplift(level):
     assert lamps(run)["campaign_units"] == 0
 
 
+@pytest.mark.parametrize("sold", [(LAMP,), (LAMP, DESK)], ids=["half the shop", "all of it"])
+def test_a_sale_leaves_the_shops_week_as_it_was(sold):
+    """Nine times the usual on two days: the week is the one of a shop without the sale, so that
+    the second day is held to as much of the plan as the first.
+    """
+    sale = Sale()
+    for item in (LAMP, DESK):
+        sale.sell(item, range(20)).sell(item, range(20, 22), 9 if item in sold else 1)
+        sale.sell(item, range(22, 24))
+    window = {"starts_at": FIRST + 20 * DAY, "ends_at": FIRST + 22 * DAY}
+    for item in sold:
+        sale.tell("campaigns", 18 * DAY, event, item, kind="planned", campaign_id="c",
+                  expected_units=432, **window)  # fmt: skip
+    week = sale.run(24).shard.timeline.state.profile.elapsed
+    usual = Sale().sell(LAMP, range(24)).sell(DESK, range(24)).run(24)
+    np.testing.assert_allclose(week, usual.shard.timeline.state.profile.elapsed, atol=0.05)
+
+
+def test_a_shop_that_is_shut_during_a_sale_is_not_taken_for_open():
+    """Where nothing sells at all, no everyday orders are made up for the hours of the sale."""
+    sale = Sale().sell(LAMP, range(21)).sell(DESK, range(21))
+    window = {"starts_at": FIRST + 21 * DAY, "ends_at": FIRST + 22 * DAY}
+    for item in (LAMP, DESK):
+        sale.tell("campaigns", 18 * DAY, event, item, kind="planned", campaign_id="c",
+                  expected_units=200, **window)  # fmt: skip
+    profile = sale.run(22).shard.timeline.state.profile
+    assert profile.silent_weeks.tolist().count(1) == 1
+    assert profile.missing_orders > 40
+
+
 @pytest.mark.parametrize("days", range(27, 31))
 def test_what_items_have_in_common_follows_from_their_stored_rows(days):
     """A restart pools those, also on the day from which an item counts as settled."""
