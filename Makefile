@@ -94,13 +94,13 @@ fuzz-coverage: setup $(READY_FOR_TESTS) ## Fuzz what takes bytes, guided by cove
 	@$(PIP) install --no-deps "$$(sed -n 's/^ *"\(atheris==[0-9.]*\)".*/\1/p' pyproject.toml)"
 	for name in $(FUZZED); do $(BIN)/python -m tests.fuzz.guided $$name $(SECONDS_EACH) || exit 1; done
 
-bench-demand: setup $(READY_FOR_TESTS) ## Forecasts, stock-outs, surges, made-up shops, ticks (wants .[bench] for AutoETS)
-	$(BIN)/python -m tests.bench.forecast
-	$(BIN)/python -m tests.bench.stockouts
-	$(BIN)/python -m tests.bench.surges
-	$(BIN)/python -m tests.bench.shops
-	$(BIN)/python -m tests.bench.calibration
-	$(BIN)/python -m tests.bench.ticks
+OF_DEMAND := forecast stockouts surges shops calibration ticks
+
+bench-demand: setup $(READY_FOR_TESTS) ## Forecasts, stock-outs, surges, made-up shops, ticks, with plots in build/
+	@$(PIP) install "$$(sed -n 's/^ *"\(matplotlib==[0-9.]*\)".*/\1/p' pyproject.toml)" \
+	  "$$(sed -n 's/^ *"\(statsforecast==[0-9.]*\)".*/\1/p' pyproject.toml)"
+	@mkdir -p build
+	for name in $(OF_DEMAND); do $(BIN)/python -m tests.bench.$$name --plot build/$$name.png || exit 1; done
 
 COMPILE := pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
   --no-emit-find-links --no-emit-trusted-host --no-emit-options

@@ -396,7 +396,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--sales", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plot", type=Path, default=Path("bench-surge-delay.png"))
+    parser.add_argument("--plot", type=Path, help="draw the delays to this file")
     arguments = parser.parse_args()
     settings = SurgeSettings()
     print(f"seed {arguments.seed}")
@@ -414,8 +414,8 @@ def main() -> int:
     print(tell_plans(plans, settings))
     rows = delay_table(settings, (5.0, 20.0, 100.0, 500.0))
     print(tell_delays(rows))
-    plot_delays(rows, arguments.plot)
-    print(f"drawn: {arguments.plot}")
+    if arguments.plot:
+        plot_delays(rows, arguments.plot)
     usual, first = tick_milliseconds(100_000)
     print(
         f"a tick of 100,000 items, all with orders: {usual:.0f} ms of one core; the first of a "

@@ -243,14 +243,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=_DATA, help="folder with the real orders")
     parser.add_argument("--name", default=_YEAR, help="file name without ending")
-    parser.add_argument("--plot", type=Path, default=Path("bench-surges.png"))
+    parser.add_argument("--plot", type=Path, help="draw the surges to this file")
     arguments = parser.parse_args()
     labels = json.loads((arguments.data / f"{arguments.name}.labels.json").read_text())
     records = read_year(arguments.data / f"{arguments.name}.jsonl.gz")
     replayed = replay(records, Settings().worker().shard)
     print(tell(replayed, score(replayed, labels)))
-    plot(replayed, labels, arguments.plot)
-    print(f"drawn: {arguments.plot}")
+    if arguments.plot:
+        plot(replayed, labels, arguments.plot)
 
 
 if __name__ == "__main__":
