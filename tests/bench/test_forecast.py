@@ -20,6 +20,7 @@ from tests.bench.forecast import (
     loss_ratios,
     moving_average,
     negative_binomial,
+    runaways,
     tsb,
 )
 from tests.bench.replayed import daily_units
@@ -71,6 +72,18 @@ def test_ties_are_split_as_the_forecast_says(mean):
     np.testing.assert_allclose(score.evened_coverage, QUANTILES, atol=0.007)
     assert (score.coverage >= score.evened_coverage).all()
     assert mean > 0.1 or score.coverage[0] > 0.9
+
+
+def test_method_that_foresees_more_than_ever_was_runs_away():
+    """Two a day are foreseen for an item that sells one, and for one that sells three."""
+    units = np.repeat([[1.0], [3.0]], 30, axis=1)
+    told = []
+    for days in HORIZONS:
+        score = Score(2)
+        nothing = np.zeros((len(QUANTILES), 2))
+        score.add(np.arange(2), Forecast(np.full(2, 2.0 * days), nothing, nothing), units[:, 0])
+        told.append(score)
+    assert runaways(told, units).tolist() == [True, False]
 
 
 def test_a_part_of_the_items_is_judged_by_itself():
