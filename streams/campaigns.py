@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from streams.events import CampaignLine
+from streams.millionths import millionths
 from streams.profile import operational_days
 from streams.rings import HOUR_MS
 from streams.text import one_time
@@ -109,10 +110,9 @@ def everyday_orders(
     items, places = np.unique(lines.item, return_inverse=True)
     shares = np.zeros((items.size, 24))
     np.maximum.at(shares, places, inside)
-    # Exact, so that it does not depend on the order in which the items were first seen.
-    whole = math.fsum(rates.tolist())
-    planned = [math.fsum(column.tolist()) for column in (rates[items, None] * shares).T]
-    outside = 1.0 - np.array(planned) / whole if whole > 0 else np.ones(24)
+    whole = int(millionths(rates).sum())
+    planned = millionths(rates[items, None] * shares).sum(axis=0)
+    outside = 1.0 - planned / whole if whole else np.ones(24)
     known = outside >= _LEAST_OUTSIDE
     made_whole = orders[known] / outside[known]
     was_due = due[known].sum()

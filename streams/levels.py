@@ -27,6 +27,7 @@ from policy.compiled import compiled
 from streams.broad import SHOP
 from streams.campaigns import Lines, campaign_lines
 from streams.items import ROW, Columns
+from streams.millionths import MILLIONTHS, millionths
 from streams.profile import Profile
 from streams.rings import DAY_MS, HOUR_MS
 from streams.shortfall import forget_plans
@@ -34,7 +35,6 @@ from streams.surge import NULL_FACTOR, Pause, SurgeSettings, is_proved_still, su
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Record, Table
 from streams.usual import Pool, learn_usual, pool_items
 
-_MILLIONTHS = 1e6  # sums over items are whole, so that they do not depend on the items' order
 _FIRST_ROWS = 16
 _CAMPAIGN = "campaign:"
 
@@ -276,9 +276,9 @@ class Levels:
         if not items.size or not days > 0:
             return factors
         if self._everyday is None or self._everyday.size != factors.size:
-            self._everyday = self._sums(_whole(_usual_rates(rows)), np.arange(rows.size))
+            self._everyday = self._sums(millionths(_usual_rates(rows)), np.arange(rows.size))
         extra = np.maximum(orders - _usual_rates(rows[items]) * days, 0.0)
-        beyond = self._sums(_whole(extra), items)
+        beyond = self._sums(millionths(extra), items)
         known = self._everyday > 0
         factors[known] += beyond[known] / (self._everyday[known] * days)
         return factors
@@ -305,10 +305,10 @@ class Levels:
         """
         by_line = np.array([self._place(_CAMPAIGN + name) for name in lines.campaign], np.int64)
         sums = np.zeros(len(self._names), np.int64)
-        np.add.at(sums, by_line, _whole(orders)[np.searchsorted(items, lines.item)])
+        np.add.at(sums, by_line, millionths(orders)[np.searchsorted(items, lines.item)])
         places = np.unique(by_line)
         clumps = np.maximum(self.rows["units_per_order"][places], 1.0)
-        return places, sums[places] / _MILLIONTHS / clumps
+        return places, sums[places] / MILLIONTHS / clumps
 
     @property
     def short(self) -> list[str]:
@@ -343,8 +343,8 @@ class Levels:
         self.grow(rows.size)
         everyone = np.arange(rows.size)
         rates = _usual_rates(rows)
-        usual = self._sums(_whole(rates), everyone)
-        on_sale = self._sums(_whole(rates * rows["day_exposure_days"]), everyone)
+        usual = self._sums(millionths(rates), everyone)
+        on_sale = self._sums(millionths(rates * rows["day_exposure_days"]), everyone)
         groups = self.rows[: len(self._names)]
         groups["day_exposure_days"] = counts_days
         np.divide(on_sale, usual, out=groups["day_exposure_days"], where=usual > 0)
@@ -428,7 +428,3 @@ def _usual_rates(rows: Table) -> Float64Array:
     np.divide(rows["usual_orders"], rows["usual_days"], out=rates, where=rows["usual_days"] > 0)
     rates *= np.maximum(rows["usual_pace"], 1.0)
     return rates
-
-
-def _whole(values: Float64Array) -> Int64Array:
-    return np.floor(values * _MILLIONTHS + 0.5).astype(np.int64)

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,14 @@ from streams.surge import (
 )
 from streams.types import Float64Array
 from streams.usual import Pool, learn_usual, pool_items
+from tests.bench.progress import steps
 
 _START_MS = 15_000 * DAY_MS
 _TICK_MS = 15 * MINUTE_MS
 _PLAN_DAYS = 3
+_RATES = (5.0, 20.0, 100.0, 500.0)
+PLANS = list(product((0.7, 0.2), (0.5, 2.0, 5.0, 10.0, 50.0), (12.0, 50.0, 300.0)))
+"""Share sold, size of the days, orders due a day."""
 _FACTORS = (1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
 
 
@@ -322,16 +327,15 @@ def tell_false_alarms(results: list[FalseAlarms], settings: SurgeSettings) -> st
     return "\n".join(lines)
 
 
-def delay_table(settings: SurgeSettings, rates: Sequence[float]) -> list[tuple[float, ...]]:
+def delay_table(settings: SurgeSettings) -> list[tuple[float, ...]]:
     """Return rows of (rate, factor, share found, median orders, 90 % orders, lower bound)."""
     rows = []
-    for rate in rates:
-        for factor in _FACTORS:
-            waited = delays(rate, factor, settings, items=300, seed=17)
-            found = waited[waited >= 0] * rate * factor
-            median, late = np.quantile(found, [0.5, 0.9]) if found.size else (np.nan, np.nan)
-            bound = lower_bound_orders(factor, settings) if factor > NULL_FACTOR else math.inf
-            rows.append((rate, factor, found.size / waited.size, median, late, bound))
+    for rate, factor in steps("surges of known factors", list(product(_RATES, _FACTORS))):
+        waited = delays(rate, factor, settings, items=300, seed=17)
+        found = waited[waited >= 0] * rate * factor
+        median, late = np.quantile(found, [0.5, 0.9]) if found.size else (np.nan, np.nan)
+        bound = lower_bound_orders(factor, settings) if factor > NULL_FACTOR else math.inf
+        rows.append((rate, factor, found.size / waited.size, median, late, bound))
     return rows
 
 
@@ -402,17 +406,15 @@ def main() -> int:
     print(f"seed {arguments.seed}")
     results = [
         false_alarms(shop, settings, arguments.items, arguments.sales, arguments.seed)
-        for shop in SHOPS
+        for shop in steps("shops without surges", SHOPS)
     ]
     print(tell_false_alarms(results, settings))
     plans = [
         false_plans(size, due, share, settings, 2 * arguments.items, arguments.seed)
-        for share in (0.7, 0.2)
-        for size in (0.5, 2.0, 5.0, 10.0, 50.0)
-        for due in (12.0, 50.0, 300.0)
+        for share, size, due in steps("plans", PLANS)
     ]
     print(tell_plans(plans, settings))
-    rows = delay_table(settings, (5.0, 20.0, 100.0, 500.0))
+    rows = delay_table(settings)
     print(tell_delays(rows))
     if arguments.plot:
         plot_delays(rows, arguments.plot)

@@ -38,7 +38,7 @@ from streams.profile import operational_days
 from streams.rings import DAY_MS, HOUR_MS
 from streams.shard import ShardSettings
 from streams.state import TimelineSettings
-from tests.bench.progress import Progress
+from tests.bench.progress import steps
 from tests.bench.replayed import Replay, by_day, daily_units, read_sales
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -298,16 +298,15 @@ def judge(
     first_sale = np.where(units.any(axis=1), (units > 0).argmax(axis=1), units.shape[1])
     count = units.shape[0]
     scores: Scores = {name: [Score(count) for _ in HORIZONS] for name in (TIDEGATE, *peers)}
-    with Progress("judging forecasts at origins", len(origins)) as progress:
-        for place, (origin, snapshot) in enumerate(zip(origins, known, strict=True)):
-            chosen = items[first_sale[items] < origin - LEAST_HISTORY_DAYS]
-            told = {TIDEGATE: tidegate(snapshot, first_day + origin, chosen)}
-            for name, method in peers.items():
-                told[name] = method(units[chosen, :origin], first_sale[chosen], HORIZONS)
-            for name, forecasts in told.items():
-                for score, forecast, days in zip(scores[name], forecasts, HORIZONS, strict=True):
-                    score.add(chosen, forecast, units[chosen, origin : origin + days].sum(axis=1))
-            progress.update(place + 1)
+    known_at = list(zip(origins, known, strict=True))
+    for origin, snapshot in steps("judging forecasts at origins", known_at):
+        chosen = items[first_sale[items] < origin - LEAST_HISTORY_DAYS]
+        told = {TIDEGATE: tidegate(snapshot, first_day + origin, chosen)}
+        for name, method in peers.items():
+            told[name] = method(units[chosen, :origin], first_sale[chosen], HORIZONS)
+        for name, forecasts in told.items():
+            for score, forecast, days in zip(scores[name], forecasts, HORIZONS, strict=True):
+                score.add(chosen, forecast, units[chosen, origin : origin + days].sum(axis=1))
     return scores
 
 

@@ -1,8 +1,9 @@
 """Progress of a benchmark: a bar in a terminal, a line every few seconds elsewhere."""
 
 import time
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -10,6 +11,7 @@ from rich.progress import Progress as Bars
 
 console = Console(stderr=True)
 _SECONDS_BETWEEN_LINES = 5.0
+Step = TypeVar("Step")
 
 
 class Progress:
@@ -48,3 +50,12 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         self._bars.stop()
+
+
+def steps(title: str, work: Sequence[Step]) -> Iterator[Step]:
+    """Yield what there is to do, and show how much of it is done."""
+    with Progress(title, len(work)) as progress:
+        for done, step in enumerate(work):
+            progress.update(done)
+            yield step
+        progress.update(len(work))
