@@ -104,10 +104,11 @@ class Feed:
         if not self._tick_orders:
             return
         state, orders = self.state, self._tick_orders
-        if state.pause_end_ms == NEVER:
+        silent_days = self._silent_days()
+        if silent_days >= self._days_for(self._settings.owing_arrivals):
+            self._owe(boundary_ms - tick_ms, silent_days)
+        elif state.pause_end_ms == NEVER:
             self._catch_up(boundary_ms, tick_ms, orders)
-        elif state.last_order_ms:
-            self._begin_pause(boundary_ms - tick_ms)
         state.day_orders += orders
         state.day_arrivals += 1
         state.last_order_ms = max(state.last_order_ms, self._newest_ms)
@@ -137,17 +138,24 @@ class Feed:
             return float("inf")
         return arrivals * self._clump / self._rate
 
-    def _begin_pause(self, start_ms: int) -> None:
-        """Where too much was due since the last order, what comes now is not tested."""
+    def _silent_days(self) -> float:
+        """Operational days from the newest order before the open tick to the first one in it."""
+        last_ms = self.state.last_order_ms
+        if not last_ms:
+            return 0.0
+        return float(operational_days(self._profile.elapsed, last_ms, self._first_ms))
+
+    def _owe(self, start_ms: int, silent_days: float) -> None:
+        """Where too much was due since the last order, what comes now is not tested.
+
+        An order or two may come in the midst of an outage: it goes on, and owes more.
+        """
         state = self.state
-        silent_days = float(
-            operational_days(self._profile.elapsed, state.last_order_ms, self._first_ms)
-        )
-        if silent_days >= self._days_for(self._settings.owing_arrivals):
+        if state.pause_end_ms != NEVER:
             state.pause_start_ms, state.pause_end_ms = state.last_order_ms, NEVER
-            most = self._settings.most_owed * silent_days * self._rate
-            state.owed_orders = most - self._tick_orders
-            state.calm_from_ms, state.calm_orders = start_ms, self._tick_orders
+            state.owed_orders = 0.0
+        state.owed_orders += self._settings.most_owed * silent_days * self._rate - self._tick_orders
+        state.calm_from_ms, state.calm_orders = start_ms, self._tick_orders
 
     def _catch_up(self, boundary_ms: int, tick_ms: int, orders: int) -> None:
         state, start_ms = self.state, boundary_ms - tick_ms

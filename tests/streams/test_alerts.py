@@ -256,6 +256,23 @@ def test_silence_after_a_straggler_is_still_the_outage():
     assert ends[174] < START_MS + 174 * MINUTE
 
 
+def test_basket_in_the_midst_of_an_outage_does_not_end_it():
+    """Three orders of one customer, nothing for 26 minutes in which eleven customers were due, then
+    the burst: the pause goes on, though three orders are within what clumps may bring.
+    """
+    feed = Feed(FeedSettings())
+    feed.state.clump_orders, feed.state.clump_arrivals = 26.0, 10.0
+    feed.learn_rate(1600.0, flat_profile())
+    ends = {}
+    for minute in [0, 90, *range(117, 180)]:
+        at = START_MS // MINUTE * MINUTE + minute * MINUTE
+        feed.note(12 if 117 <= minute < 127 else 3 - minute % 3, at, at)
+        feed.close_tick(at + MINUTE, MINUTE)
+        ends[minute] = feed.pause.end_ms
+    assert all(ends[minute] == NEVER for minute in [90, *range(117, 128)])
+    assert ends[179] < START_MS + 179 * MINUTE
+
+
 def test_a_weekday_never_seen_may_be_one_on_which_the_shop_is_shut():
     """Four days of orders, then a fifth without any: no alarm; but one on the day of an order."""
     story = Story().sell(96, 6)
