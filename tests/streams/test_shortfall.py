@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.actions import CASES, CHECK_OFFER
+from streams.alerts import AlertSettings
 from streams.items import ROW
 from streams.outputs import AlertKind
 from streams.shortfall import NULL_SHARE, close_plan_day, has_caught_up, is_short, weigh_plans
@@ -20,7 +21,8 @@ from tests.streams.test_everyday import DESK, FIRST, LAMP, Sale, alerts_of
 
 SETTINGS = SurgeSettings()
 USUAL = dataclasses.replace(  # the limits of production
-    everyday.USUAL, timeline=dataclasses.replace(everyday.USUAL.timeline, surge=SETTINGS)
+    everyday.USUAL,
+    timeline=dataclasses.replace(everyday.USUAL.timeline, surge=SETTINGS, alerts=AlertSettings()),
 )
 EVERYONE = np.arange(20_000)
 
