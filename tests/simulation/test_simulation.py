@@ -71,6 +71,7 @@ def trace_in_another_process(seed: int, hash_seed: str) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_trace():
     """Byte for byte, in another process, and whatever order sets have there."""
     world = next(one for one in map(simulate, range(100)) if has_everything(one.trace))
