@@ -97,8 +97,7 @@ fuzz-coverage: setup $(READY_FOR_TESTS) ## Fuzz what takes bytes, guided by cove
 OF_DEMAND := forecast stockouts surges shops calibration ticks
 
 bench-demand: setup $(READY_FOR_TESTS) ## Forecasts, stock-outs, surges, made-up shops, ticks, with plots in build/
-	@$(PIP) install "$$(sed -n 's/^ *"\(matplotlib==[0-9.]*\)".*/\1/p' pyproject.toml)" \
-	  "$$(sed -n 's/^ *"\(statsforecast==[0-9.]*\)".*/\1/p' pyproject.toml)"
+	@$(PIP) install "$$(sed -n 's/^ *"\(statsforecast==[0-9.]*\)".*/\1/p' pyproject.toml)"
 	@mkdir -p build
 	for name in $(OF_DEMAND); do $(BIN)/python -m tests.bench.$$name --plot build/$$name.png || exit 1; done
 
