@@ -48,7 +48,7 @@ def close_day(state: State, boundary: int) -> None:
 def _everyday_orders(state: State, day_ms: int) -> Float64Array:
     """The shop's orders in the hours of the day that ends, as if there had been no campaign."""
     lines = state.lines_between(day_ms, day_ms + DAY_MS)
-    if not lines.item.size:
+    if not lines.item.size or not state.profile.is_known:
         return state.hour_orders
     rows = state.rows()
     if not rows["day_orders"].any():  # a shop that is shut has no everyday either

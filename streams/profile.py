@@ -56,6 +56,11 @@ class Profile:
     elapsed: Float64Array
 
     @property
+    def is_known(self) -> bool:
+        """Whether any order has taught it."""
+        return bool(self.orders.any())
+
+    @property
     def hours(self) -> Float64Array:
         """Weight of each hour of the week, shape (168,), mean 1."""
         weights: Float64Array = np.diff(self.elapsed) * 24.0
@@ -165,7 +170,7 @@ def learn_day(
     """
     weekday = day % WEEKDAYS
     sold = float(orders_by_hour.sum())
-    if not sold and not profile.orders.any():
+    if not sold and not profile.is_known:
         return profile, 0.0
     if not sold:
         profile = _miss(profile, weekday)

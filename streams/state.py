@@ -77,7 +77,7 @@ class State:
         self.profile: Profile = flat_profile()
         self.uplifts: dict[str, Uplift] = {}
         self.correction = Correction()
-        self.hour_orders: Float64Array = np.zeros(24)  # of the open day, outside campaigns
+        self.hour_orders: Float64Array = np.zeros(24)  # that teach the week, of the open day
         self.shop_orders = 0
         self.shop_rate = 0.0
         self.silent: set[int] = set()  # items in suspicious silence

@@ -163,7 +163,9 @@ class Timeline:
     def _move(self, entries: Table) -> Int32Array:
         items = entries["item"].astype(np.int64)
         in_campaign = in_window(self.state.lines, items, entries["effective_ms"])
-        everyday = entries["effective_ms"][entries["is_new_order"] & ~in_campaign]
+        # A shop that begins with a sale has nothing else to learn the hours of its day from.
+        teaches = ~in_campaign if self.state.profile.is_known else np.True_
+        everyday = entries["effective_ms"][entries["is_new_order"] & teaches]
         self.state.hour_orders += np.bincount(everyday // HOUR_MS % 24, minlength=24)
         self.levels.count(entries, in_campaign, len(self.items))
         return apply_entries(

@@ -168,6 +168,19 @@ def test_a_sale_leaves_the_shops_week_as_it_was(sold):
     np.testing.assert_allclose(week, usual.shard.timeline.state.profile.elapsed, atol=0.05)
 
 
+def test_a_shop_that_begins_with_a_sale_learns_its_hours_from_it():
+    """Everything is in a campaign from the first day on: plans still follow the shop's hours."""
+    sale = Sale()
+    window = {"starts_at": FIRST, "ends_at": FIRST + 3 * DAY}
+    sale.tell("campaigns", 0, event, LAMP, kind="planned", campaign_id="c",
+              expected_units=360, **window)  # fmt: skip
+    for number in range(360):
+        at = number // 120 * DAY + 8 * HOUR + number % 120 * 6 * MINUTE
+        sale.tell("orders", at, event, LAMP, kind="placed", order_id=f"s{number}", quantity=1)
+    hours = sale.run(3).shard.timeline.state.profile.hours.reshape(7, 24)
+    assert hours[:, 8:20].sum() > 0.7 * hours.sum()
+
+
 def test_a_shop_that_is_shut_during_a_sale_is_not_taken_for_open():
     """Where nothing sells at all, no everyday orders are made up for the hours of the sale."""
     sale = Sale().sell(LAMP, range(21)).sell(DESK, range(21))
