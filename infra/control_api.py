@@ -16,7 +16,10 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
 class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /api/v1/pause`."""
+    """The body of `POST /api/v1/pause`; without a name of what, everything is paused.
+
+    Each text: 1 to 500 printable characters on one line. A warehouse is given together with a sku.
+    """
 
     who: str
     why: str
@@ -26,7 +29,7 @@ class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResumeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /api/v1/resume`."""
+    """The body of `POST /api/v1/resume`; each text: 1 to 500 printable characters on one line."""
 
     who: str
     why: str
@@ -62,6 +65,12 @@ class Holds(msgspec.Struct, frozen=True):
     orders_total: int
 
 
+class HoldAnswer(msgspec.Struct, frozen=True):
+    """The answer of `POST /api/v1/pause` and `POST /api/v1/resume`: the pause made or ended."""
+
+    hold: Pause
+
+
 class Log(Protocol):
     """The audit log, as `infra.control_log.ControlLog`."""
 
@@ -73,7 +82,7 @@ class Log(Protocol):
 
 
 class Waiting(Protocol):
-    """What waits, over all workers, as `infra.holds` reads it; called in a thread."""
+    """What waits, over all workers, as `infra.control_holds` reads it; called in a thread."""
 
     def __call__(self, controls: Controls) -> tuple[list[PartitionHold], list[HeldOrder]]: ...
 
@@ -112,14 +121,14 @@ def add_control_routes(
         )
         written = await _write(log, entry)
         (made,) = (one for one in log.controls().pauses if one.hold_id == written.entry_id)
-        return _json({"hold": made}, 201)
+        return _json(HoldAnswer(made), 201)
 
     async def resume(request: web.Request) -> web.Response:
         asked = await _body(request, ResumeRequest)
         pauses = {one.hold_id: one for one in log.controls().pauses}
         entry = _made(lambda: make_resume(asked.who, asked.why, asked.hold_id, pauses.values()))
         await _write(log, entry)
-        return _json({"hold": pauses[asked.hold_id]}, 200)
+        return _json(HoldAnswer(pauses[asked.hold_id]), 200)
 
     app.router.add_get("/api/v1/holds", holds)
     app.router.add_post("/api/v1/pause", pause)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from infra.page.cursor import PATTERN
 
@@ -422,3 +422,19 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
     error: Wrong
     data_read_ms: int | None = None  # wall clock: how old the newest data is, when Redis is away
+
+
+class Liveness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a worker reads on. Only who may look is told the reasons."""
+
+    status: Literal["ok", "stuck"]
+    reasons: list[str] | UnsetType = UNSET
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a worker owns partitions and reaches Redis. Only who may look is told more."""
+
+    status: Literal["ok", "not ready"]
+    reasons: list[str] | UnsetType = UNSET  # why it is not ready
+    partitions: list[int] | UnsetType = UNSET  # its own, when it is ready
+    handover: list[str] | UnsetType = UNSET  # why its purchase orders wait

@@ -1,4 +1,4 @@
-"""The API as an OpenAPI 3.1 document, from the structs that it is made of.
+"""The HTTP API of the admin port as an OpenAPI 3.1 document, from the structs it is made of.
 
 `python -m infra.page.openapi` writes `openapi.yaml`; every worker serves it too.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from infra.control_api import ORDERS_SHOWN, HoldAnswer, Holds, PauseRequest, ResumeRequest
 from infra.page.contracts import (
     Acknowledge,
     Decisions,
@@ -16,19 +17,51 @@ from infra.page.contracts import (
     Incident,
     ItemPage,
     ItemQuery,
+    Liveness,
     Now,
     Problem,
+    Readiness,
 )
 from infra.page.routes import PREFIX, VIEWS
 
 PATH = Path(__file__).with_name("openapi.yaml")
 _REFERENCE = "#/components/schemas/{name}"
+_DESCRIPTION = (
+    "What a worker's admin port answers, but for the files of the live page (`/` and `/static/`). "
+    "Under /api/v1 every worker answers for the whole shop, from Redis; answers are at most a "
+    "second old. Lists have limits and pages. An answer with an ETag can be asked for again by "
+    "If-None-Match. Whoever changes something needs an operator's token. Looking is free on "
+    "loopback; elsewhere it needs a token too, but for /livez and /readyz where they are open."
+)
+_GUARD = ("401", "403", "500")  # what the guard in front of every route may answer
+_STRUCTS = (
+    *(view.answer for view in VIEWS),
+    *(Decisions, ItemPage, Incident, Acknowledge, Problem, Liveness, Readiness),
+    *(Holds, HoldAnswer, PauseRequest, ResumeRequest),
+)
 
 
 def document() -> dict[str, Any]:
     """Return the document as plain values."""
-    every = [*(view.answer for view in VIEWS), Decisions, ItemPage, Incident, Acknowledge, Problem]
-    _, schemas = msgspec.json.schema_components(every, ref_template=_REFERENCE)
+    _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template=_REFERENCE)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tidegate",
+            "version": "1",
+            "description": _DESCRIPTION,
+        },
+        "paths": {**_looking(), **_changing(), **_operating()},
+        "security": [{"token": []}, {}],
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _looking() -> dict[str, Any]:
+    """Return the routes of the page's data."""
     paths = {
         PREFIX + view.path: {"get": _get(view.summary, view.query, view.answer)} for view in VIEWS
     }
@@ -40,21 +73,45 @@ def document() -> dict[str, Any]:
     }
     paths[f"{PREFIX}/stream"] = {"get": _stream()}
     paths[f"{PREFIX}/openapi.json"] = {"get": _itself()}
-    paths[f"{PREFIX}/incidents/acknowledge"] = {"post": _acknowledge()}
+    paths[f"{PREFIX}/holds"] = {"get": _holds()}
+    return paths
+
+
+def _changing() -> dict[str, Any]:
+    """Return the routes that need an operator's token."""
     return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Tidegate",
-            "version": "1",
-            "description": "What the live page shows. Every worker answers for the whole shop, "
-            "from Redis; answers are at most a second old. Lists have limits and pages. An answer "
-            "with an ETag can be asked for again by If-None-Match.",
+        f"{PREFIX}/incidents/acknowledge": {
+            "post": _post(
+                "Take an incident on",
+                Acknowledge,
+                _answer("200", "The incident, with who looks after it", Incident),
+                "404",
+            )
         },
-        "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        f"{PREFIX}/pause": {
+            "post": _post(
+                "Stop the hand-over of purchase orders: of all, or of what the names fit",
+                PauseRequest,
+                _answer("201", "The pause that is now in force", HoldAnswer),
+            )
         },
+        f"{PREFIX}/resume": {
+            "post": _post(
+                "End a pause",
+                ResumeRequest,
+                _answer("200", "The pause that is over", HoldAnswer),
+                "404",
+            )
+        },
+    }
+
+
+def _operating() -> dict[str, Any]:
+    """Return the routes that Prometheus and a supervisor ask."""
+    return {
+        "/metrics": {"get": _metrics()},
+        "/livez": {"get": _probe("Whether the worker reads on", Liveness)},
+        "/readyz": {"get": _probe("Whether the worker can do its work", Readiness)},
     }
 
 
@@ -63,10 +120,21 @@ def _get(summary: str, query: type[msgspec.Struct], answer: type[msgspec.Struct]
         "summary": summary,
         "parameters": _parameters(query),
         "responses": {
-            "200": {"description": "The answer", "content": _content(answer)},
+            **_answer("200", "The answer", answer),
             "304": {"description": "It is what If-None-Match names"},
-            **_problems("400", "404", "503"),
+            **_problems("400", "404", "503", *_GUARD),
         },
+    }
+
+
+def _post(
+    summary: str, body: type[msgspec.Struct], answer: dict[str, Any], *more: str
+) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "security": [{"token": []}],
+        "requestBody": {"required": True, "content": _content(body)},
+        "responses": {**answer, **_problems("400", "413", "415", "503", *more, *_GUARD)},
     }
 
 
@@ -101,36 +169,49 @@ def _stream() -> dict[str, Any]:
     }
     return {
         "summary": "What is new, as it happens",
-        "responses": {"200": answer, **_problems("503")},
+        "responses": {"200": answer, **_problems("503", *_GUARD)},
     }
 
 
 def _itself() -> dict[str, Any]:
     content = {"application/json": {"schema": {"type": "object"}}}
-    return {
-        "summary": "This document",
-        "responses": {"200": {"description": "OpenAPI 3.1", "content": content}},
-    }
+    answer = {"description": "OpenAPI 3.1", "content": content}
+    return {"summary": "This document", "responses": {"200": answer, **_problems(*_GUARD)}}
 
 
-def _acknowledge() -> dict[str, Any]:
+def _holds() -> dict[str, Any]:
     return {
-        "summary": "Take an incident on",
-        "security": [{"token": []}],
-        "requestBody": {"required": True, "content": _content(Acknowledge)},
+        "summary": "What is paused, why partitions wait, and which purchase orders wait",
         "responses": {
-            "200": {"description": "The incident, with who looks after it", **_with(Incident)},
-            **_problems("400", "401", "403", "404", "413", "415", "503"),
+            **_answer("200", f"At most {ORDERS_SHOWN} orders, and how many there are", Holds),
+            **_problems("503", *_GUARD),
         },
     }
 
 
-def _with(answer: type[msgspec.Struct]) -> dict[str, Any]:
-    return {"content": _content(answer)}
+def _metrics() -> dict[str, Any]:
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    answer = {"description": "Prometheus's text format", "content": content}
+    return {"summary": "Metrics", "responses": {"200": answer, **_problems(*_GUARD)}}
+
+
+def _probe(summary: str, answer: type[msgspec.Struct]) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "responses": {
+            **_answer("200", "Yes", answer),
+            **_answer("503", "No", answer),
+            **_problems(*_GUARD),
+        },
+    }
+
+
+def _answer(status: str, description: str, answer: type[msgspec.Struct]) -> dict[str, Any]:
+    return {status: {"description": description, "content": _content(answer)}}
 
 
 def _problems(*statuses: str) -> dict[str, Any]:
-    return {status: {"description": "Why not", **_with(Problem)} for status in statuses}
+    return {status: {"description": "Why not", "content": _content(Problem)} for status in statuses}
 
 
 def _content(kind: type[msgspec.Struct]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def test_the_committed_document_is_that_of_the_structs():
 
 
 async def test_answers_are_as_documented(redis_url):
-    """Every route answers what its schema says, and the document names every route."""
+    """Every route of the page's data answers what its schema says."""
     async with open_shop(redis_url) as shop, serving(redis_url) as server:
         start = shop.now_ms - 30 * HOUR_MS
         await shop.tell("catalog", item("lamp", start))
@@ -50,8 +50,6 @@ async def test_answers_are_as_documented(redis_url):
                     jsonschema.validate(await answer.json(), schema_of(path))
             async with client.get(f"{PREFIX}/openapi.json") as answer:
                 assert await answer.json() == document()
-    routes = {*QUERIES, "/stream", "/openapi.json", "/incidents/acknowledge"}
-    assert set(document()["paths"]) == {PREFIX + path for path in routes}
 
 
 @pytest.mark.parametrize(
