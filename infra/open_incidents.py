@@ -1,36 +1,34 @@
 """Which incidents are open in a shard, read from its state, and which of them somebody took on."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from infra.audit import Acknowledged
+from streams.incident_kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass
 from streams.outputs import AlertKind, incident_id
 from streams.shard import Shard
 from streams.types import Table
 
-_FIELDS = {
-    AlertKind.SURGE: "surge_since_ms",
-    AlertKind.BULK_ORDER: "bulk_since_ms",
-    AlertKind.PLAN_SHORTFALL: "plan_shortfall_since_ms",
-    AlertKind.LOW_COVER: "low_cover_since_ms",
-    AlertKind.STALE_STOCK: "stale_stock_since_ms",
-    AlertKind.PHANTOM_STOCK: "silent_since_ms",
-}
-"""Where an item's row says since when an incident of a kind is open."""
-
-OF_ITEMS = frozenset(_FIELDS)
-OF_ORDERS = frozenset({AlertKind.LATE_DELIVERY})
-OF_GROUPS = frozenset({AlertKind.BROAD_SURGE, AlertKind.PLAN_SHORTFALL})
-OF_INPUTS = frozenset({AlertKind.STALE_INPUT, AlertKind.DEAD_LETTERS})
-
 
 def open_incidents(shard: Shard) -> Counter[AlertKind]:
     """Return how many incidents of each kind are open in a shard."""
-    rows, timeline = rows_of(shard), shard.timeline
-    counts = Counter({kind: int((rows[name] > 0).sum()) for kind, name in _FIELDS.items()})
-    counts[AlertKind.LATE_DELIVERY] = sum(bool(order.late_since_ms) for order in timeline.supply)
-    counts.update(timeline.alerts.open_of_shard())
-    return counts
+    return Counter(
+        {
+            kind: sum(_count(shard, kind, subject) for subject in row.subjects)
+            for kind, row in INCIDENT_KINDS.items()
+        }
+    )
+
+
+def _count(shard: Shard, kind: AlertKind, subject: SubjectClass) -> int:
+    timeline = shard.timeline
+    match subject:
+        case SubjectClass.ITEM:
+            return int((rows_of(shard)[ITEM_FIELDS[kind]] > 0).sum())
+        case SubjectClass.ORDER:
+            return sum(bool(order.late_since_ms) for order in timeline.supply)
+        case SubjectClass.GROUP | SubjectClass.INPUT:
+            return timeline.alerts.open_of_shard()[kind]
 
 
 def open_ones(shard: Shard, acknowledged: Iterable[Acknowledged]) -> list[Acknowledged]:
@@ -46,29 +44,48 @@ def _is_open(shard: Shard, one: Acknowledged) -> bool:
 
 def _began_ms(shard: Shard, alert: str, subject: str) -> int:
     """Return since when an incident is open; 0: none is, or its kind is not known here."""
-    if alert in OF_ITEMS and (began_ms := _began_of_item(shard, AlertKind(alert), subject)):
-        return began_ms
-    if alert in OF_ORDERS:
-        order = shard.timeline.supply.get(subject)
-        return 0 if order is None else order.late_since_ms
-    state = shard.timeline.alerts.state()
-    groups = {AlertKind.BROAD_SURGE: state.broad, AlertKind.PLAN_SHORTFALL: state.short}
-    if alert in OF_GROUPS:
-        group = groups[AlertKind(alert)].get(subject)
-        return 0 if group is None else group.window_ms
-    own = {
-        f"orders/{shard.partition}": (AlertKind.STALE_INPUT, state.silent_since_ms),
-        f"inputs/{shard.partition}": (AlertKind.DEAD_LETTERS, state.dead_letters_since_ms),
-    }
-    kind, began_ms = own.get(subject, (None, 0))
-    return began_ms if alert == kind else 0
+    if alert not in INCIDENT_KINDS:
+        return 0  # the word of a newer version
+    kind = AlertKind(alert)
+    began = (_BEGAN_MS[of](shard, kind, subject) for of in INCIDENT_KINDS[kind].subjects)
+    return max(began)
 
 
-def _began_of_item(shard: Shard, alert: AlertKind, subject: str) -> int:
+def _item_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
     items = shard.timeline.items
     sku, _, warehouse = subject.rpartition("@")
     item = items.find(sku, warehouse)
-    return 0 if item is None else int(items.rows[_FIELDS[alert]][item])
+    return 0 if item is None else int(items.rows[ITEM_FIELDS[kind]][item])
+
+
+def _order_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
+    del kind  # of orders there is one
+    order = shard.timeline.supply.get(subject)
+    return 0 if order is None else order.late_since_ms
+
+
+def _group_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
+    state = shard.timeline.alerts.state()
+    groups = {AlertKind.BROAD_SURGE: state.broad, AlertKind.PLAN_SHORTFALL: state.short}
+    group = groups[kind].get(subject)
+    return 0 if group is None else group.window_ms
+
+
+def _input_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
+    state = shard.timeline.alerts.state()
+    name, began_ms = {
+        AlertKind.STALE_INPUT: ("orders", state.silent_since_ms),
+        AlertKind.DEAD_LETTERS: ("inputs", state.dead_letters_since_ms),
+    }[kind]
+    return began_ms if subject == f"{name}/{shard.partition}" else 0
+
+
+_BEGAN_MS: dict[SubjectClass, Callable[[Shard, AlertKind, str], int]] = {
+    SubjectClass.ITEM: _item_began_ms,
+    SubjectClass.ORDER: _order_began_ms,
+    SubjectClass.GROUP: _group_began_ms,
+    SubjectClass.INPUT: _input_began_ms,
+}
 
 
 def rows_of(shard: Shard) -> Table:

@@ -1,6 +1,7 @@
 """How the steps of an incident are told: as alerts, with a summary, figures and one action."""
 
 from streams.actions import late_action
+from streams.incident_kinds import INCIDENT_KINDS
 from streams.items import Items
 from streams.outbox import Outgoing, alert_record
 from streams.outputs import (
@@ -15,19 +16,6 @@ from streams.outputs import (
 from streams.supply import OpenOrder
 
 Figures = dict[str, float | int | str | None]
-
-_SUMMARIES = {
-    AlertKind.SURGE: "{subject} sells much faster than usual",
-    AlertKind.BROAD_SURGE: "many items of {subject} sell much faster than usual at once",
-    AlertKind.BULK_ORDER: "one order takes many days' demand of {subject}",
-    AlertKind.PLAN_SHORTFALL: "{subject} sells well below its plan",
-    AlertKind.LOW_COVER: "{subject} will run out before the next arrival",
-    AlertKind.LATE_DELIVERY: "{subject} has not arrived",
-    AlertKind.STALE_INPUT: "no orders on {subject} where orders were due",
-    AlertKind.STALE_STOCK: "the stock of {subject} is not known: nothing is ordered",
-    AlertKind.PHANTOM_STOCK: "{subject} is in stock by the record, but does not sell",
-    AlertKind.DEAD_LETTERS: "bad records on {subject}",
-}
 
 
 def input_alert(
@@ -101,7 +89,7 @@ def alert(
         warehouse=names[1],
         started_at=rfc3339(started),
         occurred_at=rfc3339(boundary),
-        summary=_SUMMARIES[kind].format(subject=subject),
+        summary=INCIDENT_KINDS[kind].summary.format(subject=subject),
         action=action,
         figures=figures,
     )

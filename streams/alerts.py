@@ -16,6 +16,7 @@ from streams.alert_records import Figures, alert, late_alert
 from streams.broad import SHOP, Broad, BroadIncident, BroadSettings
 from streams.cover import cover_figures, cover_ratios
 from streams.feed import FeedSettings, FeedState
+from streams.incident_kinds import ITEM_FIELDS
 from streams.incidents import (
     broad_figures,
     bulk_figures,
@@ -142,9 +143,7 @@ class Alerts:
         items.rows["surge_since_ms"][called] = boundary
         yield from self.watch_groups(items, boundary)
         self._note_told(called, items.rows, boundary)
-        yield from self._raise(
-            AlertKind.SURGE, "surge_since_ms", called, items, boundary, self._surge_figures
-        )
+        yield from self._raise(AlertKind.SURGE, called, items, boundary, self._surge_figures)
 
     def watch_groups(self, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Raise, tell again and resolve the surges of whole groups."""
@@ -236,19 +235,17 @@ class Alerts:
         """Resolve the surges of these items."""
         self._note_told(ended, items.rows, boundary)
         items.rows["surge_sums"][ended] = 0.0
-        return self._resolve(
-            AlertKind.SURGE, "surge_since_ms", ended, items, boundary, self._surge_figures
-        )
+        return self._resolve(AlertKind.SURGE, ended, items, boundary, self._surge_figures)
 
     def call_silences(self, called: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Raise suspicious silence of these items: the stock may not be there."""
         kind = AlertKind.PHANTOM_STOCK
-        return self._raise(kind, "silent_since_ms", called, items, boundary, _silence_figures)
+        return self._raise(kind, called, items, boundary, _silence_figures)
 
     def end_silences(self, ended: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Resolve the suspicious silence of these items."""
         kind = AlertKind.PHANTOM_STOCK
-        return self._resolve(kind, "silent_since_ms", ended, items, boundary, _silence_figures)
+        return self._resolve(kind, ended, items, boundary, _silence_figures)
 
     def call_shortfalls(
         self, called: Int64Array, items: Items, boundary: int, units_left: Float64Array
@@ -261,17 +258,17 @@ class Alerts:
             boundary: event time.
             units_left: that their plans still expect, shape (item,).
         """
-        kind, name = AlertKind.PLAN_SHORTFALL, "plan_shortfall_since_ms"
+        kind = AlertKind.PLAN_SHORTFALL
         figures = self._shortfall_figures(units_left)
-        return self._raise(kind, name, called, items, boundary, figures)
+        return self._raise(kind, called, items, boundary, figures)
 
     def end_shortfalls(
         self, ended: Int64Array, items: Items, boundary: int, units_left: Float64Array
     ) -> Iterable[Outgoing]:
         """Resolve the shortfalls of these items; arguments as for `call_shortfalls`."""
-        kind, name = AlertKind.PLAN_SHORTFALL, "plan_shortfall_since_ms"
+        kind = AlertKind.PLAN_SHORTFALL
         figures = self._shortfall_figures(units_left)
-        return self._resolve(kind, name, ended, items, boundary, figures)
+        return self._resolve(kind, ended, items, boundary, figures)
 
     def _shortfall_figures(self, units_left: Float64Array) -> FiguresOf:
         def figures(item: int, row: Table, boundary: int) -> Figures:
@@ -322,16 +319,12 @@ class Alerts:
             return []
         bulk = tested[is_bulk(Columns(items.rows, tested), self._surge)]
         items.rows["bulk_units"][bulk] = items.rows["tick_largest_units"][bulk]
-        return self._raise(
-            AlertKind.BULK_ORDER, "bulk_since_ms", bulk, items, boundary, self._bulk_figures
-        )
+        return self._raise(AlertKind.BULK_ORDER, bulk, items, boundary, self._bulk_figures)
 
     def end_bulk(self, items: Items, boundary: int) -> Iterable[Outgoing]:
         """Resolve the bulk orders of the day that ends."""
         ended = np.flatnonzero(items.rows["bulk_since_ms"] > 0)
-        return self._resolve(
-            AlertKind.BULK_ORDER, "bulk_since_ms", ended, items, boundary, self._bulk_figures
-        )
+        return self._resolve(AlertKind.BULK_ORDER, ended, items, boundary, self._bulk_figures)
 
     def _bulk_figures(self, item: int, row: Table, boundary: int) -> Figures:
         del item, boundary
@@ -342,13 +335,10 @@ class Alerts:
     ) -> Iterable[Outgoing]:
         """Raise or resolve that an item's stock is not known well enough to order on."""
         is_open = items.rows["stale_stock_since_ms"][reviewed] > 0
-        name = "stale_stock_since_ms"
         kind = AlertKind.STALE_STOCK
-        raised = self._raise(
-            kind, name, reviewed[is_stale & ~is_open], items, boundary, _stock_figures
-        )
+        raised = self._raise(kind, reviewed[is_stale & ~is_open], items, boundary, _stock_figures)
         resolved = self._resolve(
-            kind, name, reviewed[~is_stale & is_open], items, boundary, _stock_figures
+            kind, reviewed[~is_stale & is_open], items, boundary, _stock_figures
         )
         return [*raised, *resolved]
 
@@ -360,10 +350,10 @@ class Alerts:
         is_open = items.rows["low_cover_since_ms"][touched] > 0
         low = touched[(ratio < 1.0) & ~is_open]
         well = touched[(ratio >= self._settings.low_cover_ends_at) & is_open]
-        kind, name = AlertKind.LOW_COVER, "low_cover_since_ms"
+        kind = AlertKind.LOW_COVER
         return [
-            *self._raise(kind, name, low, items, boundary, cover_figures),
-            *self._resolve(kind, name, well, items, boundary, cover_figures),
+            *self._raise(kind, low, items, boundary, cover_figures),
+            *self._resolve(kind, well, items, boundary, cover_figures),
         ]
 
     def _late_deliveries(self, boundary: int, items: Items) -> Iterable[Outgoing]:
@@ -383,13 +373,12 @@ class Alerts:
     def _raise(
         self,
         kind: AlertKind,
-        field: str,
         chosen: "np.ndarray",
         items: Items,
         boundary: int,
         figures: FiguresOf,
     ) -> list[Outgoing]:
-        items.rows[field][chosen] = boundary
+        items.rows[ITEM_FIELDS[kind]][chosen] = boundary
         self._changed.add(chosen)
         return [
             self._item_alert(kind, AlertState.RAISED, item, boundary, items, boundary, figures)
@@ -399,12 +388,12 @@ class Alerts:
     def _resolve(
         self,
         kind: AlertKind,
-        field: str,
         chosen: "np.ndarray",
         items: Items,
         boundary: int,
         figures: FiguresOf,
     ) -> list[Outgoing]:
+        field = ITEM_FIELDS[kind]
         started = items.rows[field][chosen].tolist()
         items.rows[field][chosen] = 0
         self._changed.add(chosen)

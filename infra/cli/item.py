@@ -22,11 +22,13 @@ from infra.cli.terminal import (
     number,
     plain_time,
 )
-from infra.cli.words import INCIDENTS, chosen_split, reason_text, split_rows
+from infra.cli.words import chosen_split, reason_text, split_rows
 from infra.reading import ItemState, Reader, open_reader
 from infra.reading_tables import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
 from streams.estimate import estimate_words
+from streams.incident_kinds import INCIDENT_KINDS, ITEM_FIELDS
 from streams.items import CATALOG, OLDEST_OPEN_ORDER
+from streams.outputs import AlertKind
 from streams.review import CANDIDATES
 from streams.types import Table
 
@@ -126,9 +128,9 @@ def item_record(state: ItemState, decision: dict[str, Any] | None) -> dict[str, 
             for order in state.open_orders
         ],
         "incidents": {
-            name.removesuffix("_ms"): time_or_none(int(row[name]))
-            for name in INCIDENTS
-            if row[name] > 0
+            field.removesuffix("_ms"): time_or_none(int(row[field]))
+            for field in ITEM_FIELDS.values()
+            if row[field] > 0
         },
         "catalog": {name: _plain(name, row[name].item()) for name in CATALOG.names or ()}
         if state.catalog
@@ -282,11 +284,16 @@ def _cover_text(row: Table) -> str:
 
 def _incident_facts(state: ItemState) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = [
-        ("incident", f"{words}, since {moment(int(state.row[name]))}")
-        for name, words in INCIDENTS.items()
-        if state.row[name] > 0
+        ("incident", f"{_summary(kind)}, since {moment(int(state.row[field]))}")
+        for kind, field in ITEM_FIELDS.items()
+        if state.row[field] > 0
     ]
     return found or [("incidents", "none")]
+
+
+def _summary(kind: AlertKind) -> str:
+    """The incident's summary, of the item that the heading names."""
+    return INCIDENT_KINDS[kind].summary.format(subject="it")
 
 
 def _campaign_text(line: Any) -> str:

@@ -51,14 +51,6 @@ FITS = {
     "underdispersed": "varying less than chance alone would make it",
 }
 
-INCIDENTS = {
-    "surge_since_ms": "sells much faster than usual",
-    "plan_shortfall_since_ms": "sells well below its campaign's plan",
-    "low_cover_since_ms": "will run out before the next arrival",
-    "silent_since_ms": "in stock by the record, but does not sell: count the shelf",
-    "stale_stock_since_ms": "stock not known: nothing is ordered",
-}
-
 
 def reason_text(code: str) -> str:
     """Return what a reason code means; the code itself where it is not known here."""

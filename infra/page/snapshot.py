@@ -8,6 +8,7 @@ import numpy as np
 from infra.page.contracts import Acknowledgement
 from infra.page.cursor import Cursor
 from infra.projection import DeadLetter
+from streams.incident_kinds import ITEM_FIELDS
 from streams.items import ROW
 from streams.outputs import Alert
 from streams.rings import MINUTE_MS
@@ -27,9 +28,7 @@ SHOWN = np.dtype(
             "next_due_ms",
             "observed_days",
             "demand_level_units_per_day",
-            "surge_since_ms",
-            "low_cover_since_ms",
-            "stale_stock_since_ms",
+            *ITEM_FIELDS.values(),
         )
     ]
     + [("waiting_since_ms", "<i8")]  # of its marks the first: the oldest order that is open

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.page.views.incidents import TEAMS
+from streams.incident_kinds import INCIDENT_KINDS
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "grafana" / "rules" / "tidegate.yaml"
@@ -264,4 +264,4 @@ def test_page_and_rules_send_people_to_the_same_team() -> None:
         if kinds:
             named[kinds[0]] = alert["labels"]["team"]
     assert len(named) >= 6
-    assert {kind: TEAMS[kind] for kind in named} == named
+    assert {kind: INCIDENT_KINDS[kind].team for kind in named} == named

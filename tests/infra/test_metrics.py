@@ -3,13 +3,11 @@
 import re
 
 import numpy as np
-import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.audit import Acknowledged
 from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
-from infra.open_incidents import OF_GROUPS, OF_INPUTS, OF_ITEMS, OF_ORDERS
 from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
 from infra.stream_monitor import GroupMonitor
 from streams.broad import BroadIncident
@@ -216,30 +214,6 @@ def incidents_of(worker: Worker, acknowledged: str = "no") -> dict[AlertKind, fl
     series = series_of(worker)
     labels = {kind: (("acknowledged", acknowledged), ("alert", kind)) for kind in AlertKind}
     return {kind: series["tidegate_incidents_open", labels[kind]] for kind in AlertKind}
-
-
-@pytest.mark.parametrize(
-    ("kind", "field"),
-    [
-        (AlertKind.SURGE, "surge_since_ms"),
-        (AlertKind.BULK_ORDER, "bulk_since_ms"),
-        (AlertKind.PLAN_SHORTFALL, "plan_shortfall_since_ms"),
-        (AlertKind.LOW_COVER, "low_cover_since_ms"),
-        (AlertKind.STALE_STOCK, "stale_stock_since_ms"),
-        (AlertKind.PHANTOM_STOCK, "silent_since_ms"),
-    ],
-)
-def test_open_incidents_are_counted_by_kind(kind: AlertKind, field: str):
-    """A row's open incident counts; every kind is shown, at nothing where none is open."""
-    run = run_of(5)
-    before = incidents_of(Worker(run))
-    run.shard.timeline.items.rows[field][:3] = START_MS
-    assert incidents_of(Worker(run)) == {**before, kind: 3}
-
-
-def test_every_kind_of_incident_is_counted():
-    """A kind that nobody counts would be an alert that never fires."""
-    assert set(AlertKind) == OF_ITEMS | OF_ORDERS | OF_GROUPS | OF_INPUTS
 
 
 def taken(kind: AlertKind, subject: str, began_ms: int) -> dict[str, Acknowledged]:

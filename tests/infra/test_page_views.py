@@ -386,10 +386,3 @@ def test_group_that_surges_on_several_partitions_is_one_incident():
     assert (whole.figures["items"], whole.figures["orders"]) == (53, 9)
     assert whole.figures["partition"] == 1  # the largest part stands for all
     assert other.alert == AlertKind.SURGE
-
-
-def test_every_kind_of_alert_has_a_team_and_a_severity():
-    """Whoever adds a kind says who acts on it."""
-    from infra.page.views import incidents as view
-
-    assert set(view._SEVERITY) == set(view.TEAMS) == set(AlertKind)

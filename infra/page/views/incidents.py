@@ -1,40 +1,13 @@
 """Open incidents: who has to act, on what, and whether somebody does."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from infra.page.contracts import Incident, IncidentGroup, Incidents, PageQuery
 from infra.page.snapshot import Snapshot
-from streams.outputs import Alert, AlertKind
+from streams.incident_kinds import INCIDENT_KINDS
+from streams.outputs import Alert
 from streams.text import one_time
 
-Severity = Literal["high", "medium", "low"]
-
-_SEVERITY: dict[str, Severity] = {
-    AlertKind.STALE_INPUT: "high",
-    AlertKind.BROAD_SURGE: "high",
-    AlertKind.LOW_COVER: "high",
-    AlertKind.SURGE: "medium",
-    AlertKind.LATE_DELIVERY: "medium",
-    AlertKind.STALE_STOCK: "medium",
-    AlertKind.PHANTOM_STOCK: "medium",
-    AlertKind.PLAN_SHORTFALL: "medium",
-    AlertKind.BULK_ORDER: "low",
-    AlertKind.DEAD_LETTERS: "low",
-}
-# As grafana/rules/tidegate.yaml routes them; a test holds the two together.
-TEAMS: dict[str, str] = {
-    AlertKind.SURGE: "marketing",
-    AlertKind.BROAD_SURGE: "marketing",
-    AlertKind.BULK_ORDER: "marketing",
-    AlertKind.PLAN_SHORTFALL: "marketing",
-    AlertKind.LOW_COVER: "warehouse",
-    AlertKind.LATE_DELIVERY: "logistics",
-    AlertKind.STALE_STOCK: "warehouse",
-    AlertKind.PHANTOM_STOCK: "warehouse",
-    AlertKind.STALE_INPUT: "platform",
-    AlertKind.DEAD_LETTERS: "platform",
-}
 _RANK = {"high": 0, "medium": 1, "low": 2}
 _NEWEST_SHOWN = 4
 
@@ -85,11 +58,12 @@ def _group(first: Incident, members: Sequence[Incident]) -> IncidentGroup:
 
 def incident(snapshot: Snapshot, alert: Alert) -> Incident:
     """Return an incident as it is shown."""
+    kind = INCIDENT_KINDS[alert.alert]
     return Incident(
         incident_id=alert.incident_id,
         kind=str(alert.alert),
-        severity=_SEVERITY.get(alert.alert, "medium"),
-        team=TEAMS.get(alert.alert, "platform"),
+        severity=kind.severity,
+        team=kind.team,
         subject=alert.subject,
         sku=alert.sku,
         warehouse=alert.warehouse,

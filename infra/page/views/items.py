@@ -8,13 +8,8 @@ from infra.page.contracts import Basis, Item, Items, ItemsQuery, Promise
 from infra.page.snapshot import ItemsTable, Snapshot
 from infra.page.views.now import decided_to_ms
 from infra.page.views.speed import available_units, minutes_to_zero, speeds
+from streams.incident_kinds import ITEM_FIELDS
 from streams.types import BoolArray, Float64Array, Int64Array
-
-INCIDENT_FIELDS = {
-    "surge_since_ms": "surge",
-    "low_cover_since_ms": "low_cover",
-    "stale_stock_since_ms": "stale_stock",
-}
 
 
 class ItemsView:
@@ -44,7 +39,7 @@ class ItemsView:
         rows = self._table.rows
         chosen = np.ones(rows.size, np.bool_)
         if query.only == "incidents":
-            chosen &= np.any([rows[name] > 0 for name in INCIDENT_FIELDS], axis=0)
+            chosen &= np.any([rows[field] > 0 for field in ITEM_FIELDS.values()], axis=0)
         elif query.only == "out":
             chosen &= self._lasting <= 0
         elif query.only == "soon":
@@ -92,7 +87,7 @@ class ItemsView:
             next_arrival_ms=arrival,
             promise=promise,
             promise_ms=promise_ms,
-            incidents=[name for field, name in INCIDENT_FIELDS.items() if row[field] > 0],
+            incidents=[str(kind) for kind, field in ITEM_FIELDS.items() if row[field] > 0],
         )
 
     def _basis(self, place: int) -> Basis:

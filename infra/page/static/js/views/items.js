@@ -12,8 +12,11 @@ export const itemLink = (sku, warehouse) => `#/item?${new URLSearchParams({ sku,
 
 const TAGS = {
   surge: { text: "surge", class: "warn" },
+  bulk_order: { text: "bulk order", class: "" },
+  plan_shortfall: { text: "below plan", class: "warn" },
   low_cover: { text: "low cover", class: "bad" },
   stale_stock: { text: "count the shelf", class: "warn" },
+  phantom_stock: { text: "does not sell", class: "warn" },
 };
 
 export function itemsTable(caption, { short = false, empty = "No item is like that." } = {}) {
