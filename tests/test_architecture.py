@@ -41,9 +41,15 @@ TOP = {
 }
 TOP_PATTERNS = (r"\.[^/]+", r"[\w.-]+\.lock", r"requirements[\w.-]*\.txt")
 
+# An address of a package registry, known by its shape, whatever its host is called.
 REGISTRIES = re.compile(
-    r"\b(?:pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|crates\.io|proxy\.golang\.org"
-    r"|repo1?\.maven\b|deb\.debian\.org|security\.debian\.org)",
+    # an option or a setting that names an index, with its address
+    r"(?:index[-_]url|registry|find[-_]links|(?<!\S)-i)[\"']?\s*[=:\s]\s*[\"']?(?:https?:)?//"
+    # a line of a lock file with an address: where a package was found, or what follows its name
+    r"|\bresolved[\"']?:?\s+[\"']https?://|\s@\s+https?://"
+    # an address whose path goes through a registry's folders, or ends in a package
+    r"|https?://[^\s\"'<>]*/(?:simple|packages|pypi|wheels|npm|crates|maven2|debian[\w-]*|ubuntu)/"
+    r"|https?://[^\s\"'<>]+\.(?:whl|tar\.gz|tgz|crate|jar|deb)\b",
     re.IGNORECASE,
 )
 THIS_MACHINE = re.compile(r"(?<![\w.~}])/(?:work|root|home/\w+)/")
@@ -147,7 +153,7 @@ def top_of_tree(sources: Sources) -> list[str]:
 
 
 def places(sources: Sources) -> list[str]:
-    """No file names a package registry's host or a path of one machine."""
+    """No file has an address of a package registry or a path of one machine."""
     return [
         f"{path}:{number} names {found.group()!r}"
         for path, text in sources.items()
@@ -244,7 +250,17 @@ BAD = [
     (library_insides, "infra/a.py", "from aiokafka import consumer"),
     (top_of_tree, "notes.txt", ""),
     (top_of_tree, "scripts/run.py", ""),
-    (places, "README.md", "see https://" + "pypi" + ".org/p/x"),
+    (places, "README.md", "see https://index.example/" + "simple/x"),
+    (places, "Makefile", "pip install --extra-index-url" + " https://index.example/x"),
+    (places, ".ci/run", "PIP_INDEX_URL" + "=https://index.example"),
+    (places, "pip.conf", "index-url" + " = https://index.example"),
+    (places, ".npmrc", "registry" + "=https://index.example"),
+    (places, "pom.xml", "<url>https://index.example/" + "maven2/</url>"),
+    (places, "Dockerfile", "deb http://index.example/" + "debian/ stable main"),
+    (places, "package-lock.json", '"resolved"' + ': "https://index.example/x"'),
+    (places, "yarn.lock", "resolved" + ' "https://index.example/x"'),
+    (places, "x.lock", "x @" + " https://index.example/x"),
+    (places, "x.lock", 'url = "https://index.example/x-1-py3-none-any' + '.whl"'),
     (places, "infra/a.py", "PATH = '/" + "root/x'"),
     (code_from_data, "infra/a.py", "import pickle"),
     (code_from_data, "tests/a.py", "from pickle import loads"),
@@ -259,6 +275,9 @@ GOOD = [
     (top_of_tree, ".gitignore", ""),
     (top_of_tree, "requirements-dev.txt", ""),
     (places, "README.md", "cd ~/work/x; ${HOME}/work/y; ../shared/data"),
+    (places, "Makefile", "pip-compile --no-emit-index-url --output-file x.lock"),
+    (places, "infra/a.py", "registry = CollectorRegistry()  # http://127.0.0.1:8080/metrics"),
+    (places, "infra/a.py", "state = 'resolved'; url = 'https://shop.example/simply/packages.html'"),
     (code_from_data, "infra/a.py", "np.load(f, allow_pickle=False)"),
 ]
 
