@@ -6,11 +6,15 @@ The rules of Grafana's dashboard-linter are kept here as tests, but for those th
 
 import json
 import re
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from grafana.boards import BOARDS
 from grafana.build import NO_DATA_FIRES, files
@@ -19,6 +23,9 @@ from tests.infra.test_metrics import Worker, registry_of, run_of
 
 GENERATED = sorted(files())
 METRIC = re.compile(r"\btidegate_[a-z_]+")
+SDK = "grafana-foundation-sdk"
+NEWEST_GRAFANA_OF_THE_SDK = (11, 6)  # later releases of the SDK name no Grafana version
+NEWEST_SCHEMA_OF_GRAFANA = {(12, 1): 41}  # the `schemaVersion` that it migrates dashboards to
 RECORDED = re.compile(r"\btidegate:[a-z_]+:[a-z0-9_]+")
 
 
@@ -50,6 +57,38 @@ def exposed() -> set[str]:
 def test_committed_file_is_the_generated_one(path: Path) -> None:
     """What Grafana reads is what the code says: after a change, `python -m grafana.build`."""
     assert path.read_text() == files()[path]
+
+
+def deployed_grafana() -> tuple[int, ...]:
+    """Major and minor of the Grafana that Compose runs."""
+    compose = yaml.safe_load((ROOT / "infra" / "deploy" / "compose.yaml").read_text())
+    name, _, tag = compose["services"]["grafana"]["image"].partition(":")
+    assert name == "grafana/grafana"
+    return Version(tag).release[:2]
+
+
+def pinned_sdk() -> Version:
+    """The SDK of `pyproject.toml`; its release is the Grafana that it was generated for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = map(Requirement, project["optional-dependencies"]["dev"])
+    (pin,) = (pin for pin in pins if pin.name == SDK)
+    (only,) = pin.specifier
+    assert only.operator == "=="
+    return Version(only.version)
+
+
+def test_sdk_is_the_one_for_the_deployed_grafana() -> None:
+    """Same major and minor; where the SDK has no such build, the newest before it."""
+    pinned = pinned_sdk()
+    assert pinned.release[:2] == min(deployed_grafana(), NEWEST_GRAFANA_OF_THE_SDK)
+    assert Version(version(SDK)) == pinned
+    assert f"\n{SDK}=={pinned} " in (ROOT / "requirements-dev.lock").read_text()
+
+
+def test_deployed_grafana_knows_the_schema_of_the_dashboards() -> None:
+    """It would read a newer schema without knowing it; a new Grafana needs a line in the table."""
+    newest = NEWEST_SCHEMA_OF_GRAFANA[deployed_grafana()]
+    assert {board["schemaVersion"] for board in dashboards()} == {newest}
 
 
 def test_no_dashboard_is_left_over() -> None:
