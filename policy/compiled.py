@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -11,6 +12,11 @@ from typing import Any, TypeVar, cast
 from numba import njit
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]*))",
+    re.MULTILINE,
+)
 
 
 def compiled(function: Kernel) -> Kernel:
@@ -35,22 +41,71 @@ def compiled_with(**options: Any) -> Callable[[Kernel], Kernel]:
 
 
 def _stamp(kernel: Any, source: Path) -> None:
-    """Let the cache of a kernel go stale when any file of kernels beside it, or here, changes.
+    """Let the cache of a kernel go stale when any file changes that the kernel is made of.
 
-    Numba looks at the kernel's own file alone, and would go on using what it once took in from
-    the others.
+    Numba looks at the kernel's own file alone, and would go on using the kernels and constants that
+    it once took in from others.
     """
     index = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if index is not None:
-        index._source_stamp = kernels_digest(source.parent) + kernels_digest(Path(__file__).parent)
+        index._source_stamp = sources_digest(source)
+
+
+def sources_digest(source: Path) -> str:
+    """Return a digest of a module and of all that it imports from our packages."""
+    digest = hashlib.sha256()
+    for path in sorted(imported_closure(source)):
+        digest.update(path.name.encode() + b"\0" + _text(path).encode())
+    return digest.hexdigest()
+
+
+def imported_closure(source: Path) -> set[Path]:
+    """Return the files that a module is made of: its own, and those it imports, near and far.
+
+    Only files of our own packages count: what numba is, numba looks at itself.
+    """
+    roots = tuple(dict.fromkeys((_import_root(source), _import_root(Path(__file__)))))
+    found = {source, Path(__file__)}
+    waiting = [*found]
+    while waiting:
+        fresh = set(_imported_files(waiting.pop(), roots)) - found
+        found |= fresh
+        waiting.extend(fresh)
+    return found
 
 
 @cache
-def kernels_digest(directory: Path) -> str:
-    """Return a digest of the files in the directory that hold kernels, or their constants."""
-    digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.py")):
-        text = path.read_bytes()
-        if b"policy.compiled import" in text or path.stem.endswith(("_columns", "compiled")):
-            digest.update(path.name.encode() + b"\0" + text)
-    return digest.hexdigest()
+def _import_root(source: Path) -> Path:
+    """Return the directory from which a file is imported."""
+    directory = source.parent
+    while (directory / "__init__.py").exists():
+        directory = directory.parent
+    return directory
+
+
+@cache
+def _imported_files(source: Path, roots: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the files under the roots that a module imports anywhere in its text."""
+    places = [
+        root.joinpath(*name.split("."))
+        for name in dict.fromkeys(_imported_names(_text(source)))
+        for root in roots
+    ]
+    candidates = [path for place in places for path in (Path(f"{place}.py"), place / "__init__.py")]
+    return tuple(path for path in candidates if path.is_file())
+
+
+def _imported_names(text: str) -> Iterator[str]:
+    """Yield the dotted names that a text imports, with `a.b` for `from a import b`."""
+    for module, members, modules in _IMPORT.findall(text):
+        if module:
+            yield module
+        prefix = f"{module}." if module else ""
+        for member in (members or modules).strip("()").split(","):
+            if words := member.split():
+                yield prefix + words[0]
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from policy.compiled import kernels_digest
+import pytest
+
+from policy.compiled import imported_closure
+
+ROOT = Path(__file__).parents[2]
 
 LEAF = "from policy.compiled import compiled\n\n@compiled\ndef leaf(x):\n    return x + {added}\n"
 CALLER = (
@@ -32,11 +36,48 @@ def test_a_changed_callee_is_compiled_into_its_caller_again(tmp_path):
     assert run_caller(tmp_path) == "41\n"
 
 
-def test_digest_looks_at_kernels_and_their_columns_only(tmp_path):
-    """Files that no kernel takes anything from do not cause a compilation."""
-    (tmp_path / "leaf.py").write_text(LEAF.format(added=1))
-    first = kernels_digest.__wrapped__(tmp_path)
-    (tmp_path / "prose.py").write_text("text = 1\n")
-    assert kernels_digest.__wrapped__(tmp_path) == first
-    (tmp_path / "item_columns.py").write_text("COLUMN = 1\n")
-    assert kernels_digest.__wrapped__(tmp_path) != first
+USER = "from policy.compiled import compiled\nfrom deep.constants import (\n    VALUE,\n)\n"
+
+
+def digest_of(source: Path) -> str:
+    """The digest as a new process computes it."""
+    root = Path(__file__).parents[2]
+    program = (
+        "import pathlib, sys; from policy.compiled import sources_digest;"
+        "print(sources_digest(pathlib.Path(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", program, str(source)]
+    done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_digest_covers_the_constants_that_a_kernel_imports_from_afar(tmp_path):
+    """A constant in a file without kernels, in another folder, makes the kernel go stale."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "__init__.py").touch()
+    (tmp_path / "deep" / "constants.py").write_text(
+        "from deep import origin as origin\nVALUE = 1\n"
+    )
+    (tmp_path / "deep" / "origin.py").write_text("START = 1\n")
+    kernel = tmp_path / "kernel.py"
+    kernel.write_text(USER)
+    first = digest_of(kernel)
+    (tmp_path / "deep" / "origin.py").write_text("START = 2\n")
+    second = digest_of(kernel)
+    assert second != first
+    (tmp_path / "prose.py").write_text("nobody imports this\n")
+    assert digest_of(kernel) == second
+
+
+@pytest.mark.parametrize(
+    ("kernels", "needs"),
+    [
+        ("streams/scan.py", "streams/names.py"),
+        ("streams/names.py", "streams/text.py"),
+        ("streams/movements.py", "streams/events.py"),
+        ("streams/surge.py", "streams/items.py"),
+    ],
+)
+def test_kernels_depend_on_every_file_they_take_something_from(kernels, needs):
+    """What the old digest left out: kernels without the decorator's import, and codes of events."""
+    assert ROOT / needs in imported_closure(ROOT / kernels)
