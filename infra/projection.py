@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.outbox import ALERTS, Outgoing
-from streams.outputs import Alert, AlertState
+from streams.outbox import Outgoing
 
 DEAD_LETTERS_KEPT = 100
 """Of each partition."""
@@ -41,15 +40,12 @@ class Projection:
     dead_letters: dict[int, bytes] = field(default_factory=dict)  # by place, below the number kept
 
 
-def project(records: Iterable[tuple[int, bytes]]) -> Projection:
+def project(records: Iterable[tuple[int, Outgoing]]) -> Projection:
     """Return what newly stored outbox records, under their numbers, mean for people."""
     found = Projection()
-    for number, packed in records:
-        outgoing = msgspec.msgpack.decode(packed, type=Outgoing)
-        if outgoing.topic == ALERTS:
-            alert = msgspec.json.decode(outgoing.value or b"", type=Alert)
-            is_over = alert.kind == AlertState.RESOLVED
-            found.incidents[alert.incident_id] = None if is_over else outgoing.value
+    for number, outgoing in records:
+        if (step := outgoing.incident) is not None:
+            found.incidents[step.incident_id] = None if step.is_over else outgoing.value
         elif outgoing.topic.endswith(_DEAD_LETTER_SUFFIX):
             letter = msgspec.json.encode(_dead_letter(number, outgoing))
             found.dead_letters[number % DEAD_LETTERS_KEPT] = letter

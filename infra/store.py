@@ -15,6 +15,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 
 from infra.keys import RING_WIDTHS_MS, Keys
+from infra.outgoing_codec import decode_outgoing, encode_outgoing
 from infra.projection import project
 from infra.resp import ScriptCall, bulk
 from streams.commit import Commit, StoredShard
@@ -199,7 +200,7 @@ class RedisStore:
             orders=list(orders.values()),
             told={key.decode(): line for key, line in told.items()},
             groups={name.decode(): row for name, row in groups.items()},
-            outbox={int(number): record for number, record in outbox.items()},
+            outbox={int(number): decode_outgoing(packed) for number, packed in outbox.items()},
             totals=await self._load_totals(redis, partition, newest.get("totals", -1)),
         )
 
@@ -299,7 +300,8 @@ class RedisStore:
         self._add_cells(call, commit, claim.known)
         self._add_memories(call, commit)
         _add_hash(call, keys.pending(partition), commit.pending_added, commit.pending_removed)
-        _add_hash(call, keys.outbox(partition), commit.outbox_added, commit.outbox_removed)
+        outbox = [(number, encode_outgoing(record)) for number, record in commit.outbox_added]
+        _add_hash(call, keys.outbox(partition), outbox, commit.outbox_removed)
         closed = [po_id for po_id, order in commit.orders.items() if order is None]
         opened = [(po_id, order) for po_id, order in commit.orders.items() if order is not None]
         _add_hash(call, keys.orders(partition), opened, closed)

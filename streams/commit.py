@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from streams.memory import Tail
+from streams.outbox import Outgoing
 from streams.rings import CellChanges
 from streams.totals import TotalChanges
 from streams.types import AnyArray, Int64Array, Table
@@ -30,7 +31,7 @@ class Commit:
     told: dict[str, bytes]
     groups: dict[str, bytes | None]  # rows of `streams.levels`, none for those that are gone
     decisions: list[Table]
-    outbox_added: list[tuple[int, bytes]]
+    outbox_added: list[tuple[int, Outgoing]]
     outbox_removed: list[int]
     outbox_stored_to: int
 
@@ -49,5 +50,5 @@ class StoredShard:
     orders: list[bytes]
     told: dict[str, bytes]
     groups: dict[str, bytes]
-    outbox: dict[int, bytes]
+    outbox: dict[int, Outgoing]
     totals: tuple[Int64Array, Table]  # minutes since the epoch, in any order, and their sums

@@ -1,15 +1,22 @@
 """What leaves: records that were decided and stored, and are not yet known to be in Kafka."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice, takewhile
 
 import msgspec
 
 from streams.handover import Terms
-from streams.outputs import Alert, PurchaseOrder
+from streams.outputs import Alert, AlertState, PurchaseOrder
 
 PURCHASE_ORDERS = "purchase-orders"
 ALERTS = "alerts"
+
+
+class IncidentStep(msgspec.Struct, frozen=True, array_like=True):
+    """Which incident an alert is a step of, and whether the incident is over with it."""
+
+    incident_id: str
+    is_over: bool
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True):
@@ -20,6 +27,7 @@ class Outgoing(msgspec.Struct, frozen=True, array_like=True):
     value: bytes | None
     headers: list[tuple[str, bytes]]
     terms: Terms | None = None  # of a purchase order: it leaves through the gate
+    incident: IncidentStep | None = None  # of an alert
 
 
 class Outbox:
@@ -84,11 +92,11 @@ class Outbox:
                 self._added.append(number)
                 self.verdicts += 1
 
-    def take_changes(self) -> tuple[list[tuple[int, bytes]], list[int]]:
+    def take_changes(self) -> tuple[list[tuple[int, Outgoing]], list[int]]:
         """Return the records to store and the numbers of those that need not be stored any more."""
         waiting = {**self._free, **self._orders} if self._added else {}
         added = [
-            (number, msgspec.msgpack.encode(waiting[number]))
+            (number, waiting[number])
             for number in dict.fromkeys(self._added)
             if number in waiting  # an alert can leave before it is stored
         ]
@@ -128,11 +136,11 @@ class Outbox:
                 if left:
                     self._numbers[gone.terms.po_id] = left
 
-    def restore(self, next_number: int, stored: dict[int, bytes]) -> None:
+    def restore(self, next_number: int, stored: Mapping[int, Outgoing]) -> None:
         """Take over stored records."""
         self._next_number = next_number
         for number in sorted(stored):
-            self._keep(number, msgspec.msgpack.decode(stored[number], type=Outgoing))
+            self._keep(number, stored[number])
 
 
 def order_record(order: PurchaseOrder, *, day_units: int = 0, day_amount: float = 0.0) -> Outgoing:
@@ -167,7 +175,9 @@ def alert_record(alert: Alert) -> Outgoing:
         f"tidegate.alert.{alert.kind}",
         alert.occurred_at,
     )
-    return Outgoing(ALERTS, alert.subject.encode(), msgspec.json.encode(alert), headers)
+    step = IncidentStep(alert.incident_id, is_over=alert.kind == AlertState.RESOLVED)
+    value = msgspec.json.encode(alert)
+    return Outgoing(ALERTS, alert.subject.encode(), value, headers, incident=step)
 
 
 def _cloud_event(event_id: str, event_type: str, time: str) -> list[tuple[str, bytes]]:

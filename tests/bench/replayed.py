@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from policy import PolicyCache
@@ -74,8 +73,8 @@ class Replay:
             self.read(topic, [heartbeat(until_ms + self._lateness_ms)])
         while not self.shard.advance(100_000):
             pass
-        for _, record in self.shard.take_commit().outbox_added:
-            self._note(msgspec.msgpack.decode(record, type=Outgoing))
+        for _, outgoing in self.shard.take_commit().outbox_added:
+            self._note(outgoing)
 
     def _note(self, outgoing: Outgoing) -> None:
         if outgoing.topic == "alerts":

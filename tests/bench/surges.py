@@ -17,7 +17,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from infra.adapters import Record, adapt
@@ -25,7 +24,6 @@ from infra.settings import Settings
 from policy import PolicyCache
 from streams.decode import DecodeLimits, TopicDecoder
 from streams.events import TOPICS
-from streams.outbox import Outgoing
 from streams.rings import DAY_MS, HOUR_MS
 from streams.shard import Shard, ShardSettings
 
@@ -95,8 +93,7 @@ def _read(
 
 def _alerts_of(shard: Shard) -> Iterator[dict[str, Any]]:
     commit = shard.take_commit()
-    for number, stored in commit.outbox_added:
-        outgoing = msgspec.msgpack.decode(stored, type=Outgoing)
+    for number, outgoing in commit.outbox_added:
         shard.outbox.published([number])
         if outgoing.topic == "alerts" and outgoing.value is not None:
             yield json.loads(outgoing.value)

@@ -13,6 +13,7 @@ from faust.types import TP
 
 from streams.commit import Commit, StoredShard
 from streams.items import ROW
+from streams.outbox import Outgoing
 from streams.rings import CELL, DAY_CELL
 from streams.totals import TOTAL
 from streams.transport import Chunk
@@ -43,7 +44,7 @@ class _Kept:
     orders: dict[str, bytes] = field(default_factory=dict)
     told: dict[str, bytes] = field(default_factory=dict)
     groups: dict[str, bytes] = field(default_factory=dict)
-    outbox: dict[int, bytes] = field(default_factory=dict)
+    outbox: dict[int, Outgoing] = field(default_factory=dict)
     totals: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -199,9 +200,7 @@ def _apply(kept: _Kept, commit: Commit) -> None:
         kept.totals[minute] = bytes(cell)
 
 
-def _change(
-    kept: dict[int, bytes], added: Iterable[tuple[int, bytes]], removed: Iterable[int]
-) -> None:
+def _change(kept: dict[int, Any], added: Iterable[tuple[int, Any]], removed: Iterable[int]) -> None:
     kept.update(added)
     for number in removed:
         kept.pop(number, None)

@@ -103,8 +103,7 @@ class Run:
                 self.days[change.bucket, self.shard.timeline.items.key(item)] = cell
         for number, record in commit.outbox_added:
             if number >= self.outputs_told_to:  # else it was stored again, with a person's word
-                outgoing = msgspec.msgpack.decode(record, type=Outgoing)
-                self.outputs.append(msgspec.structs.replace(outgoing, terms=None))
+                self.outputs.append(msgspec.structs.replace(record, terms=None))
         self.outputs_told_to = commit.outbox_stored_to
         return commit
 
