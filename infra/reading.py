@@ -20,6 +20,7 @@ from redis.retry import Retry
 
 from infra.keys import Keys
 from infra.log_writer import partition_for
+from infra.outgoing_codec import decode_outgoing
 from infra.reading_tables import (
     Names,
     Row,
@@ -39,6 +40,7 @@ from streams.events import Item as CatalogLine
 from streams.fold import NO_CLOCK
 from streams.items import READABLE, ROW
 from streams.outbox import Outgoing
+from streams.profile import Profile, ProfileSettings, flat_profile
 from streams.review import DECISION
 from streams.rings import DAY_CELL
 from streams.supply import OpenOrder
@@ -63,6 +65,7 @@ class ShardMeta(msgspec.Struct):
     reviews: int
     history_from: dict[str, int]  # topic -> where its log began, if that was not its beginning
     uplifts: dict[str, Uplift] = {}  # by type of promotion
+    profile: list[float] = []  # of the shop's week
 
 
 _meta_decoder = msgspec.json.Decoder(ShardMeta)
@@ -70,7 +73,6 @@ _name_decoder = msgspec.json.Decoder(tuple[str, str])
 _told_decoder = msgspec.json.Decoder(
     tuple[CatalogLine | None, list[CampaignPlanned | CampaignChanged]]
 )
-_outgoing_decoder = msgspec.msgpack.Decoder(Outgoing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class ItemState:
     days: list[
         tuple[str, Table]
     ]  # newest first: day, `streams.rings.DAY_CELL`; days without: left out
+    profile: Profile  # the week of its partition
 
 
 @contextmanager
@@ -139,6 +142,12 @@ def connect(url: str, **options: Any) -> "Redis":
         socket_timeout=_ANSWER_SECONDS,
         retry=Retry(ExponentialBackoff(), _RETRIES),
     )
+
+
+def _profile_of(shard: ShardState) -> Profile:
+    if shard.meta is None or not shard.meta.profile:
+        return flat_profile()
+    return Profile.restore(shard.meta.profile, ProfileSettings())
 
 
 class Reader:
@@ -315,6 +324,7 @@ class Reader:
             campaigns=campaigns,
             applied_ms=shard.applied_ms,
             days=self._days_of(partition, key, shard, days),
+            profile=_profile_of(shard),
         )
 
     def _days_of(
@@ -374,7 +384,7 @@ class Reader:
             pipeline.hgetall(self._keys.outbox(partition))
         found = {}
         for partition, stored in zip(partitions, pipeline.execute(), strict=True):
-            records = [_outgoing_decoder.decode(stored[key]) for key in sorted(stored, key=int)]
+            records = [decode_outgoing(stored[key]) for key in sorted(stored, key=int)]
             found[partition] = [record for record in records if record.terms is not None]
         return found
 

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from infra.audit import Acknowledged
 from infra.open_incidents import open_incidents, open_ones, rows_of
+from streams.cover import available_units
 from streams.outputs import AlertKind, SupplierRole
 from streams.rings import DAY_MS, MINUTE_MS
 from streams.shard import NEW_ORDERS, SOLD_UNITS, Shard
@@ -183,7 +184,10 @@ def _first_to_run_out(shards: Sequence[Shard]) -> Metric:
 
 
 def cover_days_of(rows: Table) -> Float64Array:
-    """Return how many days the stock of each item lasts at its usual rate.
+    """Return how many average days the stock of each item lasts at its usual rate.
+
+    Cover compares items. When a stock is sold follows from the hours of the week and from surges:
+    `streams.cover.minutes_to_zero`.
 
     Args:
         rows: `streams.items.ROW` records, shape (item,).
@@ -193,9 +197,8 @@ def cover_days_of(rows: Table) -> Float64Array:
     """
     level = rows["demand_level_units_per_day"]
     known = (rows["counted_at_ms"] > 0) & (level > 0)
-    available = np.maximum(rows["on_hand_units"] - rows["backlog_units"], 0)
     cover: Float64Array = np.full(rows.size, np.inf)
-    np.divide(available, level, out=cover, where=known)
+    np.divide(available_units(rows), level, out=cover, where=known)
     return cover
 
 

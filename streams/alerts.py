@@ -14,12 +14,13 @@ import numpy as np
 from streams.actions import group_action, item_action
 from streams.alert_records import Figures, alert, late_alert
 from streams.broad import SHOP, Broad, BroadIncident, BroadSettings
-from streams.cover import cover_figures, cover_ratios
+from streams.cover import cover_ratios
 from streams.feed import FeedSettings, FeedState
 from streams.incident_kinds import ITEM_FIELDS
 from streams.incidents import (
     broad_figures,
     bulk_figures,
+    cover_figures,
     is_bulk,
     shortfall_figures,
     surge_figures,
@@ -352,9 +353,13 @@ class Alerts:
         well = touched[(ratio >= self._settings.low_cover_ends_at) & is_open]
         kind = AlertKind.LOW_COVER
         return [
-            *self._raise(kind, low, items, boundary, cover_figures),
-            *self._resolve(kind, well, items, boundary, cover_figures),
+            *self._raise(kind, low, items, boundary, self._cover_figures),
+            *self._resolve(kind, well, items, boundary, self._cover_figures),
         ]
+
+    def _cover_figures(self, item: int, row: Table, boundary: int) -> Figures:
+        del item
+        return cover_figures(row, boundary, self._profile, self._surge)
 
     def _late_deliveries(self, boundary: int, items: Items) -> Iterable[Outgoing]:
         outputs = []

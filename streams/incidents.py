@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streams.cover import available_units, minutes_to_zero, whole_minutes
 from streams.items import Columns
 from streams.outputs import rfc3339
-from streams.profile import Profile, operational_end_ms
+from streams.profile import Profile
 from streams.surge import SurgeSettings
 from streams.types import Float64Array, Table
 
-_MINUTE_MS = 60_000
 _Z_90 = 1.6448536269514722  # of a two-sided range of 90 %
-_LONGEST_DAYS = 3_650.0
 _PRIOR_ORDERS, _PRIOR_USUAL = 2.0, 0.5  # a factor of four, of which little is known
 _PRIOR_PLAN = (1.0, 1.0)  # the plan holds, of which little is known
 
@@ -111,21 +110,58 @@ def decayed_factor(factor: float, cover_days: float, half_life_days: float) -> f
     return 1.0 + (factor - 1.0) * -math.expm1(-turns) / turns
 
 
-def minutes_to_zero(
-    available: float, units_per_day: float, profile: Profile, now_ms: int
-) -> int | None:
-    """Return minutes until a stock is sold at this rate, by the hours of the shop's week.
+def surge_units_per_day(row: Table, settings: SurgeSettings) -> float:
+    """Return units per operational day at which an item in a surge sells.
 
     Args:
-        available: units.
-        units_per_day: per operational day.
+        row: one record of `streams.items.ROW`, with an estimated beginning.
+        settings: of the test.
+    """
+    orders_per_day = surge_factor(row, settings).mean * usual_rate_of(row, settings)
+    return orders_per_day * units_per_order(row)
+
+
+def current_units_per_day(rows: Table, settings: SurgeSettings) -> Float64Array:
+    """Return units per operational day at which items sell: in a surge its rate, else everyday.
+
+    Args:
+        rows: `streams.items.ROW` records, shape (n,).
+        settings: of the surge test.
+
+    Returns:
+        Units, shape (n,); 0: nothing sells, or no day has closed yet.
+    """
+    units: Float64Array = np.maximum(rows["demand_level_units_per_day"], 0.0)
+    for place in np.flatnonzero(rows["surge_since_ms"] > 0).tolist():
+        units[place] = surge_units_per_day(rows[place], settings)
+    return units
+
+
+def item_minutes_to_zero(
+    row: Table, profile: Profile, now_ms: int, settings: SurgeSettings
+) -> int | None:
+    """Return minutes until an item's stock is sold at its current rate, as they are told.
+
+    Args:
+        row: one record of `streams.items.ROW`.
         profile: the shop's week.
         now_ms: event time.
+        settings: of the surge test.
     """
-    if not units_per_day > 0 or available / units_per_day > _LONGEST_DAYS:
-        return None
-    ends_ms = operational_end_ms(profile.elapsed, now_ms, available / units_per_day)
-    return max(0, round((ends_ms - now_ms) / _MINUTE_MS))
+    units_per_day = current_units_per_day(np.atleast_1d(row), settings)
+    return whole_minutes(minutes_to_zero(row, units_per_day, profile, now_ms)[0])
+
+
+def cover_figures(
+    row: Table, boundary_ms: int, profile: Profile, settings: SurgeSettings
+) -> dict[str, float | int | str | None]:
+    """Return the figures of an item that will run out for its alert; as for `surge_figures`."""
+    arrival = int(row["next_due_ms"])
+    return {
+        "available_units": int(available_units(row)),
+        "minutes_to_zero": item_minutes_to_zero(row, profile, boundary_ms, settings),
+        "next_arrival_at": rfc3339(arrival) if arrival > boundary_ms else None,
+    }
 
 
 def surge_figures(
@@ -144,14 +180,10 @@ def surge_figures(
     due = rate * float(row["surge_days"])
     units_per_day = rate * units_per_order(row)
     units_due = units_per_day * float(row["surge_days"])
-    is_counted = bool(row["counted_at_ms"] > 0)
-    available = max(0, int(row["on_hand_units"] - row["backlog_units"]))
-    zero = [
-        minutes_to_zero(available, units_per_day * pace, profile, boundary_ms)
-        if is_counted
-        else None
-        for pace in (factor.mean, factor.high, factor.low)
-    ]
+    rates = [surge_units_per_day(row, settings)]
+    rates += [units_per_day * pace for pace in (factor.high, factor.low)]
+    lasting = minutes_to_zero(row, np.array(rates), profile, boundary_ms)
+    zero = [whole_minutes(minutes) for minutes in lasting.tolist()]
     return {
         "factor": round(factor.mean, 2),
         "factor_low": round(factor.low, 2),
@@ -268,8 +300,7 @@ def surge_demand(row: Table, mean: float, cover_days: float, settings: SurgeSett
         cover_days: that the decision has to last.
         settings: of the test.
     """
-    orders_per_day = surge_factor(row, settings).mean * usual_rate_of(row, settings)
-    surge = orders_per_day * units_per_order(row)
+    surge = surge_units_per_day(row, settings)
     if not surge > mean > 0:
         return mean
     return mean * decayed_factor(surge / mean, cover_days, settings.half_life_days)

@@ -133,10 +133,18 @@ def operational_end_ms(elapsed: Float64Array, start_ms: int, days: float) -> int
     >>> operational_end_ms(flat_profile().elapsed, 5, 1.5) == 5 + 36 * HOUR_MS
     True
     """
+    return int(operational_ends_ms(elapsed, start_ms, np.array([days]))[0])
+
+
+def operational_ends_ms(elapsed: Float64Array, start_ms: int, days: Float64Array) -> Int64Array:
+    """Return the same for each of some numbers of operational days, of their shape."""
     in_week = float(_place(elapsed, start_ms % WEEK_MS)) + days
-    weeks, rest = divmod(in_week, WEEKDAYS)
-    hours = float(np.interp(rest, elapsed, np.arange(HOURS + 1.0)))
-    return start_ms // WEEK_MS * WEEK_MS + int(weeks) * WEEK_MS + round(hours * HOUR_MS)
+    weeks, rest = np.divmod(in_week, WEEKDAYS)
+    hours = np.interp(rest, elapsed, np.arange(HOURS + 1.0))
+    passed: Int64Array = weeks.astype(np.int64) * WEEK_MS + np.rint(hours * HOUR_MS).astype(
+        np.int64
+    )
+    return start_ms // WEEK_MS * WEEK_MS + passed
 
 
 def due_by_hour(profile: Profile, day: int) -> Float64Array:

@@ -25,11 +25,14 @@ from infra.cli.terminal import (
 from infra.cli.words import chosen_split, reason_text, split_rows
 from infra.reading import ItemState, Reader, open_reader
 from infra.reading_tables import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
+from streams.cover import available_units
 from streams.estimate import estimate_words
 from streams.incident_kinds import INCIDENT_KINDS, ITEM_FIELDS
+from streams.incidents import item_minutes_to_zero
 from streams.items import CATALOG, OLDEST_OPEN_ORDER
 from streams.outputs import AlertKind
 from streams.review import CANDIDATES
+from streams.surge import SurgeSettings
 from streams.types import Table
 
 _DAYS_SHOWN = 10
@@ -114,6 +117,7 @@ def item_record(state: ItemState, decision: dict[str, Any] | None) -> dict[str, 
         **dict(zip(ITEM_COLUMNS, state.shown, strict=True)),
         "partition": state.partition,
         "as_of": None if state.applied_ms is None else time_or_none(state.applied_ms),
+        "minutes_to_zero": _minutes_to_zero(state),
         "on_order": [
             {
                 "po_id": order.po_id,
@@ -180,7 +184,7 @@ def _facts(state: ItemState) -> list[tuple[str, object]]:
         *_supply_facts(state),
         ("demand", _demand_text(row)),
         *_estimate_facts(state),
-        ("cover", _cover_text(row)),
+        ("cover", _cover_text(state)),
         *_incident_facts(state),
         *[("campaign", _campaign_text(line)) for line in state.campaigns],
         *_plan_facts(row),
@@ -272,14 +276,22 @@ def _silence_facts(row: Table) -> list[tuple[str, object]]:
     return []
 
 
-def _cover_text(row: Table) -> str:
-    level = float(row["demand_level_units_per_day"])
-    available = int(row["on_hand_units"] - row["backlog_units"])
-    if not row["counted_at_ms"]:
+def _cover_text(state: ItemState) -> str:
+    if not state.row["counted_at_ms"]:
         return "not known"
-    if level <= 0:
-        return "nothing sells"
-    return f"the stock lasts {number(max(0, available) / level, 1)} days at this rate"
+    if not available_units(state.row):
+        return "nothing is left to sell"
+    minutes = _minutes_to_zero(state)
+    if minutes is None:
+        return "at its current rate the stock never runs out"
+    rate = "the rate of its surge" if state.row["surge_since_ms"] > 0 else "this rate"
+    return f"the stock lasts {duration(minutes * 60)} at {rate}"
+
+
+def _minutes_to_zero(state: ItemState) -> int | None:
+    """As the item's alerts and the page tell it."""
+    now_ms = state.applied_ms or 0
+    return item_minutes_to_zero(state.row, state.profile, now_ms, SurgeSettings())
 
 
 def _incident_facts(state: ItemState) -> list[tuple[str, object]]:

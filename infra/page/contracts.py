@@ -85,7 +85,7 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NextOut(msgspec.Struct, frozen=True, kw_only=True):
-    """The item that runs out next."""
+    """The item that runs out next, at its current rate or at the speed of this hour."""
 
     sku: str
     warehouse: str
@@ -127,11 +127,12 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
     sku: str
     warehouse: str
-    minutes_to_zero: float | None  # at this speed; none: nothing sells, or the stock is not known
+    minutes_to_zero: int | None  # at its current rate; None: never, or the stock is not known
+    minutes_at_speed: int | None  # at this speed; None: the last hour and campaigns do not make it
     speed_units_per_hour: float | None
     speed_basis: Basis
     sold_last_hour_units: float
-    available_units: int | None  # on hand minus backlog; none: never counted
+    available_units: int | None  # on hand minus backlog, at least 0; None: never counted
     backlog_units: int
     on_order_units: int
     next_arrival_ms: int | None

@@ -28,12 +28,18 @@ SHOWN = np.dtype(
             "next_due_ms",
             "observed_days",
             "demand_level_units_per_day",
+            "order_level_per_day",
+            "usual_orders",
+            "usual_days",
+            "usual_pace",
+            "surge_orders",
+            "surge_days",
             *ITEM_FIELDS.values(),
         )
     ]
     + [("waiting_since_ms", "<i8")]  # of its marks the first: the oldest order that is open
 )
-"""What the page shows of every item, as `streams.items.ROW` has it: a ninth of the bytes."""
+"""What the page shows of every item, as `streams.items.ROW` has it: a sixth of the bytes."""
 
 CAMPAIGN = np.dtype(
     [("item", "<i8"), ("starts_ms", "<i8"), ("ends_ms", "<i8"), ("expected_units", "<f8")]

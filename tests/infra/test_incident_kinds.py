@@ -18,6 +18,7 @@ from infra.reading_tables import item_row
 from streams.incident_kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass, table_of
 from streams.items import READABLE, ROW
 from streams.outputs import AlertKind
+from streams.profile import flat_profile
 from tests.infra.test_metrics import Worker, incidents_of, run_of
 from tests.infra.test_page_views import alert, snapshot_of
 from tests.streams.logs import START_MS
@@ -42,6 +43,7 @@ def state_of(**fields: int) -> ItemState:
         campaigns=[],
         applied_ms=START_MS,
         days=[],
+        profile=flat_profile(),
     )
 
 

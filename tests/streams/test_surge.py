@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.incidents import decayed_factor, factor_of, minutes_to_zero
+from streams.cover import minutes_to_zero
+from streams.incidents import decayed_factor, factor_of
 from streams.items import ROW, SURGE_FACTORS
 from streams.profile import Profile, ProfileSettings, flat_profile
 from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
@@ -378,9 +379,10 @@ def test_surge_decays_back_to_the_everyday(factor, cover):
 def test_stock_lasts_by_the_hours_of_the_shop():
     """What sells in the evening only is not gone in the morning."""
     evening = profile_of([0.01] * 18 + [1.0] * 6)
-    assert minutes_to_zero(50, 100.0, flat_profile(), START_MS) == 12 * 60
-    lasts = minutes_to_zero(50, 100.0, evening, START_MS)
-    assert lasts is not None
-    assert lasts > 20 * 60
-    assert minutes_to_zero(50, 0.0, evening, START_MS) is None
-    assert math.isclose(minutes_to_zero(0, 1.0, evening, START_MS) or 0, 0)
+    row = np.zeros(1, ROW)[0]
+    row["on_hand_units"], row["counted_at_ms"] = 50, 1
+    assert minutes_to_zero(row, 100.0, flat_profile(), START_MS) == 12 * 60
+    assert 20 * 60 < minutes_to_zero(row, 100.0, evening, START_MS) < 24 * 60
+    assert minutes_to_zero(row, 0.0, evening, START_MS) == math.inf
+    row["backlog_units"] = 60
+    assert minutes_to_zero(row, 1.0, evening, START_MS) == 0

@@ -20,6 +20,7 @@ from infra.page.views.incidents import incidents
 from infra.page.views.items import ItemsView
 from infra.page.views.projection import NINETY_PERCENT, projected_stock
 from infra.reading import ItemState
+from streams.cover import net_stock_units
 from streams.rings import DAY_MS
 from streams.supplier_terms import told_breaks
 from streams.supply import OpenOrder
@@ -104,7 +105,7 @@ def _projection(state: ItemState) -> list[Projected]:
     days = min(max(days, _SHORTEST_DAYS), _LONGEST_DAYS)
     return projected_stock(
         start_ms=state.applied_ms,
-        units=float(row["on_hand_units"] - row["backlog_units"]),
+        units=float(net_stock_units(row)),
         units_per_day=max(0.0, float(row["demand_level_units_per_day"])),
         sd_per_day=math.sqrt(max(0.0, float(row["demand_variance_units"]))),
         arrivals=[(order.due_ms, order.outstanding) for order in state.open_orders],

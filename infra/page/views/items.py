@@ -7,7 +7,8 @@ import numpy as np
 from infra.page.contracts import Basis, Item, Items, ItemsQuery, Promise
 from infra.page.snapshot import ItemsTable, Snapshot
 from infra.page.views.now import decided_to_ms
-from infra.page.views.speed import available_units, minutes_to_zero, speeds
+from infra.page.views.speed import lasting_of, speeds
+from streams.cover import available_units, net_stock_units, whole_minutes
 from streams.incident_kinds import ITEM_FIELDS
 from streams.types import BoolArray, Float64Array, Int64Array
 
@@ -23,7 +24,7 @@ class ItemsView:
         self._table = snapshot.items
         self._decided_ms = decided_to_ms(snapshot) or 0
         self._units_per_hour, self._by_last_hour = speeds(snapshot)
-        self._lasting = minutes_to_zero(self._table, self._units_per_hour)
+        self._lasting = lasting_of(snapshot)
 
     def page(self, query: ItemsQuery) -> Items:
         """Return the part that is asked for."""
@@ -41,9 +42,10 @@ class ItemsView:
         if query.only == "incidents":
             chosen &= np.any([rows[field] > 0 for field in ITEM_FIELDS.values()], axis=0)
         elif query.only == "out":
-            chosen &= self._lasting <= 0
+            chosen &= self._lasting.earliest <= 0
         elif query.only == "soon":
-            chosen &= (self._lasting > 0) & np.isfinite(self._lasting)
+            earliest = self._lasting.earliest
+            chosen &= (earliest > 0) & np.isfinite(earliest)
         if query.query:
             wanted = query.query.casefold()
             found = (wanted in sku for sku in self._table.folded)
@@ -57,9 +59,9 @@ class ItemsView:
         if sort == "sku":
             return (by_name,)
         first = {
-            "minutes_to_zero": self._lasting[chosen],
+            "minutes_to_zero": self._lasting.earliest[chosen],
             "speed": -self._units_per_hour[chosen],
-            "stock": np.where(rows["counted_at_ms"] > 0, available_units(self._table)[chosen], 0),
+            "stock": np.where(rows["counted_at_ms"] > 0, net_stock_units(rows), 0),
             "backlog": -rows["backlog_units"],
         }[sort]
         # Among those that are out, or of which nothing is known, the fastest first.
@@ -69,15 +71,16 @@ class ItemsView:
         """Return one row."""
         row = self._table.rows[place]
         sku, warehouse = self._table.names[place]
-        lasting, speed = float(self._lasting[place]), float(self._units_per_hour[place])
+        speed = float(self._units_per_hour[place])
         is_counted = bool(row["counted_at_ms"])
-        available = int(row["on_hand_units"] - row["backlog_units"])
+        available = int(available_units(row))
         arrival = int(row["next_due_ms"]) or None
         promise, promise_ms = promised(is_counted, available, arrival, self._decided_ms)
         return Item(
             sku=sku,
             warehouse=warehouse,
-            minutes_to_zero=round(lasting, 1) if np.isfinite(lasting) else None,
+            minutes_to_zero=whole_minutes(self._lasting.to_zero[place]),
+            minutes_at_speed=whole_minutes(self._lasting.at_speed[place]),
             speed_units_per_hour=round(speed, 3) if speed or row["observed_days"] else None,
             speed_basis=self._basis(place),
             sold_last_hour_units=round(float(self._table.last_hour_units[place]), 1),

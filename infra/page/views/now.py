@@ -6,7 +6,7 @@ import numpy as np
 
 from infra.page.contracts import Clock, Feed, NextOut, Now, Partition, Rate
 from infra.page.snapshot import ShardView, Snapshot
-from infra.page.views.speed import minutes_to_zero, plan_units_per_minute, speeds
+from infra.page.views.speed import lasting_of, plan_units_per_minute
 from streams.outputs import AlertKind
 from streams.rings import MINUTE_MS
 from streams.totals import MINUTES_A_DAY
@@ -23,8 +23,7 @@ def now(snapshot: Snapshot) -> Now:
     clock = clock_of(snapshot)
     lag_ms = lag(snapshot) if clock == Clock.LIVE else None
     rows = snapshot.items.rows
-    units_per_hour, _ = speeds(snapshot)
-    lasting = minutes_to_zero(snapshot.items, units_per_hour)
+    lasting = lasting_of(snapshot).earliest
     waiting = snapshot.items.oldest_open_ms[snapshot.items.oldest_open_ms > 0]
     decided = decided_to_ms(snapshot)
     return Now(

@@ -1,10 +1,15 @@
 """How fast each item sells, as planned and as it is; how long its stock lasts."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from infra.page.snapshot import ItemsTable, ShardView, Snapshot
+from streams.cover import available_units, minutes_to_zero
+from streams.incidents import current_units_per_day
 from streams.profile import HOURS, Profile, ProfileSettings, flat_profile
 from streams.rings import DAY_MS, HOUR_MS
+from streams.surge import SurgeSettings
 from streams.types import BoolArray, Float64Array, Int64Array
 
 _SURPRISE_SD = 3.0  # the last hour counts if it is so many Poisson deviations above what is usual
@@ -13,8 +18,11 @@ _SURPRISE_UNITS = 2.0  # and at the least so many units
 
 def hour_shares(shard: ShardView) -> Float64Array:
     """Return the share of an average day in each hour of the learned week, shape (168,)."""
-    learned = Profile.restore(shard.profile, ProfileSettings()) if shard.profile else flat_profile()
-    return learned.hours / 24.0
+    return _profile(shard).hours / 24.0
+
+
+def _profile(shard: ShardView) -> Profile:
+    return Profile.restore(shard.profile, ProfileSettings()) if shard.profile else flat_profile()
 
 
 def everyday_units_per_hour(snapshot: Snapshot, at_ms: int) -> Float64Array:
@@ -96,16 +104,50 @@ def speeds(snapshot: Snapshot) -> tuple[Float64Array, BoolArray]:
     return np.where(by_last_hour, sold, usual), by_last_hour
 
 
-def available_units(table: ItemsTable) -> Int64Array:
-    """Return what can still be sold; meaningful only where the stock was counted."""
-    available: Int64Array = table.rows["on_hand_units"] - table.rows["backlog_units"]
-    return available
+class Lasting(NamedTuple):
+    """How long each stock lasts, in minutes, shape (item,); infinite: not known, or for good.
+
+    Attributes:
+        to_zero: until it is sold at the item's current rate, as its alerts tell it.
+        at_speed: what is available by the speed of this hour, where the last hour or a campaign
+            makes that speed; else infinite.
+        earliest: the earlier of both, of items that sell.
+    """
+
+    to_zero: Float64Array
+    at_speed: Float64Array
+    earliest: Float64Array
 
 
-def minutes_to_zero(table: ItemsTable, units_per_hour: Float64Array) -> Float64Array:
-    """Return how long each stock lasts; infinite where nothing sells or the stock is not known."""
-    lasting = np.full(table.rows.size, np.inf)
-    is_known = (table.rows["counted_at_ms"] > 0) & (units_per_hour > 0)
-    stock = np.maximum(available_units(table), 0)
-    np.divide(60.0 * stock, units_per_hour, out=lasting, where=is_known)
-    return lasting
+def lasting_of(snapshot: Snapshot) -> Lasting:
+    """Return how long each stock lasts."""
+    table = snapshot.items
+    rates = current_units_per_day(table.rows, SurgeSettings())
+    to_zero = _minutes_to_zero(snapshot, rates)
+    at_speed, sells_now = _minutes_at_speed(snapshot)
+    earliest = np.where(sells_now | (rates > 0), np.minimum(to_zero, at_speed), np.inf)
+    return Lasting(to_zero, at_speed, earliest)
+
+
+def _minutes_to_zero(snapshot: Snapshot, units_per_day: Float64Array) -> Float64Array:
+    """Each partition has learned a week of its own."""
+    table = snapshot.items
+    minutes = np.full(table.rows.size, np.inf)
+    for shard in snapshot.shards:
+        here = table.partitions == shard.partition
+        minutes[here] = minutes_to_zero(
+            table.rows[here], units_per_day[here], _profile(shard), snapshot.shop_ms or 0
+        )
+    return minutes
+
+
+def _minutes_at_speed(snapshot: Snapshot) -> tuple[Float64Array, BoolArray]:
+    """Return minutes at the speed of this hour, and whether an item sells at all in it."""
+    table = snapshot.items
+    units_per_hour, by_last_hour = speeds(snapshot)
+    in_campaign = campaign_units_per_hour(table, snapshot.shop_ms or 0) > 0
+    minutes = np.full(table.rows.size, np.inf)
+    sells_now: BoolArray = units_per_hour > 0
+    is_live = (table.rows["counted_at_ms"] > 0) & sells_now & (by_last_hour | in_campaign)
+    np.divide(60.0 * available_units(table.rows), units_per_hour, out=minutes, where=is_live)
+    return minutes, sells_now

@@ -26,7 +26,7 @@ export function itemsTable(caption, { short = false, empty = "No item is like th
     { title: "Item", class: "name", cell: (one) => ({ text: one.sku, href: itemLink(one.sku, one.warehouse), sub: one.warehouse, tags: one.incidents.map((name) => TAGS[name] ?? { text: f.words(name) }) }) },
     { title: "Runs out in", number: true, cell: runsOut },
     { title: "Units an hour", number: true, cell: (one) => ({ text: f.rate(one.speed_units_per_hour), sub: short ? null : basis(one), title: BASIS[one.speed_basis] }) },
-    { title: "Available", number: true, cell: (one) => ({ text: f.count(one.available_units), class: one.available_units !== null && one.available_units <= 0 ? "bad" : "", title: one.available_units === null ? "never counted" : "on hand less what customers wait for" }) },
+    { title: "Available", number: true, cell: (one) => ({ text: f.count(one.available_units), class: one.available_units !== null && one.available_units <= 0 ? "bad" : "", title: one.available_units === null ? "never counted" : "on hand less what customers wait for; 0 if they wait for more" }) },
     { title: "On order", number: true, wide: true, cell: (one) => f.count(one.on_order_units) },
     { title: "Next arrival", number: true, wide: true, cell: (one) => arrival(one.next_arrival_ms, shopMs, decidedMs) },
     { title: "Promise", wide: true, cell: (one) => ({ text: promise(one, shopMs), class: one.promise === "no_date" ? "bad" : "" }) },
@@ -53,10 +53,15 @@ function basis(one) {
 }
 
 function runsOut(one) {
-  const minutes = one.minutes_to_zero;
-  if (minutes === null) return { text: "–", title: one.available_units === null ? "the stock was never counted" : "nothing sells" };
-  if (minutes <= 0) return { text: "out", class: "strong bad" };
-  return { text: f.span(minutes), class: minutes < 240 ? "strong warn" : minutes < 1440 ? "strong" : "" };
+  const [minutes, hasty] = [one.minutes_to_zero, one.minutes_at_speed];
+  if (minutes !== null && minutes <= 0) return { text: "out", class: "strong bad" };
+  const least = Math.min(minutes ?? Infinity, hasty ?? Infinity);
+  return {
+    text: minutes === null ? "–" : f.span(minutes),
+    sub: hasty !== null && hasty <= least ? `${f.span(hasty)} at this speed` : null,
+    title: minutes !== null ? "at its current rate, by the hours of the week" : one.available_units === null ? "the stock was never counted" : "nothing sells by the estimate",
+    class: least < 240 ? "strong warn" : least < 1440 ? "strong" : "",
+  };
 }
 
 /** Overdue is what should have come before the time up to which arrivals are known. */
