@@ -53,9 +53,9 @@ def compile_solver() -> None:
     from policy.review_inputs import checked_columns
 
     # Not by `decide`, which compiles the other kernels as well: those have a process of their own.
-    columns = import_module("policy.item_columns")
+    columns = import_module("policy.solver.columns")
     rows = import_module("policy.parameters").parameter_rows(checked_columns(_inputs(9.0)))
-    import_module("policy.item_kernel").solve_rows(
+    import_module("policy.solver.item").solve_rows(
         rows,
         import_module("policy.decide").TOLERANCE,
         np.empty((1, columns.TABLES, columns.LEVELS_CAP)),

@@ -26,7 +26,7 @@ class History:
 
     `demand` has shape (item, day), units, in UTC days from `first_day` (days since 1970): what was
     ordered less what was cancelled on the same day, never below 0. `terms` has a column for each
-    field that `policy.backtest` reads, shape (item,). Busiest items first.
+    field that `policy.studies.backtest` reads, shape (item,). Busiest items first.
     """
 
     skus: Sequence[str]

@@ -34,7 +34,7 @@ from policy.record import decision_record, recompute
 from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
 
 if TYPE_CHECKING:
-    from policy.demand import (
+    from policy.dual.demand import (
         GridDemand,
         empirical_demand,
         gamma_demand,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         normal_demand,
         poisson_demand,
     )
-    from policy.dual import (
+    from policy.dual.solve import (
         DualPolicy,
         DualProblem,
         Evaluation,
@@ -50,21 +50,27 @@ if TYPE_CHECKING:
         evaluate_dual,
         solve_dual,
     )
-    from policy.paper import paper_tables
-    from policy.simulation import Outcome, Setting, draw_normal_demand, interval_table, simulate
-    from policy.sourcing import solve
+    from policy.sourcing.solve import solve
+    from policy.studies.paper import paper_tables
+    from policy.studies.simulation import (
+        Outcome,
+        Setting,
+        draw_normal_demand,
+        interval_table,
+        simulate,
+    )
 
 # What the live system does not use brings scipy's distributions along, which load for a second.
 _LOADED_WHEN_USED = {
-    **dict.fromkeys(("GridDemand", "empirical_demand"), "demand"),
-    **dict.fromkeys(("gamma_demand", "negative_binomial_demand"), "demand"),
-    **dict.fromkeys(("normal_demand", "poisson_demand"), "demand"),
-    **dict.fromkeys(("DualPolicy", "DualProblem", "Evaluation", "IntervalTable"), "dual"),
-    **dict.fromkeys(("evaluate_dual", "solve_dual"), "dual"),
-    **dict.fromkeys(("Outcome", "Setting", "draw_normal_demand"), "simulation"),
-    **dict.fromkeys(("interval_table", "simulate"), "simulation"),
-    "paper_tables": "paper",
-    "solve": "sourcing",
+    **dict.fromkeys(("GridDemand", "empirical_demand"), "dual.demand"),
+    **dict.fromkeys(("gamma_demand", "negative_binomial_demand"), "dual.demand"),
+    **dict.fromkeys(("normal_demand", "poisson_demand"), "dual.demand"),
+    **dict.fromkeys(("DualPolicy", "DualProblem", "Evaluation", "IntervalTable"), "dual.solve"),
+    **dict.fromkeys(("evaluate_dual", "solve_dual"), "dual.solve"),
+    **dict.fromkeys(("Outcome", "Setting", "draw_normal_demand"), "studies.simulation"),
+    **dict.fromkeys(("interval_table", "simulate"), "studies.simulation"),
+    "paper_tables": "studies.paper",
+    "solve": "sourcing.solve",
 }
 
 

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policy import item_columns as kernel
-from policy.allocation_kernel import answer_many
 from policy.decide import decide
 from policy.decisions import Decisions, Method
 from policy.errors import PolicyInputError
 from policy.parameters import parameter_rows
 from policy.policy_cache import PolicyCache
 from policy.review_inputs import BoolArray, FloatArray, IntArray, ReviewInputs, checked_columns
+from policy.solver import columns as kernel
+from policy.solver.shadow_prices import answer_many
 
 _STEPS = 60
 

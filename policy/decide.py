@@ -8,17 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policy import item_columns as kernel
-from policy import reading_columns as reading
 from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
-from policy.gap_kernel import decide_by_rule
-from policy.gap_simulation import fit_gap_rules
-from policy.item_kernel import solve_rows
+from policy.gap.rule import decide_by_rule
+from policy.gap.simulation import fit_gap_rules
 from policy.parameters import parameter_rows
 from policy.policy_cache import SMALLEST_ROOM, PolicyCache
 from policy.price_breaks import PriceBreaks, checked_breaks
-from policy.read_kernel import read_many
 from policy.review_inputs import (
     ROLES,
     BoolArray,
@@ -27,6 +23,10 @@ from policy.review_inputs import (
     ReviewInputs,
     checked_columns,
 )
+from policy.solver import columns as kernel
+from policy.solver import reading_columns as reading
+from policy.solver.item import solve_rows
+from policy.solver.read_policy import read_many
 
 __all__ = ["TOLERANCE", "Decisions", "Method", "Reason", "decide"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from policy import reading_columns as reading
 from policy.review_inputs import FloatArray, IntArray
+from policy.solver import reading_columns as reading
 
 
 class Method(IntEnum):

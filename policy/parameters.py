@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from policy import item_columns as kernel
 from policy.review_inputs import BoolArray, DemandFamily, FloatArray, usable_lean
 from policy.rounding import round_to_digits, rounded_demand
+from policy.solver import columns as kernel
 
 _MONEY_COLUMNS = (
     kernel.P_LEAN_SETUP,

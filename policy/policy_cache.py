@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.errors import PolicyInputError
-from policy.item_columns import ANSWERS, LEVEL_ROWS, LEVELS_CAP, TABLES
+from policy.solver.columns import ANSWERS, LEVEL_ROWS, LEVELS_CAP, TABLES
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

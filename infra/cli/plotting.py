@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from infra.cli.failures import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from policy.paper import Figure, PaperTable
+    from policy.studies.paper import Figure, PaperTable
 
 _PAPER, _OURS = "#9aa5b1", "#1f6f8b"
 _PARTS = {

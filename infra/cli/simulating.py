@@ -15,8 +15,8 @@ from infra.cli.terminal import heading, make_console, make_facts, make_table, no
 
 if TYPE_CHECKING:
     from infra.history import History
-    from policy.backtest import Ledger
-    from policy.paper import Figure, PaperTable
+    from policy.studies.backtest import Ledger
+    from policy.studies.paper import Figure, PaperTable
 
 Plot = Annotated[Path | None, Parameter(show_default=False)]
 _PAPER_TABLES = 7
@@ -87,7 +87,7 @@ def _paper_tables(runs: int, seed: int, cell_units: float) -> "list[PaperTable]"
 
 
 def _show_paper(tables: "Sequence[PaperTable]", runs: int, seed: int) -> None:
-    from policy.paper import verdict_counts
+    from policy.studies.paper import verdict_counts
 
     console = make_console()
     columns = [
@@ -272,7 +272,7 @@ def _run_all(
     history: "History", terms: dict[str, Any], learnt: int, tell: Tell
 ) -> "dict[str, Ledger]":
     from policy import PolicyCache
-    from policy.backtest import backtest, dual, monthly, reorder_quantity
+    from policy.studies.backtest import backtest, dual, monthly, reorder_quantity
 
     count = len(history.skus)
     cache = PolicyCache()
@@ -312,7 +312,7 @@ def summary_of(ledger: "Ledger", terms: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _about(history: "History", learnt: int) -> dict[str, Any]:
-    from policy.backtest import WARM_UP_DAYS
+    from policy.studies.backtest import WARM_UP_DAYS
 
     days = history.demand.shape[1]
     return {

@@ -75,7 +75,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _solve_all(instances: list[Any]) -> list[dict[str, Any]]:
     """Check all instances before the first is solved, so that a typing error costs no time."""
     from policy import solve as solve_instance
-    from policy.sourcing_model import read_instance
+    from policy.sourcing.model import read_instance
 
     for number, instance in enumerate(instances, 1):
         with _usage(_name(number, instance) if len(instances) > 1 else ""):

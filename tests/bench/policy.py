@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from policy import Method, PolicyCache, ReviewInputs, decide
-from policy.sourcing import solve
+from policy.sourcing.solve import solve
 from tests.bench.assortment import assortment
 from tests.bench.harness import ROOT, machine
 from tests.bench.progress import console

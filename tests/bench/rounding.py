@@ -15,17 +15,17 @@ from rich.console import Console
 from rich.table import Table
 
 from policy import PolicyCache, ReviewInputs, ServiceType, decide
-from policy.demand import negative_binomial_demand
-from policy.dual import DualProblem, solve_dual
-from policy.dual_problem import parameter_row
-from policy.dual_terms import grid_terms, lattice_levels
-from policy.evaluate_kernel import MEASURE_CYCLE, MEASURE_FILL, rates_of
+from policy.dual.demand import negative_binomial_demand
+from policy.dual.problem import parameter_row
+from policy.dual.solve import DualProblem, solve_dual
+from policy.dual.terms import grid_terms, lattice_levels
 from policy.rounding import (
     MEAN_STEPS_PER_DOUBLING,
     VARIATION_STEPS_PER_DOUBLING,
     round_to_grid,
 )
-from policy.rules_kernel import make_rules
+from policy.solver.order_rules import make_rules
+from policy.solver.policy_evaluation import MEASURE_CYCLE, MEASURE_FILL, rates_of
 
 DEMANDS = ((1.0, 1.3), (5.0, 0.9), (30.0, 0.6), (100.0, 0.45))  # mean, coefficient of variation
 PLACES = {"on the grid": 0.0, "a quarter step off": 0.25, "half a step off": 0.49}

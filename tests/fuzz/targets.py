@@ -18,7 +18,7 @@ from infra.page.api import _Refused, query_of
 from infra.page.contracts import ItemQuery
 from infra.page.routes import VIEWS
 from infra.settings import SettingsError, load_settings
-from policy.sourcing_model import read_instance
+from policy.sourcing.model import read_instance
 from streams.decode import TopicDecoder
 from streams.events import TOPICS
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.backtest import (
+from policy.errors import PolicyInputError
+from policy.studies.backtest import (
     Ledger,
     Policy,
     Review,
@@ -21,8 +22,7 @@ from policy.backtest import (
     trailing,
     whole_days,
 )
-from policy.errors import PolicyInputError
-from policy.simulation import Setting, order_up_to, simulate
+from policy.studies.simulation import Setting, order_up_to, simulate
 
 SEED = 40
 

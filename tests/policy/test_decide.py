@@ -21,15 +21,15 @@ from policy import (
     decision_record,
     recompute,
 )
-from policy.demand import gamma_demand
-from policy.dual import DualProblem, solve_dual
+from policy.dual.demand import gamma_demand
+from policy.dual.solve import DualProblem, solve_dual
 from policy.rounding import (
     MEAN_STEPS_PER_DOUBLING,
     VARIATION_STEPS_PER_DOUBLING,
     round_to_grid,
     rounded_demand,
 )
-from policy.simulation import Setting, simulate
+from policy.studies.simulation import Setting, simulate
 from tests.policy.daily_ledger import run_ledger
 
 PAPER = {

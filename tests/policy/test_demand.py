@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.demand import (
+from policy.dual.demand import (
     GridDemand,
     empirical_demand,
     gamma_demand,
@@ -16,7 +16,7 @@ from policy.demand import (
     summed,
 )
 from policy.errors import PolicyInputError
-from policy.loss_kernel import (
+from policy.solver.expected_loss import (
     COUNT_NEGATIVE_BINOMIAL,
     COUNT_POISSON,
     SPREAD_GAMMA,

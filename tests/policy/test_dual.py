@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.demand import (
+from policy.dual.demand import (
     GridDemand,
     empirical_demand,
     negative_binomial_demand,
     normal_demand,
     poisson_demand,
 )
-from policy.dual import DualProblem, IntervalTable, evaluate_dual, solve_dual
+from policy.dual.solve import DualProblem, IntervalTable, evaluate_dual, solve_dual
 from policy.errors import PolicyInputError
 from policy.review_inputs import ServiceType
 from tests.policy.daily_ledger import replaced_normal, run_ledger

@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy import item_columns as columns
-from policy.evaluate_kernel import (
+from policy.solver import columns
+from policy.solver.item import solve_rows
+from policy.solver.lattice import named_family
+from policy.solver.order_rules import deep_slope, make_rules
+from policy.solver.policy_evaluation import (
     MEASURE_CYCLE,
     MEASURE_FILL,
     evaluate,
     new_values,
     rates_of,
 )
-from policy.item_kernel import solve_rows
-from policy.lattice_kernel import named_family
-from policy.price_kernel import allowed_measure
-from policy.rules_kernel import deep_slope, make_rules
-from policy.terms_kernel import build_terms
+from policy.solver.service_multiplier import allowed_measure
+from policy.solver.terms import build_terms
 
 ITEM = {
     columns.P_MEAN: 12.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policy.errors import PolicyInputError
-from policy.paper import (
+from policy.studies.paper import (
     ARITHMETIC,
     NOT_REPRODUCIBLE,
     OURS,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.errors import PolicyInputError
-from policy.simulation import (
+from policy.studies.simulation import (
     Setting,
     draw_normal_demand,
     interval_table,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.sourcing import solve
-from policy.sourcing_demand import GridDemand, demand_from
-from policy.sourcing_exact import solve_exact
-from policy.sourcing_lattice import _on, lattice_bounds, shrink, spread
-from policy.sourcing_model import read_instance, two_speed
+from policy.sourcing.demand import GridDemand, demand_from
+from policy.sourcing.exact import solve_exact
+from policy.sourcing.lattice import _on, lattice_bounds, shrink, spread
+from policy.sourcing.model import read_instance, two_speed
+from policy.sourcing.solve import solve
 
 
 def instance(demand: dict, lead: int = 2, backorder: float = 95) -> dict:

@@ -1,9 +1,9 @@
 """A second solver for leads below the review period, and the simulator, check the exact one.
 
-The referee below shares no code with `policy.dual`: whole arrays per sweep, value iteration instead
-of elimination, no lattice rule, and the target met by plain bisection over the price per cycle with
-a stock-out. Same model (section 2): the flexible order lifts net inventory I to a, the lean order
-on to b.
+The referee below shares no code with `policy.dual.solve`: whole arrays per sweep, value iteration
+instead of elimination, no lattice rule, and the target met by plain bisection over the price per
+cycle with a stock-out. Same model (section 2): the flexible order lifts net inventory I to a, the
+lean order on to b.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
-from policy.demand import GridDemand, normal_demand
-from policy.dual import DualProblem, solve_dual
+from policy.dual.demand import GridDemand, normal_demand
+from policy.dual.solve import DualProblem, solve_dual
 from policy.review_inputs import ServiceType
-from policy.simulation import Setting, draw_normal_demand, interval_table, simulate
+from policy.studies.simulation import Setting, draw_normal_demand, interval_table, simulate
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -1,0 +1,1 @@
+"""The fall-back where the lean supplier is more than a review slower: rule and simulation."""

@@ -1,0 +1,1 @@
+"""Classic periodic dual sourcing with longer lead times: one instance, solved with bounds."""
