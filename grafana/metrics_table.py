@@ -7,8 +7,8 @@ from prometheus_client.core import Metric
 from infra.metrics import ShardCollector, WorkerMetrics, make_registry
 from infra.shop_metrics import ShopCollector
 from infra.stream_monitor import GroupMonitor
-from streams.handover import Controls
-from streams.progress import Progress
+from streams.handover.rules import Controls
+from streams.worker.lag import Progress
 
 _NOTE = """\
 # Metrics

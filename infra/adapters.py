@@ -59,7 +59,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from streams.events import TOPICS, Heartbeat, Identifier, Money, Timestamp
+from streams.contracts.events import TOPICS, Heartbeat, Identifier, Money, Timestamp
 
 MARGIN_SHARE = 0.5
 ASSUMED_PRICE = 1.0

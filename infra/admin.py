@@ -4,7 +4,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from infra.security import BODY_BYTES, Access, Role, make_guard
-from streams.worker import Worker
+from streams.worker.worker import Worker
 
 _LOCAL = Access("127.0.0.1")
 

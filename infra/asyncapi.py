@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from infra.topics import ALERTS, PURCHASE_ORDERS
-from streams.events import TOPICS
-from streams.outputs import Alert, PurchaseOrder
+from streams.contracts.events import TOPICS
+from streams.contracts.ids import Alert, PurchaseOrder
 
 PATH = Path(__file__).with_name("asyncapi.yaml")
 _OUTPUTS: dict[str, tuple[type, ...]] = {PURCHASE_ORDERS: (PurchaseOrder,), ALERTS: (Alert,)}

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.handover import Controls, HoldReason, Pause
-from streams.outputs import Alert
-from streams.rings import DAY_MS
-from streams.text import one_time
+from streams.contracts.ids import Alert
+from streams.handover.rules import Controls, HoldReason, Pause
+from streams.hashing import one_time
+from streams.state.bucket_rings import DAY_MS
 
 TIDEGATE = "tidegate"
 """The name under which workers write."""

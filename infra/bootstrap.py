@@ -30,9 +30,9 @@ from infra.shop_metrics import ShopCollector
 from infra.stream_monitor import GroupMonitor
 from infra.supervisor import signs_of_life
 from infra.topics import ensure_topics
-from streams.app import make_app
-from streams.transport import BatchConsumer
-from streams.worker import Worker
+from streams.ingest.transport import BatchConsumer
+from streams.worker.app import make_app
+from streams.worker.worker import Worker
 
 log = logging.getLogger("tidegate")
 

@@ -75,9 +75,9 @@ def compile_rules() -> None:
 def compile_streams() -> None:
     """Let a shard see a sale, a cancellation and two days."""
     from policy import PolicyCache
-    from streams.decode import TopicDecoder
-    from streams.events import TOPICS
-    from streams.shard import Shard, ShardSettings
+    from streams.contracts.events import TOPICS
+    from streams.ingest.decode import TopicDecoder
+    from streams.shard.shard import Shard, ShardSettings
 
     shard = Shard(0, ShardSettings(), PolicyCache())
 

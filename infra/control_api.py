@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from infra.audit import AnyEntry, AuditError, Entry, UnknownHoldError, make_pause, make_resume
 from infra.security import Refusal
-from streams.handover import Controls, HoldReason, Pause
+from streams.handover.rules import Controls, HoldReason, Pause
 
 ORDERS_SHOWN = 1_000
 _Body = TypeVar("_Body", bound=msgspec.Struct)

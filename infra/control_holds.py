@@ -14,7 +14,7 @@ from infra.control_api import HeldOrder, PartitionHold
 from infra.control_log import read_audit
 from infra.reading import Reader, ShardState, open_reader
 from infra.settings import Settings
-from streams.handover import Controls, HoldReason, Terms, judge_orders
+from streams.handover.rules import Controls, HoldReason, Terms, judge_orders
 from streams.types import BoolArray
 
 Closed = Mapping[int, Sequence[HoldReason]]

@@ -17,8 +17,8 @@ from infra.kafka import client_options
 from infra.reading_topics import close_consumer, log_ends, read_topics
 from infra.settings import Settings
 from infra.topics import audit_topic
-from streams.handover import Controls
-from streams.outputs import rfc3339
+from streams.contracts.ids import rfc3339
+from streams.handover.rules import Controls
 
 _PARTITION = 0  # the only one, also where somebody made the topic with more
 _POLL_MS = 200

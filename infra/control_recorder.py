@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from infra.audit import TIDEGATE, AuditState, Closed, Entry, Opened, OrderLeft, OrderWaits
-from streams.handover import HoldReason, Terms
+from streams.handover.rules import HoldReason, Terms
 
 _WHY = {
     HoldReason.CONTROL_AWAY: "the audit log cannot be read",

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from infra.adapters import Record
 from policy import ServiceType
-from streams.events import MOST_PRICE_BREAKS, Item, PriceBreak
-from streams.supplier_terms import ROLES
+from streams.contracts.events import MOST_PRICE_BREAKS, Item, PriceBreak
+from streams.replenishment.supplier_terms import ROLES
 
 DAY_MS = 86_400_000
 # How units of a line count towards the day's demand.

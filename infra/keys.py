@@ -5,8 +5,8 @@ All keys of a partition carry its number as hash tag, so that one commit touches
 
 from dataclasses import dataclass
 
-from streams.outputs import rfc3339
-from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.contracts.ids import rfc3339
+from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
 
 RING_WIDTHS_MS = {"minute": MINUTE_MS, "hour": HOUR_MS, "day": DAY_MS}
 
@@ -30,7 +30,7 @@ class Keys:
         return f"{self.prefix}names:{{{partition}}}"
 
     def rows(self, partition: int) -> str:
-        """Hash: item -> everything that decides about it, packed (`streams.items.ROW`)."""
+        """Hash: item -> everything that decides about it, packed (`streams.state.items.ROW`)."""
         return f"{self.prefix}rows:{{{partition}}}"
 
     def item(self, partition: int, key: str) -> str:
@@ -60,7 +60,7 @@ class Keys:
         return f"{self.prefix}told:{{{partition}}}"
 
     def groups(self, partition: int) -> str:
-        """Hash: group of items -> its row, packed (`streams.levels`)."""
+        """Hash: group of items -> its row, packed (`streams.detection.groups`)."""
         return f"{self.prefix}groups:{{{partition}}}"
 
     def decisions(self, partition: int, day: int) -> str:
@@ -68,7 +68,7 @@ class Keys:
         return f"{self.prefix}decisions:{{{partition}}}:{rfc3339(day * DAY_MS)[:10]}"
 
     def totals(self, partition: int, day: int) -> str:
-        """Hash: minute of the day -> packed sums of all items (`streams.totals.TOTAL`)."""
+        """Hash: minute of the day -> packed sums of all items (`minute_totals.TOTAL`)."""
         return f"{self.prefix}totals:{{{partition}}}:{rfc3339(day * DAY_MS)[:10]}"
 
     def incidents(self, partition: int) -> str:

@@ -13,7 +13,7 @@ from aiokafka.partitioner import murmur2
 
 from infra.adapters import Record
 from infra.topics import COMPACTED
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 
 HEARTBEAT_KEY = b"heartbeat"  # a compacted topic refuses a record without a key
 _BATCH_BYTES = 900_000  # below the 1 MiB that a broker takes by default

@@ -12,12 +12,12 @@ from prometheus_client import Counter as CounterMetric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from streams.events import TOPICS
-from streams.fold import NO_CLOCK
-from streams.handover import HoldReason
-from streams.owned import Owned
-from streams.shard import DEAD_LETTERED
-from streams.worker import Worker
+from streams.contracts.events import TOPICS
+from streams.handover.rules import HoldReason
+from streams.shard.fold import NO_CLOCK
+from streams.shard.shard import DEAD_LETTERED
+from streams.worker.shard_task import Owned
+from streams.worker.worker import Worker
 
 OUTCOMES = ("folded", "folded_late", "duplicate", "late", "heartbeat", DEAD_LETTERED)
 _COMMIT_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

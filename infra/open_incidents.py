@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from infra.audit import Acknowledged
-from streams.incident_kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass
-from streams.outputs import AlertKind, incident_id
-from streams.shard import Shard
+from streams.contracts.ids import AlertKind, incident_id
+from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass
+from streams.shard.shard import Shard
 from streams.types import Table
 
 
@@ -89,6 +89,6 @@ _BEGAN_MS: dict[SubjectClass, Callable[[Shard, AlertKind, str], int]] = {
 
 
 def rows_of(shard: Shard) -> Table:
-    """Return the rows of a shard's items, `streams.items.ROW`, shape (item,)."""
+    """Return the rows of a shard's items, `streams.state.items.ROW`, shape (item,)."""
     items = shard.timeline.items
     return items.rows[: len(items)]

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from streams.outbox import Outgoing
+from streams.state.outbox import Outgoing
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Outgoing)

@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError
 
 from infra.log_writer import HEARTBEAT_KEY
 from infra.topics import COMPACTED
-from streams.events import Heartbeat
-from streams.outbox import Outgoing
+from streams.contracts.events import Heartbeat
+from streams.state.outbox import Outgoing
 
 UNREACHABLE = (KafkaError,)
 

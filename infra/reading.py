@@ -34,16 +34,16 @@ from infra.reading_tables import (
 )
 from infra.redis_options import connection_options
 from infra.settings import Settings
-from streams.campaigns import Uplift
-from streams.events import CampaignChanged, CampaignLine, CampaignPlanned
-from streams.events import Item as CatalogLine
-from streams.fold import NO_CLOCK
-from streams.items import READABLE, ROW
-from streams.outbox import Outgoing
-from streams.profile import Profile, ProfileSettings, flat_profile
-from streams.review import DECISION
-from streams.rings import DAY_CELL
-from streams.supply import OpenOrder
+from streams.contracts.events import CampaignChanged, CampaignLine, CampaignPlanned
+from streams.contracts.events import Item as CatalogLine
+from streams.demand.campaigns import Uplift
+from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.replenishment.reviews import DECISION
+from streams.shard.fold import NO_CLOCK
+from streams.state.bucket_rings import DAY_CELL
+from streams.state.items import READABLE, ROW
+from streams.state.open_orders import OpenOrder
+from streams.state.outbox import Outgoing
 from streams.types import Table
 
 _SCAN_AT_ONCE = 10_000
@@ -106,7 +106,7 @@ class ItemState:
     place: int
     sku: str
     warehouse: str
-    row: Table  # one `streams.items.ROW`
+    row: Table  # one `streams.state.items.ROW`
     shown: Row  # `infra.reading_tables.ITEM_COLUMNS`
     open_orders: list[OpenOrder]  # by due date
     catalog: CatalogLine | None
@@ -114,7 +114,7 @@ class ItemState:
     applied_ms: int | None
     days: list[
         tuple[str, Table]
-    ]  # newest first: day, `streams.rings.DAY_CELL`; days without: left out
+    ]  # newest first: day, `streams.state.bucket_rings.DAY_CELL`; days without: left out
     profile: Profile  # the week of its partition
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from streams.campaigns import Uplift
-from streams.items import ESTIMATE_WORDS, READABLE, ROW
-from streams.outputs import Occasion, rfc3339
-from streams.review import (
+from streams.contracts.ids import Occasion, rfc3339
+from streams.demand.campaigns import Uplift
+from streams.replenishment.reviews import (
     CANDIDATE_UNITS,
     CANDIDATES,
     CODES,
@@ -18,7 +17,8 @@ from streams.review import (
     RESULTS,
     code_name,
 )
-from streams.rings import DAY_CELL
+from streams.state.bucket_rings import DAY_CELL
+from streams.state.items import ESTIMATE_WORDS, READABLE, ROW
 from streams.types import Table
 
 Names = Sequence[tuple[str, str]]  # (sku, warehouse) by place

@@ -15,16 +15,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from infra.keys import Keys
 from infra.store import Retention
-from streams.alerts import AlertSettings
-from streams.decode import DecodeLimits
-from streams.feed import FeedSettings
-from streams.handover import Bounds, Limits
-from streams.review import ReviewSettings
-from streams.rings import DAY_MS
-from streams.shard import ShardSettings
-from streams.state import TimelineSettings
-from streams.surge import SurgeSettings
-from streams.worker import WorkerSettings
+from streams.detection.order_feed import FeedSettings
+from streams.detection.surge import SurgeSettings
+from streams.handover.rules import Bounds, Limits
+from streams.incidents.incidents import AlertSettings
+from streams.ingest.decode import DecodeLimits
+from streams.replenishment.reviews import ReviewSettings
+from streams.shard.shard import ShardSettings
+from streams.state.bucket_rings import DAY_MS
+from streams.timeline.partition_state import TimelineSettings
+from streams.worker.worker import WorkerSettings
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveSeconds = Annotated[float, Field(gt=0)]

@@ -14,11 +14,11 @@ from prometheus_client.registry import Collector
 
 from infra.audit import Acknowledged
 from infra.open_incidents import open_incidents, open_ones, rows_of
-from streams.cover import available_units
-from streams.outputs import AlertKind, SupplierRole
-from streams.rings import DAY_MS, MINUTE_MS
-from streams.shard import NEW_ORDERS, SOLD_UNITS, Shard
-from streams.text import parse_times
+from streams.contracts.ids import AlertKind, SupplierRole
+from streams.detection.stock_cover import available_units
+from streams.hashing import parse_times
+from streams.shard.shard import NEW_ORDERS, SOLD_UNITS, Shard
+from streams.state.bucket_rings import DAY_MS, MINUTE_MS
 from streams.types import Float64Array, Table
 
 ITEMS_SHOWN = 20
@@ -187,10 +187,10 @@ def cover_days_of(rows: Table) -> Float64Array:
     """Return how many average days the stock of each item lasts at its usual rate.
 
     Cover compares items. When a stock is sold follows from the hours of the week and from surges:
-    `streams.cover.minutes_to_zero`.
+    `streams.detection.stock_cover.minutes_to_zero`.
 
     Args:
-        rows: `streams.items.ROW` records, shape (item,).
+        rows: `streams.state.items.ROW` records, shape (item,).
 
     Returns:
         Days, shape (item,); infinite where stock or demand is not known.

@@ -18,10 +18,10 @@ from infra.keys import RING_WIDTHS_MS, Keys
 from infra.outgoing_codec import decode_outgoing, encode_outgoing
 from infra.projection import project
 from infra.resp import ScriptCall, bulk
-from streams.commit import Commit, StoredShard
-from streams.items import ROW
-from streams.rings import CELL, DAY_CELL, DAY_MS
-from streams.totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL
+from streams.state.bucket_rings import CELL, DAY_CELL, DAY_MS
+from streams.state.commit import Commit, StoredShard
+from streams.state.items import ROW
+from streams.state.minute_totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL
 from streams.types import AnyArray, Int64Array, Table
 
 _ITEMS_AT_ONCE = 5_000

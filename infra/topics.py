@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 
 INPUTS: tuple[str, ...] = tuple(TOPICS)
 PURCHASE_ORDERS = "purchase-orders"
@@ -46,7 +46,7 @@ def late_topic(topic: str) -> str:
 
 
 def input_topics(prefix: str = "") -> list[str]:
-    """The input topics in the order of `streams.events.TOPICS`."""
+    """The input topics in the order of `streams.contracts.events.TOPICS`."""
     return [prefix + name for name in INPUTS]
 
 

@@ -1,7 +1,7 @@
 """From a live estimate to a fitted distribution: its family by name, and a check of the fit.
 
 A mean and a spread come from an estimate that has already drawn a thin item to its category and
-shop (`streams.estimate`), so no second prior is laid over them here.
+shop (`streams.demand.estimate`), so no second prior is laid over them here.
 
 The family errs on the wide side: it follows the dispersion index sd^2 / mean itself, because a
 spread that is not yet proven costs a little stock when it is believed and service when it is not.

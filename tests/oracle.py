@@ -11,7 +11,7 @@ from typing import Any, Union
 
 import msgspec
 
-from streams.events import (
+from streams.contracts.events import (
     TOPICS,
     Adjusted,
     Cancelled,
@@ -22,7 +22,7 @@ from streams.events import (
     Received,
     Returned,
 )
-from streams.events import Item as CatalogLine
+from streams.contracts.events import Item as CatalogLine
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)

@@ -11,9 +11,9 @@ from infra.cli.failures import CommandError, ExitCode
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal import plain_time
 from infra.reading import open_reader
-from streams.events import CampaignLine
-from streams.outputs import rfc3339
-from streams.text import one_time
+from streams.contracts.events import CampaignLine
+from streams.contracts.ids import rfc3339
+from streams.hashing import one_time
 
 SURGE_ALERTS = "TidegateItemSurge|TidegateBroadSurge"
 

@@ -29,8 +29,8 @@ from infra.kafka import client_options
 from infra.reading_topics import TopicRecord, partition_counts, read_one, read_topics
 from infra.settings import Settings
 from infra.topics import INPUTS, dead_letter_topic
-from streams.decode import TopicDecoder
-from streams.outputs import rfc3339
+from streams.contracts.ids import rfc3339
+from streams.ingest.decode import TopicDecoder
 
 SUFFIX = dead_letter_topic("")
 CODE_HEADER = "tidegate-error-code"

@@ -25,7 +25,7 @@ from infra.sale import Sale, SaleSettings, generate_sale
 from infra.settings import Settings, load_settings
 from infra.stack import LocalStack
 from infra.topics import ALERTS, INPUTS, PURCHASE_ORDERS, dead_letter_topic
-from streams.outputs import AlertKind, AlertState
+from streams.contracts.ids import AlertKind, AlertState
 
 _DAY_MS = 86_400_000
 _SHOWN_OF_A_KIND = 3  # the feed tells the first ones, then only counts
@@ -180,7 +180,7 @@ class _Play:
 
 
 def _start_ms(sale: Sale) -> int:
-    from streams.text import one_time
+    from streams.hashing import one_time
 
     return one_time(sale.truth["starts_at"])
 

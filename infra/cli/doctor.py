@@ -29,7 +29,7 @@ from infra.reading_topics import TopicReadError, log_ends, open_consumer, partit
 from infra.redis_options import connection_options
 from infra.settings import STATE_FILE, Settings, SettingsError, without_password
 from infra.topics import all_topics, audit_topic, input_topics
-from streams.handover import HoldReason
+from streams.handover.rules import HoldReason
 
 if TYPE_CHECKING:
     from redis import Redis

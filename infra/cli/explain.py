@@ -34,10 +34,10 @@ from infra.reading_topics import read_topics
 from infra.settings import Settings
 from infra.topics import PURCHASE_ORDERS
 from policy import PolicyCache, PolicyInputError, recompute
-from streams.handover import HoldReason
-from streams.outputs import PurchaseOrder
-from streams.review import POLICY_INPUTS
-from streams.supply import OpenOrder
+from streams.contracts.ids import PurchaseOrder
+from streams.handover.rules import HoldReason
+from streams.replenishment.reviews import POLICY_INPUTS
+from streams.state.open_orders import OpenOrder
 
 _order_decoder = msgspec.json.Decoder(PurchaseOrder)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.cli.terminal import number
 from infra.cli.words import FAMILIES, FITS, SPLITS, chosen_split, reason_text
-from streams.outputs import Candidates, CandidateUnits, Expected, PurchaseOrder
+from streams.contracts.ids import Candidates, CandidateUnits, Expected, PurchaseOrder
 
 
 @dataclass(frozen=True)

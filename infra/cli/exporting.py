@@ -216,7 +216,7 @@ def _flatten(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _empty_columns(kind: str) -> list[str]:
-    from streams.outputs import Alert, PurchaseOrder
+    from streams.contracts.ids import Alert, PurchaseOrder
 
     if kind == "orders":
         return ["hold", "kind", *PurchaseOrder.__struct_fields__]

@@ -25,14 +25,14 @@ from infra.cli.terminal import (
 from infra.cli.words import chosen_split, reason_text, split_rows
 from infra.reading import ItemState, Reader, open_reader
 from infra.reading_tables import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
-from streams.cover import available_units
-from streams.estimate import estimate_words
-from streams.incident_kinds import INCIDENT_KINDS, ITEM_FIELDS
-from streams.incidents import item_minutes_to_zero
-from streams.items import CATALOG, OLDEST_OPEN_ORDER
-from streams.outputs import AlertKind
-from streams.review import CANDIDATES
-from streams.surge import SurgeSettings
+from streams.contracts.ids import AlertKind
+from streams.demand.estimate import estimate_words
+from streams.detection.stock_cover import available_units
+from streams.detection.surge import SurgeSettings
+from streams.incidents.figures import item_minutes_to_zero
+from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS
+from streams.replenishment.reviews import CANDIDATES
+from streams.state.items import CATALOG, OLDEST_OPEN_ORDER
 from streams.types import Table
 
 _DAYS_SHOWN = 10

@@ -9,7 +9,7 @@ from infra.audit import AnyEntry, AuditState, Entry, Paused, make_pause, make_re
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.control_log import append_once, read_audit
 from infra.settings import Settings
-from streams.handover import Pause
+from streams.handover.rules import Pause
 
 _ALL = "all"
 

@@ -37,7 +37,7 @@ from infra.replay import ReplayResult, heartbeat_seconds_for
 from infra.replay import replay as write_log
 from infra.settings import Settings
 from infra.topics import ensure_topics
-from streams.outputs import rfc3339
+from streams.contracts.ids import rfc3339
 
 _PLAIN_LINE_SECONDS = 5.0  # between two lines of progress where there is no terminal
 _BAD_LINES_TOLD = 5

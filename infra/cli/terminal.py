@@ -134,7 +134,7 @@ def moment(milliseconds: int) -> str:
     >>> moment(1314864900000)
     '2011-09-01 08:15 UTC'
     """
-    from streams.outputs import rfc3339
+    from streams.contracts.ids import rfc3339
 
     return plain_time(rfc3339(milliseconds))
 

@@ -138,7 +138,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     next_arrival_ms: int | None
     promise: Promise
     promise_ms: int | None
-    incidents: list[str]  # open ones, by kind: those of `streams.incident_kinds.ITEM_FIELDS`
+    incidents: list[str]  # open ones, by kind: those of `streams.incidents.kinds.ITEM_FIELDS`
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):

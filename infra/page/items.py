@@ -14,7 +14,7 @@ from infra.page.views.items import place_of
 from infra.reading import Reader
 from infra.reading_tables import DECISION_COLUMNS, decision_rows
 from policy import PolicyInputError, recompute
-from streams.review import POLICY_INPUTS
+from streams.replenishment.reviews import POLICY_INPUTS
 from streams.types import Table
 
 _DAYS_SHOWN = 35

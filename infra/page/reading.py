@@ -23,9 +23,9 @@ from infra.page.reading_totals import TotalsReader
 from infra.page.snapshot import ShardView, Snapshot, no_items
 from infra.projection import DeadLetter
 from infra.reading_tables import text_of
-from streams.fold import NO_CLOCK
-from streams.outputs import Alert
-from streams.text import one_time
+from streams.contracts.ids import Alert
+from streams.hashing import one_time
+from streams.shard.fold import NO_CLOCK
 
 ANSWER_SECONDS = 5.0
 INCIDENTS_READ = 5_000

@@ -12,9 +12,9 @@ from infra.keys import Keys
 from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, ShardView
 from infra.reading_tables import unpack
-from streams.items import item_key
-from streams.review import DECISION
-from streams.rings import DAY_MS
+from streams.replenishment.reviews import DECISION
+from streams.state.bucket_rings import DAY_MS
+from streams.state.items import item_key
 from streams.types import Table
 
 DECISIONS_KEPT = 500

@@ -16,10 +16,10 @@ from redis import Redis
 from infra.keys import Keys
 from infra.page.snapshot import CAMPAIGN, SHOWN, ItemsTable
 from infra.reading_tables import unpack
-from streams.events import CampaignChanged, CampaignPlanned
-from streams.items import ROW
-from streams.rings import HOUR_MS
-from streams.text import one_time
+from streams.contracts.events import CampaignChanged, CampaignPlanned
+from streams.hashing import one_time
+from streams.state.bucket_rings import HOUR_MS
+from streams.state.items import ROW
 from streams.types import Float64Array, Int64Array, Table
 
 ITEMS_AT_ONCE = 500

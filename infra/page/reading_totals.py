@@ -9,7 +9,7 @@ from infra.keys import Keys
 from infra.page.pace import Pace
 from infra.page.snapshot import Totals
 from infra.reading_tables import unpack
-from streams.totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL
+from streams.state.minute_totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL
 from streams.types import Table
 
 _WHOLE_EVERY_SECONDS = 60.0

@@ -8,11 +8,11 @@ import numpy as np
 from infra.page.contracts import Acknowledgement
 from infra.page.cursor import Cursor
 from infra.projection import DeadLetter
-from streams.incident_kinds import ITEM_FIELDS
-from streams.items import ROW
-from streams.outputs import Alert
-from streams.rings import MINUTE_MS
-from streams.totals import TOTAL
+from streams.contracts.ids import Alert
+from streams.incidents.kinds import ITEM_FIELDS
+from streams.state.bucket_rings import MINUTE_MS
+from streams.state.items import ROW
+from streams.state.minute_totals import TOTAL
 from streams.types import Float64Array, Int64Array, Table
 
 LIVE_WITHIN_MS = 86_400_000  # an outage of hours is no data; only older events are a replay
@@ -39,7 +39,7 @@ SHOWN = np.dtype(
     ]
     + [("waiting_since_ms", "<i8")]  # of its marks the first: the oldest order that is open
 )
-"""What the page shows of every item, as `streams.items.ROW` has it: a sixth of the bytes."""
+"""What the page shows of every item, as `streams.state.items.ROW` has it: a sixth of the bytes."""
 
 CAMPAIGN = np.dtype(
     [("item", "<i8"), ("starts_ms", "<i8"), ("ends_ms", "<i8"), ("expected_units", "<f8")]
@@ -97,7 +97,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class ReadDecision:
-    """One decision with the name of its item, as a `streams.review.DECISION` record."""
+    """One decision with the name of its item; the record is `reviews.DECISION`."""
 
     sku: str
     warehouse: str

@@ -1,10 +1,10 @@
 """False alarms against the budget, and delay against its lower bound, on own simulations.
 
-`python -m tests.bench.calibration` runs the production kernel (`streams.surge.surge_tick` and
-`streams.usual`) on items that never surge, under the kinds of shop named in `SHOPS`: >= 10**7
-item-ticks in all. It prints the false items per 100,000 and sale with a Clopper-Pearson range of
-95 %, and fails where the range lies above the budget. Then it plants surges of known factors and
-compares the delay with ln(level) / KL, below which no test of that level can stay.
+`python -m tests.bench.calibration` runs the production kernel (`streams.detection.surge.surge_tick`
+and `streams.demand.baseline`) on items that never surge, under the kinds of shop named in `SHOPS`:
+>= 10**7 item-ticks in all. It prints the false items per 100,000 and sale with a Clopper-Pearson
+range of 95 %, and fails where the range lies above the budget. Then it plants surges of known
+factors and compares the delay with ln(level) / KL, below which no test of that level can stay.
 """
 
 import argparse
@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import beta
 
-from streams.items import ROW, Columns
-from streams.profile import Profile, ProfileSettings, flat_profile
-from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.shortfall import close_plan_day, is_short, weigh_plans
-from streams.surge import (
+from streams.demand.baseline import Pool, learn_usual, pool_items
+from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.detection.shortfall import close_plan_day, is_short, weigh_plans
+from streams.detection.surge import (
     ITEM_SHARE,
     NULL_FACTOR,
     PLAN_SHARE,
@@ -30,8 +29,9 @@ from streams.surge import (
     is_proved_still,
     surge_tick,
 )
+from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state.items import ROW, Columns
 from streams.types import Float64Array
-from streams.usual import Pool, learn_usual, pool_items
 from tests.bench.progress import steps
 
 _START_MS = 15_000 * DAY_MS

@@ -5,7 +5,7 @@
 
 Rolling origin: every ten days from the 90th on, nothing of the future is looked at. Tidegate's
 forecasts come from the rows of a shard that read the sales up to then (`tests.bench.replayed`):
-mean and variance as `streams.estimate.demand_over` gives them to the decision, as a negative
+mean and variance as `streams.demand.estimate.demand_over` gives them to the decision, as a negative
 binomial. The peers see the daily series since the item's first sale, and their forecast is the
 same kind of distribution around their own mean and variance, except AutoETS, that simulates.
 Pinball losses are sums over items and origins, doubled and divided by the units sold: weighted
@@ -33,11 +33,11 @@ import numpy as np
 from scipy import stats
 
 from policy.compiled import compiled
-from streams.estimate import demand_over
-from streams.profile import operational_days
-from streams.rings import DAY_MS, HOUR_MS
-from streams.shard import ShardSettings
-from streams.state import TimelineSettings
+from streams.demand.estimate import demand_over
+from streams.demand.week_profile import operational_days
+from streams.shard.shard import ShardSettings
+from streams.state.bucket_rings import DAY_MS, HOUR_MS
+from streams.timeline.partition_state import TimelineSettings
 from tests.bench.progress import steps
 from tests.bench.replayed import Replay, by_day, daily_units, read_sales
 

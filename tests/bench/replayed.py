@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from policy import PolicyCache
-from streams.decode import TopicDecoder
-from streams.events import TOPICS
-from streams.outbox import Outgoing
-from streams.rings import DAY_MS
-from streams.shard import Shard, ShardSettings
+from streams.contracts.events import TOPICS
+from streams.ingest.decode import TopicDecoder
+from streams.shard.shard import Shard, ShardSettings
+from streams.state.bucket_rings import DAY_MS
+from streams.state.outbox import Outgoing
 
 Line = tuple[int, bytes]  # event time, a record's value
 

@@ -22,8 +22,8 @@ import numpy as np
 
 from infra.adapters import Record
 from infra.settings import Settings
-from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.text import one_time
+from streams.hashing import one_time
+from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.types import Float64Array
 from tests.bench.surges import Replayed, replay
 

@@ -22,10 +22,10 @@ import numpy as np
 from infra.adapters import Record, adapt
 from infra.settings import Settings
 from policy import PolicyCache
-from streams.decode import DecodeLimits, TopicDecoder
-from streams.events import TOPICS
-from streams.rings import DAY_MS, HOUR_MS
-from streams.shard import Shard, ShardSettings
+from streams.contracts.events import TOPICS
+from streams.ingest.decode import DecodeLimits, TopicDecoder
+from streams.shard.shard import Shard, ShardSettings
+from streams.state.bucket_rings import DAY_MS, HOUR_MS
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"
 _YEAR = "uci_online_retail_year2"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from policy import DemandFamily, PolicyCache
-from streams.estimate import demand_over
-from streams.items import ROW
-from streams.review import ReviewSettings, decide_items, expected_demand
-from streams.rings import DAY_MS
+from streams.demand.estimate import demand_over
+from streams.replenishment.reviews import ReviewSettings, decide_items, expected_demand
+from streams.state.bucket_rings import DAY_MS
+from streams.state.items import ROW
 from tests.bench.forecast import (
     HORIZONS,
     QUANTILES,

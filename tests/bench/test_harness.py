@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
-from streams.events import Item, Placed
+from streams.contracts.events import Item, Placed
 from tests.bench import latency, memory, orders, throughput
 from tests.bench.contenders import common, plain_shard
 from tests.bench.harness import cpu_seconds, memory_bytes

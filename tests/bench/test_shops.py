@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from streams.outputs import rfc3339
-from streams.rings import DAY_MS, HOUR_MS
+from streams.contracts.ids import rfc3339
+from streams.state.bucket_rings import DAY_MS, HOUR_MS
 from tests.bench.shops import FIRST_DAYS, SHOPS, START_MS, Shop, Truth, draw, score
 from tests.bench.surges import Replayed
 

@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 
 from policy import PolicyCache
-from streams.estimate import Correction, EstimateSettings, close_day
-from streams.events import Kind
-from streams.exposure import SilenceSettings, close_exposure, suspicious_items
-from streams.items import ROW
-from streams.pending import ENTRY
-from streams.profile import flat_profile
-from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.state import TimelineSettings
-from streams.surge import NULL_FACTOR, SurgeSettings, surge_tick
-from streams.timeline import Timeline
-from streams.usual import Pool, UsualSettings, learn_usual, pool_items
+from streams.contracts.events import Kind
+from streams.demand.baseline import Pool, UsualSettings, learn_usual, pool_items
+from streams.demand.estimate import Correction, EstimateSettings, close_day
+from streams.demand.exposure import SilenceSettings, close_exposure, suspicious_items
+from streams.demand.week_profile import flat_profile
+from streams.detection.surge import NULL_FACTOR, SurgeSettings, surge_tick
+from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state.items import ROW
+from streams.state.pending import ENTRY
+from streams.timeline.partition_state import TimelineSettings
+from streams.timeline.timeline import Timeline
 
 ITEMS, DAYS, ROUNDS = 100_000, 30, 7
 START_MS = 20_000 * DAY_MS

@@ -12,9 +12,9 @@ from infra.keys import Keys
 from infra.settings import Settings
 from infra.store import RedisStore
 from policy import PolicyCache
-from streams.decode import TopicDecoder
-from streams.events import TOPICS
-from streams.shard import Shard
+from streams.contracts.events import TOPICS
+from streams.ingest.decode import TopicDecoder
+from streams.shard.shard import Shard
 
 COMMAND = [sys.executable, "-m", "infra.cli", "worker", "--no-supervise"]
 _PREFIX = "tg:"

@@ -22,9 +22,9 @@ from infra.page.page import Page
 from infra.security import load_access
 from infra.settings import Settings
 from infra.store import UNREACHABLE, RedisStore
-from streams.events import TOPICS
-from streams.outbox import Outgoing
-from streams.worker import Worker
+from streams.contracts.events import TOPICS
+from streams.state.outbox import Outgoing
+from streams.worker.worker import Worker
 from tests.infra.memory_log import MemoryLog
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
 

@@ -17,7 +17,7 @@ from tests.fuzz.targets import TARGETS, seeds
 
 _LOOKED_AT = (
     *("infra.adapters", "infra.audit", "infra.history", "infra.settings", "infra.page.api"),
-    *("infra.cli.solving", "policy.sourcing.model", "streams.decode"),
+    *("infra.cli.solving", "policy.sourcing.model", "streams.ingest.decode"),
 )
 _LONGEST_BYTES = 4_096
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.logs import START_MS, Logs, build, random_steps
 

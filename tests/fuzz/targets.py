@@ -19,8 +19,8 @@ from infra.page.contracts import ItemQuery
 from infra.page.routes import VIEWS
 from infra.settings import SettingsError, load_settings
 from policy.sourcing.model import read_instance
-from streams.decode import TopicDecoder
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
+from streams.ingest.decode import TopicDecoder
 
 _DECODERS = [TopicDecoder(topic) for topic in TOPICS]
 _QUERIES = [ItemQuery, *(view.query for view in VIEWS)]

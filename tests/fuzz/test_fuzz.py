@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from infra.adapters import SCHEMAS, SourceError, UciRules, adapt
 from infra.settings import Settings, SettingsError, load_settings
-from streams.decode import TopicDecoder
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
+from streams.ingest.decode import TopicDecoder
 from tests.fuzz.folding import OUTCOMES, fold_fuzzed
 from tests.fuzz.records import fuzzed_records
 from tests.fuzz.targets import TARGETS, seeds

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.incident_kinds import INCIDENT_KINDS
+from streams.incidents.kinds import INCIDENT_KINDS
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "grafana" / "rules" / "tidegate.yaml"

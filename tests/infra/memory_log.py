@@ -7,8 +7,8 @@ import msgspec
 from aiokafka.errors import KafkaConnectionError
 
 from infra.audit import AnyEntry, AuditState, Entry, sealed
-from streams.handover import Controls
-from streams.outputs import rfc3339
+from streams.contracts.ids import rfc3339
+from streams.handover.rules import Controls
 
 NEW_YEAR_2026 = 1_767_225_600.0
 

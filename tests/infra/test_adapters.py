@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.adapters import LineError, Record, SourceError, UciRules, adapt, occurred_ms
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 
 SAMPLE = Path(__file__).parents[3] / "shared/data/uci_sample_2011_autumn_300skus.jsonl.gz"
 AT = "2011-01-04T10:00:00Z"

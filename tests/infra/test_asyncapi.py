@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from infra.asyncapi import PATH, document, text
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 
 
 def test_the_committed_contract_is_that_of_the_structs():

@@ -5,8 +5,8 @@ from faust.types import TP
 from infra.bootstrap import redis_pool
 from infra.keys import Keys
 from infra.store import UNREACHABLE, RedisStore, Retention
-from streams import owned as owned_module
-from streams.worker import Worker, WorkerSettings
+from streams.worker import shard_task as owned_module
+from streams.worker.worker import Worker, WorkerSettings
 from tests.oracle import DAY
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
 from tests.streams.logs import ITEMS, START_MS, event

@@ -38,10 +38,8 @@ from infra.reading import ShardMeta, ShardState
 from infra.settings import load_settings, without_password
 from infra.topics import all_topics, input_topics
 from policy import DemandFamily, FitCheck, Reason, recompute
-from streams.events import TOPICS
-from streams.fold import NO_CLOCK
-from streams.handover import HoldReason, Pause
-from streams.outputs import (
+from streams.contracts.events import TOPICS
+from streams.contracts.ids import (
     Candidates,
     CandidateUnits,
     Expected,
@@ -49,7 +47,9 @@ from streams.outputs import (
     PurchaseOrder,
     SupplierRole,
 )
-from streams.review import POLICY_INPUTS
+from streams.handover.rules import HoldReason, Pause
+from streams.replenishment.reviews import POLICY_INPUTS
+from streams.shard.fold import NO_CLOCK
 
 HEAVY = ("numpy", "numba", "scipy", "aiokafka", "faust", "redis", "pydantic")
 NOBODY = "127.0.0.1:1"

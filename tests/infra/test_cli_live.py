@@ -28,7 +28,7 @@ from infra.settings import STATE_FILE, Settings, load_settings
 from infra.stack import WorkerProcess
 from infra.topics import PURCHASE_ORDERS, ensure_topics
 from policy import recompute
-from streams.review import POLICY_INPUTS
+from streams.replenishment.reviews import POLICY_INPUTS
 from tests.conftest import Broker
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from infra.admin import make_admin
 from infra.admin_server import AdminServer
 from infra.control_api import ORDERS_SHOWN, HeldOrder, PartitionHold, add_control_routes
 from infra.security import Access, Role, _Token
-from streams.handover import HoldReason
+from streams.handover.rules import HoldReason
 from tests.infra.memory_log import MemoryLog
 from tests.infra.test_admin import Worker
 

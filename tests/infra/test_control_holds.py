@@ -6,9 +6,9 @@ import pytest
 from infra.control_holds import WaitingOrder, waiting_orders
 from infra.reading import Reader, ShardMeta, connect
 from infra.settings import Settings
-from streams.handover import Controls, HoldReason, Pause, Terms
-from streams.outbox import Outgoing
-from streams.rings import DAY_MS
+from streams.handover.rules import Controls, HoldReason, Pause, Terms
+from streams.state.bucket_rings import DAY_MS
+from streams.state.outbox import Outgoing
 
 NOW_S = 1_767_225_600.0
 TERMS = Terms("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0)

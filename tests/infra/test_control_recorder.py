@@ -4,7 +4,7 @@ import pytest
 
 from infra.audit import OrderLeft, OrderWaits
 from infra.control_recorder import AuditRecorder
-from streams.handover import HoldReason, Terms, Verdict
+from streams.handover.rules import HoldReason, Terms, Verdict
 from tests.infra.memory_log import MemoryLog
 
 

@@ -15,10 +15,10 @@ from infra.page.views.incidents import incidents
 from infra.page.views.items import ItemsView
 from infra.reading import ItemState
 from infra.reading_tables import item_row
-from streams.incident_kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass, table_of
-from streams.items import READABLE, ROW
-from streams.outputs import AlertKind
-from streams.profile import flat_profile
+from streams.contracts.ids import AlertKind
+from streams.demand.week_profile import flat_profile
+from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass, table_of
+from streams.state.items import READABLE, ROW
 from tests.infra.test_metrics import Worker, incidents_of, run_of
 from tests.infra.test_page_views import alert, snapshot_of
 from tests.streams.logs import START_MS

@@ -10,12 +10,12 @@ from infra.audit import Acknowledged
 from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
 from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
 from infra.stream_monitor import GroupMonitor
-from streams.broad import BroadIncident
-from streams.events import TOPICS
-from streams.handover import Controls, HoldReason
-from streams.outputs import AlertKind, SupplierRole, incident_id
-from streams.owned import Owned
-from streams.supply import OpenOrder
+from streams.contracts.events import TOPICS
+from streams.contracts.ids import AlertKind, SupplierRole, incident_id
+from streams.handover.rules import Controls, HoldReason
+from streams.incidents.group_incidents import BroadIncident
+from streams.state.open_orders import OpenOrder
+from streams.worker.shard_task import Owned
 from tests.oracle import DAY
 from tests.streams.logs import START_MS, event, heartbeat
 from tests.streams.runs import SETTINGS, Run

@@ -14,10 +14,10 @@ from infra.cli.terminal import duration, make_console
 from infra.page.contracts import ItemsQuery
 from infra.page.views.items import ItemsView
 from infra.page.views.now import now
-from streams.cover import available_units, cover_ratios, net_stock_units
-from streams.items import ROW
-from streams.outputs import AlertKind
-from streams.profile import Profile, ProfileSettings, flat_profile, learn_day
+from streams.contracts.ids import AlertKind
+from streams.demand.week_profile import Profile, ProfileSettings, flat_profile, learn_day
+from streams.detection.stock_cover import available_units, cover_ratios, net_stock_units
+from streams.state.items import ROW
 from streams.types import Table
 from tests.infra.test_incident_kinds import state_of
 from tests.infra.test_metrics import run_of

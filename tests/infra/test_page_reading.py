@@ -20,8 +20,8 @@ from infra.page.reading_items import ItemsReader
 from infra.page.snapshot import SHOWN, no_items
 from infra.reading import Reader
 from infra.reading_tables import unpack
-from streams.items import ROW
-from streams.rings import CELL
+from streams.state.bucket_rings import CELL
+from streams.state.items import ROW
 from tests.browser.shop import (
     HOUR_MS,
     MINUTE_MS,

@@ -28,11 +28,11 @@ from infra.page.views.projection import projected_stock
 from infra.page.views.sales import sales
 from infra.page.views.shipping import shipping
 from infra.page.views.speed import speeds
-from streams.items import ROW
-from streams.outputs import ACTIONS, Alert, AlertKind, AlertState
-from streams.review import DECISION
-from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.totals import MINUTES_A_DAY, TOTAL
+from streams.contracts.ids import ACTIONS, Alert, AlertKind, AlertState
+from streams.replenishment.reviews import DECISION
+from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state.items import ROW
+from streams.state.minute_totals import MINUTES_A_DAY, TOTAL
 from streams.types import Table
 
 NOW_MS = 1_772_600_000_000 // DAY_MS * DAY_MS + 15 * HOUR_MS  # 15:00 UTC of a day

@@ -4,8 +4,8 @@ import msgspec
 
 from infra.keys import Keys
 from infra.projection import DEAD_LETTERS_KEPT, DeadLetter, project
-from streams.outbox import Outgoing, alert_record
-from streams.outputs import ACTIONS, Alert, AlertKind, AlertState
+from streams.contracts.ids import ACTIONS, Alert, AlertKind, AlertState
+from streams.state.outbox import Outgoing, alert_record
 
 
 def alert(state: AlertState, incident: str = "in-1") -> Outgoing:

@@ -31,9 +31,9 @@ from infra.reading_topics import (
 )
 from infra.settings import Settings, load_settings
 from infra.topics import ensure_topics
-from streams.items import READABLE
-from streams.review import DECISION
-from streams.rings import DAY_CELL
+from streams.replenishment.reviews import DECISION
+from streams.state.bucket_rings import DAY_CELL
+from streams.state.items import READABLE
 from streams.types import Table
 from tests.conftest import Stack
 

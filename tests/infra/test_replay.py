@@ -30,7 +30,7 @@ from infra.replay import (
     replay,
 )
 from infra.topics import ensure_topics
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 
 PARTITIONS = 3
 HOUR_MS = 3_600_000

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from infra.adapters import Record, adapt, occurred_ms
 from infra.sale import Sale, SaleSettings, generate_sale, write_sale
-from streams.decode import TopicDecoder
+from streams.ingest.decode import TopicDecoder
 
 SMALL = SaleSettings(events=20_000, skus=200)
 MINUTE_MS = 60_000

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from infra.settings import STATE_FILE, Settings, SettingsError, load_settings
-from streams.rings import DAY_MS
+from streams.state.bucket_rings import DAY_MS
 
 
 @pytest.fixture(autouse=True)

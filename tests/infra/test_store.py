@@ -22,8 +22,8 @@ from infra.store import (
     StoreError,
     Verdict,
 )
-from streams.events import TOPICS
-from streams.items import READABLE
+from streams.contracts.events import TOPICS
+from streams.state.items import READABLE
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.fakes import MemoryStore
 from tests.streams.logs import ITEMS, START_MS, Logs, build, event, heartbeat, random_steps, steps

@@ -72,10 +72,10 @@ def test_digest_covers_the_constants_that_a_kernel_imports_from_afar(tmp_path):
 @pytest.mark.parametrize(
     ("kernels", "needs"),
     [
-        ("streams/scan.py", "streams/names.py"),
-        ("streams/names.py", "streams/text.py"),
-        ("streams/movements.py", "streams/events.py"),
-        ("streams/surge.py", "streams/items.py"),
+        ("streams/ingest/order_scanner.py", "streams/ingest/item_names.py"),
+        ("streams/ingest/item_names.py", "streams/hashing.py"),
+        ("streams/timeline/movements.py", "streams/contracts/events.py"),
+        ("streams/detection/surge.py", "streams/state/items.py"),
     ],
 )
 def test_kernels_depend_on_every_file_they_take_something_from(kernels, needs):

@@ -386,8 +386,8 @@ def test_rollout_improves_on_its_base_rule_with_setups() -> None:
 @pytest.mark.parametrize("setups", [(0, 0), (5, 10), (60, 0), (0, 60), (200, 40)])
 def test_wider_limits_change_nothing(setups: tuple[float, float]) -> None:
     """The finite grid leaves out nothing that pays: three steps wider gives the same cost."""
-    from policy.sourcing.solve import exact as sourcing_exact
-    from policy.sourcing.solve import model as sourcing_model
+    from policy.sourcing import exact as sourcing_exact
+    from policy.sourcing import model as sourcing_model
 
     instance = classic(3, 20, 95, regular_setup=setups[0], expedited_setup=setups[1])
     model = sourcing_model.two_speed(sourcing_model.read_instance(instance))

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
-from streams.events import TOPICS
-from streams.fold import NO_CLOCK
-from streams.handover import Bounds, Gate, Limits, Pause, Terms, Verdict, person_needed
-from streams.outbox import ALERTS, PURCHASE_ORDERS, Outbox, Outgoing
-from streams.owned import Owned
-from streams.timeline import Timeline
+from streams.contracts.events import TOPICS
+from streams.handover.rules import Bounds, Gate, Limits, Pause, Terms, Verdict, person_needed
+from streams.shard.fold import NO_CLOCK
+from streams.state.outbox import ALERTS, PURCHASE_ORDERS, Outbox, Outgoing
+from streams.timeline.timeline import Timeline
+from streams.worker.shard_task import Owned
 from tests.simulation.people import KNOWN_FOR_S, partition_of, waiting_orders
 from tests.simulation.violation import Violation
 from tests.streams.fakes import as_json
 
 if TYPE_CHECKING:
-    from streams.worker import Worker
+    from streams.worker.worker import Worker
     from tests.simulation.node import Node
     from tests.simulation.world import World
 

@@ -13,16 +13,18 @@ from infra.audit import AuditState, OrderLeft
 from infra.control_log import ControlLog
 from infra.control_recorder import AuditRecorder
 from infra.store import RedisStore
-from streams import handover, ordering, shard
-from streams.fold import NO_CLOCK
-from streams.handover import Bounds, Controls, Facts, Gate, HoldReason, Limits, Terms
-from streams.memory import KeyMemory
-from streams.outbox import Outbox, order_record
-from streams.owned import Owned
-from streams.pending import Pending
-from streams.release import OrderRelease
-from streams.shard import Shard
-from streams.worker import Worker
+from streams.handover import rules as handover
+from streams.handover.rules import Bounds, Controls, Facts, Gate, HoldReason, Limits, Terms
+from streams.shard import shard
+from streams.shard.fold import NO_CLOCK
+from streams.shard.shard import Shard
+from streams.state.key_memory import KeyMemory
+from streams.state.outbox import Outbox, order_record
+from streams.state.pending import Pending
+from streams.timeline import review_step as ordering
+from streams.worker.order_release import OrderRelease
+from streams.worker.shard_task import Owned
+from streams.worker.worker import Worker
 from tests.simulation.people import AuditClient
 from tests.simulation.redis_server import RedisServer
 

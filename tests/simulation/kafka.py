@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from faust.types import TP
 
-from streams.events import TOPICS, Heartbeat
-from streams.outbox import Outgoing
-from streams.transport import Chunk
+from streams.contracts.events import TOPICS, Heartbeat
+from streams.ingest.transport import Chunk
+from streams.state.outbox import Outgoing
 from tests.simulation.network import Network, Weather
 from tests.streams.fakes import batch_bytes
 
@@ -234,7 +234,7 @@ class Mischief:
 
 
 class Consumer:
-    """What a worker asks of its Kafka consumer (`streams.transport.BatchConsumer`)."""
+    """What a worker asks of its Kafka consumer (`streams.ingest.transport.BatchConsumer`)."""
 
     def __init__(
         self,

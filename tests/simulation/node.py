@@ -15,10 +15,10 @@ from infra.control_log import ControlLog
 from infra.control_recorder import AuditRecorder
 from infra.keys import Keys
 from infra.store import RedisStore, Retention
-from streams.handover import Bounds, Controls, Limits
-from streams.outbox import Outgoing
-from streams.transport import Chunk
-from streams.worker import Worker, WorkerSettings
+from streams.handover.rules import Bounds, Controls, Limits
+from streams.ingest.transport import Chunk
+from streams.state.outbox import Outgoing
+from streams.worker.worker import Worker, WorkerSettings
 from tests.simulation.kafka import Assignment, Consumer, Fetcher, Group, Kafka
 from tests.simulation.loop import Process, SimulatedLoop, State
 from tests.simulation.network import Network, Weather

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from faust.types import TP
 
 from infra.audit import AuditState, Entry, make_pause, make_resume, sealed
-from streams.handover import Pause, Terms
-from streams.outbox import Outgoing
-from streams.outputs import rfc3339
+from streams.contracts.ids import rfc3339
+from streams.handover.rules import Pause, Terms
+from streams.state.outbox import Outgoing
 from tests.simulation.network import Network, Weather
 from tests.streams.logs import event
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import msgspec
 from faust.types import TP
 
-from streams.events import TOPICS
-from streams.handover import Bounds, Limits
-from streams.shard import ShardSettings
+from streams.contracts.events import TOPICS
+from streams.handover.rules import Bounds, Limits
+from streams.shard.shard import ShardSettings
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.simulation.kafka import Mischief
 from tests.simulation.people import draw_scope, partition_of

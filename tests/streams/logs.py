@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 from tests.oracle import DAY, HOUR
 
 START_MS = 1_700_000_000_000  # a Tuesday in November 2023, 22:13:20 UTC

@@ -11,21 +11,21 @@ import msgspec
 import numpy as np
 
 from policy import PolicyCache
-from streams.alerts import AlertSettings
-from streams.commit import Commit, StoredShard
-from streams.decode import DecodeLimits, TopicDecoder
-from streams.events import TOPICS, Kind
-from streams.exposure import SilenceSettings
-from streams.feed import FeedSettings
-from streams.items import Items
-from streams.outbox import Outgoing
-from streams.pending import ENTRY
-from streams.review import ReviewSettings
-from streams.shard import Shard, ShardSettings
-from streams.state import TimelineSettings
-from streams.surge import SurgeSettings
+from streams.contracts.events import TOPICS, Kind
+from streams.demand.baseline import UsualSettings
+from streams.demand.exposure import SilenceSettings
+from streams.detection.order_feed import FeedSettings
+from streams.detection.surge import SurgeSettings
+from streams.incidents.incidents import AlertSettings
+from streams.ingest.decode import DecodeLimits, TopicDecoder
+from streams.replenishment.reviews import ReviewSettings
+from streams.shard.shard import Shard, ShardSettings
+from streams.state.commit import Commit, StoredShard
+from streams.state.items import Items
+from streams.state.outbox import Outgoing
+from streams.state.pending import ENTRY
+from streams.timeline.partition_state import TimelineSettings
 from streams.types import Table
-from streams.usual import UsualSettings
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.logs import Log, Logs, columns_of
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from streams import actions
-from streams.actions import CASES, group_action, item_action, late_action
-from streams.items import ROW
-from streams.outputs import ACTIONS, AlertKind, SupplierRole
-from streams.rings import DAY_MS
+from streams.contracts.ids import ACTIONS, AlertKind, SupplierRole
+from streams.incidents import actions
+from streams.incidents.actions import CASES, group_action, item_action, late_action
+from streams.state.bucket_rings import DAY_MS
+from streams.state.items import ROW
 
 NOW = 500 * DAY_MS
 LONGEST = 100

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from streams.actions import CASES
-from streams.alerts import AlertSettings
-from streams.events import TOPICS
-from streams.feed import NEVER, Feed, FeedSettings
-from streams.outputs import AlertKind, incident_id
-from streams.profile import flat_profile
-from streams.surge import SurgeSettings
+from streams.contracts.events import TOPICS
+from streams.contracts.ids import AlertKind, incident_id
+from streams.demand.week_profile import flat_profile
+from streams.detection.order_feed import NEVER, Feed, FeedSettings
+from streams.detection.surge import SurgeSettings
+from streams.incidents.actions import CASES
+from streams.incidents.incidents import AlertSettings
 from tests.oracle import DAY, HOUR, MINUTE, milliseconds
 from tests.streams.fakes import as_json
 from tests.streams.logs import ITEMS, START_MS, Logs, build, catalog_line, event, steps

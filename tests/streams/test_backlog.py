@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.backlog import WAITING_MARKS, owe, settle
-from streams.items import ROW
-from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state.backlog_age import WAITING_MARKS, owe, settle
+from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state.items import ROW
 from tests.streams.logs import START_MS
 
 SALE, DISPATCH = "sale", "dispatch"

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.campaigns import (
+from streams.contracts.events import CampaignPlanned
+from streams.demand.campaigns import (
     Uplift,
     campaign_lines,
     everyday_orders,
@@ -16,9 +17,8 @@ from streams.campaigns import (
     planned_units,
     promotion_type,
 )
-from streams.events import CampaignPlanned
-from streams.items import ROW
-from streams.profile import flat_profile
+from streams.demand.week_profile import flat_profile
+from streams.state.items import ROW
 from tests.oracle import DAY, HOUR
 
 ELAPSED = flat_profile().elapsed

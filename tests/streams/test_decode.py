@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.decode import DecodeLimits, RejectCode, TopicDecoder
-from streams.events import TOPICS
-from streams.shard import Shard
+from streams.contracts.events import TOPICS
+from streams.ingest.decode import DecodeLimits, RejectCode, TopicDecoder
+from streams.shard.shard import Shard
 from tests.streams.logs import ITEMS, START_MS, build, catalog_line, event, random_steps
 from tests.streams.runs import CACHE, SETTINGS
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.estimate import (
+from streams.demand.estimate import (
     METHODS,
     Correction,
     DemandClass,
@@ -16,8 +16,8 @@ from streams.estimate import (
     demand_over,
     estimate_words,
 )
-from streams.items import ROW
-from streams.rings import DAY_MS
+from streams.state.bucket_rings import DAY_MS
+from streams.state.items import ROW
 
 SETTINGS = EstimateSettings()
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.exposure import (
+from streams.demand.exposure import (
     SilenceSettings,
     chance_of_none,
     close_exposure,
@@ -15,8 +15,8 @@ from streams.exposure import (
     note_stock,
     suspicious_items,
 )
-from streams.items import ROW
-from streams.profile import flat_profile
+from streams.demand.week_profile import flat_profile
+from streams.state.items import ROW
 from tests.oracle import DAY, HOUR
 
 ELAPSED = flat_profile().elapsed

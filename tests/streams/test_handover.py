@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.handover import (
+from streams.handover.rules import (
     Bounds,
     Controls,
     Facts,

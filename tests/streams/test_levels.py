@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.campaigns import campaign_lines
-from streams.events import Kind
-from streams.items import ROW
-from streams.levels import Levels
-from streams.pending import ENTRY
-from streams.profile import flat_profile
-from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.surge import Pause, SurgeSettings
+from streams.contracts.events import Kind
+from streams.demand.campaigns import campaign_lines
+from streams.demand.week_profile import flat_profile
+from streams.detection.groups import Levels
+from streams.detection.surge import Pause, SurgeSettings
+from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state.items import ROW
+from streams.state.pending import ENTRY
 from tests.streams.logs import START_MS, Logs, catalog_line, event
 from tests.streams.runs import read_whole
 from tests.streams.test_alerts import USUAL, of_kind, states

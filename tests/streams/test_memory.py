@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.memory import KeyMemory, recall
+from streams.state.key_memory import KeyMemory, recall
 
 
 class Model:
@@ -16,7 +16,7 @@ class Model:
         self.older: dict[int, int] = {}
 
     def recall(self, key: int, value: int) -> int:
-        """As `streams.memory.recall`."""
+        """As `streams.state.key_memory.recall`."""
         if key in self.newer:
             return self.newer[key]
         if key in self.older:

@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.events import Kind
-from streams.items import ROW
-from streams.movements import apply_entries
-from streams.pending import ENTRY
-from streams.profile import flat_profile
+from streams.contracts.events import Kind
+from streams.demand.week_profile import flat_profile
+from streams.state.items import ROW
+from streams.state.pending import ENTRY
+from streams.timeline.movements import apply_entries
 
 STOCK = (
     *("on_hand_units", "counted_at_ms", "backlog_units", "cancelled_units", "returned_units"),

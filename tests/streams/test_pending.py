@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.events import TOPICS, Approved
-from streams.pending import ENTRY, Pending
+from streams.contracts.events import TOPICS, Approved
+from streams.state.pending import ENTRY, Pending
 
 ADDED = st.lists(
     st.tuples(st.sampled_from(list(TOPICS)), st.lists(st.integers(0, 30), max_size=6)), max_size=12

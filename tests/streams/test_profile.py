@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.profile import (
+from streams.demand.week_profile import (
     HOURS,
     WEEK_MS,
     Profile,

@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 
 from infra.cli.explanation import differences
 from policy import PolicyCache, recompute
-from streams.items import ROW
-from streams.ordering import review_surges
-from streams.outputs import PurchaseOrder, SupplierRole, purchase_order_id
-from streams.review import (
+from streams.contracts.ids import PurchaseOrder, SupplierRole, purchase_order_id
+from streams.replenishment.reviews import (
     CANDIDATE_UNITS,
     CANDIDATES,
     DECISION,
@@ -27,7 +25,9 @@ from streams.review import (
     period_ms,
     window_start_ms,
 )
-from streams.supply import OpenOrder, Supply
+from streams.state.items import ROW
+from streams.state.open_orders import OpenOrder, Supply
+from streams.timeline.review_step import review_surges
 from tests.oracle import DAY, HOUR, MINUTE, milliseconds
 from tests.streams.fakes import MemoryStore, as_json
 from tests.streams.logs import (

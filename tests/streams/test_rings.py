@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.rings import DAY_CELL, Ring, list_cell, slot_of
+from streams.state.bucket_rings import DAY_CELL, Ring, list_cell, slot_of
 
 LENGTH = 5
 MOVES = st.lists(

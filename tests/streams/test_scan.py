@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.decode import Columns, DecodeLimits, TopicDecoder
-from streams.events import DEFAULT_WAREHOUSE, Kind
-from streams.names import ItemTable, Names
-from streams.pointer import PADDING
-from streams.scan import PlainBatch, decode_plain, scan
+from streams.contracts.events import DEFAULT_WAREHOUSE, Kind
+from streams.ingest.byte_kernels import PADDING
+from streams.ingest.decode import Columns, DecodeLimits, TopicDecoder
+from streams.ingest.item_names import ItemTable, Names
+from streams.ingest.order_scanner import PlainBatch, decode_plain, scan
 from tests.bench.orders import Flood, heartbeat
 
 LIMITS = DecodeLimits(record_bytes=2_000, future_ms=1_000)

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import marks, pending, shard, supply
-from streams.events import TOPICS
-from streams.memory import KeyMemory
-from streams.outputs import rfc3339
+from streams import index_set as marks
+from streams.contracts.events import TOPICS
+from streams.contracts.ids import rfc3339
+from streams.shard import shard
+from streams.state import open_orders as supply
+from streams.state import pending
+from streams.state.key_memory import KeyMemory
 from tests.oracle import DAY, HOUR
 from tests.streams.against_oracle import oracle_of, require_as_oracle
 from tests.streams.fakes import MemoryStore, as_json

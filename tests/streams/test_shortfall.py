@@ -7,12 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.actions import CASES, CHECK_OFFER
-from streams.alerts import AlertSettings
-from streams.items import ROW
-from streams.outputs import AlertKind
-from streams.shortfall import NULL_SHARE, close_plan_day, has_caught_up, is_short, weigh_plans
-from streams.surge import SurgeSettings
+from streams.contracts.ids import AlertKind
+from streams.detection.shortfall import (
+    NULL_SHARE,
+    close_plan_day,
+    has_caught_up,
+    is_short,
+    weigh_plans,
+)
+from streams.detection.surge import SurgeSettings
+from streams.incidents.actions import CASES, CHECK_OFFER
+from streams.incidents.incidents import AlertSettings
+from streams.state.items import ROW
 from tests.oracle import DAY, MINUTE
 from tests.streams import test_everyday as everyday
 from tests.streams.logs import event

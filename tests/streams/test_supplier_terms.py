@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from infra.cli.explanation import differences
 from policy import recompute
-from streams.decode import TopicDecoder
-from streams.review import DECISION, POLICY_INPUTS, inputs_record
-from streams.supplier_terms import dispatch_delay_days
+from streams.ingest.decode import TopicDecoder
+from streams.replenishment.reviews import DECISION, POLICY_INPUTS, inputs_record
+from streams.replenishment.supplier_terms import dispatch_delay_days
 from tests.oracle import DAY, HOUR
 from tests.streams.fakes import MemoryStore
 from tests.streams.logs import START_MS, catalog_line

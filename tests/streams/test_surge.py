@@ -7,12 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.cover import minutes_to_zero
-from streams.incidents import decayed_factor, factor_of
-from streams.items import ROW, SURGE_FACTORS
-from streams.profile import Profile, ProfileSettings, flat_profile
-from streams.rings import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.surge import (
+from streams.demand.baseline import (
+    LARGEST_SIZE,
+    LEAST_SIZE,
+    Pool,
+    UsualSettings,
+    learn_usual,
+    pool_items,
+)
+from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.detection.stock_cover import minutes_to_zero
+from streams.detection.surge import (
     NULL_FACTOR,
     PATH_FACTOR,
     Pause,
@@ -20,7 +25,9 @@ from streams.surge import (
     is_proved_still,
     surge_tick,
 )
-from streams.usual import LARGEST_SIZE, LEAST_SIZE, Pool, UsualSettings, learn_usual, pool_items
+from streams.incidents.figures import decayed_factor, factor_of
+from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.state.items import ROW, SURGE_FACTORS
 from tests.bench.calibration import Shop, delays, false_alarms, lower_bound_orders
 
 SETTINGS = SurgeSettings()

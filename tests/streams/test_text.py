@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.text import BAD_TIMESTAMP, hash_texts, one_time, parse_times
+from streams.hashing import BAD_TIMESTAMP, hash_texts, one_time, parse_times
 from tests.oracle import milliseconds
 
 TEXTS = st.lists(st.text(max_size=20), min_size=1, max_size=12)
@@ -39,7 +39,7 @@ def test_key_of_two_columns_depends_on_both(texts, salts):
 
 def test_keys_are_the_same_in_every_process():
     """A stored memory of keys is read by other processes."""
-    program = "from streams.text import hash_texts; print(int(hash_texts(['85123A/7'])[0]))"
+    program = "from streams.hashing import hash_texts; print(int(hash_texts(['85123A/7'])[0]))"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert int(told.stdout) == int(hash_texts(["85123A/7"])[0])
 

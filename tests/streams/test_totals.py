@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.events import Kind
-from streams.rings import MINUTE_MS
-from streams.totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL, MinuteTotals
+from streams.contracts.events import Kind
+from streams.state.bucket_rings import MINUTE_MS
+from streams.state.minute_totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL, MinuteTotals
 
 KEPT = DAYS_KEPT * MINUTES_A_DAY
 START = 20_000 * MINUTES_A_DAY

@@ -18,8 +18,8 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams import transport
-from streams.transport import Chunk, batch_topic, install
+from streams.ingest import transport
+from streams.ingest.transport import Chunk, batch_topic, install
 from tests.streams.fakes import CONTROL, TRANSACTIONAL, Sent, batch_bytes
 
 BASE = 1_700_000_000_000
@@ -343,7 +343,7 @@ def parameters(function) -> list[str]:
 
 
 def test_versions_are_those_that_were_read():
-    """`streams/transport.py` was written against these; read both again before changing this."""
+    """`streams/ingest/transport.py` rests on these; read both again before changing this."""
     assert aiokafka.__version__ == "0.14.0"
     assert faust.__version__ == "0.15.3"
 

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 import pytest
 from faust.types import TP
 
-from streams import owned as owned_module
-from streams import worker as worker_module
-from streams.events import TOPICS
-from streams.handover import Bounds, Controls, Terms
-from streams.outbox import Outgoing
-from streams.ports import NoRecorder
-from streams.transport import Chunk
-from streams.worker import Worker, WorkerSettings
+from streams.contracts.events import TOPICS
+from streams.handover.rules import Bounds, Controls, Terms
+from streams.ingest.transport import Chunk
+from streams.state.outbox import Outgoing
+from streams.worker import shard_task as owned_module
+from streams.worker import worker as worker_module
+from streams.worker.ports import NoRecorder
+from streams.worker.worker import Worker, WorkerSettings
 from tests.oracle import DAY
 from tests.streams.fakes import (
     FakeConsumer,

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from streams import owned as owned_module
-from streams.handover import Bounds, Controls, HoldReason, Limits, Pause
-from streams.outbox import ALERTS, PURCHASE_ORDERS, Outgoing, order_record
-from streams.outputs import Candidates, Occasion, PurchaseOrder, SupplierRole
+from streams.contracts.ids import Candidates, Occasion, PurchaseOrder, SupplierRole
+from streams.handover.rules import Bounds, Controls, HoldReason, Limits, Pause
+from streams.state.outbox import ALERTS, PURCHASE_ORDERS, Outgoing, order_record
+from streams.worker import shard_task as owned_module
 from tests.oracle import DAY
 from tests.streams.logs import ITEMS, START_MS, event
 from tests.streams.test_worker import ORDERS, PREFIX, Bench, bench, sales, short_sleeps  # noqa: F401

@@ -31,8 +31,8 @@ from infra.replay import ReplayResult, replay
 from infra.settings import Settings
 from infra.stack import WorkerProcess
 from infra.topics import PURCHASE_ORDERS, ensure_topics
-from streams.events import TOPICS
-from streams.outbox import Outgoing
+from streams.contracts.events import TOPICS
+from streams.state.outbox import Outgoing
 from tests.system import slow_worker
 
 PARTITIONS = 4

@@ -9,7 +9,7 @@ import sys
 import time
 
 from infra.cli import main
-from streams.shard import Shard
+from streams.shard.shard import Shard
 
 SECONDS_VARIABLE = "SLOW_WORKER_SECONDS"
 

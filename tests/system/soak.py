@@ -32,7 +32,7 @@ from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.embedded import EmbeddedBroker, EmbeddedRedis
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 from tests.bench.harness import machine, memory_bytes
 from tests.bench.orders import (
     HEARTBEAT_KEY,

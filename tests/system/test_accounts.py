@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 
 from infra.reading_topics import TopicRecord
 from infra.topics import dead_letter_topic, late_topic
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 from tests.system.conftest import Events, Install
 from tests.system.running import Installation
 

@@ -9,8 +9,8 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from infra.log_writer import partition_for
-from streams.events import TOPICS, Heartbeat
-from streams.outputs import rfc3339
+from streams.contracts.events import TOPICS, Heartbeat
+from streams.contracts.ids import rfc3339
 from tests.system.conftest import Install, Reference
 from tests.system.running import PARTITIONS, Installation, eventually
 

@@ -10,7 +10,7 @@ from infra.cli.explanation import Difference, differences
 from infra.reading_topics import TopicRecord
 from infra.topics import PURCHASE_ORDERS
 from policy import PolicyCache
-from streams.outputs import PurchaseOrder
+from streams.contracts.ids import PurchaseOrder
 from tests.system.conftest import Events, Install, Reference
 
 HOUR_MS = 3_600_000

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from infra.cli.waiting import remaining
 from infra.topics import ALERTS
-from streams.events import TOPICS
+from streams.contracts.events import TOPICS
 from tests.system.lab import (
     REPLAY_SECONDS,
     THINKING_SECONDS,

@@ -8,8 +8,8 @@ from infra.cli.words import chosen_split, reason_text
 from infra.page.contracts import Decision, Decisions, DecisionsQuery, Split
 from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, Snapshot
-from streams.items import item_key
-from streams.outputs import Occasion, SupplierRole, purchase_order_id
+from streams.contracts.ids import Occasion, SupplierRole, purchase_order_id
+from streams.state.items import item_key
 from streams.types import Table
 
 SplitName = Literal["nothing", "lean_only", "flexible_only", "both"]

@@ -20,10 +20,10 @@ from infra.page.views.incidents import incidents
 from infra.page.views.items import ItemsView
 from infra.page.views.projection import NINETY_PERCENT, projected_stock
 from infra.reading import ItemState
-from streams.cover import net_stock_units
-from streams.rings import DAY_MS
-from streams.supplier_terms import told_breaks
-from streams.supply import OpenOrder
+from streams.detection.stock_cover import net_stock_units
+from streams.replenishment.supplier_terms import told_breaks
+from streams.state.bucket_rings import DAY_MS
+from streams.state.open_orders import OpenOrder
 from streams.types import Table
 
 _SHORTEST_DAYS = 2

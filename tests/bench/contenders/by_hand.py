@@ -11,7 +11,7 @@ import numpy as np
 import redis
 from confluent_kafka import Consumer
 
-from streams.events import Placed
+from streams.contracts.events import Placed
 from tests.bench.contenders.common import OFFSETS, UNITS, Settings, decode
 
 _MOST_RECORDS = 10_000

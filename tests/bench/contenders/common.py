@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import redis
 
-from streams.events import TOPICS, Placed
+from streams.contracts.events import TOPICS, Placed
 
 OFFSETS = "bench:offsets"
 UNITS = "bench:units"

@@ -1,0 +1,406 @@
+"""The contracts: every event that Tidegate reads, as validated structs.
+
+Each input topic holds JSON objects that name their `kind`. A struct says which fields a kind has
+and which values are allowed; nothing else in Tidegate checks them again. `infra/asyncapi.yaml` is
+generated from these structs.
+
+Times are RFC 3339 text with a zone, or whole milliseconds since 1970. Quantities are whole units.
+Money is in the item's currency. Fields that a kind does not know are ignored, so that a producer
+may add its own.
+"""
+
+from enum import IntEnum
+from typing import Annotated, ClassVar, Literal, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from streams.hashing import BAD_TIMESTAMP, one_time
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
+Timestamp = str | int
+Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
+Level = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Change = Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
+Money = Annotated[float, Meta(ge=0, le=1e12)]
+Days = Annotated[float, Meta(ge=0, le=3_650)]
+Share = Annotated[float, Meta(gt=0, le=0.999)]
+Weekdays = Annotated[list[Annotated[int, Meta(ge=1, le=7)]], Meta(max_length=7)]  # ISO: 1 is Monday
+HourOfDay = Annotated[float, Meta(ge=0, le=24)]
+
+MOST_PRICE_BREAKS = 3
+"""Of one item and supplier."""
+
+DEFAULT_WAREHOUSE = "main"
+
+
+class Kind(IntEnum):
+    """What the fold does with an event. Kinds without a code of their own are told in full."""
+
+    HEARTBEAT = 0
+    PLACED = 1
+    CANCELLED = 2
+    RETURNED = 3
+    DISPATCHED = 4
+    DELIVERED = 5
+    COUNTED = 6
+    ADJUSTED = 7
+    TOLD = 8
+    DEAD_LETTER = 9  # never in an event: marks the place of a bad record
+
+
+def _require_time(name: str, value: Timestamp | None) -> None:
+    if value is not None and one_time(value) == BAD_TIMESTAMP:
+        rule = "RFC 3339 with a zone, or milliseconds since 1970"
+        raise ValueError(f"{name} must be {rule}, got {value!r}")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
+    """What every event carries. Kafka key: `sku`."""
+
+    event_id: Identifier  # unique per source: a second one with the same id is not counted
+    occurred_at: Timestamp  # event time
+    sku: Identifier
+    warehouse: Identifier = DEFAULT_WAREHOUSE
+    source: Annotated[str, Meta(max_length=128)] = ""
+
+    code: ClassVar[Kind] = Kind.TOLD
+
+
+class AnyEvent(Protocol):
+    """What the fold reads of every kind, heartbeats too; a kind without a field has a constant."""
+
+    @property
+    def code(self) -> Kind: ...
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def occurred_at(self) -> Timestamp: ...
+    @property
+    def sku(self) -> str: ...
+    @property
+    def warehouse(self) -> str: ...
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def quantity(self) -> int: ...
+
+
+class Heartbeat(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="heartbeat"
+):
+    """Time passes on this topic partition, even though nothing happened. Written to a partition."""
+
+    occurred_at: Timestamp
+
+    code: ClassVar[Kind] = Kind.HEARTBEAT
+    event_id: ClassVar[str] = ""
+    order_id: ClassVar[str] = ""
+    sku: ClassVar[str] = ""
+    warehouse: ClassVar[str] = DEFAULT_WAREHOUSE
+    source: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
+
+
+class Placed(Event, frozen=True, kw_only=True, gc=False, tag="placed"):
+    """A customer ordered `quantity` units: one order line."""
+
+    code: ClassVar[Kind] = Kind.PLACED
+    order_id: Identifier
+    quantity: Quantity
+    price: Money | None = None  # per unit
+    currency: str | None = None
+    campaign_id: str | None = None
+    promised_by: Timestamp | None = None
+
+
+class Cancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
+    """A customer took back `quantity` units before or after dispatch."""
+
+    code: ClassVar[Kind] = Kind.CANCELLED
+    order_id: Identifier
+    quantity: Quantity
+    price: Money | None = None
+    currency: str | None = None
+    campaign_id: str | None = None
+
+
+class Returned(Event, frozen=True, kw_only=True, gc=False, tag="returned"):
+    """`quantity` units came back from a customer and are on the shelf again."""
+
+    code: ClassVar[Kind] = Kind.RETURNED
+    order_id: Identifier
+    quantity: Quantity
+    price: Money | None = None
+    currency: str | None = None
+    campaign_id: str | None = None
+
+
+class Dispatched(Event, frozen=True, kw_only=True, gc=False, tag="dispatched"):
+    """Outbound: `quantity` units of an order left the warehouse."""
+
+    code: ClassVar[Kind] = Kind.DISPATCHED
+    order_id: Identifier
+    quantity: Quantity
+
+
+class Delivered(Event, frozen=True, kw_only=True, gc=False, tag="delivered"):
+    """Outbound: `quantity` units of an order reached the customer."""
+
+    code: ClassVar[Kind] = Kind.DELIVERED
+    order_id: Identifier
+    quantity: Quantity
+
+
+class Inbound(Event, frozen=True, kw_only=True, gc=False):
+    """What happens to goods that a supplier sends."""
+
+    order_id: ClassVar[str] = ""
+    po_id: Identifier
+    supplier: Identifier
+    quantity: Quantity
+    expected_at: Timestamp | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("expected_at", self.expected_at)
+
+
+class Advised(Inbound, frozen=True, kw_only=True, gc=False, tag="advised"):
+    """The supplier announces goods for `expected_at`."""
+
+
+class Delayed(Inbound, frozen=True, kw_only=True, gc=False, tag="delayed"):
+    """The supplier moves the arrival to `expected_at`."""
+
+
+class Received(Inbound, frozen=True, kw_only=True, gc=False, tag="received"):
+    """`quantity` units are on the shelf."""
+
+
+class Rejected(Inbound, frozen=True, kw_only=True, gc=False, tag="rejected"):
+    """`quantity` units arrived and were refused: they will not come in under this order."""
+
+
+class Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the stock that expires together."""
+
+    quantity: Level
+    expires_at: Timestamp | None = None
+
+
+class Counted(Event, frozen=True, kw_only=True, gc=False, tag="counted"):
+    """`level` units were on the shelf at that moment."""
+
+    code: ClassVar[Kind] = Kind.COUNTED
+    order_id: ClassVar[str] = ""
+    level: Level
+    lots: list[Lot] = []
+
+    @property
+    def quantity(self) -> int:
+        """The column that the fold reads."""
+        return self.level
+
+
+class Adjusted(Event, frozen=True, kw_only=True, gc=False, tag="adjusted"):
+    """The stock changed by `change` units for another reason than a sale or an arrival."""
+
+    code: ClassVar[Kind] = Kind.ADJUSTED
+    order_id: ClassVar[str] = ""
+    change: Change
+    reason: str | None = None
+
+    @property
+    def quantity(self) -> int:
+        """The column that the fold reads."""
+        return self.change
+
+
+class PriceBreak(msgspec.Struct, frozen=True, kw_only=True):
+    """All units of an order of `from_units` or more cost `unit_cost` each."""
+
+    from_units: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+    unit_cost: Money
+
+
+PriceBreaks = Annotated[list[PriceBreak], Meta(max_length=MOST_PRICE_BREAKS)]
+
+
+class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
+    """Master data of one item: what its two suppliers cost and how fast they are."""
+
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
+    unit_cost_lean: Money
+    unit_cost_flexible: Money
+    setup_cost_lean: Money = 0.0
+    setup_cost_flexible: Money = 0.0
+    lead_time_days_lean: Days
+    lead_time_days_flexible: Days
+    review_period_days: Annotated[float, Meta(ge=0.01, le=365)]
+    holding_cost_per_unit_day: Annotated[float, Meta(gt=0, le=1e9)]
+    backorder_cost_per_unit_day: Annotated[float, Meta(gt=0, le=1e9)]
+    service_target: Share | None = None
+    service_type: Literal["cycle", "fill", "paper"] = "cycle"
+    supplier_lean: Identifier = "lean"
+    supplier_flexible: Identifier = "flexible"
+    lean_capacity_units: Level | None = None  # per review; none: unlimited
+    minimum_order_units_lean: Level = 0
+    minimum_order_units_flexible: Level = 0
+    pack_size_units_lean: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    pack_size_units_flexible: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    price_breaks_lean: PriceBreaks = []
+    price_breaks_flexible: PriceBreaks = []
+    # A supplier sends off what it got before the cut-off on a dispatch day, the rest at the start
+    # of the next one; lead times count from then. UTC. Nothing told: every day, at once.
+    dispatch_weekdays_lean: Weekdays = []
+    dispatch_weekdays_flexible: Weekdays = []
+    cut_off_hour_lean: HourOfDay = 24.0
+    cut_off_hour_flexible: HourOfDay = 24.0
+    currency: str | None = None
+    category: str | None = None
+    # For a shop without shipment events: a sale leaves the shelf when it is placed ...
+    assume_dispatched: bool = False
+    # ... and a purchase order arrives on its due date.
+    assume_received: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        if self.lead_time_days_lean < self.lead_time_days_flexible:
+            rule = f">= lead_time_days_flexible ({self.lead_time_days_flexible})"
+            raise ValueError(f"lead_time_days_lean must be {rule}, got {self.lead_time_days_lean}")
+        _check_breaks("price_breaks_lean", self.price_breaks_lean, self.unit_cost_lean)
+        _check_breaks("price_breaks_flexible", self.price_breaks_flexible, self.unit_cost_flexible)
+
+
+def _check_breaks(name: str, breaks: list[PriceBreak], unit_cost: float) -> None:
+    """Refuse breaks that do not rise in units and fall in price."""
+    units = 0
+    for one in breaks:
+        if not one.from_units > units:
+            raise ValueError(f"{name} must be ascending in from_units, got {one.from_units}")
+        if not one.unit_cost < unit_cost:
+            rule = f"< {unit_cost:g}, the unit cost below it"
+            raise ValueError(f"{name} must have unit_cost {rule}, got {one.unit_cost:g}")
+        units, unit_cost = one.from_units, one.unit_cost
+
+
+class CampaignLine(Event, frozen=True, kw_only=True, gc=False):
+    """One SKU's part in a campaign."""
+
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
+    campaign_id: Identifier
+    starts_at: Timestamp
+    ends_at: Timestamp
+    expected_units: Level
+    discount: Annotated[float, Meta(ge=0, le=1)] | None = None
+    promise_days: Days | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("starts_at", self.starts_at)
+        _require_time("ends_at", self.ends_at)
+        if one_time(self.ends_at) <= one_time(self.starts_at):
+            raise ValueError(f"ends_at must be > starts_at ({self.starts_at}), got {self.ends_at}")
+
+
+class CampaignPlanned(CampaignLine, frozen=True, kw_only=True, gc=False, tag="planned"):
+    """The line is planned."""
+
+
+class CampaignChanged(CampaignLine, frozen=True, kw_only=True, gc=False, tag="changed"):
+    """The line has new values."""
+
+
+class CampaignCancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
+    """The line will not take place."""
+
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
+    campaign_id: Identifier
+
+
+class Response(Event, frozen=True, kw_only=True, gc=False):
+    """What a person, an ERP or a supplier says of a purchase order."""
+
+    order_id: ClassVar[str] = ""
+    po_id: Identifier
+    reason: str | None = None
+
+    @property
+    def quantity(self) -> int:
+        """A response moves no stock."""
+        return 0
+
+
+class Approved(Response, frozen=True, kw_only=True, gc=False, tag="approved"):
+    """Somebody with the right to do so agreed."""
+
+
+class Held(Response, frozen=True, kw_only=True, gc=False, tag="held"):
+    """The hand-over waits."""
+
+
+class Released(Response, frozen=True, kw_only=True, gc=False, tag="released"):
+    """The hand-over goes on."""
+
+
+class Sent(Response, frozen=True, kw_only=True, gc=False, tag="sent"):
+    """The order went to the supplier."""
+
+
+class Acknowledged(Response, frozen=True, kw_only=True, gc=False, tag="acknowledged"):
+    """The supplier confirmed, perhaps with another arrival."""
+
+    expected_at: Timestamp | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("expected_at", self.expected_at)
+
+
+class OrderChanged(Response, frozen=True, kw_only=True, gc=False, tag="changed"):
+    """The order now stands at `quantity` units (`new_quantity` here)."""
+
+    new_quantity: Quantity = msgspec.field(name="quantity")
+    expected_at: Timestamp | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("expected_at", self.expected_at)
+
+
+class OrderRejected(Response, frozen=True, kw_only=True, gc=False, tag="rejected"):
+    """The supplier will not deliver."""
+
+
+class OrderCancelled(Response, frozen=True, kw_only=True, gc=False, tag="cancelled"):
+    """The order was called off."""
+
+
+TOPICS: dict[str, tuple[type[msgspec.Struct], ...]] = {
+    "catalog": (Item, Heartbeat),
+    "campaigns": (CampaignPlanned, CampaignChanged, CampaignCancelled, Heartbeat),
+    "orders": (Placed, Cancelled, Returned, Heartbeat),
+    "shipments": (Dispatched, Delivered, Advised, Delayed, Received, Rejected, Heartbeat),
+    "stock": (Counted, Adjusted, Heartbeat),
+    "order-responses": (
+        Approved,
+        Held,
+        Released,
+        Sent,
+        Acknowledged,
+        OrderChanged,
+        OrderRejected,
+        OrderCancelled,
+        Heartbeat,
+    ),
+}
+"""The input topics, in the order in which events of one instant take effect, and their kinds.
+
+Stock counts stand after orders and shipments: a count includes what moved in its own instant.
+"""

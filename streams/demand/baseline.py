@@ -1,0 +1,219 @@
+"""What is usual: an item's everyday rate of distinct orders, and how much its days differ.
+
+The surge test needs an everyday rate that a surge does not teach and that a new item cannot make
+up for itself, so it keeps one of its own, apart from the demand estimate, which follows faster:
+
+- The rate is a mean over `memory_days` operational days in which no day counts for more than
+  `cap_sds` standard deviations above the tested rate: a surge raises it slowly, and a lasting
+  change of level becomes usual within weeks.
+- An item that first sells in a shop of some age comes with `launch_days` of next to nothing: so
+  much was sold of it before, and a launch that takes off without a plan is news.
+- A shop that grows sells more than its mean of four weeks, every day anew. So what came in the
+  newest `pace_days` is held against what was usual in them: an item's pace, drawn to the shop's
+  where the item is thin (empirical Bayes). What of it the null does not allow for anyway
+  (`pace_allowed`) multiplies the rate that is tested; a shop that shrinks keeps the higher rate, as
+  a baseline that is too high raises nothing.
+- Days differ by more than chance. The size of the negative binomial is told by the differences of
+  successive days, which a slow change of level does not blow up: `E (n - r m)**2 - n - r**2 m =
+  2 mean**2 / size` for counts n, m of two days of one rate, r the ratio of their lengths. It is
+  drawn to the shop's where an item alone says too little (empirical Bayes): because it sells too
+  little, or because a few weeks of days, however full, do not tell how much days differ.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from policy.compiled import compiled
+from streams.types import Record, Table
+
+LEAST_SIZE = 0.25
+LARGEST_SIZE = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class UsualSettings:
+    """How the everyday rate is learned. Days are operational ones."""
+
+    memory_days: float = 28.0  # four whole weeks: shorter learns the surge, longer lags the season
+    launch_days: float = 28.0  # before its first sale, for one newly sold: a whole memory
+    launch_rate: float = 0.2  # orders a day in them: the least rate that is tested
+    mature_days: float = 14.0  # a younger shop has no new items: all of them are
+    cap_sds: float = 3.0  # of a day at the tested rate
+    pace_days: float = 7.0  # a whole week, so that no weekday's error is taken for growth
+    pace_orders: float = 50.0  # due in them, with which an item's own pace is half believed
+    pace_allowed: float = 1.2  # the null allows for 1.5, of which a baseline a week old needs 1.25
+    mature_observed_days: int = 28  # with fewer, a launch still lives on what it came with
+    prior_size: float = 5.0  # of the negative binomial, before the shop has shown its own
+    prior_squares: float = 250.0  # weight of the prior, in squared orders: about 10 days of 5
+    prior_days: float = 28.0  # and in the item's own days: a whole memory tells it by half
+
+    def weight_of(self, days: float) -> float:
+        """The weight that the newest days have, in days.
+
+        >>> round(UsualSettings().weight_of(28.0), 1)
+        18.0
+        """
+        kept = math.exp(-1.0 / self.memory_days)
+        return float((1.0 - kept**days) / (1.0 - kept))
+
+
+class Pool(NamedTuple):
+    """What the items of a shard have in common.
+
+    Attributes:
+        rate: orders a day that an item had before its first; 0 while the shop is young.
+        dispersion: 1 / size of the negative binomial, of an item like most of those that sell.
+        pace: how many times the usual orders came in the newest days.
+    """
+
+    rate: float
+    dispersion: float
+    pace: float = 1.0
+
+
+def pool_items(rows: Table, shop_days: float, settings: UsualSettings) -> Pool:
+    """Return what the items have in common, the same in whatever order they stand.
+
+    Args:
+        rows: `streams.state.items.ROW` records, shape (item,).
+        shop_days: days that the shop's profile rests on.
+        settings: as above.
+    """
+    known = rows[rows["usual_days"] > 0]
+    orders, days = (math.fsum(known[name].tolist()) for name in ("usual_orders", "usual_days"))
+    is_mature = days > 0 and shop_days >= settings.mature_days
+    rate = min(orders / days, settings.launch_rate) if is_mature else 0.0
+    return Pool(rate, _dispersion(known, settings), _pace(known, settings))
+
+
+def _dispersion(known: Table, settings: UsualSettings) -> float:
+    """Mean over the items, each with as much weight as its orders can tell; one more is assumed."""
+    whole = known["usual_squares"] + settings.prior_squares
+    excess = math.fsum((known["usual_excess"] / whole).tolist()) + 1.0 / settings.prior_size
+    weight = math.fsum((known["usual_squares"] / whole).tolist()) + 1.0
+    return min(max(excess / weight, 1 / LARGEST_SIZE), 1 / LEAST_SIZE)
+
+
+def _pace(known: Table, settings: UsualSettings) -> float:
+    """How many times the usual orders of settled items came in the newest days."""
+    settled = known[known["observed_days"] >= settings.mature_observed_days]
+    came, due = (math.fsum(settled[name].tolist()) for name in ("pace_orders", "pace_due"))
+    few = settings.pace_orders
+    return (came + few) / (due + few)
+
+
+@compiled
+def usual_rate(orders: float, days: float, pace: float, pool_rate: float, least: float) -> float:
+    """Orders per operational day of an item with these sums, a new one among them."""
+    if days > 0.0:
+        return max(orders / days * max(pace, 1.0), least)
+    return max(pool_rate, least)
+
+
+@compiled
+def own_dispersion(row: Record, pooled: float, prior: float, prior_days: float) -> float:
+    """1 / size of the negative binomial of an item's days."""
+    weight = prior
+    if row.usual_days > 0.0:
+        weight += prior_days * row.usual_squares / row.usual_days
+    own: float = (row.usual_excess + pooled * weight) / (row.usual_squares + weight)
+    return max(own, 0.0)
+
+
+@compiled
+def size_of(dispersion: float) -> float:
+    """Size of a negative binomial, within limits."""
+    return 1.0 / min(max(dispersion, 1.0 / LARGEST_SIZE), 1.0 / LEAST_SIZE)
+
+
+@compiled
+def usual_size(row: Record, orders: float, pooled: float, prior: float, prior_days: float) -> float:
+    """Size of the negative binomial of a day's orders, the doubt about the rate included.
+
+    The rate is a gamma posterior of so many orders, of days that each had a factor of its own.
+    """
+    own = own_dispersion(row, pooled, prior, prior_days)
+    return size_of(own + 1.0 / (orders + 1.0) + own / (row.usual_days + 1.0))
+
+
+@compiled
+def _learn(
+    rows: Table,
+    kept_a_day: float,
+    pool: Pool,
+    launch_days: float,
+    cap_sds: float,
+    pace_kept_a_day: float,
+    pace_orders: float,
+    pace_allowed: float,
+    prior: float,
+    prior_days: float,
+    null_factor: float,
+    least: float,
+) -> None:
+    for place in range(rows.size):
+        row = rows[place]
+        days = row.day_exposure_days
+        if days <= 0.0 or (row.usual_days == 0.0 and row.day_taught_orders == 0):
+            continue
+        if row.usual_days == 0.0 and pool.rate > 0.0:
+            row.usual_days = launch_days
+            row.usual_orders = launch_days * pool.rate
+        orders = float(row.day_taught_orders)
+        if row.usual_days > 0.0:
+            usual = row.usual_orders / row.usual_days
+            rate = usual_rate(row.usual_orders, row.usual_days, row.usual_pace, pool.rate, least)
+            size = usual_size(row, row.usual_orders, pool.dispersion, prior, prior_days)
+            mean = null_factor * rate * days
+            orders = min(orders, max(2.0, mean + cap_sds * math.sqrt(mean + mean * mean / size)))
+            kept = pace_kept_a_day**days
+            row.pace_orders = row.pace_orders * kept + orders
+            row.pace_due = row.pace_due * kept + usual * days
+            came = row.pace_orders + pace_orders * pool.pace
+            row.usual_pace = came / (row.pace_due + pace_orders) / pace_allowed
+        kept = kept_a_day**days
+        row.usual_orders = row.usual_orders * kept + orders
+        row.usual_days = row.usual_days * kept + days
+        row.usual_excess *= kept
+        row.usual_squares *= kept
+        if days < 0.3:
+            continue  # a day on which the shop is all but shut tells nothing of its days
+        if row.day_before_days > 0.0:
+            ratio = days / row.day_before_days
+            before = row.day_before_orders
+            difference = orders - ratio * before
+            row.usual_excess += 0.5 * (difference * difference - orders - ratio * ratio * before)
+            row.usual_squares += ratio * orders * before
+        row.day_before_orders = orders
+        row.day_before_days = days
+
+
+def learn_usual(
+    rows: Table, pool: Pool, settings: UsualSettings, *, null_factor: float, least_rate: float
+) -> None:
+    """Take the closed day into what is usual, in place.
+
+    Args:
+        rows: `streams.state.items.ROW` records, shape (item,), with the day's orders outside
+            campaigns and the operational days in which they could come: none while the shop was
+            shut or the item out of stock.
+        pool: what the items have in common, before the day.
+        settings: how fast.
+        null_factor: the tested rate is at most so many times the usual one.
+        least_rate: the usual rate is taken to be at least this.
+    """
+    _learn(
+        rows,
+        math.exp(-1.0 / settings.memory_days),
+        pool,
+        settings.launch_days,
+        settings.cap_sds,
+        math.exp(-1.0 / settings.pace_days),
+        settings.pace_orders,
+        settings.pace_allowed,
+        settings.prior_squares,
+        settings.prior_days,
+        null_factor,
+        least_rate,
+    )

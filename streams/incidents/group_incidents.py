@@ -1,0 +1,98 @@
+"""Broad incidents: what a category, a campaign or the shop does as a whole is one incident.
+
+A group surges as a whole when many of its items do at once, or when its total does, each item too
+thin to tell (`streams.detection.groups`); a campaign sells below its plan in the same two ways.
+
+Whoever is paged for a campaign that takes off wants one page, not one for each of its items: the
+incident of the group carries them (a few by name, all as a count), and theirs name it as `part_of`.
+
+A shard sees its own partition only. So a group's incident is counted from the UTC day on which it
+begins: its id is the same on all partitions, and whoever reads the alerts puts their parts
+together. It cannot end on that day, so that its id cannot begin twice.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from streams.contracts.ids import AlertState
+from streams.state.bucket_rings import DAY_MS
+
+SHOP = "shop"
+
+
+@dataclass(frozen=True, slots=True)
+class BroadSettings:
+    """When single surges are one."""
+
+    items: int = 10  # of a group, in this shard, in surges of one day: chance brings one or two
+    shown: int = 20  # items by name
+
+
+class BroadIncident(msgspec.Struct, kw_only=True):
+    """A group's open incident."""
+
+    window_ms: int  # start of the UTC day on which it began
+    version: int = 0
+    told_items: int = 0
+
+
+def groups_of(category: str | None, campaigns: Sequence[str]) -> list[str]:
+    """Return the groups of an item, the widest first.
+
+    >>> groups_of("lamps", ["1111"])
+    ['shop', 'category:lamps', 'campaign:1111']
+    """
+    named = [] if category is None else [f"category:{category}"]
+    return [SHOP, *named, *(f"campaign:{one}" for one in sorted(campaigns))]
+
+
+class Broad:
+    """The groups of a shard that surge as a whole."""
+
+    def __init__(self, settings: BroadSettings) -> None:
+        self._settings = settings
+        self.open: dict[str, BroadIncident] = {}
+
+    def watch(
+        self,
+        boundary_ms: int,
+        fresh: Mapping[str, int],
+        members: Mapping[str, int],
+        totals: Collection[str],
+    ) -> Iterator[tuple[str, AlertState, BroadIncident]]:
+        """Say which groups begin, grow or end to surge as a whole.
+
+        Args:
+            boundary_ms: event time.
+            fresh: items of each group whose surges began within a day.
+            members: items of each group in a surge.
+            totals: groups of which the total says so (`streams.detection.groups`), however few
+                their items.
+        """
+        for group in sorted({*fresh, *totals, *self.open}):
+            incident = self.open.get(group)
+            many = members.get(group, 0)
+            if incident is None:
+                if group in totals or fresh[group] >= self._settings.items:
+                    window_ms = (boundary_ms - 1) // DAY_MS * DAY_MS
+                    self.open[group] = incident = BroadIncident(window_ms=window_ms)
+                    yield _told(group, AlertState.RAISED, incident, many)
+            elif group not in totals and self._has_ended(incident, many, boundary_ms):
+                del self.open[group]
+                yield _told(group, AlertState.RESOLVED, incident, many)
+            elif many >= 2 * incident.told_items:
+                yield _told(group, AlertState.UPDATED, incident, many)
+
+    def _has_ended(self, incident: BroadIncident, many: int, boundary_ms: int) -> bool:
+        is_over = boundary_ms > incident.window_ms + DAY_MS
+        return is_over and 2 * many < self._settings.items
+
+
+def _told(
+    group: str, state: AlertState, incident: BroadIncident, many: int
+) -> tuple[str, AlertState, BroadIncident]:
+    incident.version += 1
+    incident.told_items = max(many, 1)
+    return group, state, incident

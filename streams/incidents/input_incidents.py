@@ -1,0 +1,65 @@
+"""Incidents of a shard's inputs: no orders where some were due, and records that cannot be read."""
+
+from collections.abc import Iterable
+
+from streams.contracts.ids import AlertKind, AlertState
+from streams.detection.order_feed import NEVER, Feed, FeedSettings
+from streams.incidents.records import input_alert
+from streams.state.outbox import Outgoing
+
+
+class InputAlerts:
+    """The incidents of a shard's inputs.
+
+    Args:
+        partition: the shard's number.
+        feed: when the silence of the orders is no chance.
+        dead_letters_end_ms: without a further bad record, after which their incident is over.
+    """
+
+    def __init__(self, partition: int, feed: FeedSettings, dead_letters_end_ms: int) -> None:
+        self._partition = partition
+        self._dead_letters_end_ms = dead_letters_end_ms
+        self.feed = Feed(feed)
+        self.silent_since_ms = 0  # open incident; 0: none
+        self.dead_letters = 0
+        self.last_dead_letter_ms = 0
+        self.dead_letters_since_ms = 0  # open incident; 0: none
+
+    def note_dead_letters(self, count: int, newest_ms: int) -> None:
+        """Note that bad records were set aside."""
+        self.dead_letters += count
+        self.last_dead_letter_ms = max(self.last_dead_letter_ms, newest_ms)
+
+    def next_ms(self, applied_ms: int) -> int:
+        """Return the time after which an incident can begin or end by time alone, or never."""
+        if self.dead_letters_since_ms:
+            return applied_ms
+        return NEVER if self.silent_since_ms else self.feed.silence_ends_ms() - 1
+
+    def close_tick(self, boundary: int) -> Iterable[Outgoing]:
+        """Raise and resolve what the boundary brings."""
+        yield from self._silence(boundary)
+        yield from self._bad_records(boundary)
+
+    def _silence(self, boundary: int) -> Iterable[Outgoing]:
+        kind, subject = AlertKind.STALE_INPUT, f"orders/{self._partition}"
+        if self.silent_since_ms and self.feed.last_order_ms > self.silent_since_ms:
+            started, self.silent_since_ms = self.silent_since_ms, 0
+            figures = {"silent_seconds": (boundary - started) // 1000}
+            yield input_alert(kind, AlertState.RESOLVED, subject, started, boundary, figures)
+        elif not self.silent_since_ms and self.feed.silence_ends_ms() <= boundary:
+            started = self.silent_since_ms = self.feed.last_order_ms
+            figures = {"silent_seconds": (boundary - started) // 1000}
+            yield input_alert(kind, AlertState.RAISED, subject, started, boundary, figures)
+
+    def _bad_records(self, boundary: int) -> Iterable[Outgoing]:
+        kind, subject = AlertKind.DEAD_LETTERS, f"inputs/{self._partition}"
+        since = self.dead_letters_since_ms
+        figures = {"dead_letters": self.dead_letters}
+        if self.dead_letters and not since:
+            self.dead_letters_since_ms = boundary
+            yield input_alert(kind, AlertState.RAISED, subject, boundary, boundary, figures)
+        elif since and boundary - self.last_dead_letter_ms >= self._dead_letters_end_ms:
+            self.dead_letters_since_ms = self.dead_letters = 0
+            yield input_alert(kind, AlertState.RESOLVED, subject, since, boundary, figures)

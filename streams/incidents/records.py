@@ -1,0 +1,96 @@
+"""How the steps of an incident are told: as alerts, with a summary, figures and one action."""
+
+from streams.contracts.ids import (
+    ACTIONS,
+    Alert,
+    AlertKind,
+    AlertState,
+    SupplierRole,
+    incident_id,
+    rfc3339,
+)
+from streams.incidents.actions import late_action
+from streams.incidents.kinds import INCIDENT_KINDS
+from streams.state.items import Items
+from streams.state.open_orders import OpenOrder
+from streams.state.outbox import Outgoing, alert_record
+
+Figures = dict[str, float | int | str | None]
+
+
+def input_alert(
+    kind: AlertKind,
+    state: AlertState,
+    subject: str,
+    started: int,
+    boundary: int,
+    figures: dict[str, int],
+) -> Outgoing:
+    """Return an alert about an input of the shard."""
+    action = ACTIONS[kind]
+    told: Figures = {**figures}
+    return alert(kind, state, subject, (None, None), started, boundary, told, action=action)
+
+
+def late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int) -> Outgoing:
+    """Return an alert about an order whose goods have not come."""
+    figures: Figures = {
+        "supplier": order.supplier,
+        "supplier_role": str(SupplierRole(order.role)),
+        "outstanding_units": order.outstanding,
+        "expected_at": rfc3339(order.due_ms),
+    }
+    started = order.late_since_ms
+    names = items.names[order.item]
+    return alert(
+        AlertKind.LATE_DELIVERY,
+        state,
+        order.po_id,
+        names,
+        started,
+        boundary,
+        figures,
+        action=late_action(SupplierRole(order.role)),
+    )
+
+
+def alert(
+    kind: AlertKind,
+    state: AlertState,
+    subject: str,
+    names: tuple[str | None, str | None],
+    started: int,
+    boundary: int,
+    figures: Figures,
+    *,
+    action: str,
+    version: int = 0,
+) -> Outgoing:
+    """Return a step of an incident as it is published.
+
+    Args:
+        kind: of the incident.
+        state: raised, updated or resolved.
+        subject: what it is about; with kind and start it makes the incident's id.
+        names: sku and warehouse, of an item's incident.
+        started: when the incident began, event time in ms.
+        boundary: event time of the step.
+        figures: that it rests on.
+        action: the one to take.
+        version: of an incident that is told more than twice; 0: 1 when raised, 2 when resolved.
+    """
+    told = Alert(
+        kind=state,
+        incident_id=incident_id(kind, subject, started),
+        version=version or (1 if state == AlertState.RAISED else 2),
+        alert=kind,
+        subject=subject,
+        sku=names[0],
+        warehouse=names[1],
+        started_at=rfc3339(started),
+        occurred_at=rfc3339(boundary),
+        summary=INCIDENT_KINDS[kind].summary.format(subject=subject),
+        action=action,
+        figures=figures,
+    )
+    return alert_record(told)

@@ -1,0 +1,299 @@
+"""From the raw values of one fetched batch to columns; what is bad leaves with a stable code."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Union
+
+import msgspec
+import numpy as np
+
+from streams.contracts.events import TOPICS, AnyEvent, Kind
+from streams.hashing import BAD_TIMESTAMP, hash_texts, parse_times
+from streams.ingest.item_names import Names
+from streams.ingest.order_scanner import PlainBatch, decode_plain
+from streams.types import BoolArray, Int8Array, Int64Array, UInt64Array
+
+
+class RejectCode(StrEnum):
+    """Why a record went to the dead-letter topic. These names are a contract."""
+
+    OVERSIZED = "oversized"
+    EMPTY = "empty"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    TRUNCATED = "truncated"
+    WRONG_TYPE = "wrong_type"
+    MISSING_FIELD = "missing_field"
+    OUT_OF_RANGE = "out_of_range"
+    UNKNOWN_KIND = "unknown_kind"
+    BAD_TIMESTAMP = "bad_timestamp"
+    FAR_FUTURE = "far_future"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One bad record: its place in the batch and why."""
+
+    row: int
+    code: RejectCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The good records of one batch, in log order; every array has shape (row,)."""
+
+    rows: Int64Array  # place in the batch
+    code: Int8Array  # Kind
+    occurred_ms: Int64Array
+    quantity: Int64Array
+    event_key: UInt64Array  # (source, event_id)
+    order_key: UInt64Array
+    names: Names  # of items; a heartbeat's is empty
+    told: dict[int, AnyEvent]  # index into the arrays -> the whole event, for kinds told in full
+
+    def __len__(self) -> int:
+        return self.rows.size
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of a batch."""
+
+    columns: Columns
+    rejects: list[Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What a record may be."""
+
+    record_bytes: int = 65_536
+    future_ms: int = 600_000  # ahead of the moment when it was written to the log
+
+
+class TopicDecoder:
+    """Decodes the batches of one input topic.
+
+    Args:
+        topic: a name in `streams.contracts.events.TOPICS`, without prefix.
+        limits: what a record may be.
+        scans: read plain order records without msgspec; the result is the same.
+    """
+
+    def __init__(
+        self, topic: str, limits: DecodeLimits | None = None, *, scans: bool = True
+    ) -> None:
+        self._limits = limits or DecodeLimits()
+        self._scans = scans and topic == "orders"
+        self._decode = msgspec.json.Decoder(Union[TOPICS[topic]]).decode  # noqa: UP007
+
+    def decode(self, values: Sequence[bytes | None], written_ms: Int64Array | None) -> Decoded:
+        """Decode a batch.
+
+        Args:
+            values: the records' values as they lie in the log.
+            written_ms: when the log says that each record was written, shape (row,); one that is
+                dated far ahead of that is refused. Below 0 or none: unknown, nothing is refused.
+
+        Returns:
+            Columns of the good records and a reject for each bad one; together they are the batch.
+        """
+        if not self._scans:
+            return self._judge(values, written_ms)
+        limits = self._limits
+        plain = decode_plain(
+            values, written_ms, record_bytes=limits.record_bytes, future_ms=limits.future_ms
+        )
+        columns = _plain_columns(plain)
+        rows = plain.others
+        if not rows.size:
+            return Decoded(columns, [])
+        if not plain.rows.size:
+            return self._judge(values, written_ms)
+        judged = self._judge(
+            [values[row] for row in rows.tolist()], None if written_ms is None else written_ms[rows]
+        )
+        rejects = [replace(reject, row=int(rows[reject.row])) for reject in judged.rejects]
+        moved = replace(judged.columns, rows=rows[judged.columns.rows])
+        return Decoded(_in_log_order(columns, moved), rejects)
+
+    def _judge(self, values: Sequence[bytes | None], written_ms: Int64Array | None) -> Decoded:
+        """Decode with msgspec, that decides what is good."""
+        rejects: list[Reject] = []
+        events: list[AnyEvent]
+        rows: Sequence[int] = range(len(values))
+        try:
+            if max(map(len, values), default=0) > self._limits.record_bytes:  # type: ignore[arg-type]
+                raise msgspec.DecodeError("oversized")
+            events = list(map(self._decode, values))  # type: ignore[arg-type]
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError):
+            rows, events = self._decode_one_by_one(values, rejects)
+        times_ms = parse_times([event.occurred_at for event in events])
+        bad = self._bad_times(times_ms, written_ms, rows, rejects)
+        bad = _bad_warehouses(events, rows, bad, rejects)
+        if bad.any():
+            keep = np.flatnonzero(~bad)
+            events = [events[index] for index in keep]
+            rows = [rows[index] for index in keep.tolist()]
+            times_ms = times_ms[keep]
+        rejects.sort(key=lambda reject: reject.row)
+        return Decoded(_to_columns(events, rows, times_ms), rejects)
+
+    def _decode_one_by_one(
+        self, values: Sequence[bytes | None], rejects: list[Reject]
+    ) -> tuple[list[int], list[AnyEvent]]:
+        rows: list[int] = []
+        events: list[AnyEvent] = []
+        for row, value in enumerate(values):
+            try:
+                if value is None or len(value) > self._limits.record_bytes:
+                    raise msgspec.DecodeError("size")
+                events.append(self._decode(value))
+                rows.append(row)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                rejects.append(Reject(row, *self._explain(value, error)))
+        return rows, events
+
+    def _explain(self, value: bytes | None, error: Exception) -> tuple[RejectCode, str]:
+        if value is None or not value:
+            return RejectCode.EMPTY, "value must not be empty"
+        limit = self._limits.record_bytes
+        if len(value) > limit:
+            return RejectCode.OVERSIZED, f"value must be <= {limit} bytes, got {len(value)}"
+        try:
+            value.decode("utf-8")
+        except UnicodeDecodeError as undecodable:
+            return RejectCode.NOT_UTF8, f"value must be UTF-8: {undecodable.reason}"
+        return _classify(str(error), isinstance(error, msgspec.ValidationError))
+
+    def _bad_times(
+        self,
+        times_ms: Int64Array,
+        written_ms: Int64Array | None,
+        rows: Sequence[int],
+        rejects: list[Reject],
+    ) -> BoolArray:
+        bad: BoolArray = times_ms == BAD_TIMESTAMP
+        for index in np.flatnonzero(bad).tolist():
+            message = "occurred_at must be RFC 3339 with a zone, or milliseconds since 1970"
+            rejects.append(Reject(rows[index], RejectCode.BAD_TIMESTAMP, message))
+        if written_ms is None:
+            return bad
+        written_ms = written_ms[rows] if isinstance(rows, list) else written_ms
+        future = (times_ms > written_ms + self._limits.future_ms) & (written_ms >= 0)
+        for index in np.flatnonzero(future).tolist():
+            ahead_s = (int(times_ms[index]) - int(written_ms[index])) // 1000
+            rule = f"at most {self._limits.future_ms // 1000} s after the record was written"
+            message = f"occurred_at must be {rule}, got {ahead_s} s"
+            rejects.append(Reject(rows[index], RejectCode.FAR_FUTURE, message))
+        return bad | future
+
+
+def _bad_warehouses(
+    events: Sequence[AnyEvent], rows: Sequence[int], bad: BoolArray, rejects: list[Reject]
+) -> BoolArray:
+    """Refuse a warehouse with "@": an item is named sku@warehouse, and the name must be one."""
+    if not any("@" in name for name in {event.warehouse for event in events}):
+        return bad
+    for index, event in enumerate(events):
+        if "@" in event.warehouse and not bad[index]:
+            bad[index] = True
+            message = f"warehouse must be without '@', got {event.warehouse!r}"
+            rejects.append(Reject(rows[index], RejectCode.OUT_OF_RANGE, message))
+    return bad
+
+
+_QUOTED = re.compile(r"'.*'", re.DOTALL)
+_MESSAGES: tuple[tuple[str, RejectCode], ...] = (
+    ("missing required field `kind`", RejectCode.UNKNOWN_KIND),
+    ("missing required field", RejectCode.MISSING_FIELD),
+    (">=", RejectCode.OUT_OF_RANGE),
+    ("<=", RejectCode.OUT_OF_RANGE),
+    (">", RejectCode.OUT_OF_RANGE),
+    ("<", RejectCode.OUT_OF_RANGE),
+    ("of length", RejectCode.OUT_OF_RANGE),
+    ("out of range", RejectCode.OUT_OF_RANGE),
+    ("must be RFC 3339", RejectCode.BAD_TIMESTAMP),
+)
+
+
+def _classify(message: str, is_validation: bool) -> tuple[RejectCode, str]:
+    """Tell the code from what msgspec says; what it quotes of the record must not matter."""
+    if not is_validation:
+        return (RejectCode.TRUNCATED if "truncated" in message else RejectCode.NOT_JSON), message
+    if message.endswith("`$.kind`"):
+        return RejectCode.UNKNOWN_KIND, message
+    rule = _QUOTED.sub("", message)
+    for part, code in _MESSAGES:
+        if part in rule:
+            return code, message
+    return RejectCode.WRONG_TYPE, message
+
+
+def _plain_columns(plain: PlainBatch) -> Columns:
+    return Columns(
+        rows=plain.rows,
+        code=plain.code,
+        occurred_ms=plain.occurred_ms,
+        quantity=plain.quantity,
+        event_key=plain.event_key,
+        order_key=plain.order_key,
+        names=plain.names,
+        told={},
+    )
+
+
+def _in_log_order(first: Columns, second: Columns) -> Columns:
+    """Merge columns of a topic whose kinds are not told in full."""
+    rows = np.concatenate([first.rows, second.rows])
+    order = np.argsort(rows)
+    return Columns(
+        rows=rows[order],
+        code=np.concatenate([first.code, second.code])[order],
+        occurred_ms=np.concatenate([first.occurred_ms, second.occurred_ms])[order],
+        quantity=np.concatenate([first.quantity, second.quantity])[order],
+        event_key=np.concatenate([first.event_key, second.event_key])[order],
+        order_key=np.concatenate([first.order_key, second.order_key])[order],
+        names=Names.concatenate(first.names, second.names).take(order),
+        told={},
+    )
+
+
+def _to_columns(
+    events: Sequence[AnyEvent], rows: Sequence[int], occurred_ms: Int64Array
+) -> Columns:
+    sources = [event.source for event in events]
+    source_key = _source_key(sources) if any(sources) else None
+    return Columns(
+        rows=np.asarray(rows, np.int64),
+        code=_codes(events),
+        occurred_ms=occurred_ms,
+        quantity=np.array([event.quantity for event in events], np.int64),
+        event_key=hash_texts([event.event_id for event in events], onto=source_key),
+        order_key=hash_texts([event.order_id for event in events], onto=source_key),
+        names=Names.of([event.sku for event in events], [event.warehouse for event in events]),
+        told=_told(events),
+    )
+
+
+def _source_key(sources: Sequence[str]) -> UInt64Array:
+    """Return keys of sources; 0 for none, as in a batch where no record has a source."""
+    keys = hash_texts(sources)
+    keys[[not source for source in sources]] = 0
+    return keys
+
+
+def _codes(events: Sequence[AnyEvent]) -> Int8Array:
+    if len(set(map(type, events))) == 1:
+        return np.full(len(events), events[0].code, np.int8)
+    return np.array([event.code for event in events], np.int8)
+
+
+def _told(events: Sequence[AnyEvent]) -> dict[int, AnyEvent]:
+    one_of_each = {type(event): event for event in events}.values()
+    if all(event.code != Kind.TOLD for event in one_of_each):
+        return {}
+    return {index: event for index, event in enumerate(events) if event.code == Kind.TOLD}

@@ -1,0 +1,192 @@
+"""What leaves: records that were decided and stored, and are not yet known to be in Kafka."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice, takewhile
+
+import msgspec
+
+from streams.contracts.ids import Alert, AlertState, PurchaseOrder
+from streams.handover.rules import Terms
+
+PURCHASE_ORDERS = "purchase-orders"
+ALERTS = "alerts"
+
+
+class IncidentStep(msgspec.Struct, frozen=True, array_like=True):
+    """Which incident an alert is a step of, and whether the incident is over with it."""
+
+    incident_id: str
+    is_over: bool
+
+
+class Outgoing(msgspec.Struct, frozen=True, array_like=True):
+    """One record for Kafka."""
+
+    topic: str  # without prefix
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    terms: Terms | None = None  # of a purchase order: it leaves through the gate
+    incident: IncidentStep | None = None  # of an alert
+
+
+class Outbox:
+    """Records in the order in which they were decided, each under a number that only grows.
+
+    Two lanes: purchase orders, which may be held, and all else, which leaves once it is stored.
+    """
+
+    def __init__(self) -> None:
+        self._next_number = 0
+        self._free: dict[int, Outgoing] = {}
+        self._orders: dict[int, Outgoing] = {}
+        self._numbers: dict[str, list[int]] = {}  # by po_id
+        self._added: list[int] = []
+        self._removed: list[int] = []
+        self.verdicts = 0  # that changed something since the beginning
+
+    def __len__(self) -> int:
+        return len(self._free) + len(self._orders)
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next record will have."""
+        return self._next_number
+
+    @property
+    def orders(self) -> int:
+        """Purchase orders that wait."""
+        return len(self._orders)
+
+    def put(self, outgoing: Outgoing) -> None:
+        """Add a record; it may be published once a commit has stored it."""
+        self._keep(self._next_number, outgoing)
+        self._added.append(self._next_number)
+        self._next_number += 1
+
+    def _keep(self, number: int, outgoing: Outgoing) -> None:
+        if outgoing.terms is None:
+            self._free[number] = outgoing
+        else:
+            self._orders[number] = outgoing
+            self._numbers.setdefault(outgoing.terms.po_id, []).append(number)
+
+    def judge(self, po_id: str, sku: str, warehouse: str, response: str) -> None:
+        """Note what people said of an order, if it still waits here.
+
+        Args:
+            po_id: the order's.
+            sku: of the response; another item's word says nothing.
+            warehouse: likewise.
+            response: the kind of event in `order-responses`.
+        """
+        for number in self._numbers.get(po_id, ()):
+            outgoing = self._orders[number]
+            terms = outgoing.terms
+            if terms is None or (terms.sku, terms.warehouse) != (sku, warehouse):
+                continue
+            verdict = terms.verdict.after(response)
+            if verdict != terms.verdict:
+                judged = msgspec.structs.replace(terms, verdict=verdict)
+                self._orders[number] = msgspec.structs.replace(outgoing, terms=judged)
+                self._added.append(number)
+                self.verdicts += 1
+
+    def take_changes(self) -> tuple[list[tuple[int, Outgoing]], list[int]]:
+        """Return the records to store and the numbers of those that need not be stored any more."""
+        waiting = {**self._free, **self._orders} if self._added else {}
+        added = [
+            (number, waiting[number])
+            for number in dict.fromkeys(self._added)
+            if number in waiting  # an alert can leave before it is stored
+        ]
+        removed, self._removed = self._removed, []
+        self._added = []
+        return added, removed
+
+    def stored_before(self, number: int, limit: int) -> list[tuple[int, Outgoing]]:
+        """The oldest records that no gate holds, with a number below the one given."""
+        chosen: list[tuple[int, Outgoing]] = []
+        for waiting in self._free:
+            if waiting >= number or len(chosen) == limit:
+                break
+            chosen.append((waiting, self._free[waiting]))
+        return chosen
+
+    def alerts(self, limit: int) -> list[tuple[int, Outgoing]]:
+        """The oldest alerts, stored or not."""
+        alerts = (entry for entry in self._free.items() if entry[1].topic == ALERTS)
+        return list(islice(alerts, limit))
+
+    def orders_between(self, start: int, stop: int) -> list[tuple[int, Outgoing]]:
+        """The purchase orders with numbers from `start` on and below `stop`, oldest first."""
+        newest_first = takewhile(lambda entry: entry[0] >= start, reversed(self._orders.items()))
+        return [entry for entry in newest_first if entry[0] < stop][::-1]
+
+    def published(self, numbers: Sequence[int]) -> None:
+        """Note that Kafka has these, or never gets them; the next commit forgets them."""
+        for number in numbers:
+            gone = self._free.pop(number, None) or self._orders.pop(number, None)
+            if gone is None:
+                continue
+            self._removed.append(number)
+            if gone.terms is not None:
+                left = self._numbers.pop(gone.terms.po_id)
+                left.remove(number)
+                if left:
+                    self._numbers[gone.terms.po_id] = left
+
+    def restore(self, next_number: int, stored: Mapping[int, Outgoing]) -> None:
+        """Take over stored records."""
+        self._next_number = next_number
+        for number in sorted(stored):
+            self._keep(number, stored[number])
+
+
+def order_record(order: PurchaseOrder, *, day_units: int = 0, day_amount: float = 0.0) -> Outgoing:
+    """Return the record of a purchase order.
+
+    Args:
+        order: the order.
+        day_units: ordered of its item on the day of the decision, this order included.
+        day_amount: the same in money.
+    """
+    headers = _cloud_event(
+        f"{order.po_id}/{order.version}", "tidegate.purchase-order.proposed", order.decided_at
+    )
+    terms = Terms(
+        order.po_id,
+        order.supplier,
+        order.sku,
+        order.warehouse,
+        order.quantity,
+        order.quantity * order.unit_cost,
+        order.currency,
+        day_units,
+        day_amount,
+    )
+    return Outgoing(PURCHASE_ORDERS, order.sku.encode(), msgspec.json.encode(order), headers, terms)
+
+
+def alert_record(alert: Alert) -> Outgoing:
+    """Return the record of one step of an incident."""
+    headers = _cloud_event(
+        f"{alert.incident_id}/{alert.version}",
+        f"tidegate.alert.{alert.kind}",
+        alert.occurred_at,
+    )
+    step = IncidentStep(alert.incident_id, is_over=alert.kind == AlertState.RESOLVED)
+    value = msgspec.json.encode(alert)
+    return Outgoing(ALERTS, alert.subject.encode(), value, headers, incident=step)
+
+
+def _cloud_event(event_id: str, event_type: str, time: str) -> list[tuple[str, bytes]]:
+    """Headers of the CloudEvents 1.0 binary mode."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_source", b"/tidegate"),
+        ("ce_type", event_type.encode()),
+        ("ce_time", time.encode()),
+        ("content-type", b"application/json"),
+    ]

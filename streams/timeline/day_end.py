@@ -1,0 +1,87 @@
+"""The end of a day: week, exposures, what is usual, estimates and uplifts take it in."""
+
+import numpy as np
+
+from streams.demand.baseline import learn_usual
+from streams.demand.campaigns import Uplift, everyday_orders, item_window_days
+from streams.demand.estimate import close_day as close_estimates
+from streams.demand.exposure import close_exposure
+from streams.demand.week_profile import due_by_hour, learn_day, operational_days
+from streams.detection.surge import NULL_FACTOR
+from streams.state.bucket_rings import DAY_MS
+from streams.timeline.partition_state import State
+from streams.types import Float64Array
+
+
+def close_day(state: State, boundary: int) -> None:
+    """Take in the day that ends at the boundary."""
+    rows = state.rows()
+    state.changed.add(np.flatnonzero(rows["day_units"] | rows["day_orders"]))
+    day_ms = boundary - DAY_MS
+    start_ms = max(day_ms, state.start_ms)
+    before = state.profile.elapsed
+    counts_days = float(operational_days(before, start_ms, boundary))
+    if start_ms == day_ms:  # half a day would teach the wrong hours
+        state.profile, counts_days = learn_day(
+            state.profile, _everyday_orders(state, day_ms), day_ms // DAY_MS, state.settings.profile
+        )
+    state.hour_orders = np.zeros(24)
+    planned_days = item_window_days(state.lines, rows.size, before, start_ms, boundary)
+    everyday = planned_days * rows["demand_level_units_per_day"]
+    rows["campaign_everyday_units"] += everyday
+    changed = close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
+    state.changed.add(np.flatnonzero(changed | (rows["day_undone_units"] > 0)))
+    state.levels.close_day(rows, counts_days, boundary)
+    _learn_usual(state)
+    settings = state.settings.estimate
+    state.correction = close_estimates(
+        rows, boundary, state.category_numbers(), state.correction, settings
+    )
+    state.pool_items()  # of the rows as they are stored: a restart pools those
+    _close_windows(state, day_ms, boundary)
+    state.effects.extend(state.alerts.end_bulk(state.items, boundary))
+    state.alerts.feed.close_day()
+    state.learn_rate()
+    state.changed.add(np.flatnonzero(rows["observed_days"] > 0))
+
+
+def _everyday_orders(state: State, day_ms: int) -> Float64Array:
+    """The shop's orders in the hours of the day that ends, as if there had been no campaign."""
+    lines = state.lines_between(day_ms, day_ms + DAY_MS)
+    if not lines.item.size or not state.profile.is_known:
+        return state.hour_orders
+    rows = state.rows()
+    if not rows["day_orders"].any():  # a shop that is shut has no everyday either
+        return np.zeros(24)
+    due = due_by_hour(state.profile, day_ms // DAY_MS)
+    return everyday_orders(state.hour_orders, due, lines, rows["order_level_per_day"], day_ms)
+
+
+def _learn_usual(state: State) -> None:
+    surge = state.settings.surge
+    learn_usual(
+        state.rows(),
+        state.pool,
+        surge.usual,
+        null_factor=NULL_FACTOR,
+        least_rate=surge.least_rate,
+    )
+    rows = state.rows()
+    learned = (rows["day_exposure_days"] > 0) & (rows["usual_days"] > 0)
+    state.changed.add(np.flatnonzero(learned))
+
+
+def _close_windows(state: State, day_ms: int, boundary: int) -> None:
+    """Take campaign windows that ended in the day into the uplift of their promotion type."""
+    ends = state.lines.ends_ms
+    over = state.lines.chosen((ends > day_ms) & (ends <= boundary))
+    samples: dict[str, list[tuple[float, float]]] = {}
+    for item, promotion in zip(over.item.tolist(), over.promotion, strict=True):
+        row = state.items.rows[item]
+        sample = float(row["campaign_units"]), float(row["campaign_everyday_units"])
+        if any(sample):
+            samples.setdefault(promotion, []).append(sample)
+            row["campaign_units"], row["campaign_everyday_units"] = 0, 0.0
+            state.changed.add_one(item)
+    for promotion, told in sorted(samples.items()):
+        state.uplifts.setdefault(promotion, Uplift()).add(told)

@@ -1,0 +1,222 @@
+"""The tests of a boundary: surges of items and groups, plans that fall short, silent items."""
+
+import numpy as np
+
+from streams.demand.campaigns import Lines, planned_orders, planned_units
+from streams.demand.exposure import suspicious_items
+from streams.demand.week_profile import operational_days
+from streams.detection.shortfall import (
+    begin_plans_anew,
+    close_plan_day,
+    due_orders,
+    forget_plans,
+    has_caught_up,
+    is_short,
+    open_lines,
+    weigh_plans,
+)
+from streams.detection.surge import SurgeSettings, is_proved_still, proved_or_open, surge_tick
+from streams.incidents.figures import plan_factors
+from streams.state.bucket_rings import DAY_MS, HOUR_MS
+from streams.state.items import Columns
+from streams.timeline.partition_state import State
+from streams.types import BoolArray, Float64Array, Int32Array, Int64Array
+
+
+def close_tick(state: State, boundary: int) -> Int32Array:
+    """Run the surge tests of items and groups, tell what they found; return who is called."""
+    state.alerts.feed.close_tick(boundary, state.settings.tick_ms)
+    is_hour = boundary % HOUR_MS == 0
+    if is_hour:
+        _test_groups(state, boundary)
+    called, ended, grown = _test_items(state, _tested_items(state, boundary), boundary)
+    alerts, items = state.alerts, state.items
+    if called.size:
+        state.effects.extend(alerts.call_surges(called, items, boundary))
+    elif is_hour:
+        state.effects.extend(alerts.watch_groups(items, boundary))
+    # After the groups: an item that has calmed counts for its group until the next full hour.
+    state.effects.extend(alerts.end_surges(ended, items, boundary))
+    state.effects.extend(alerts.update_surges(grown, items, boundary))
+    return called
+
+
+def _tested_items(state: State, boundary: int) -> Int32Array:
+    """Items with orders in the tick; each hour those in a surge; each day all with evidence.
+
+    Only at these times, so that it does not matter which other boundaries are visited.
+    """
+    rows = state.rows()
+    is_tested = rows["tick_orders"] > 0
+    if boundary % HOUR_MS == 0:
+        is_tested |= rows["surge_since_ms"] > 0
+    if boundary % DAY_MS == 0:
+        is_tested |= rows["surge_sums"].any(axis=1)
+    return np.flatnonzero(is_tested).astype(np.int32)
+
+
+def _test_items(
+    state: State, items: Int32Array, boundary: int
+) -> tuple[Int32Array, Int32Array, Int32Array]:
+    """Run the surge test for items; return who is called, who has calmed, and who has news."""
+    if not items.size:
+        return items, items, items
+    state.changed.add(items)
+    settings = state.settings
+    state.effects.extend(state.alerts.call_bulk(items, state.items, boundary))
+    means = surge_tick(
+        state.items.rows,
+        items,
+        state.profile,
+        boundary,
+        settings.tick_ms,
+        state.pool,
+        settings.surge,
+        state.alerts.feed.pause,
+        _plan_factors(state, items, boundary),
+    )
+    told = proved_or_open(state.items.rows, items)
+    items, chosen = items[told], Columns(state.items.rows, items[told])
+    is_open = chosen["surge_since_ms"] > 0
+    enough = is_proved_still(chosen, means[told], settings.surge.level, settings.surge)
+    called: Int32Array = items[enough & ~is_open]
+    has_ended = is_open & (chosen["surge_path"] <= 0)
+    ended = items[has_ended]
+    grown = items[is_open & ~has_ended & _is_news(chosen, boundary, settings.surge)]
+    return called, ended, grown
+
+
+def _plan_factors(state: State, items: Int32Array, boundary: int) -> Float64Array | None:
+    """How many times the everyday orders are planned for the tick; none without a campaign."""
+    start = boundary - state.settings.tick_ms
+    lines = state.lines_between(start, boundary)
+    if not lines.item.size:
+        return None
+    elapsed = state.profile.elapsed
+    planned = planned_orders(lines, state.rows(), elapsed, start, boundary)[items]
+    days = float(operational_days(elapsed, start, boundary))
+    chosen = Columns(state.items.rows, items)
+    return plan_factors(chosen, planned, days, state.settings.surge)
+
+
+def _test_groups(state: State, boundary: int) -> None:
+    """Run the surge test for the totals of groups, over the hour that ends."""
+    start = boundary - HOUR_MS
+    lines, elapsed = state.lines_between(start, boundary), state.profile.elapsed
+    items, rows = np.unique(lines.item), state.rows()
+    planned = planned_orders(lines, rows, elapsed, start, boundary)[items]
+    days = float(operational_days(elapsed, start, boundary))
+    plans = state.levels.plan_factors((items, planned), rows, days)
+    state.levels.close_hour(boundary, state.profile, state.alerts.feed.pause, plans)
+
+
+def watch_plans(state: State, boundary: int) -> None:
+    """Raise and end shortfalls of campaign lines, and of whole campaigns, at a full hour."""
+    lines = open_lines(state.lines, boundary)
+    rows = state.rows()
+    was_short = np.flatnonzero(rows["plan_shortfall_since_ms"] > 0)
+    items = np.unique(np.concatenate([lines.item, was_short]))
+    if not items.size and not state.alerts.short.open:
+        return
+    day_ms = (boundary - 1) // DAY_MS * DAY_MS
+    until_ms = min(boundary, max(state.alerts.feed.last_order_ms, day_ms))
+    stretch, pause = (day_ms, until_ms), state.alerts.feed.pause
+    due = due_orders(lines, rows, items, state.profile.elapsed, stretch, pause)
+    _judge_plans(state, lines, items, due, boundary)
+    _judge_campaigns(state, lines, items, due, boundary)
+
+
+def _judge_plans(
+    state: State, lines: Lines, items: Int64Array, due: Float64Array, boundary: int
+) -> None:
+    rows, surge = state.rows(), state.settings.surge
+    evidence = weigh_plans(rows, items, due, state.pool.dispersion, surge)
+    is_open = rows["plan_shortfall_since_ms"][items] > 0
+    is_over = ~np.isin(items, lines.item[lines.ends_ms > boundary])
+    called = items[is_short(rows, items, evidence, surge) & ~is_open & ~is_over]
+    caught_up = is_open & ~is_over & has_caught_up(evidence, surge)
+    ended = items[(is_open & is_over) | caught_up]
+    left = _units_left(state, boundary)
+    state.effects.extend(state.alerts.call_shortfalls(called, state.items, boundary, left))
+    state.effects.extend(state.alerts.end_shortfalls(ended, state.items, boundary, left))
+    begin_plans_anew(rows, items[caught_up], evidence[caught_up])
+    forget_plans(rows, items[is_over])
+    if boundary % DAY_MS == 0:
+        close_plan_day(rows, items[~is_over], state.pool.dispersion, surge)
+    state.changed.add(items)
+
+
+def _units_left(state: State, boundary: int) -> Float64Array:
+    """Units that the plans still expect of each item, shape (item,)."""
+    lines = state.lines.chosen(state.lines.ends_ms > boundary)
+    left = np.zeros(len(state.items))
+    if lines.item.size:
+        ends = int(lines.ends_ms.max())
+        units = planned_units(lines, state.profile.elapsed, boundary, ends)
+        np.add.at(left, lines.item, units)
+    return left
+
+
+def _judge_campaigns(
+    state: State, lines: Lines, items: Int64Array, due: Float64Array, boundary: int
+) -> None:
+    """Judge the total of each campaign as that of an item: its orders are arrivals."""
+    levels, surge = state.levels, state.settings.surge
+    places, arrivals = levels.campaign_arrivals(lines, items, due)
+    rows = levels.rows
+    evidence = weigh_plans(rows, places, arrivals, levels.pool.dispersion, surge)
+    is_open = rows["plan_shortfall_since_ms"][places] > 0
+    called = places[is_short(rows, places, evidence, surge) & ~is_open]
+    caught_up = is_open & has_caught_up(evidence, surge)
+    rows["plan_shortfall_since_ms"][called] = boundary
+    rows["plan_shortfall_since_ms"][places[caught_up]] = 0
+    begin_plans_anew(rows, places[caught_up], evidence[caught_up])
+    if boundary % DAY_MS == 0:
+        close_plan_day(rows, places, levels.pool.dispersion, surge)
+    levels.forget_plans_but(places)
+    levels.note_changed(places)
+    state.effects.extend(state.alerts.watch_plans(levels.short, state.items, boundary))
+
+
+def watch_silence(state: State, boundary: int) -> None:
+    """Raise and end the suspicion that the stock of silent items is not there."""
+    rows = state.rows()
+    ended = _ended_silences(state, boundary)
+    if ended.size:
+        is_real = rows["quiet_since_ms"][ended] < rows["silent_since_ms"][ended]
+        is_real &= rows["out_since_ms"][ended] == 0
+        state.effects.extend(state.alerts.end_silences(ended, state.items, boundary))
+        rows["silent_since_ms"][ended[is_real]] = -1
+        state.silent.difference_update(ended.tolist())
+    if boundary % HOUR_MS == 0:
+        silent = suspicious_items(
+            rows,
+            state.profile.elapsed,
+            boundary,
+            state.shop_orders,
+            state.shop_rate,
+            state.settings.silence,
+        )
+        state.effects.extend(state.alerts.call_silences(silent, state.items, boundary))
+        state.silent.update(silent.tolist())
+
+
+def _ended_silences(state: State, boundary: int) -> Int32Array:
+    """Silences that a sale, a refill, a count, an empty shelf or their length has ended."""
+    items = np.array(sorted(state.silent), np.int32)
+    rows = Columns(state.items.rows, items)
+    since = rows["silent_since_ms"]
+    is_over = (rows["quiet_since_ms"] >= since) | (rows["counted_at_ms"] >= since)
+    is_over |= rows["out_since_ms"] != 0
+    if boundary % HOUR_MS == 0:
+        is_over |= boundary - since >= state.settings.silence.longest_days * DAY_MS
+    return items[is_over]
+
+
+def _is_news(rows: Columns, boundary: int, settings: SurgeSettings) -> BoolArray:
+    """Which open surges have twice the orders that were told, or go on at full evidence today."""
+    has_doubled = rows["surge_orders"] >= 2 * rows["surge_told_orders"]
+    is_today = rows["surge_told_ms"] // DAY_MS == boundary // DAY_MS
+    goes_on = ~is_today & (rows["surge_day_orders"] >= settings.minimum_orders)
+    news: BoolArray = has_doubled | goes_on
+    return news

@@ -1,0 +1,205 @@
+"""What a shard knows at its place in event time, and what of it is still to be told or stored.
+
+The parts of the timeline share it: events are told to it, tests watch it, the end of a day and
+reviews change it.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from streams.contracts import events
+from streams.demand.baseline import pool_items
+from streams.demand.campaigns import Lines, Uplift, campaign_lines
+from streams.demand.estimate import Correction, EstimateSettings
+from streams.demand.exposure import SilenceSettings
+from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.detection.groups import Levels
+from streams.detection.surge import SurgeSettings
+from streams.incidents.group_incidents import groups_of
+from streams.incidents.incidents import Alerts, AlertSettings
+from streams.index_set import Marks
+from streams.replenishment.reviews import ReviewSettings
+from streams.replenishment.supplier_terms import has_terms
+from streams.state.bucket_rings import DAY_MS
+from streams.state.items import Items
+from streams.state.open_orders import Supply
+from streams.state.outbox import Outgoing
+from streams.types import Float64Array, Int32Array, Table
+
+
+class Word(NamedTuple):
+    """What people, ERP or suppliers said of a purchase order."""
+
+    po_id: str
+    sku: str
+    warehouse: str
+    response: str  # the kind of event in `order-responses`
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineSettings:
+    """How event time is cut, and the parts' own settings."""
+
+    tick_ms: int = 60_000
+    profile: ProfileSettings = field(default_factory=ProfileSettings)
+    estimate: EstimateSettings = field(default_factory=EstimateSettings)
+    silence: SilenceSettings = field(default_factory=SilenceSettings)
+    surge: SurgeSettings = field(default_factory=SurgeSettings)
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+
+
+class State:
+    """Items, supply, plans and what is learned of the shop.
+
+    Args:
+        partition: the shard's number, named in alerts about its inputs.
+        settings: as above.
+    """
+
+    def __init__(self, partition: int, settings: TimelineSettings) -> None:
+        self.settings = settings
+        self.items = Items()
+        self.supply = Supply()
+        self.levels = Levels(settings.surge)
+        self.changed = Marks()  # items whose rows have to be stored
+        self.alerts = Alerts(
+            partition, settings.alerts, settings.surge, self._groups_of, self.levels, self.changed
+        )
+        self.catalog: dict[int, events.Item] = {}
+        self.special: set[int] = set()  # items whose suppliers have breaks or dispatch days
+        self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
+        self.lines = campaign_lines(self.campaigns)
+        self.profile: Profile = flat_profile()
+        self.uplifts: dict[str, Uplift] = {}
+        self.correction = Correction()
+        self.hour_orders: Float64Array = np.zeros(24)  # that teach the week, of the open day
+        self.shop_orders = 0
+        self.shop_rate = 0.0
+        self.silent: set[int] = set()  # items in suspicious silence
+        self.reviews = 0
+        self.start_ms = 0  # of the history
+        self.effects: list[Outgoing | Word] = []
+        self._decisions: list[Table] = []
+        self._told_changed: set[int] = set()
+        self._is_plan_old = False
+        self._categories: Int32Array | None = None
+        self.pool_items()
+
+    def rows(self) -> Table:
+        """The items' rows, shape (item,)."""
+        rows: Table = self.items.rows[: len(self.items)]
+        return rows
+
+    # -- master data and plans ----------------------------------------------------------------
+
+    def keep_line(self, item: int, line: events.Item) -> None:
+        """Take an item's catalog line."""
+        self.catalog[item] = line
+        self._categories = None
+        if has_terms(line):
+            self.special.add(item)
+        else:
+            self.special.discard(item)
+
+    def note_told(self, item: int, *, changes_plan: bool) -> None:
+        """Note that an item's catalog or campaign lines changed."""
+        self._told_changed.add(item)
+        self._is_plan_old |= changes_plan
+
+    def renew_plan(self, applied_ms: int) -> None:
+        """Let a changed plan hold from the next tick on."""
+        if self._is_plan_old:
+            self.lines, self._is_plan_old = campaign_lines(self.campaigns), False
+            day_ms = applied_ms // DAY_MS * DAY_MS
+            self.levels.set_lines(self.lines, len(self.items), day_ms)
+
+    def lines_between(self, start_ms: int, end_ms: int) -> Lines:
+        """Campaign lines whose window lies in a stretch, at least in part."""
+        return self.lines.chosen((self.lines.starts_ms < end_ms) & (self.lines.ends_ms > start_ms))
+
+    def category_numbers(self) -> Int32Array:
+        """Number of each item's category, 0 for none, shape (item,)."""
+        if self._categories is None or self._categories.size != len(self.items):
+            numbers: dict[str, int] = {}
+            self._categories = np.zeros(len(self.items), np.int32)
+            for item, line in self.catalog.items():
+                if line.category:
+                    number = numbers.setdefault(line.category, len(numbers) + 1)
+                    self._categories[item] = number
+        return self._categories
+
+    def _groups_of(self, item: int) -> list[str]:
+        line = self.catalog.get(item)
+        category = None if line is None else line.category
+        return groups_of(category, list(self.campaigns.get(item, ())))
+
+    # -- what the items have in common --------------------------------------------------------
+
+    def pool_items(self) -> None:
+        """Tell anew what the items have in common; between two days' ends it stays the same."""
+        shop_days = float(self.profile.days.sum())
+        self.pool = pool_items(self.rows(), shop_days, self.settings.surge.usual)
+
+    def learn_rate(self) -> None:
+        """Take the shop's rate from the items, from a closed day on."""
+        # Exact, so that it does not depend on the order in which the items were first seen.
+        self.shop_rate = math.fsum(self.rows()["order_level_per_day"].tolist())
+        self.alerts.learn_day(self.shop_rate, self.profile)
+
+    # -- what to tell and to store ------------------------------------------------------------
+
+    def note_decisions(self, decisions: Table) -> None:
+        """Keep a review's decisions until they are stored."""
+        self.reviews += decisions.size
+        self._decisions.append(decisions)
+
+    def take_effects(self) -> list[Outgoing | Word]:
+        """Return purchase orders, alerts and what was said of orders since the last call.
+
+        In the order of event time: what was said of an order before it was decided says nothing,
+        however many boundaries are applied at once.
+        """
+        effects, self.effects = self.effects, []
+        return effects
+
+    def take_decisions(self) -> list[Table]:
+        """Return the decisions since the last call, one table a review."""
+        decisions, self._decisions = self._decisions, []
+        return decisions
+
+    def take_told(self) -> dict[int, bytes]:
+        """Return the catalog and campaign lines of items where they changed, as stored."""
+        changed, self._told_changed = sorted(self._told_changed), set()
+        return {
+            item: msgspec.json.encode(
+                (self.catalog.get(item), list(self.campaigns.get(item, {}).values()))
+            )
+            for item in changed
+        }
+
+    def restore_estimates(
+        self, shop_orders: int, correction: Correction, uplifts: dict[str, Uplift]
+    ) -> None:
+        """Take over what was stored of the whole shop's demand; the items are there."""
+        self.shop_orders, self.correction, self.uplifts = shop_orders, correction, uplifts
+        self.silent = set(np.flatnonzero(self.rows()["silent_since_ms"] > 0).tolist())
+        self.learn_rate()
+        self.pool_items()
+
+    def restore_told(self, item: int, stored: bytes) -> None:
+        """Take over stored catalog and campaign lines of an item."""
+        line, lines = msgspec.json.decode(
+            stored,
+            type=tuple[events.Item | None, list[events.CampaignPlanned | events.CampaignChanged]],
+        )
+        if line is not None:
+            self.keep_line(item, line)
+            self.levels.set_category(item, line.category)
+        if lines:
+            self.campaigns[item] = {one.campaign_id: one for one in lines}
+            self._is_plan_old = True

@@ -1,0 +1,174 @@
+"""Reviews: the items whose turn has come are decided about, and their orders opened."""
+
+import numpy as np
+
+from policy import PolicyCache
+from streams.contracts.ids import PurchaseOrder, SupplierRole
+from streams.demand.campaigns import planned_extra_units
+from streams.demand.week_profile import operational_days
+from streams.hashing import one_time
+from streams.incidents.figures import surge_demand
+from streams.replenishment.reviews import decide_items, expected_demand, period_ms, purchase_orders
+from streams.replenishment.supplier_terms import supplier_terms
+from streams.state.bucket_rings import DAY_MS
+from streams.state.open_orders import OpenOrder
+from streams.state.outbox import Outgoing, order_record
+from streams.timeline.partition_state import State
+from streams.timeline.updates import count_supply
+from streams.types import Float64Array, Int64Array, Table
+
+
+def review_due(state: State, cache: PolicyCache, boundary: int) -> None:
+    """Review the items whose turn has come."""
+    rows = state.rows()
+    due = rows["next_review_ms"]
+    items = np.flatnonzero((due > 0) & (due <= boundary))
+    if not items.size:
+        return
+    windows = due[items].copy()
+    periods = period_ms(rows[items], state.settings.review.slot_ms)
+    missed = (boundary - windows) // periods
+    state.items.rows["next_review_ms"][items] = windows + (missed + 1) * periods
+    state.changed.add(items)
+    planned = _planned(state, items, boundary)
+    demand = _expected(state, items, planned, boundary)
+    _decide(
+        state, cache, items, windows + missed * periods, demand, planned, boundary, is_surge=False
+    )
+
+
+def review_surges(state: State, cache: PolicyCache, called: Int64Array, boundary: int) -> None:
+    """Give items in a new surge an extra review, once in a review window."""
+    rows = state.rows()
+    known = called[rows["next_review_ms"][called] > boundary]
+    if not known.size:
+        return
+    windows = rows["next_review_ms"][known] - period_ms(rows[known], state.settings.review.slot_ms)
+    # Never a window twice, not even when the catalog moves the windows to and fro.
+    fresh = rows["surge_reviewed_ms"][known] < windows
+    known, windows = known[fresh], windows[fresh]
+    state.items.rows["surge_reviewed_ms"][known] = windows
+    planned = _planned(state, known, boundary)
+    demand = _expected(state, known, planned, boundary)
+    _decide(state, cache, known, windows, demand, planned, boundary, is_surge=True)
+
+
+def _with_surge(state: State, items: Int64Array, demand: Float64Array) -> Float64Array:
+    """What decisions see: of items in a surge more than the everyday, while it lasts."""
+    raised = demand.copy()
+    for place in np.flatnonzero(state.items.rows["surge_since_ms"][items] > 0):
+        row = state.items.rows[items[place]]
+        cover_days = float(row["review_period_days"] + row["lead_time_days_lean"])
+        mean = float(demand[place])
+        raised[place] = surge_demand(row, mean, cover_days, state.settings.surge)
+    return raised
+
+
+def _decide(
+    state: State,
+    cache: PolicyCache,
+    items: Int64Array,
+    windows: Int64Array,
+    demand: tuple[Float64Array, Float64Array],
+    planned: Float64Array,
+    boundary: int,
+    *,
+    is_surge: bool,
+) -> None:
+    if not items.size:
+        return
+    decisions = decide_items(
+        state.items.rows,
+        items,
+        windows,
+        _with_surge(state, items, demand[0]),
+        boundary,
+        demand_variance=demand[1],
+        demand_before_surge=demand[0],
+        is_surge=is_surge,
+        settings=state.settings.review,
+        cache=cache,
+        planned_units_per_day=planned,
+        terms=supplier_terms(items, state.catalog, state.special, boundary),
+    )
+    state.note_decisions(decisions)
+    state.effects.extend(
+        state.alerts.check_stock(
+            items, decisions["reason"] == b"stale_stock", state.items, boundary
+        )
+    )
+    ordered = decisions["quantity_lean_units"] + decisions["quantity_flexible_units"] > 0
+    for decision in decisions[ordered]:
+        _order(state, decision)
+
+
+def _order(state: State, decision: Table) -> None:
+    """Open the orders of a decision: they count as supply from now on."""
+    item = int(decision["item"])
+    line = state.catalog[item]
+    names = {
+        SupplierRole.LEAN: line.supplier_lean,
+        SupplierRole.FLEXIBLE: line.supplier_flexible,
+    }
+    for order in purchase_orders(decision, state.items, names, line.currency):
+        state.supply.open(
+            OpenOrder(
+                po_id=order.po_id,
+                item=item,
+                role=order.supplier_role,
+                supplier=order.supplier,
+                quantity=order.quantity,
+                outstanding=order.quantity,
+                due_ms=one_time(order.expected_at),
+                is_assumed=line.assume_received,
+            )
+        )
+        state.effects.append(_order_record(state, item, order, int(decision["reviewed_ms"])))
+    count_supply(state, item)
+
+
+def _order_record(state: State, item: int, order: PurchaseOrder, decided_ms: int) -> Outgoing:
+    """Count the order on its day; the hand-over looks at the sum."""
+    row = state.items.rows[item]
+    day = decided_ms // DAY_MS
+    if row["ordered_day"] != day:
+        row["ordered_day"], row["ordered_units"], row["ordered_amount"] = day, 0, 0.0
+    row["ordered_units"] += order.quantity
+    row["ordered_amount"] += order.quantity * order.unit_cost
+    return order_record(
+        order, day_units=int(row["ordered_units"]), day_amount=float(row["ordered_amount"])
+    )
+
+
+def _planned(state: State, items: Int64Array, boundary: int) -> Float64Array:
+    """Campaign units per day beyond the everyday level, over the time a decision covers."""
+    lines = state.lines.chosen(state.lines.ends_ms > boundary)
+    if not lines.item.size:
+        return np.zeros(items.size)
+    rows = state.items.rows[lines.item]
+    extra = planned_extra_units(
+        lines,
+        rows["demand_level_units_per_day"],
+        state.profile.elapsed,
+        np.full(rows.size, boundary),
+        boundary + _cover_ms(rows),
+    )
+    by_item = np.bincount(lines.item, extra, minlength=len(state.items))
+    return by_item[items] * DAY_MS / _cover_ms(state.items.rows[items])
+
+
+def _expected(
+    state: State, items: Int64Array, planned: Float64Array, boundary: int
+) -> tuple[Float64Array, Float64Array]:
+    """Mean and variance of a day's demand over the time a decision covers."""
+    starts = np.full(items.size, boundary)
+    ends = boundary + _cover_ms(state.items.rows[items])
+    open_days = operational_days(state.profile.elapsed, starts, ends)
+    return expected_demand(state.rows(), items, open_days, planned)
+
+
+def _cover_ms(rows: Table) -> Int64Array:
+    """Return the time that a decision about items covers: a review period and the slow supply."""
+    days = rows["review_period_days"] + rows["lead_time_days_lean"]
+    cover: Int64Array = np.maximum(np.round(days * DAY_MS), 1).astype(np.int64)
+    return cover

@@ -1,0 +1,51 @@
+"""A shard in the hands of a worker: what is stored of it, and how its hand-over stands."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.handover.rules import Bounds, Gate, HoldReason
+from streams.shard.fold import NO_CLOCK
+from streams.shard.shard import Shard
+from streams.state.commit import Commit
+
+_CELLS_AT_MOST = 150_000  # changed cells that one commit may carry
+_OUTBOX_AT_MOST = 20_000  # records that may wait for Kafka before reading pauses
+_HELD_AT_MOST = 200_000  # orders that may be held before it does: about 2 kB of memory each
+
+
+@dataclass(slots=True)
+class Owned:
+    """A shard that this worker owns."""
+
+    shard: Shard
+    claim: Any
+    stored_offsets: dict[str, int]
+    gate: Gate = field(default_factory=lambda: Gate(Bounds()))
+    is_dirty: bool = False
+    in_flight: Commit | None = None  # sent, and its fate is not known yet
+    newest_written_ms: int = -1
+    publishable_to: int = 0
+    written_ms: dict[str, int] = field(default_factory=dict)  # topic -> time of the newest record
+    was_live: bool = False
+    held: dict[str, HoldReason] = field(default_factory=dict)  # waiting orders by po_id
+    judgement: object = None  # all that the last judgement of the waiting orders rested on
+    judged_to: int = 0  # in the outbox
+    looked_at_s: float = 0.0
+    at_end_s: dict[str, float] = field(default_factory=dict)  # topic -> last seen read to its end
+    unread_beat_ms: int = NO_CLOCK  # the oldest heartbeat that was written and not yet read back
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the store has all that the shard knows."""
+        return not self.is_dirty and self.in_flight is None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be read. A held order stops nothing, until there are very many."""
+        outbox = self.shard.outbox
+        held = len(self.held)
+        return (
+            self.shard.changed_cells() <= _CELLS_AT_MOST
+            and len(outbox) - held <= _OUTBOX_AT_MOST
+            and held <= _HELD_AT_MOST
+        )
