@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 from prometheus_client.core import Metric
 
-from infra.metrics import ShardCollector, WorkerMetrics, make_registry
-from infra.shop_metrics import ShopCollector
-from infra.stream_monitor import GroupMonitor
+from infra.kafka.group_monitor import GroupMonitor
+from infra.metrics.shop import ShopCollector
+from infra.metrics.worker import ShardCollector, WorkerMetrics, make_registry
 from streams.handover.rules import Controls
 from streams.worker.lag import Progress
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from infra.topics import ALERTS, PURCHASE_ORDERS
+from infra.kafka.topic_admin import ALERTS, PURCHASE_ORDERS
 from streams.contracts.events import TOPICS
 from streams.contracts.ids import Alert, PurchaseOrder
 

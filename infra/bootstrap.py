@@ -13,23 +13,24 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from infra import publisher, store
-from infra.admin import make_admin
-from infra.admin_server import AdminServer
-from infra.control_api import add_control_routes
-from infra.control_holds import read_waiting
-from infra.control_log import ControlLog
-from infra.control_recorder import AuditRecorder
-from infra.kafka import client_options, faust_credentials, told_clearly
-from infra.metrics import ShardCollector, WorkerMetrics, make_registry
+from infra.admin.access import load_access
+from infra.admin.routes import make_admin
+from infra.admin.server import AdminServer
+from infra.control.holds import read_waiting
+from infra.control.log import ControlLog
+from infra.control.recorder import AuditRecorder
+from infra.control.routes import add_control_routes
+from infra.kafka import publisher
+from infra.kafka.group_monitor import GroupMonitor
+from infra.kafka.options import client_options, faust_credentials, told_clearly
+from infra.kafka.topic_admin import ensure_topics
+from infra.metrics.shop import ShopCollector
+from infra.metrics.worker import ShardCollector, WorkerMetrics, make_registry
 from infra.page.page import Page
-from infra.redis_options import connection_options, explain_refusal
-from infra.security import load_access
+from infra.redis import shard_store as store
+from infra.redis.options import connection_options, explain_refusal
 from infra.settings import Settings
-from infra.shop_metrics import ShopCollector
-from infra.stream_monitor import GroupMonitor
 from infra.supervisor import signs_of_life
-from infra.topics import ensure_topics
 from streams.ingest.transport import BatchConsumer
 from streams.worker.app import make_app
 from streams.worker.worker import Worker
@@ -51,7 +52,7 @@ def redis_pool(url: str, **options: Any) -> ConnectionPool:
 
     Args:
         url: of the server.
-        options: credentials (`infra.redis_options.connection_options`).
+        options: credentials (`infra.redis.options.connection_options`).
     """
     return ConnectionPool.from_url(
         url,

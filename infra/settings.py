@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from infra.keys import Keys
-from infra.store import Retention
+from infra.redis.keys import Keys
+from infra.redis.shard_store import Retention
 from streams.detection.order_feed import FeedSettings
 from streams.detection.surge import SurgeSettings
 from streams.handover.rules import Bounds, Limits

@@ -15,7 +15,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from hypothesis import settings
 
-from infra.embedded import EmbeddedBroker, EmbeddedRedis
+from infra.local.embedded import EmbeddedBroker, EmbeddedRedis
 from tests.kafka_server import KafkaServer, why_no_kafka
 
 Broker = EmbeddedBroker | KafkaServer

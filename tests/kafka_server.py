@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from infra.embedded import LOOPBACK, ServerError, ServerProcess, free_port, kafka_answers
+from infra.local.embedded import LOOPBACK, ServerError, ServerProcess, free_port, kafka_answers
 
 _FILES = Path(__file__).parent / "kafka"
 _POM = _FILES / "pom.xml"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infra.embedded import LOOPBACK, free_port
+from infra.local.embedded import LOOPBACK, free_port
 from tests.certificates import Authority, key_store, trust_store
 from tests.kafka_server import KafkaServer
 

@@ -244,7 +244,7 @@ BAD = [
     (import_direction, "policy/a.py", "import logging"),
     (import_direction, "policy/a.py", "from ..streams import fold"),
     (import_direction, "policy/a.py", "import importlib\nimportlib.import_module('infra.x')"),
-    (import_direction, "streams/a.py", "from infra.store import Store"),
+    (import_direction, "streams/a.py", "from infra.redis.shard_store import Store"),
     (import_direction, "infra/a.py", "import tests.bench"),
     (library_insides, "streams/a.py", "from faust.transport.drivers import aiokafka"),
     (library_insides, "infra/a.py", "import aiokafka.consumer.fetcher"),

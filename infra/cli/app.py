@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 from cyclopts import App, CycloptsError, Group
 
-from infra.cli.failures import ExitCode, outcome_of
-from infra.cli.terminal import complain, prepare_streams
+from infra.cli.terminal.failures import ExitCode, outcome_of
+from infra.cli.terminal.output import complain, prepare_streams
 
 _EPILOGUE = """\
 Exit codes: 0 it went well; 1 the answer is no: not found, not the same, not healthy; 2 the command
@@ -28,22 +28,22 @@ _TEND = Group("Tend", sort_key=5)
 
 # Where it is, the group in which help shows it, and one line of help: known without loading it.
 _COMMANDS = (
-    ("running:demo", _RUN, "Play a synthetic live sale on servers of its own and sum it up."),
-    ("running:up", _RUN, "Run broker, Redis and a worker in the foreground, to try things on."),
-    ("running:worker", _RUN, "Run a worker on your own Kafka and Redis."),
-    ("replaying:replay", _FEED, "Send the events of a file to Kafka, at any speed."),
-    ("generating:generate", _FEED, "Write a synthetic live sale, and its truth beside it."),
+    ("worker:demo", _RUN, "Play a synthetic live sale on servers of its own and sum it up."),
+    ("worker:up", _RUN, "Run broker, Redis and a worker in the foreground, to try things on."),
+    ("worker:worker", _RUN, "Run a worker on your own Kafka and Redis."),
+    ("replay:replay", _FEED, "Send the events of a file to Kafka, at any speed."),
+    ("generate:generate", _FEED, "Write a synthetic live sale, and its truth beside it."),
     ("item:item", _LOOK, "Show one item: stock, supply, demand, incidents, latest decision."),
     ("explain:explain", _LOOK, "Say why a purchase order was proposed, and compute it again."),
-    ("exporting:export", _LOOK, "Write days, items, decisions, orders or alerts as CSV or JSON."),
-    ("solving:solve", _TRY, "Solve dual-sourcing instances of a JSON file, with bounds."),
-    ("simulating:simulate", _TRY, "Simulate the published tables, or policies on your demand."),
+    ("export:export", _LOOK, "Write days, items, decisions, orders or alerts as CSV or JSON."),
+    ("solve:solve", _TRY, "Solve dual-sourcing instances of a JSON file, with bounds."),
+    ("simulate:simulate", _TRY, "Simulate the published tables, or policies on your demand."),
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
-    ("dead_letters:dlt", _TEND, "List, show and send back the records that nobody could use."),
-    ("campaigns:campaign", _TEND, "Keep the alerts of planned campaigns quiet."),
-    ("pausing:pause", _TEND, "Stop the hand-over of purchase orders at once."),
-    ("pausing:resume", _TEND, "Let the hand-over go on that a pause had stopped."),
-    ("auditing:audit", _TEND, "List who stopped, resumed and held what, and check the list."),
+    ("dlt:dlt", _TEND, "List, show and send back the records that nobody could use."),
+    ("campaign:campaign", _TEND, "Keep the alerts of planned campaigns quiet."),
+    ("pause:pause", _TEND, "Stop the hand-over of purchase orders at once."),
+    ("pause:resume", _TEND, "Let the hand-over go on that a pause had stopped."),
+    ("audit:audit", _TEND, "List who stopped, resumed and held what, and check the list."),
     ("settings:settings", _TEND, "Show the settings in force."),
 )
 

@@ -15,20 +15,20 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from rich.text import Text
 
-from infra.audit import AuditState
-from infra.cli.failures import ExitCode, outcome_of
 from infra.cli.options import NOT_GIVEN, Connection, Json
-from infra.cli.pausing import what_is_paused
-from infra.cli.terminal import make_console, make_table, moment, number
-from infra.control_holds import read_waiting_orders
-from infra.control_log import read_audit
-from infra.kafka import client_options
-from infra.reading import Reader, ShardState, connect
-from infra.reading_tables import StateError
-from infra.reading_topics import TopicReadError, log_ends, open_consumer, partition_counts
-from infra.redis_options import connection_options
+from infra.cli.pause import what_is_paused
+from infra.cli.terminal.failures import ExitCode, outcome_of
+from infra.cli.terminal.output import make_console, make_table, moment, number
+from infra.control.entries import AuditState
+from infra.control.holds import read_waiting_orders
+from infra.control.log import read_audit
+from infra.kafka.options import client_options
+from infra.kafka.topic_admin import all_topics, audit_topic, input_topics
+from infra.kafka.topic_reader import TopicReadError, log_ends, open_consumer, partition_counts
+from infra.redis.options import connection_options
+from infra.redis.reader import Reader, ShardState, connect
+from infra.redis.rows import StateError
 from infra.settings import STATE_FILE, Settings, SettingsError, without_password
-from infra.topics import all_topics, audit_topic, input_topics
 from streams.handover.rules import HoldReason
 
 if TYPE_CHECKING:

@@ -8,18 +8,9 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from infra.cli.explanation import (
-    basis_text,
-    candidate_rows,
-    demand_text,
-    differences,
-    stock_text,
-    units_of,
-    why_lines,
-)
-from infra.cli.failures import CommandError, ExitCode
 from infra.cli.options import NOT_GIVEN, Connection, Json
-from infra.cli.terminal import (
+from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.output import (
     heading,
     make_console,
     make_facts,
@@ -28,11 +19,20 @@ from infra.cli.terminal import (
     number,
     plain_time,
 )
-from infra.control_holds import read_waiting_orders
-from infra.reading import open_reader
-from infra.reading_topics import read_topics
+from infra.control.holds import read_waiting_orders
+from infra.kafka.topic_admin import PURCHASE_ORDERS
+from infra.kafka.topic_reader import read_topics
+from infra.redis.reader import open_reader
 from infra.settings import Settings
-from infra.topics import PURCHASE_ORDERS
+from infra.wording.orders import (
+    basis_text,
+    candidate_rows,
+    demand_text,
+    differences,
+    stock_text,
+    units_of,
+    why_lines,
+)
 from policy import PolicyCache, PolicyInputError, recompute
 from streams.contracts.ids import PurchaseOrder
 from streams.handover.rules import HoldReason

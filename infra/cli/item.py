@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from infra.cli.failures import CommandError
 from infra.cli.options import NOT_GIVEN, Connection, Json
-from infra.cli.terminal import (
+from infra.cli.terminal.failures import CommandError
+from infra.cli.terminal.output import (
     duration,
     heading,
     make_console,
@@ -22,9 +22,9 @@ from infra.cli.terminal import (
     number,
     plain_time,
 )
-from infra.cli.words import chosen_split, reason_text, split_rows
-from infra.reading import ItemState, Reader, open_reader
-from infra.reading_tables import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
+from infra.redis.reader import ItemState, Reader, open_reader
+from infra.redis.rows import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
+from infra.wording.codes import chosen_split, reason_text, split_rows
 from streams.contracts.ids import AlertKind
 from streams.demand.estimate import estimate_words
 from streams.detection.stock_cover import available_units

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from infra.cli.options import NOT_GIVEN, Connection, Json
-from infra.cli.terminal import make_console, make_table
+from infra.cli.terminal.output import make_console, make_table
 
 
 def settings(*, as_json: Json = False, connection: Connection = NOT_GIVEN) -> None:

@@ -9,13 +9,13 @@ import msgspec
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
-from infra.audit import AnyEntry, AuditError, AuditState, Entry, make_acknowledgement
+from infra.control.entries import AnyEntry, AuditError, AuditState, Entry, make_acknowledgement
 from infra.page.contracts import Acknowledge, DecisionsQuery, Incident, ItemQuery, Problem, Wrong
 from infra.page.cursor import Cursor
 from infra.page.hub import AwayError, FullError, Hub
-from infra.page.items import ItemReader
 from infra.page.openapi import text as openapi_text
-from infra.page.reading_decisions import DecisionsReader, Found
+from infra.page.readers.decisions import DecisionsReader, Found
+from infra.page.readers.item import ItemReader
 from infra.page.routes import PREFIX, VIEWS, View
 from infra.page.snapshot import Snapshot
 from infra.page.views.decisions import decisions, is_wanted, page_of
@@ -30,7 +30,7 @@ _Query = TypeVar("_Query", bound=msgspec.Struct)
 
 
 class Log(Protocol):
-    """The audit log, as `infra.control_log.ControlLog`."""
+    """The audit log, as `infra.control.log.ControlLog`."""
 
     state: AuditState
 

@@ -17,12 +17,12 @@ import msgspec
 from redis.exceptions import RedisError
 
 from infra.page.contracts import Problem, Wrong
-from infra.page.items_keeper import ItemsKeeper
-from infra.page.reading import PageReader
-from infra.page.reading_items import ItemsReader
+from infra.page.readers.items import ItemsReader
+from infra.page.readers.items_cache import ItemsKeeper
+from infra.page.readers.snapshot import PageReader
 from infra.page.snapshot import Snapshot
 from infra.page.views.now import now
-from infra.reading_tables import StateError
+from infra.redis.rows import StateError
 
 EVERY_SECONDS = 1.0
 LISTENERS_AT_MOST = 200

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from infra.control_api import ORDERS_SHOWN, HoldAnswer, Holds, PauseRequest, ResumeRequest
+from infra.control.routes import ORDERS_SHOWN, HoldAnswer, Holds, PauseRequest, ResumeRequest
 from infra.page.contracts import (
     Acknowledge,
     Decisions,

@@ -6,14 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
-from infra.keys import Keys
 from infra.page.api import Api, Log
 from infra.page.hub import Hub
-from infra.page.items import ItemReader
-from infra.page.reading import PageReader, connect
-from infra.page.reading_decisions import DecisionsReader
-from infra.page.reading_items import ItemsReader
-from infra.page.site import add_site
+from infra.page.readers.decisions import DecisionsReader
+from infra.page.readers.item import ItemReader
+from infra.page.readers.items import ItemsReader
+from infra.page.readers.snapshot import PageReader, connect
+from infra.page.static_files import add_site
+from infra.redis.keys import Keys
 
 
 class Page:

@@ -7,7 +7,7 @@ import numpy as np
 
 from infra.page.contracts import Acknowledgement
 from infra.page.cursor import Cursor
-from infra.projection import DeadLetter
+from infra.redis.projection import DeadLetter
 from streams.contracts.ids import Alert
 from streams.incidents.kinds import ITEM_FIELDS
 from streams.state.bucket_rings import MINUTE_MS

@@ -1,0 +1,1 @@
+"""What an item sells outside surges: estimate, week, exposure, baseline, campaigns."""

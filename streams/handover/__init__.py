@@ -1,0 +1,1 @@
+"""Which purchase orders may leave now, and why the others wait."""

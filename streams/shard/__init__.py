@@ -1,0 +1,1 @@
+"""One partition as a pure state: fold, advance, commit, restore."""

@@ -1,0 +1,1 @@
+"""Event time: what takes effect at a boundary, and in which order."""

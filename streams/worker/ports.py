@@ -51,7 +51,7 @@ Beat = Callable[[Sequence[tuple[str, int]], int], Awaitable[None]]
 
 
 class Observer(Protocol):
-    """Takes measurements; see `infra.metrics`."""
+    """Takes measurements; see `infra.metrics.worker`."""
 
     def committed(self, seconds: float, visible_seconds: float) -> None:
         """A commit took so long; its newest record became visible so long after it was written."""
@@ -61,7 +61,7 @@ class Observer(Protocol):
 
 
 class Recorder(Protocol):
-    """Takes what has to be known later about the hand-over; see `infra.control_recorder`."""
+    """Takes what has to be known later about the hand-over; see `infra.control.recorder`."""
 
     def gate_moved(self, partition: int, reasons: Sequence[HoldReason]) -> None:
         """A partition is held, or, without a reason, is not any more."""

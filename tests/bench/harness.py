@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from infra.embedded import EmbeddedBroker, EmbeddedRedis
+from infra.local.embedded import EmbeddedBroker, EmbeddedRedis
 from tests.bench import tidegate
 from tests.bench.contenders import common
 from tests.bench.progress import Progress, console

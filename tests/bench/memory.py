@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from infra.embedded import EmbeddedRedis
+from infra.local.embedded import EmbeddedRedis
 from tests.bench.harness import ROOT, machine, memory_bytes
 from tests.bench.progress import console
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infra.adapters import Record
+from infra.replay.schemas import Record
 from infra.settings import Settings
 from streams.hashing import one_time
 from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from infra.adapters import Record, adapt
+from infra.replay.schemas import Record, adapt
 from infra.settings import Settings
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
@@ -230,7 +230,7 @@ def plot(replayed: Replayed, labels: dict[str, Any], path: Path) -> None:
 
 
 def read_year(path: Path) -> Iterator[Record]:
-    """Yield the records of a year's file, with made-up master data (see `infra.adapters`)."""
+    """Yield the records of a year's file, with made-up master data (see `infra.replay.schemas`)."""
     with gzip.open(path) as lines:
         yield from adapt(lines, schema="uci")
 

@@ -8,9 +8,9 @@ from typing import Any
 import redis
 
 from infra.bootstrap import redis_pool
-from infra.keys import Keys
+from infra.redis.keys import Keys
+from infra.redis.shard_store import RedisStore
 from infra.settings import Settings
-from infra.store import RedisStore
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import TopicDecoder

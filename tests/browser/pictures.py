@@ -19,9 +19,9 @@ from typing import Any
 from PIL import Image
 
 import infra.page
-from infra.adapters import adapt
-from infra.embedded import EmbeddedRedis
-from infra.keys import Keys
+from infra.local.embedded import EmbeddedRedis
+from infra.redis.keys import Keys
+from infra.replay.schemas import adapt
 from infra.sale import SaleSettings, generate_sale
 from tests.browser.chromium import open_browser
 from tests.browser.shop import open_shop, serving

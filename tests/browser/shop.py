@@ -11,17 +11,17 @@ import msgspec
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from infra.adapters import Record
-from infra.admin import make_admin
-from infra.admin_server import AdminServer
+from infra.admin.access import load_access
+from infra.admin.routes import make_admin
+from infra.admin.server import AdminServer
 from infra.bootstrap import redis_pool
-from infra.control_api import add_control_routes
-from infra.keys import Keys
-from infra.log_writer import partition_for
+from infra.control.routes import add_control_routes
 from infra.page.page import Page
-from infra.security import load_access
+from infra.redis.keys import Keys
+from infra.redis.shard_store import UNREACHABLE, RedisStore
+from infra.replay.log_writer import partition_for
+from infra.replay.schemas import Record
 from infra.settings import Settings
-from infra.store import UNREACHABLE, RedisStore
 from streams.contracts.events import TOPICS
 from streams.state.outbox import Outgoing
 from streams.worker.worker import Worker

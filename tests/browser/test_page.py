@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import aiohttp
 
-from infra.keys import Keys
-from infra.reading import Reader, connect
+from infra.redis.keys import Keys
+from infra.redis.reader import Reader, connect
 from tests.browser.shop import (
     DAY_MS,
     HOUR_MS,

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from infra.log_writer import partition_for
+from infra.replay.log_writer import partition_for
 from tests.browser.shop import TOKEN, placed
 from tests.system.running import PARTITIONS, Installation, WorkerUnderTest, eventually
 

@@ -16,8 +16,14 @@ import atheris
 from tests.fuzz.targets import TARGETS, seeds
 
 _LOOKED_AT = (
-    *("infra.adapters", "infra.audit", "infra.history", "infra.settings", "infra.page.api"),
-    *("infra.cli.solving", "policy.sourcing.model", "streams.ingest.decode"),
+    *(
+        "infra.replay.schemas",
+        "infra.control.entries",
+        "infra.replay.demand_history",
+        "infra.settings",
+        "infra.page.api",
+    ),
+    *("infra.cli.solve", "policy.sourcing.model", "streams.ingest.decode"),
 )
 _LONGEST_BYTES = 4_096
 

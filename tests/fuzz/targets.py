@@ -9,14 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from infra.adapters import SCHEMAS, SourceError, UciRules, adapt
-from infra.audit import AuditState
-from infra.cli.failures import CommandError
-from infra.cli.solving import _read
-from infra.history import read_history
+from infra.cli.solve import _read
+from infra.cli.terminal.failures import CommandError
+from infra.control.entries import AuditState
 from infra.page.api import _Refused, query_of
 from infra.page.contracts import ItemQuery
 from infra.page.routes import VIEWS
+from infra.replay.demand_history import read_history
+from infra.replay.schemas import SCHEMAS, SourceError, UciRules, adapt
 from infra.settings import SettingsError, load_settings
 from policy.sourcing.model import read_instance
 from streams.contracts.events import TOPICS

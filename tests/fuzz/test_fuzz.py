@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.adapters import SCHEMAS, SourceError, UciRules, adapt
+from infra.replay.schemas import SCHEMAS, SourceError, UciRules, adapt
 from infra.settings import Settings, SettingsError, load_settings
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import TopicDecoder

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from infra.admin import make_admin
-from infra.admin_server import AdminServer
-from infra.control_api import add_control_routes
-from infra.keys import Keys
+from infra.admin.access import BODY_BYTES, Access, Role, _Token
+from infra.admin.routes import make_admin
+from infra.admin.server import AdminServer
+from infra.control.routes import add_control_routes
 from infra.page.openapi import document
 from infra.page.page import Page
-from infra.security import BODY_BYTES, Access, Role, _Token
+from infra.redis.keys import Keys
 from tests.infra.test_admin import Worker
 from tests.infra.test_control_api import OPERATOR, MemoryLog
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from aiosmtpd.controller import Controller
 
-from infra.embedded import LOOPBACK, ServerProcess, free_port
+from infra.local.embedded import LOOPBACK, ServerProcess, free_port
 
 CONFIG = Path(__file__).parents[2] / "infra" / "deploy" / "alertmanager" / "alertmanager.yaml"
 

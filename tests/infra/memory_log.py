@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 from aiokafka.errors import KafkaConnectionError
 
-from infra.audit import AnyEntry, AuditState, Entry, sealed
+from infra.control.entries import AnyEntry, AuditState, Entry, sealed
 from streams.contracts.ids import rfc3339
 from streams.handover.rules import Controls
 

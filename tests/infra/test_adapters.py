@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.adapters import LineError, Record, SourceError, UciRules, adapt, occurred_ms
+from infra.replay.schemas import LineError, Record, SourceError, UciRules, adapt, occurred_ms
 from streams.contracts.events import TOPICS
 
 SAMPLE = Path(__file__).parents[3] / "shared/data/uci_sample_2011_autumn_300skus.jsonl.gz"

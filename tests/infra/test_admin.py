@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from infra.admin import make_admin
-from infra.admin_server import AdminServer
+from infra.admin.routes import make_admin
+from infra.admin.server import AdminServer
 
 
 class Worker:

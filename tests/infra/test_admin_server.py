@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
-from infra.admin import make_admin
-from infra.admin_server import AdminServer
+from infra.admin.routes import make_admin
+from infra.admin.server import AdminServer
 from tests.infra.test_admin import Worker
 
 ASKS = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"

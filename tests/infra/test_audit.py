@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.audit import (
+from infra.control.entries import (
     ACKNOWLEDGED_FOR_MS,
     AuditError,
     AuditState,

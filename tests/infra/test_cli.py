@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from infra.audit import AuditState
 from infra.cli.app import run
 from infra.cli.doctor import (
     Status,
@@ -21,7 +20,16 @@ from infra.cli.doctor import (
     check_version,
 )
 from infra.cli.explain import agrees, recompute_order
-from infra.cli.explanation import (
+from infra.cli.item import near_matches
+from infra.cli.terminal.failures import CommandError, ExitCode, outcome_of
+from infra.cli.terminal.output import duration, safe, safe_bytes
+from infra.cli.wait import Target, remaining
+from infra.control.entries import AuditState
+from infra.kafka.topic_admin import all_topics, input_topics
+from infra.redis.reader import ShardMeta, ShardState
+from infra.settings import load_settings, without_password
+from infra.wording.codes import FAMILIES, FITS, REASONS, SPLITS, chosen_split, split_rows
+from infra.wording.orders import (
     basis_text,
     candidate_rows,
     demand_text,
@@ -29,14 +37,6 @@ from infra.cli.explanation import (
     stock_text,
     why_lines,
 )
-from infra.cli.failures import CommandError, ExitCode, outcome_of
-from infra.cli.item import near_matches
-from infra.cli.terminal import duration, safe, safe_bytes
-from infra.cli.waiting import Target, remaining
-from infra.cli.words import FAMILIES, FITS, REASONS, SPLITS, chosen_split, split_rows
-from infra.reading import ShardMeta, ShardState
-from infra.settings import load_settings, without_password
-from infra.topics import all_topics, input_topics
 from policy import DemandFamily, FitCheck, Reason, recompute
 from streams.contracts.events import TOPICS
 from streams.contracts.ids import (

@@ -20,13 +20,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from infra.cli.app import run
-from infra.cli.failures import ExitCode
-from infra.embedded import EmbeddedRedis
-from infra.reading import open_reader
-from infra.reading_topics import TopicRecord, read_topics
+from infra.cli.terminal.failures import ExitCode
+from infra.kafka.topic_admin import PURCHASE_ORDERS, ensure_topics
+from infra.kafka.topic_reader import TopicRecord, read_topics
+from infra.local.embedded import EmbeddedRedis
+from infra.local.stack import WorkerProcess
+from infra.redis.reader import open_reader
 from infra.settings import STATE_FILE, Settings, load_settings
-from infra.stack import WorkerProcess
-from infra.topics import PURCHASE_ORDERS, ensure_topics
 from policy import recompute
 from streams.replenishment.reviews import POLICY_INPUTS
 from tests.conftest import Broker

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from infra.cli.app import run
-from infra.cli.failures import ExitCode
-from infra.cli.simulating import split_reason
+from infra.cli.simulate import split_reason
+from infra.cli.terminal.failures import ExitCode
 
 Capture = pytest.CaptureFixture[str]
 DAY_MS = 86_400_000

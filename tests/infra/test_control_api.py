@@ -7,10 +7,10 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from infra.admin import make_admin
-from infra.admin_server import AdminServer
-from infra.control_api import ORDERS_SHOWN, HeldOrder, PartitionHold, add_control_routes
-from infra.security import Access, Role, _Token
+from infra.admin.access import Access, Role, _Token
+from infra.admin.routes import make_admin
+from infra.admin.server import AdminServer
+from infra.control.routes import ORDERS_SHOWN, HeldOrder, PartitionHold, add_control_routes
 from streams.handover.rules import HoldReason
 from tests.infra.memory_log import MemoryLog
 from tests.infra.test_admin import Worker

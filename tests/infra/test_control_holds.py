@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from infra.control_holds import WaitingOrder, waiting_orders
-from infra.reading import Reader, ShardMeta, connect
+from infra.control.holds import WaitingOrder, waiting_orders
+from infra.redis.reader import Reader, ShardMeta, connect
 from infra.settings import Settings
 from streams.handover.rules import Controls, HoldReason, Pause, Terms
 from streams.state.bucket_rings import DAY_MS

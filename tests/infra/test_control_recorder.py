@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.audit import OrderLeft, OrderWaits
-from infra.control_recorder import AuditRecorder
+from infra.control.entries import OrderLeft, OrderWaits
+from infra.control.recorder import AuditRecorder
 from streams.handover.rules import HoldReason, Terms, Verdict
 from tests.infra.memory_log import MemoryLog
 

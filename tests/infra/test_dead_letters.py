@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.cli.dead_letters import paced
-from infra.reading_topics import TopicRecord
+from infra.cli.dlt import paced
+from infra.kafka.topic_reader import TopicRecord
 from tests.simulation.loop import SimulatedLoop
 
 RECORDS = [TopicRecord("orders.dlt", 0, offset, 0, None, None, []) for offset in range(3_000)]

@@ -15,8 +15,7 @@ import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from infra.embedded import EmbeddedBroker, EmbeddedRedis, ServerError, free_port
-from infra.topics import (
+from infra.kafka.topic_admin import (
     TopicError,
     all_topics,
     audit_topic,
@@ -24,6 +23,7 @@ from infra.topics import (
     input_topics,
     output_topics,
 )
+from infra.local.embedded import EmbeddedBroker, EmbeddedRedis, ServerError, free_port
 
 _ROOT = Path(__file__).parents[2]
 
@@ -121,7 +121,7 @@ def test_server_dies_with_its_parent(tmp_path, kind):
     """Not even kill -9 of the parent leaves a server behind."""
     program = f"""
 import time
-from infra.embedded import {kind}
+from infra.local.embedded import {kind}
 server = {kind}({str(tmp_path)!r}).start()
 print(server.pid, flush=True)
 time.sleep(60)

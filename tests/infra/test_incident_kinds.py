@@ -8,13 +8,13 @@ import pytest
 
 import infra.page
 from infra.cli.item import _show, item_record
-from infra.cli.terminal import make_console
-from infra.open_incidents import open_incidents
+from infra.cli.terminal.output import make_console
+from infra.metrics.open_incidents import open_incidents
 from infra.page.contracts import ItemsQuery, PageQuery
 from infra.page.views.incidents import incidents
 from infra.page.views.items import ItemsView
-from infra.reading import ItemState
-from infra.reading_tables import item_row
+from infra.redis.reader import ItemState
+from infra.redis.rows import item_row
 from streams.contracts.ids import AlertKind
 from streams.demand.week_profile import flat_profile
 from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass, table_of

@@ -6,10 +6,10 @@ import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.audit import Acknowledged
-from infra.metrics import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
-from infra.shop_metrics import ITEMS_SHOWN, ShopCollector
-from infra.stream_monitor import GroupMonitor
+from infra.control.entries import Acknowledged
+from infra.kafka.group_monitor import GroupMonitor
+from infra.metrics.shop import ITEMS_SHOWN, ShopCollector
+from infra.metrics.worker import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
 from streams.contracts.events import TOPICS
 from streams.contracts.ids import AlertKind, SupplierRole, incident_id
 from streams.handover.rules import Controls, HoldReason

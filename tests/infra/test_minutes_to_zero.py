@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.cli.item import _show, item_record
-from infra.cli.terminal import duration, make_console
+from infra.cli.terminal.output import duration, make_console
 from infra.page.contracts import ItemsQuery
 from infra.page.views.items import ItemsView
 from infra.page.views.now import now

@@ -10,9 +10,9 @@ from aiohttp import ClientResponse, web
 from prometheus_client import CollectorRegistry
 
 import infra.bootstrap
-from infra.admin import make_admin
+from infra.admin.access import Access, _holds_no_data
+from infra.admin.routes import make_admin
 from infra.page.openapi import PATH
-from infra.security import Access, _holds_no_data
 from infra.settings import Settings
 from tests.infra.memory_log import MemoryLog
 from tests.infra.test_admin import Worker, admin_of

@@ -7,7 +7,7 @@ import aiohttp
 import jsonschema
 import pytest
 
-from infra.embedded import EmbeddedRedis
+from infra.local.embedded import EmbeddedRedis
 from infra.page import hub
 from infra.page.openapi import PATH, document, text
 from infra.page.routes import PREFIX, VIEWS
@@ -89,7 +89,7 @@ async def test_what_has_not_changed_is_not_sent_again(redis_url):
 
 async def test_many_viewers_cost_one_reading_a_second(redis_url, monkeypatch):
     """Redis is read for all of them together, and not at all when nobody looks."""
-    from infra.page.reading import PageReader
+    from infra.page.readers.snapshot import PageReader
 
     readings = 0
     read = PageReader.read
@@ -145,7 +145,7 @@ async def until_answers(client: aiohttp.ClientSession, path: str, status: int) -
 
 async def test_a_listener_that_takes_nothing_is_let_go(monkeypatch):
     """It holds nobody up, and its place is free again."""
-    from infra.page.reading import PageReader
+    from infra.page.readers.snapshot import PageReader
 
     monkeypatch.setattr(hub, "WRITE_SECONDS", 0.05)
     made = hub.Hub(PageReader.__new__(PageReader), lambda: None)

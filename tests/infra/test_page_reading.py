@@ -8,18 +8,21 @@ import pytest
 import pytest_asyncio
 from redis.exceptions import RedisError
 
-from infra.keys import Keys
-from infra.page import items_keeper, reading, reading_decisions, reading_items
 from infra.page.contracts import DecisionsQuery
 from infra.page.cursor import Cursor
-from infra.page.items_keeper import ItemsKeeper
-from infra.page.pace import BUSY_SHARE
-from infra.page.reading import PageReader, connect
-from infra.page.reading_decisions import DecisionsReader
-from infra.page.reading_items import ItemsReader
+from infra.page.readers import decisions as reading_decisions
+from infra.page.readers import items as reading_items
+from infra.page.readers import items_cache as items_keeper
+from infra.page.readers import snapshot as reading
+from infra.page.readers.decisions import DecisionsReader
+from infra.page.readers.items import ItemsReader
+from infra.page.readers.items_cache import ItemsKeeper
+from infra.page.readers.pace import BUSY_SHARE
+from infra.page.readers.snapshot import PageReader, connect
 from infra.page.snapshot import SHOWN, no_items
-from infra.reading import Reader
-from infra.reading_tables import unpack
+from infra.redis.keys import Keys
+from infra.redis.reader import Reader
+from infra.redis.rows import unpack
 from streams.state.bucket_rings import CELL
 from streams.state.items import ROW
 from tests.browser.shop import (

@@ -18,7 +18,7 @@ from infra.page.contracts import (
     Span,
 )
 from infra.page.cursor import Cursor
-from infra.page.reading import put_together
+from infra.page.readers.snapshot import put_together
 from infra.page.snapshot import CAMPAIGN, ItemsTable, ReadDecision, ShardView, Snapshot, Totals
 from infra.page.views.decisions import decisions
 from infra.page.views.incidents import incidents
@@ -26,8 +26,8 @@ from infra.page.views.items import ItemsView, place_of
 from infra.page.views.now import NO_DATA_AFTER_MS, now
 from infra.page.views.projection import projected_stock
 from infra.page.views.sales import sales
+from infra.page.views.sales_rate import speeds
 from infra.page.views.shipping import shipping
-from infra.page.views.speed import speeds
 from streams.contracts.ids import ACTIONS, Alert, AlertKind, AlertState
 from streams.replenishment.reviews import DECISION
 from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from infra.keys import Keys
-from infra.projection import DEAD_LETTERS_KEPT, DeadLetter, project
+from infra.redis.keys import Keys
+from infra.redis.projection import DEAD_LETTERS_KEPT, DeadLetter, project
 from streams.contracts.ids import ACTIONS, Alert, AlertKind, AlertState
 from streams.state.outbox import Outgoing, alert_record
 

@@ -8,18 +8,8 @@ import pytest
 import redis as redis_client
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from infra.keys import Keys
-from infra.reading import Reader, connect
-from infra.reading_tables import (
-    DECISION_COLUMNS,
-    StateError,
-    day_rows,
-    decision_rows,
-    item_row,
-    sorted_decision_rows,
-    unpack,
-)
-from infra.reading_topics import (
+from infra.kafka.topic_admin import ensure_topics
+from infra.kafka.topic_reader import (
     Ledger,
     TopicReadError,
     TopicRecord,
@@ -29,8 +19,18 @@ from infra.reading_topics import (
     read_one,
     read_topics,
 )
+from infra.redis.keys import Keys
+from infra.redis.reader import Reader, connect
+from infra.redis.rows import (
+    DECISION_COLUMNS,
+    StateError,
+    day_rows,
+    decision_rows,
+    item_row,
+    sorted_decision_rows,
+    unpack,
+)
 from infra.settings import Settings, load_settings
-from infra.topics import ensure_topics
 from streams.replenishment.reviews import DECISION
 from streams.state.bucket_rings import DAY_CELL
 from streams.state.items import READABLE

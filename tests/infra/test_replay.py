@@ -19,17 +19,17 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.adapters import LineError, Record, SourceError, adapt
-from infra.embedded import EmbeddedBroker, free_port
-from infra.line_source import open_lines
-from infra.log_writer import ReplayError, partition_for
-from infra.replay import (
+from infra.kafka.topic_admin import ensure_topics
+from infra.local.embedded import EmbeddedBroker, free_port
+from infra.replay.line_source import open_lines
+from infra.replay.log_writer import ReplayError, partition_for
+from infra.replay.replay import (
     EventClock,
     Progress,
     ReplayResult,
     replay,
 )
-from infra.topics import ensure_topics
+from infra.replay.schemas import LineError, Record, SourceError, adapt
 from streams.contracts.events import TOPICS
 
 PARTITIONS = 3
@@ -399,7 +399,7 @@ def test_lines_of_a_file(tmp_path: Path, name: str) -> None:
 def test_lines_of_standard_input(is_packed: bool) -> None:
     """A pipe may be packed too; its size is not known."""
     script = (
-        "from infra.line_source import open_lines; source = open_lines('-'); "
+        "from infra.replay.line_source import open_lines; source = open_lines('-'); "
         "print(source.share(), list(source))"
     )
     content = b"".join(LINES)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.adapters import Record, adapt, occurred_ms
+from infra.replay.schemas import Record, adapt, occurred_ms
 from infra.sale import Sale, SaleSettings, generate_sale, write_sale
 from streams.ingest.decode import TopicDecoder
 

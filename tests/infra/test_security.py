@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra import security
-from infra.security import Access, Role, load_access, make_token_file
+from infra.admin import access as security
+from infra.admin.access import Access, Role, load_access, make_token_file
 from infra.settings import Settings, SettingsError, load_settings
 from tests.infra.test_control_api import OPERATOR, TOKENS, VIEWER, WHO, api, as_operator
 

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from infra import stack as stack_module
+from infra.local import stack as stack_module
+from infra.local.stack import LocalStack, WorkerProcess
 from infra.settings import Settings
-from infra.stack import LocalStack, WorkerProcess
 
 
 class Worker(WorkerProcess):

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from infra.bootstrap import redis_pool
-from infra.keys import Keys
-from infra.resp import WORDS_AT_MOST, ScriptCall, bulk
-from infra.store import (
+from infra.redis.keys import Keys
+from infra.redis.shard_store import (
     UNREACHABLE,
     Claim,
     MovedError,
@@ -22,6 +21,7 @@ from infra.store import (
     StoreError,
     Verdict,
 )
+from infra.redis.wire import WORDS_AT_MOST, ScriptCall, bulk
 from streams.contracts.events import TOPICS
 from streams.state.items import READABLE
 from tests.oracle import DAY, HOUR, MINUTE

@@ -11,7 +11,7 @@ import numpy as np
 from faust.types import TP
 
 from infra.bootstrap import redis_pool
-from infra.store import Claim, RedisStore
+from infra.redis.shard_store import Claim, RedisStore
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import TopicDecoder
 from streams.replenishment.reviews import DECISION

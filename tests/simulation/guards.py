@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from faust.types import TP
 
-from infra.audit import AuditState, OrderLeft
-from infra.control_log import ControlLog
-from infra.control_recorder import AuditRecorder
-from infra.store import RedisStore
+from infra.control.entries import AuditState, OrderLeft
+from infra.control.log import ControlLog
+from infra.control.recorder import AuditRecorder
+from infra.redis.shard_store import RedisStore
 from streams.handover import rules as handover
 from streams.handover.rules import Bounds, Controls, Facts, Gate, HoldReason, Limits, Terms
 from streams.shard import shard

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
-from infra import store
 from infra.bootstrap import redis_pool
-from infra.control_log import ControlLog
-from infra.control_recorder import AuditRecorder
-from infra.keys import Keys
-from infra.store import RedisStore, Retention
+from infra.control.log import ControlLog
+from infra.control.recorder import AuditRecorder
+from infra.redis import shard_store as store
+from infra.redis.keys import Keys
+from infra.redis.shard_store import RedisStore, Retention
 from streams.handover.rules import Bounds, Controls, Limits
 from streams.ingest.transport import Chunk
 from streams.state.outbox import Outgoing

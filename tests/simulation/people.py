@@ -12,7 +12,7 @@ import msgspec
 from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from faust.types import TP
 
-from infra.audit import AuditState, Entry, make_pause, make_resume, sealed
+from infra.control.entries import AuditState, Entry, make_pause, make_resume, sealed
 from streams.contracts.ids import rfc3339
 from streams.handover.rules import Pause, Terms
 from streams.state.outbox import Outgoing
@@ -57,7 +57,7 @@ class AuditLog:
 
 
 class AuditClient:
-    """What `infra.control_log` asks of its consumer and of its producer, for one process."""
+    """What `infra.control.log` asks of its consumer and of its producer, for one process."""
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ class RedisServer:
     # -- scripts ------------------------------------------------------------------------------
 
     def commit_script(self, key: bytes, argv: list[bytes]) -> Reply:
-        """`infra/commit_script.lua`."""
+        """`infra/redis/commit_script.lua`."""
         claim, before, after, offsets_before, offsets_after, meta = argv[:_COMMANDS_IN_COMMIT]
         stored = self._hmget(key, b"claim", b"sequence", b"offsets")
         refusal = self.refusal(stored, claim, before, after, offsets_before)
@@ -114,7 +114,7 @@ class RedisServer:
         return None
 
     def claim_script(self, key: bytes, argv: list[bytes]) -> Reply:
-        """`infra/claim_script.lua`."""
+        """`infra/redis/claim_script.lua`."""
         self.on_claim(key)
         generation, claim = argv
         stored = self._hmget(key, b"epoch", b"sequence", b"offsets", b"writer")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.cli.explanation import differences
+from infra.wording.orders import differences
 from policy import PolicyCache, recompute
 from streams.contracts.ids import PurchaseOrder, SupplierRole, purchase_order_id
 from streams.replenishment.reviews import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cli.explanation import differences
+from infra.wording.orders import differences
 from policy import recompute
 from streams.ingest.decode import TopicDecoder
 from streams.replenishment.reviews import DECISION, POLICY_INPUTS, inputs_record

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from infra.embedded import LOOPBACK
+from infra.local.embedded import LOOPBACK
 
 _PIECE_BYTES = 65_536
 _Result = TypeVar("_Result")

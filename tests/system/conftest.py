@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from infra.adapters import Record, adapt
-from infra.embedded import EmbeddedRedis
-from infra.line_source import open_lines
-from infra.replay import ReplayResult
+from infra.local.embedded import EmbeddedRedis
+from infra.replay.line_source import open_lines
+from infra.replay.replay import ReplayResult
+from infra.replay.schemas import Record, adapt
 from infra.sale import SaleSettings, generate_sale
 from tests.conftest import Broker, Stack
 from tests.system.running import Exports, Installation

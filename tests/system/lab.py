@@ -17,9 +17,9 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from infra.adapters import Record
-from infra.embedded import LOOPBACK, EmbeddedBroker, EmbeddedRedis
-from infra.replay import ReplayResult
+from infra.local.embedded import LOOPBACK, EmbeddedBroker, EmbeddedRedis
+from infra.replay.replay import ReplayResult
+from infra.replay.schemas import Record
 from tests.conftest import Broker
 from tests.kafka_server import KafkaCluster, KafkaServer
 from tests.system.conftest import Events, Reference

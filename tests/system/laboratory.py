@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from infra.adapters import adapt
-from infra.embedded import EmbeddedBroker, EmbeddedRedis
+from infra.local.embedded import EmbeddedBroker, EmbeddedRedis
+from infra.replay.schemas import adapt
 from infra.sale import SaleSettings, generate_sale
 from tests.kafka_server import KafkaServer
 from tests.system.conftest import Events, run_in_peace

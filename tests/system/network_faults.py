@@ -2,7 +2,7 @@
 
 import asyncio
 
-from infra.embedded import LOOPBACK
+from infra.local.embedded import LOOPBACK
 from tests.system.bad_network import BadNetwork
 from tests.system.lab import THINKING_SECONDS, Lab, by_name
 from tests.system.running import Installation, eventually

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from infra.embedded import ServerProcess
+from infra.local.embedded import ServerProcess
 
 _SCRAPE = "1s"
 

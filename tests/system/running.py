@@ -21,16 +21,16 @@ import redis
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from infra.adapters import Record
-from infra.cli import exporting
+from infra.cli import export as exporting
 from infra.cli.options import Connection
-from infra.cli.waiting import Target, remaining
-from infra.reading import Reader, ShardState, connect
-from infra.reading_topics import TopicRecord, log_ends, open_consumer, read_topics
-from infra.replay import ReplayResult, replay
+from infra.cli.wait import Target, remaining
+from infra.kafka.topic_admin import PURCHASE_ORDERS, ensure_topics
+from infra.kafka.topic_reader import TopicRecord, log_ends, open_consumer, read_topics
+from infra.local.stack import WorkerProcess
+from infra.redis.reader import Reader, ShardState, connect
+from infra.replay.replay import ReplayResult, replay
+from infra.replay.schemas import Record
 from infra.settings import Settings
-from infra.stack import WorkerProcess
-from infra.topics import PURCHASE_ORDERS, ensure_topics
 from streams.contracts.events import TOPICS
 from streams.state.outbox import Outgoing
 from tests.system import slow_worker

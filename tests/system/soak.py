@@ -31,7 +31,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.embedded import EmbeddedBroker, EmbeddedRedis
+from infra.local.embedded import EmbeddedBroker, EmbeddedRedis
 from streams.contracts.events import TOPICS
 from tests.bench.harness import machine, memory_bytes
 from tests.bench.orders import (

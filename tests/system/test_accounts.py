@@ -5,8 +5,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from infra.reading_topics import TopicRecord
-from infra.topics import dead_letter_topic, late_topic
+from infra.kafka.topic_admin import dead_letter_topic, late_topic
+from infra.kafka.topic_reader import TopicRecord
 from streams.contracts.events import TOPICS
 from tests.system.conftest import Events, Install
 from tests.system.running import Installation

@@ -7,7 +7,7 @@ import signal
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra.embedded import EmbeddedRedis
+from infra.local.embedded import EmbeddedRedis
 from tests.system.conftest import Events, Install
 from tests.system.running import WorkerUnderTest, eventually
 

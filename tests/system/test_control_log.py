@@ -2,9 +2,9 @@
 
 import pytest
 
-from infra import control_log
-from infra.control_log import ControlLog
-from infra.topics import ensure_topics
+from infra.control import log as control_log
+from infra.control.log import ControlLog
+from infra.kafka.topic_admin import ensure_topics
 from tests.conftest import Broker
 from tests.system.running import eventually
 

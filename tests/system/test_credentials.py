@@ -19,14 +19,14 @@ import redis
 from redis.exceptions import AuthenticationError, RedisError
 
 from infra.bootstrap import redis_pool
-from infra.cli.failures import outcome_of
-from infra.embedded import EmbeddedRedis, ServerError
-from infra.kafka import KafkaRefusal
-from infra.reading import open_reader
-from infra.reading_topics import partition_counts
-from infra.redis_options import connection_options
+from infra.cli.terminal.failures import outcome_of
+from infra.kafka.options import KafkaRefusal
+from infra.kafka.topic_reader import partition_counts
+from infra.local.embedded import EmbeddedRedis, ServerError
+from infra.redis.options import connection_options
+from infra.redis.reader import open_reader
+from infra.redis.shard_store import RedisStore, StoreError
 from infra.settings import Settings
-from infra.store import RedisStore, StoreError
 from tests.certificates import Authority
 from tests.secure_kafka import PASSWORD, USER, SecureKafka
 from tests.system.running import WorkerUnderTest, eventually

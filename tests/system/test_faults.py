@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.embedded import EmbeddedRedis
+from infra.local.embedded import EmbeddedRedis
 from tests.conftest import Broker
 from tests.kafka_server import KafkaServer
 from tests.system import network_faults, server_faults, worker_faults

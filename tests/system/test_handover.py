@@ -14,9 +14,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 import infra
-from infra.cli.waiting import remaining
-from infra.replay import ReplayResult
-from infra.topics import ALERTS, PURCHASE_ORDERS
+from infra.cli.wait import remaining
+from infra.kafka.topic_admin import ALERTS, PURCHASE_ORDERS
+from infra.replay.replay import ReplayResult
 from tests.system.conftest import Events, Install, Reference
 from tests.system.running import Installation, WorkerUnderTest, eventually
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from infra.log_writer import partition_for
+from infra.replay.log_writer import partition_for
 from streams.contracts.events import TOPICS, Heartbeat
 from streams.contracts.ids import rfc3339
 from tests.system.conftest import Install, Reference

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from infra.adapters import Record
 from infra.cli.explain import recompute_order
-from infra.cli.explanation import Difference, differences
-from infra.reading_topics import TopicRecord
-from infra.topics import PURCHASE_ORDERS
+from infra.kafka.topic_admin import PURCHASE_ORDERS
+from infra.kafka.topic_reader import TopicRecord
+from infra.replay.schemas import Record
+from infra.wording.orders import Difference, differences
 from policy import PolicyCache
 from streams.contracts.ids import PurchaseOrder
 from tests.system.conftest import Events, Install, Reference

@@ -11,8 +11,8 @@ import msgspec
 import redis
 from aiokafka import AIOKafkaProducer
 
-from infra.cli.waiting import remaining
-from infra.topics import ALERTS
+from infra.cli.wait import remaining
+from infra.kafka.topic_admin import ALERTS
 from streams.contracts.events import TOPICS
 from tests.system.lab import (
     REPLAY_SECONDS,

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from infra.cli.words import chosen_split, reason_text
 from infra.page.contracts import Decision, Decisions, DecisionsQuery, Split
 from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, Snapshot
+from infra.wording.codes import chosen_split, reason_text
 from streams.contracts.ids import Occasion, SupplierRole, purchase_order_id
 from streams.state.items import item_key
 from streams.types import Table

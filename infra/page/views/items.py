@@ -7,7 +7,7 @@ import numpy as np
 from infra.page.contracts import Basis, Item, Items, ItemsQuery, Promise
 from infra.page.snapshot import ItemsTable, Snapshot
 from infra.page.views.now import decided_to_ms
-from infra.page.views.speed import lasting_of, speeds
+from infra.page.views.sales_rate import lasting_of, speeds
 from streams.detection.stock_cover import available_units, net_stock_units, whole_minutes
 from streams.incidents.kinds import ITEM_FIELDS
 from streams.types import BoolArray, Float64Array, Int64Array

@@ -6,7 +6,7 @@ import numpy as np
 
 from infra.page.contracts import Clock, Feed, NextOut, Now, Partition, Rate
 from infra.page.snapshot import ShardView, Snapshot
-from infra.page.views.speed import lasting_of, plan_units_per_minute
+from infra.page.views.sales_rate import lasting_of, plan_units_per_minute
 from streams.contracts.ids import AlertKind
 from streams.state.bucket_rings import MINUTE_MS
 from streams.state.minute_totals import MINUTES_A_DAY

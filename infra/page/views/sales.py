@@ -5,7 +5,7 @@ import numpy as np
 from infra.page.contracts import Sales, Span
 from infra.page.snapshot import Snapshot
 from infra.page.views.now import is_seen
-from infra.page.views.speed import plan_units_per_minute
+from infra.page.views.sales_rate import plan_units_per_minute
 from streams.state.bucket_rings import MINUTE_MS
 from streams.state.minute_totals import MINUTES_A_DAY
 from streams.types import Float64Array

@@ -1,0 +1,1 @@
+"""The admin port: one HTTP application for health, metrics, page and API, and who may use it."""

@@ -1,0 +1,84 @@
+"""`tidegate audit`: who stopped, resumed, held and took on what; and whether the log is whole."""
+
+import asyncio
+
+import msgspec
+
+from infra.cli.options import NOT_GIVEN, Connection, Json
+from infra.cli.pause import what_is_paused
+from infra.cli.terminal.failures import ExitCode
+from infra.cli.terminal.output import make_console, make_table, plain_time, safe
+from infra.control.entries import (
+    Acknowledged,
+    AnyEntry,
+    AuditState,
+    Closed,
+    Opened,
+    OrderLeft,
+    OrderWaits,
+    Paused,
+    Resumed,
+    pause_of,
+)
+from infra.control.log import read_audit
+
+
+def audit(
+    *, last: int | None = None, as_json: Json = False, connection: Connection = NOT_GIVEN
+) -> ExitCode:
+    """List the audit log of the hand-over, and check that no entry was altered or taken out.
+
+    Exit code 1: the log is not whole.
+
+    Args:
+        last: only so many of the newest entries are shown; all are checked.
+        as_json: one JSON object with entries, pauses in force and faults.
+    """
+    state, entries = asyncio.run(read_audit(connection.settings()))
+    shown = entries[-last:] if last else entries
+    if as_json:
+        told = {"whole": not state.faults, "faults": state.faults, "entries": shown}
+        pauses = list(state.pauses.values())
+        print(msgspec.json.encode({**told, "pauses": pauses}).decode())
+    else:
+        _show(state, entries, shown)
+    return ExitCode.NO if state.faults else ExitCode.OK
+
+
+def _show(state: AuditState, entries: list[AnyEntry], shown: list[AnyEntry]) -> None:
+    console = make_console()
+    columns = [(name, False) for name in ("at", "who", "what", "why", "entry")]
+    rows = [
+        (plain_time(one.at), safe(one.who), safe(what_happened(one)), safe(one.why), one.entry_id)
+        for one in shown
+    ]
+    console.print(make_table(columns, rows))
+    for pause in state.pauses.values():
+        console.print(
+            f"paused: {safe(what_is_paused(pause))}, by {safe(pause.who)}: {safe(pause.why)} "
+            f"({pause.hold_id})",
+            markup=False,
+        )
+    for fault in state.faults:
+        console.print(f"NOT WHOLE: {safe(fault)}", style="bold red", markup=False)
+    if not state.faults:
+        console.print(f"{len(entries)} entries, none altered, none missing before another")
+
+
+def what_happened(entry: AnyEntry) -> str:
+    """Say what an entry is about."""
+    match entry:
+        case Paused():
+            return f"paused {what_is_paused(pause_of(entry))}"
+        case Resumed():
+            return f"resumed {entry.hold_id}"
+        case Closed():
+            return f"holds partition {entry.partition}: {', '.join(entry.reasons)}"
+        case Opened():
+            return f"partition {entry.partition} goes on"
+        case OrderWaits():
+            return f"{entry.po_id} waits: {entry.reason}"
+        case Acknowledged():
+            return f"took {entry.incident_id} on: {entry.alert} of {entry.subject}"
+        case OrderLeft():
+            return f"{entry.po_id} left: {entry.verdict or 'no word needed any more'}"

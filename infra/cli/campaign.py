@@ -1,0 +1,70 @@
+"""`tidegate campaign`: what a planned campaign means for those who get alerts."""
+
+import getpass
+import json
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from infra.alertmanager import Alertmanager, AlertmanagerError, Matcher, Silence
+from infra.cli.options import NOT_GIVEN, Connection, Json
+from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.output import plain_time
+from infra.redis.reader import open_reader
+from streams.contracts.events import CampaignLine
+from streams.contracts.ids import rfc3339
+from streams.hashing import one_time
+
+SURGE_ALERTS = "TidegateItemSurge|TidegateBroadSurge"
+
+campaign = App(name="campaign", help="Keep the alerts of planned campaigns quiet.")
+
+
+@campaign.command
+def silence(
+    campaign_id: str,
+    /,
+    *,
+    alertmanager: str = "http://127.0.0.1:9093",
+    who: str | None = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Silence surge alerts while a campaign runs; low cover, backlog and the rest stay loud.
+
+    The window is that of the campaign's own lines, from the first start to the last end. Asked for
+    once more, the same silence is found, not doubled.
+
+    Args:
+        campaign_id: as its lines on the topic `campaigns` name it.
+        alertmanager: where it listens.
+        who: stands in the silence. None: the user of this computer.
+        as_json: one JSON object.
+    """
+    with open_reader(connection.settings()) as reader:
+        lines = reader.campaign(campaign_id)
+    if not lines:
+        raise CommandError(f"there is no campaign {campaign_id!r}: no line of it was read yet")
+    wished = campaign_silence(campaign_id, lines, who or getpass.getuser())
+    try:
+        silence_id = Alertmanager(alertmanager).silence(wished)
+    except AlertmanagerError as error:
+        raise CommandError(str(error), ExitCode.UNREACHABLE) from None
+    if as_json:
+        print(json.dumps({"silence_id": silence_id, "items": len(lines), **wished.as_posted()}))
+        return
+    print(
+        f"surge alerts are silent from {plain_time(wished.starts_at)} to "
+        f"{plain_time(wished.ends_at)} for {campaign_id} ({len(lines)} items): {silence_id}"
+    )
+
+
+def campaign_silence(campaign_id: str, lines: Sequence[CampaignLine], who: str) -> Silence:
+    """Return the silence of a campaign: surges only, from its first start to its last end."""
+    return Silence(
+        matchers=[Matcher("alertname", SURGE_ALERTS, isRegex=True)],
+        starts_at=rfc3339(min(one_time(line.starts_at) for line in lines)),
+        ends_at=rfc3339(max(one_time(line.ends_at) for line in lines)),
+        created_by=who,
+        comment=f"campaign {campaign_id}",
+    )

@@ -1,0 +1,427 @@
+"""`tidegate dlt`: the records that nobody could use, and their way back."""
+
+import asyncio
+import json
+import sys
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from aiokafka import AIOKafkaProducer
+from cyclopts import App, Parameter
+
+from infra.cli.options import NOT_GIVEN, Connection, Flag, Json
+from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.output import (
+    heading,
+    make_console,
+    make_facts,
+    make_table,
+    moment,
+    note,
+    number,
+    safe,
+    safe_bytes,
+)
+from infra.kafka.options import client_options
+from infra.kafka.topic_admin import INPUTS, dead_letter_topic
+from infra.kafka.topic_reader import TopicRecord, partition_counts, read_one, read_topics
+from infra.settings import Settings
+from streams.contracts.ids import rfc3339
+from streams.ingest.decode import TopicDecoder
+
+SUFFIX = dead_letter_topic("")
+CODE_HEADER = "tidegate-error-code"
+MESSAGE_HEADER = "kafka_dlt-exception-message"
+REPLAYED_HEADER = "tidegate-replayed-from"
+MENDED_HEADER = "tidegate-mended"
+VALUE_DROPPED_HEADER = "tidegate-value-dropped"
+_SPRING_PREFIX = "kafka_dlt-"
+_NUMBERS = {"kafka_dlt-original-partition", "kafka_dlt-original-offset"}
+_TIMES = {"kafka_dlt-original-timestamp"}
+_VALUE_SHOWN_CHARACTERS = 60
+_SENT_AT_ONCE = 1_000
+
+dlt = App(
+    name="dlt",
+    help="List, show and send back the records that nobody could use.",
+)
+
+
+@dlt.command(name="list")
+def list_(
+    *,
+    newest: Annotated[int, Parameter(alias="-n")] = 10,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Count the dead letters by topic and error code, and list the newest.
+
+    Args:
+        newest: how many to list.
+        as_json: one JSON object.
+    """
+    settings = connection.settings()
+    counts, latest = asyncio.run(_survey(settings, max(0, newest)))
+    if as_json:
+        print(json.dumps({"counts": _count_records(counts), "newest": [*map(_record, latest)]}))
+        return
+    console = make_console()
+    if not counts:
+        console.print("no dead letters")
+        return
+    columns = [("topic", False), ("code", False), ("records", True)]
+    rows = [(topic, code, number(count)) for (topic, code), count in sorted(counts.items())]
+    console.print(make_table(columns, rows))
+    if latest:
+        console.print()
+        console.print(heading(f"newest {len(latest)}"))
+        console.print(_newest_table(latest))
+        console.print("look at one: tidegate dlt show TOPIC PARTITION OFFSET", style="dim")
+
+
+@dlt.command
+def show(
+    topic: str,
+    partition: int,
+    offset: int,
+    /,
+    *,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Show the headers and the value of one dead letter; nothing in it can harm the terminal.
+
+    Args:
+        topic: orders, or orders.dlt.
+        partition: as `tidegate dlt list` shows it.
+        offset: likewise.
+        as_json: one JSON object.
+    """
+    settings = connection.settings()
+    name = _full_name(topic, settings)
+    record = asyncio.run(read_one(settings, name, partition, offset))
+    if record is None:
+        raise CommandError(f"{name}, partition {partition}, has no record at offset {offset}")
+    if as_json:
+        print(json.dumps(_record(record)))
+        return
+    console = make_console()
+    console.print(heading(f"{name}, partition {partition}, offset {offset}"))
+    console.print(make_facts([("code", code_of(record)), ("message", _message(record))]))
+    console.print()
+    console.print(heading("headers"))
+    console.print(make_facts((safe(key), _header_text(key, v)) for key, v in record.headers))
+    console.print()
+    console.print(heading("key"))
+    console.print("(none)" if record.key is None else safe_bytes(record.key), soft_wrap=True)
+    console.print()
+    console.print(heading(f"value, {number(len(record.value or b''))} bytes"))
+    console.print("(none)" if record.value is None else safe_bytes(record.value), soft_wrap=True)
+
+
+@dlt.command
+def replay(
+    *,
+    topic: str | None = None,
+    code: str | None = None,
+    partition: int | None = None,
+    offset: int | None = None,
+    value: Path | None = None,
+    rate: float = 1_000.0,
+    yes: Annotated[Flag, Parameter(alias="-y")] = False,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> int:
+    """Send dead letters back to the topics that they came from, once their cause is mended.
+
+    They keep key, value and headers, and get the header tidegate-replayed-from. A record that is
+    still bad comes back to the dead letters; one that was read meanwhile counts once, by its id.
+    With --value one record goes back with another value, as tidegate-mended says in its headers.
+
+    Args:
+        topic: only this one's, for example orders. None: all.
+        code: only this error code.
+        partition: only this one.
+        offset: only this one; with --topic, and --partition where it has several.
+        value: a file with the mended value of the one record chosen; it must be good now.
+        rate: records a second, at most, so that live events are not held up.
+        yes: do not ask.
+        as_json: one JSON object: how many were sent to each topic; wants --yes.
+    """
+    if offset is not None and topic is None:
+        raise CommandError("--offset needs --topic: offsets count in each topic", ExitCode.USAGE)
+    if as_json and not yes:
+        raise CommandError("--json does not ask, so that it needs --yes", ExitCode.USAGE)
+    if not rate > 0:
+        raise CommandError(f"--rate must be above 0 records a second, got {rate}", ExitCode.USAGE)
+    settings = connection.settings()
+    found = asyncio.run(_choose(settings, topic, code, partition, offset))
+    if value is not None:
+        found = [_mended(found, value, settings)]
+    chosen = [record for record in found if record.header(VALUE_DROPPED_HEADER) is None]
+    if len(chosen) < len(found):
+        gone = number(len(found) - len(chosen))
+        note(f"left out {gone} that were too large to be kept whole; see `tidegate dlt show`")
+    if not chosen:
+        raise CommandError("no dead letter is like that; `tidegate dlt list` counts them")
+    if not yes and not _is_confirmed(chosen):
+        note("nothing was sent")
+        return ExitCode.NO
+    sent = asyncio.run(_send_back(settings, chosen, rate))
+    if as_json:
+        print(json.dumps({"sent": dict(sorted(sent.items()))}))
+        return ExitCode.OK
+    for name, count in sorted(sent.items()):
+        print(f"sent {number(count)} records back to {safe(name)}")
+    return ExitCode.OK
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+async def _topics(settings: Settings, topic: str | None = None) -> list[str]:
+    """The dead-letter topics that exist, or the one that is asked for."""
+    if topic is not None:
+        return [_full_name(topic, settings)]
+    existing = await partition_counts(settings)
+    names = [settings.topic_prefix + dead_letter_topic(name) for name in INPUTS]
+    return [name for name in names if existing.get(name)]
+
+
+def _full_name(topic: str, settings: Settings) -> str:
+    """Return a dead-letter topic's name as the broker knows it; people may leave parts out."""
+    plain = topic.removeprefix(settings.topic_prefix).removesuffix(SUFFIX)
+    if plain not in INPUTS:
+        rule = f"one of {', '.join(INPUTS)}"
+        raise CommandError(f"topic must be {rule}, got {topic!r}", ExitCode.USAGE)
+    return settings.topic_prefix + dead_letter_topic(plain)
+
+
+async def _survey(
+    settings: Settings, newest: int
+) -> tuple[Counter[tuple[str, str]], list[TopicRecord]]:
+    counts: Counter[tuple[str, str]] = Counter()
+    latest: dict[tuple[str, int], deque[TopicRecord]] = {}
+    async for record in read_topics(settings, await _topics(settings)):
+        counts[record.topic, code_of(record)] += 1
+        place = record.topic, record.partition
+        latest.setdefault(place, deque(maxlen=newest)).append(record)
+    found = [record for records in latest.values() for record in records]
+    found.sort(key=lambda one: (-one.written_ms, one.topic, one.partition, -one.offset))
+    return counts, found[:newest]
+
+
+async def _choose(
+    settings: Settings,
+    topic: str | None,
+    code: str | None,
+    partition: int | None,
+    offset: int | None,
+) -> list[TopicRecord]:
+    return [
+        record
+        async for record in read_topics(settings, await _topics(settings, topic))
+        if code in (None, code_of(record))
+        and partition in (None, record.partition)
+        and offset in (None, record.offset)
+    ]
+
+
+def code_of(record: TopicRecord) -> str:
+    """Return the error code of a dead letter."""
+    code = record.header(CODE_HEADER)
+    return "(none)" if code is None else code.decode("utf-8", "replace")
+
+
+# --- sending back -----------------------------------------------------------------------------
+
+
+def _is_confirmed(chosen: Sequence[TopicRecord]) -> bool:
+    counts = Counter((record.topic, code_of(record)) for record in chosen)
+    console = make_console(stderr=True)
+    columns = [("from", False), ("code", False), ("records", True), ("to", False)]
+    console.print(
+        make_table(
+            columns,
+            (
+                (topic, code, number(count), topic.removesuffix(SUFFIX))
+                for (topic, code), count in sorted(counts.items())
+            ),
+        )
+    )
+    if not sys.stdin.isatty():
+        raise CommandError("there is nobody to ask: give --yes", ExitCode.USAGE)
+    print(f"send {number(len(chosen))} records back? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _mended(found: Sequence[TopicRecord], value: Path, settings: Settings) -> TopicRecord:
+    """Return the one record found with its mended value, keyed by its sku.
+
+    Raises:
+        CommandError: there is not one record, or its new value is still bad.
+    """
+    if len(found) != 1:
+        rule = "--value mends one record: give --topic, --partition and --offset"
+        raise CommandError(f"{rule}; {number(len(found))} are like that", ExitCode.USAGE)
+    record, mended = found[0], value.read_bytes()
+    topic = record.topic.removeprefix(settings.topic_prefix).removesuffix(SUFFIX)
+    decoded = TopicDecoder(topic, settings.worker().limits).decode([mended], None)
+    for reject in decoded.rejects:
+        raise CommandError(f"{value} is still bad: {reject.code}: {reject.message}", ExitCode.USAGE)
+    sku: str = json.loads(mended).get("sku", "")
+    headers = [*without(record.headers, VALUE_DROPPED_HEADER), (MENDED_HEADER, b"value")]
+    key = sku.encode("utf-8", "surrogatepass") or record.key
+    return replace(record, key=key, value=mended, headers=headers)
+
+
+async def _send_back(
+    settings: Settings, chosen: Sequence[TopicRecord], rate: float
+) -> Counter[str]:
+    """Send records in their order; return how many went to each topic."""
+    producer = AIOKafkaProducer(
+        **client_options(settings),
+        acks="all",
+        enable_idempotence=False,
+        max_request_size=2 * settings.record_bytes + 1_048_576,
+    )
+    sent: Counter[str] = Counter()
+    await producer.start()
+    try:
+        async for piece in paced(chosen, rate):
+            waiting = [await _send_one(producer, record) for record in piece]
+            await asyncio.gather(*waiting)
+            sent.update(record.topic.removesuffix(SUFFIX) for record in piece)
+    finally:
+        await producer.stop()
+    return sent
+
+
+async def paced(chosen: Sequence[TopicRecord], rate: float) -> AsyncIterator[Sequence[TopicRecord]]:
+    """Yield records in pieces of a tenth of a second, never more than `rate` a second."""
+    size = max(1, min(_SENT_AT_ONCE, int(rate / 10)))
+    for start in range(0, len(chosen), size):
+        piece = chosen[start : start + size]
+        yield piece
+        if start + size < len(chosen):
+            await asyncio.sleep(len(piece) / rate)
+
+
+async def _send_one(producer: AIOKafkaProducer, record: TopicRecord) -> Any:
+    # The topic is the one whose dead letters these are: a header may say anything.
+    return await producer.send(
+        record.topic.removesuffix(SUFFIX),
+        value=record.value,
+        key=record.key,
+        headers=headers_back(record),
+    )
+
+
+def headers_back(record: TopicRecord) -> list[tuple[str, bytes]]:
+    """Return the headers that a record had before it failed, and where it comes from now.
+
+    >>> headers = [("a", b"1"), ("tidegate-error-code", b"not_json")]
+    >>> headers_back(TopicRecord("orders.dlt", 2, 17, 0, b"lamp", b"{}", headers))
+    [('a', b'1'), ('tidegate-replayed-from', b'orders.dlt/2/17')]
+    """
+    kept = [
+        (name, value)
+        for name, value in without(
+            record.headers, CODE_HEADER, REPLAYED_HEADER, VALUE_DROPPED_HEADER
+        )
+        if not name.startswith(_SPRING_PREFIX)
+    ]
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    return [*kept, (REPLAYED_HEADER, place.encode())]
+
+
+def without(headers: Sequence[tuple[str, bytes]], *names: str) -> list[tuple[str, bytes]]:
+    """Return headers but for those of the names given.
+
+    >>> without([("a", b"1"), ("b", b"2")], "b")
+    [('a', b'1')]
+    """
+    return [(name, value) for name, value in headers if name not in names]
+
+
+# --- showing ----------------------------------------------------------------------------------
+
+
+def _newest_table(latest: Sequence[TopicRecord]) -> Any:
+    columns = [
+        ("written", False),
+        ("topic", False),
+        ("partition", True),
+        ("offset", True),
+        ("code", False),
+        ("key", False),
+        ("value", False),
+    ]
+    rows = [
+        (
+            moment(record.written_ms - record.written_ms % 1000),
+            record.topic,
+            record.partition,
+            record.offset,
+            code_of(record),
+            _clip(safe_bytes(record.key or b"")),
+            _clip(safe_bytes(record.value or b"")),
+        )
+        for record in latest
+    ]
+    return make_table(columns, rows)
+
+
+def _clip(text: str) -> str:
+    if len(text) <= _VALUE_SHOWN_CHARACTERS:
+        return text
+    return text[: _VALUE_SHOWN_CHARACTERS - 1] + "…"
+
+
+def _message(record: TopicRecord) -> str:
+    return (record.header(MESSAGE_HEADER) or b"").decode("utf-8", "replace")
+
+
+def _header_text(name: str, value: bytes) -> str:
+    """Spring writes numbers as big-endian bytes."""
+    if name in _NUMBERS:
+        return str(int.from_bytes(value, "big"))
+    if name in _TIMES and len(value) == 8:
+        return _when(int.from_bytes(value, "big"))
+    return safe_bytes(value)
+
+
+def _when(milliseconds: int) -> str:
+    try:
+        return moment(milliseconds)
+    except (ValueError, OverflowError, OSError):  # bytes that only look like a time
+        return str(milliseconds)
+
+
+def _count_records(counts: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [
+        {"topic": topic, "code": code, "records": count}
+        for (topic, code), count in sorted(counts.items())
+    ]
+
+
+def _record(record: TopicRecord) -> dict[str, Any]:
+    """Return a dead letter as JSON values; bytes that are no UTF-8 stand as escapes."""
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "written_at": rfc3339(record.written_ms),
+        "code": code_of(record),
+        "message": _message(record),
+        "key": None if record.key is None else _text(record.key),
+        "value": None if record.value is None else _text(record.value),
+        "headers": [[name, _header_text(name, value)] for name, value in record.headers],
+    }
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")

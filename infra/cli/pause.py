@@ -1,0 +1,91 @@
+"""`tidegate pause` and `tidegate resume`: the kill switch of the hand-over."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from infra.cli.options import NOT_GIVEN, Connection, Json
+from infra.control.entries import (
+    AnyEntry,
+    AuditState,
+    Entry,
+    Paused,
+    make_pause,
+    make_resume,
+    pause_of,
+)
+from infra.control.log import append_once, read_audit
+from infra.settings import Settings
+from streams.handover.rules import Pause
+
+_ALL = "all"
+
+
+def pause(
+    *,
+    who: str,
+    why: str,
+    supplier: str | None = None,
+    sku: str | None = None,
+    warehouse: str | None = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Stop the hand-over of purchase orders at once: of all, of a supplier or of an item.
+
+    Every worker holds its orders within about a second, also after restarts, until `tidegate
+    resume`. Deciding goes on; held orders count as supply and go out later, unchanged.
+
+    Args:
+        who: your name, for the audit log.
+        why: the reason, for the audit log and for whoever wonders.
+        supplier: only orders to this supplier.
+        sku: only orders of this item.
+        warehouse: with sku: only this warehouse's.
+        as_json: one JSON object instead of a line of text.
+    """
+    entry = make_pause(who, why, supplier=supplier, sku=sku, warehouse=warehouse)
+    written = _append(connection.settings(), lambda _: entry)
+    assert isinstance(written, Paused)
+    made = pause_of(written)
+    if as_json:
+        print(msgspec.json.encode({"hold": made}).decode())
+    else:
+        print(f"paused {what_is_paused(made)}")
+        print(f"to go on: tidegate resume {made.hold_id} --who NAME --why REASON")
+
+
+def resume(hold_id: str, /, *, who: str, why: str, connection: Connection = NOT_GIVEN) -> None:
+    """Let the hand-over go on that a pause had stopped.
+
+    Args:
+        hold_id: of the pause, as `tidegate audit` names it; `all` ends every pause.
+        who: your name, for the audit log.
+        why: the reason, for the audit log.
+    """
+    settings = connection.settings()
+    state, _ = asyncio.run(read_audit(settings))
+    chosen = list(state.pauses) if hold_id == _ALL else [hold_id]
+    for one in chosen:
+        _append(settings, _resuming(who, why, one))
+        print(f"resumed {what_is_paused(state.pauses[one])} ({one})")
+    if not chosen:
+        print("nothing is paused")
+
+
+def what_is_paused(pause: Pause) -> str:
+    """Say what a pause stops.
+
+    >>> what_is_paused(Pause(hold_id="", who="", why="", since="", sku="lamp"))
+    'sku lamp'
+    """
+    return ", ".join(f"{name} {text}" for name, text in pause.names().items()) or "everything"
+
+
+def _resuming(who: str, why: str, hold_id: str) -> Callable[[AuditState], Entry]:
+    return lambda state: make_resume(who, why, hold_id, state.pauses.values())
+
+
+def _append(settings: Settings, make: Callable[[AuditState], Entry]) -> AnyEntry:
+    return asyncio.run(append_once(settings, make))

@@ -1,0 +1,1 @@
+"""What the commands share: text and tables, progress bars, pictures, errors as one line."""

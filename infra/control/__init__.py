@@ -1,0 +1,1 @@
+"""What people order: pauses, approvals and holds, as entries of the audit log."""

@@ -1,0 +1,177 @@
+"""The part of the HTTP API that stops and resumes the hand-over, and says what waits."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from aiohttp import web
+from aiokafka.errors import KafkaError
+
+from infra.admin.access import Refusal
+from infra.control.entries import (
+    AnyEntry,
+    AuditError,
+    Entry,
+    UnknownHoldError,
+    make_pause,
+    make_resume,
+)
+from streams.handover.rules import Controls, HoldReason, Pause
+
+ORDERS_SHOWN = 1_000
+_Body = TypeVar("_Body", bound=msgspec.Struct)
+
+
+class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /api/v1/pause`; without a name of what, everything is paused.
+
+    Each text: 1 to 500 printable characters on one line. A warehouse is given together with a sku.
+    """
+
+    who: str
+    why: str
+    supplier: str | None = None
+    sku: str | None = None
+    warehouse: str | None = None
+
+
+class ResumeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /api/v1/resume`; each text: 1 to 500 printable characters on one line."""
+
+    who: str
+    why: str
+    hold_id: str
+
+
+class PartitionHold(msgspec.Struct, frozen=True):
+    """Why a partition's orders wait; no reason: they do not."""
+
+    partition: int
+    reasons: list[HoldReason]
+
+
+class HeldOrder(msgspec.Struct, frozen=True):
+    """A purchase order that waits, and why."""
+
+    po_id: str
+    sku: str
+    warehouse: str
+    supplier: str
+    quantity: int
+    amount: float
+    currency: str | None
+    reason: HoldReason
+
+
+class Holds(msgspec.Struct, frozen=True):
+    """The answer of `GET /api/v1/holds`."""
+
+    holds: list[Pause]
+    handover: list[PartitionHold]
+    orders: list[HeldOrder]
+    orders_total: int
+
+
+class HoldAnswer(msgspec.Struct, frozen=True):
+    """The answer of `POST /api/v1/pause` and `POST /api/v1/resume`: the pause made or ended."""
+
+    hold: Pause
+
+
+class Log(Protocol):
+    """The audit log, as `infra.control.log.ControlLog`."""
+
+    def controls(self) -> Controls:
+        """What people have ordered."""
+
+    async def append(self, entry: Entry) -> AnyEntry:
+        """Write an entry."""
+
+
+class Waiting(Protocol):
+    """What waits, over all workers, as `infra.control.holds` reads it; called in a thread."""
+
+    def __call__(self, controls: Controls) -> tuple[list[PartitionHold], list[HeldOrder]]: ...
+
+
+def add_control_routes(
+    app: web.Application, log: Log, waiting: Waiting, run: Callable[..., Any]
+) -> None:
+    """Add the routes.
+
+    Args:
+        app: stands behind `infra.admin.access.make_guard`.
+        log: where pauses are kept.
+        waiting: reads what waits; it may block.
+        run: runs a blocking function elsewhere, as `asyncio.to_thread`.
+    """
+
+    async def holds(_: web.Request) -> web.Response:
+        controls = log.controls()
+        try:
+            handover, orders = await run(waiting, controls)
+        except OSError as error:
+            raise Refusal(503, "Redis", "reachable", type(error).__name__) from None
+        pauses = sorted(controls.pauses, key=lambda pause: pause.since)
+        return _json(Holds(pauses, handover, orders[:ORDERS_SHOWN], len(orders)), 200)
+
+    async def pause(request: web.Request) -> web.Response:
+        asked = await _body(request, PauseRequest)
+        entry = _made(
+            lambda: make_pause(
+                asked.who,
+                asked.why,
+                supplier=asked.supplier,
+                sku=asked.sku,
+                warehouse=asked.warehouse,
+            )
+        )
+        written = await _write(log, entry)
+        (made,) = (one for one in log.controls().pauses if one.hold_id == written.entry_id)
+        return _json(HoldAnswer(made), 201)
+
+    async def resume(request: web.Request) -> web.Response:
+        asked = await _body(request, ResumeRequest)
+        pauses = {one.hold_id: one for one in log.controls().pauses}
+        entry = _made(lambda: make_resume(asked.who, asked.why, asked.hold_id, pauses.values()))
+        await _write(log, entry)
+        return _json(HoldAnswer(pauses[asked.hold_id]), 200)
+
+    app.router.add_get("/api/v1/holds", holds)
+    app.router.add_post("/api/v1/pause", pause)
+    app.router.add_post("/api/v1/resume", resume)
+
+
+async def _body(request: web.Request, shape: type[_Body]) -> _Body:
+    if request.content_type != "application/json":
+        raise Refusal(415, "Content-Type", "application/json", request.content_type)
+    try:
+        return msgspec.json.decode(await request.read(), type=shape)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at ")
+        raise Refusal(400, path.strip("`$.") or "body", f"as documented: {text}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refusal(400, "body", "one JSON object") from None
+
+
+def _made(make: Callable[[], Entry]) -> Entry:
+    try:
+        return make()
+    except UnknownHoldError as error:
+        raise Refusal(404, error.field, error.rule, error.value) from None
+    except AuditError as error:
+        raise Refusal(400, error.field, error.rule, error.value) from None
+
+
+async def _write(log: Log, entry: Entry) -> AnyEntry:
+    try:
+        return await log.append(entry)
+    except KafkaError as error:
+        rule = "reachable: nothing was paused or resumed, as far as is known"
+        raise Refusal(503, "Kafka", rule, type(error).__name__) from None
+
+
+def _json(value: object, status: int) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json"
+    )

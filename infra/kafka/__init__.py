@@ -1,0 +1,1 @@
+"""Kafka: client options, topics, reading a topic once, publishing, the consumer group."""

@@ -1,0 +1,1 @@
+"""A whole stack on this machine: embedded broker and Redis-compatible server, and a worker."""

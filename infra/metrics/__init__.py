@@ -1,0 +1,1 @@
+"""Prometheus metrics of a worker and of the shop."""

@@ -1,0 +1,94 @@
+"""Which incidents are open in a shard, read from its state, and which of them somebody took on."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from infra.control.entries import Acknowledged
+from streams.contracts.ids import AlertKind, incident_id
+from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass
+from streams.shard.shard import Shard
+from streams.types import Table
+
+
+def open_incidents(shard: Shard) -> Counter[AlertKind]:
+    """Return how many incidents of each kind are open in a shard."""
+    return Counter(
+        {
+            kind: sum(_count(shard, kind, subject) for subject in row.subjects)
+            for kind, row in INCIDENT_KINDS.items()
+        }
+    )
+
+
+def _count(shard: Shard, kind: AlertKind, subject: SubjectClass) -> int:
+    timeline = shard.timeline
+    match subject:
+        case SubjectClass.ITEM:
+            return int((rows_of(shard)[ITEM_FIELDS[kind]] > 0).sum())
+        case SubjectClass.ORDER:
+            return sum(bool(order.late_since_ms) for order in timeline.supply)
+        case SubjectClass.GROUP | SubjectClass.INPUT:
+            return timeline.alerts.open_of_shard()[kind]
+
+
+def open_ones(shard: Shard, acknowledged: Iterable[Acknowledged]) -> list[Acknowledged]:
+    """Return those that people have taken on, as far as they are open in a shard."""
+    return [one for one in acknowledged if _is_open(shard, one)]
+
+
+def _is_open(shard: Shard, one: Acknowledged) -> bool:
+    """Whether it is this very incident: a later one of the same subject has another id."""
+    began_ms = _began_ms(shard, one.alert, one.subject)
+    return began_ms > 0 and incident_id(one.alert, one.subject, began_ms) == one.incident_id
+
+
+def _began_ms(shard: Shard, alert: str, subject: str) -> int:
+    """Return since when an incident is open; 0: none is, or its kind is not known here."""
+    if alert not in INCIDENT_KINDS:
+        return 0  # the word of a newer version
+    kind = AlertKind(alert)
+    began = (_BEGAN_MS[of](shard, kind, subject) for of in INCIDENT_KINDS[kind].subjects)
+    return max(began)
+
+
+def _item_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
+    items = shard.timeline.items
+    sku, _, warehouse = subject.rpartition("@")
+    item = items.find(sku, warehouse)
+    return 0 if item is None else int(items.rows[ITEM_FIELDS[kind]][item])
+
+
+def _order_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
+    del kind  # of orders there is one
+    order = shard.timeline.supply.get(subject)
+    return 0 if order is None else order.late_since_ms
+
+
+def _group_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
+    state = shard.timeline.alerts.state()
+    groups = {AlertKind.BROAD_SURGE: state.broad, AlertKind.PLAN_SHORTFALL: state.short}
+    group = groups[kind].get(subject)
+    return 0 if group is None else group.window_ms
+
+
+def _input_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
+    state = shard.timeline.alerts.state()
+    name, began_ms = {
+        AlertKind.STALE_INPUT: ("orders", state.silent_since_ms),
+        AlertKind.DEAD_LETTERS: ("inputs", state.dead_letters_since_ms),
+    }[kind]
+    return began_ms if subject == f"{name}/{shard.partition}" else 0
+
+
+_BEGAN_MS: dict[SubjectClass, Callable[[Shard, AlertKind, str], int]] = {
+    SubjectClass.ITEM: _item_began_ms,
+    SubjectClass.ORDER: _order_began_ms,
+    SubjectClass.GROUP: _group_began_ms,
+    SubjectClass.INPUT: _input_began_ms,
+}
+
+
+def rows_of(shard: Shard) -> Table:
+    """Return the rows of a shard's items, `streams.state.items.ROW`, shape (item,)."""
+    items = shard.timeline.items
+    return items.rows[: len(items)]

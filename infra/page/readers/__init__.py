@@ -1,0 +1,1 @@
+"""What the page reads from Redis, kept as one snapshot for all who look."""

@@ -1,0 +1,1 @@
+"""Redis: names of keys, stored forms, the fenced commit, and readers for people."""

@@ -1,0 +1,42 @@
+"""How Redis is spoken to: credentials and certificates, beside what its address says."""
+
+from typing import Any
+
+from infra.kafka.options import tls_context
+from infra.settings import Settings, SettingsError
+
+
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """Return what every Redis client gets beside the address.
+
+    Raises:
+        SettingsError: a file cannot be read, or does not fit to the address.
+    """
+    options: dict[str, Any] = {}
+    if settings.redis_username is not None:
+        options["username"] = settings.redis_username
+    if (password := settings.secret("redis_password")) is not None:
+        options["password"] = password
+    if settings.redis_ca_file is not None:
+        if not settings.redis_url.startswith("rediss://"):
+            rule = "redis_ca_file must be given with a redis_url that begins with rediss://"
+            raise SettingsError(f"{rule}, got {settings.redis_ca_file}")
+        tls_context("redis_ca_file", settings.redis_ca_file)  # told now, not at the first command
+        options["ssl_ca_certs"] = str(settings.redis_ca_file)
+    return options
+
+
+def explain_refusal(error: Exception) -> str:
+    """Return what Redis said, in terms of the settings where it refused to let us in.
+
+    >>> explain_refusal(Exception("NOAUTH Authentication required."))
+    'it wants to know who asks: give redis_username and redis_password_file'
+    """
+    text = str(error).rstrip(".")
+    if "invalid username-password" in text:
+        return f"redis_username and redis_password do not fit: {text}"
+    if "uthentication required" in text or "already authenticated" in text:
+        return "it wants to know who asks: give redis_username and redis_password_file"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"its certificate is not to be trusted by redis_ca_file: {text}"
+    return text

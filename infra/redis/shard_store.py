@@ -1,0 +1,504 @@
+"""Shards in Redis: one atomic fenced commit, and what a new owner needs to go on."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
+
+from infra.redis.codec import decode_outgoing, encode_outgoing
+from infra.redis.keys import RING_WIDTHS_MS, Keys
+from infra.redis.projection import project
+from infra.redis.wire import ScriptCall, bulk
+from streams.state.bucket_rings import CELL, DAY_CELL, DAY_MS
+from streams.state.commit import Commit, StoredShard
+from streams.state.items import ROW
+from streams.state.minute_totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL
+from streams.types import AnyArray, Int64Array, Table
+
+_ITEMS_AT_ONCE = 5_000
+
+
+class StoreError(RuntimeError):
+    """Redis refuses: it is full, read-only, or the rights are missing. Somebody has to mend it."""
+
+
+class MovedError(StoreError):
+    """The shard changed while it was read: it has another owner, or Redis came back with an older
+    state. Claim it again.
+    """
+
+
+UNREACHABLE = (ConnectionError, TimeoutError, OSError, StoreError)
+"""Errors after which the same is tried again."""
+
+
+class Verdict(StrEnum):
+    """What became of a commit."""
+
+    STORED = "stored"
+    FENCED = "fenced"  # somebody else owns the shard, or Redis has another past: load it again
+
+
+@dataclass(slots=True)
+class _Known:
+    """What Redis holds of a shard, as far as the commits under one claim have to know it."""
+
+    names: list[bytes] = field(default_factory=list)
+    newest: dict[str, int] = field(default_factory=dict)
+    shown: Table | None = None  # readable fields
+    sent: tuple[Commit, bytes] | None = None  # a commit whose fate is not known yet
+
+
+@dataclass(slots=True)
+class Claim:
+    """The right to commit a shard, and where its stored state stands."""
+
+    partition: int
+    epoch: int  # for people; it can come twice, when Redis came back older in between
+    sequence: int
+    offsets: str  # as stored
+    token: str  # no other claim has it
+    writer: str  # the claim under which the newest commit came
+    known: _Known = field(default_factory=_Known)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Buckets that Redis keeps."""
+
+    minutes: int = 60
+    hours: int = 48
+    days: int = 400
+    decision_days: int = 400
+    ring_days: int = 35  # days that a shard itself works on
+
+    def of(self, ring: str) -> int:
+        """Buckets kept of a ring."""
+        return {"minute": self.minutes, "hour": self.hours, "day": self.days}[ring]
+
+
+class RedisStore:
+    """All shards of a worker.
+
+    Args:
+        pool: connections; silent retries must be off, a commit is repeated knowingly.
+        keys: names.
+        retention: what to forget.
+        make_token: returns a word that nobody else will ever get.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        keys: Keys,
+        retention: Retention,
+        make_token: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self._pool = pool
+        self._keys = keys
+        self._retention = retention
+        self._make_token = make_token
+        self._commit_script = _script("commit_script.lua")
+        self._claim_script = _script("claim_script.lua")
+
+    # -- taking over --------------------------------------------------------------------------
+
+    async def claim(self, partition: int, generation: int) -> Claim:
+        """Take a shard over; commits under an older claim are refused from now on."""
+        # So that the first commit, which can be large, is not sent twice.
+        await self._send_words(b"SCRIPT", b"LOAD", self._commit_script.source)
+        token = self._make_token()
+        call = ScriptCall(
+            self._claim_script.digest,
+            self._keys.shard(partition),
+            [b"%d" % generation, token.encode()],
+        )
+        epoch, sequence, offsets, writer = await self._run(call.to_bytes(), self._claim_script)
+        return Claim(partition, int(epoch), int(sequence), offsets.decode(), token, writer.decode())
+
+    async def stands(self, claim: Claim) -> bool:
+        """Return whether Redis stands where the claim does, and nobody has taken the shard over."""
+        key = self._keys.shard(claim.partition).encode()
+        stored = await self._send_words(b"HMGET", key, b"claim", b"sequence", b"offsets")
+        return [*stored] == [claim.token.encode(), b"%d" % claim.sequence, claim.offsets.encode()]
+
+    async def load(self, claim: Claim) -> StoredShard | None:
+        """Return the stored shard, or None where nothing was ever committed.
+
+        Raises:
+            MovedError: what was read does not belong together, or not to the claim.
+            ConnectionError, TimeoutError: Redis is away.
+        """
+        claim.known = _Known()
+        if claim.sequence == 0:
+            return None
+        redis: Any = Redis(connection_pool=self._pool)  # its types allow text; ours gives bytes
+        async with redis:
+            await self._require_unmoved(claim)
+            try:
+                stored = await self._load(redis, claim.partition)
+            finally:  # what does not belong together can also fail to be read
+                await self._require_unmoved(claim)
+        claim.known.names = [_item_bulk(*name) for name in stored.names]
+        claim.known.newest = dict(json.loads(stored.meta)["newest_buckets"])
+        return stored
+
+    def resume(self, claim: Claim, before: Claim) -> None:
+        """Go on under a new claim with a shard that was kept since an older one."""
+        claim.known = before.known
+
+    async def _require_unmoved(self, claim: Claim) -> None:
+        """Loading takes many commands; between two of them the shard can move."""
+        if not await self.stands(claim):
+            raise MovedError(f"shard {claim.partition} moved while it was loaded")
+
+    async def _load(self, redis: Any, partition: int) -> StoredShard:
+        keys = self._keys
+        meta, offsets = await redis.hmget(keys.shard(partition), ["meta", "offsets"])
+        state = json.loads(meta)
+        names = [
+            tuple(json.loads(name)) for name in await redis.lrange(keys.names(partition), 0, -1)
+        ]
+        newest = state["newest_buckets"]
+        place = {f"{sku}@{warehouse}".encode(): item for item, (sku, warehouse) in enumerate(names)}
+        pending, orders, told, groups, outbox = [
+            await redis.hgetall(key)
+            for key in (
+                keys.pending(partition),
+                keys.orders(partition),
+                keys.told(partition),
+                keys.groups(partition),
+                keys.outbox(partition),
+            )
+        ]
+        return StoredShard(
+            offsets=json.loads(offsets),
+            meta=meta,
+            names=names,
+            rows=await self._load_rows(redis, partition, names),
+            memories={
+                name: (
+                    await redis.get(keys.memory(partition, name, 0)) or b"",
+                    await redis.get(keys.memory(partition, name, 1)) or b"",
+                )
+                for name in state["memories"]
+            },
+            cells={
+                ring: await self._load_cells(redis, partition, ring, newest[ring], place)
+                for ring in RING_WIDTHS_MS
+            },
+            pending={int(number): chunk for number, chunk in pending.items()},
+            orders=list(orders.values()),
+            told={key.decode(): line for key, line in told.items()},
+            groups={name.decode(): row for name, row in groups.items()},
+            outbox={int(number): decode_outgoing(packed) for number, packed in outbox.items()},
+            totals=await self._load_totals(redis, partition, newest.get("totals", -1)),
+        )
+
+    async def _load_rows(
+        self, redis: Any, partition: int, names: Sequence[tuple[str, str]]
+    ) -> Table:
+        rows = np.zeros(len(names), ROW)
+        for start in range(0, len(names), _ITEMS_AT_ONCE):
+            chosen = [f"{sku}@{warehouse}" for sku, warehouse in names[start:][:_ITEMS_AT_ONCE]]
+            packed = await redis.hmget(self._keys.rows(partition), chosen)
+            rows[start : start + len(chosen)] = np.frombuffer(b"".join(packed), ROW)
+        return rows
+
+    async def _load_cells(
+        self, redis: Any, partition: int, ring: str, newest: int, place: dict[bytes, int]
+    ) -> dict[int, tuple[Int64Array, AnyArray]]:
+        if newest < 0:
+            return {}
+        # Older days are history: nothing in the shard needs them to go on.
+        kept = self._retention.ring_days if ring == "day" else self._retention.of(ring)
+        buckets = range(max(0, newest - kept + 1), newest + 1)
+        pipeline = redis.pipeline(transaction=False)
+        for bucket in buckets:
+            pipeline.hgetall(self._keys.bucket(partition, ring, bucket))
+        loaded = {}
+        for bucket, cells in zip(buckets, await pipeline.execute(), strict=True):
+            if cells:
+                items = np.array([place[name] for name in cells], np.int64)
+                loaded[bucket] = (items, np.frombuffer(b"".join(cells.values()), cell_of(ring)))
+        return loaded
+
+    async def _load_totals(
+        self, redis: Any, partition: int, newest_minute: int
+    ) -> tuple[Int64Array, Table]:
+        newest = newest_minute // MINUTES_A_DAY
+        days = range(max(0, newest - DAYS_KEPT), newest + 1)
+        pipeline = redis.pipeline(transaction=False)
+        for day in days:
+            pipeline.hgetall(self._keys.totals(partition, day))
+        minutes: list[int] = []
+        packed: list[bytes] = []
+        for day, cells in zip(days, await pipeline.execute(), strict=True):
+            minutes += [day * MINUTES_A_DAY + int(minute) for minute in cells]
+            packed += cells.values()
+        return np.array(minutes, np.int64), np.frombuffer(b"".join(packed), TOTAL)
+
+    async def ping(self) -> None:
+        """Return if Redis answers.
+
+        Raises:
+            StoreError: it refuses; with a full disk that is how it says that it cannot write.
+            ConnectionError, TimeoutError: it is away.
+        """
+        await self._send_words(b"PING")
+
+    # -- committing ---------------------------------------------------------------------------
+
+    async def commit(self, claim: Claim, commit: Commit) -> Verdict:
+        """Store a commit, or learn that the claim is void.
+
+        A lost reply is no loss: the same commit is sent again, and Redis knows it by its number.
+
+        Raises:
+            StoreError: Redis refuses the commit for another reason (memory, rights, a wrong type).
+            ConnectionError, TimeoutError: Redis is away; the same commit may be tried again.
+        """
+        known = claim.known
+        offsets = json.dumps(commit.offsets, sort_keys=True)
+        if known.sent is None or known.sent[0] is not commit:
+            known.sent = (commit, self._payload(claim, commit, offsets))
+        verdict = (await self._run(known.sent[1], self._commit_script)).decode()
+        known.sent = None
+        if verdict not in ("ok", "already"):
+            return Verdict.FENCED
+        claim.sequence += 1
+        claim.offsets = offsets
+        claim.writer = claim.token
+        known.newest.update(commit.newest_buckets)
+        return Verdict.STORED
+
+    def _payload(self, claim: Claim, commit: Commit, offsets: str) -> bytes:
+        partition = commit.partition
+        keys = self._keys
+        call = ScriptCall(
+            self._commit_script.digest,
+            keys.shard(partition),
+            [
+                claim.token.encode(),
+                b"%d" % claim.sequence,
+                b"%d" % (claim.sequence + 1),
+                claim.offsets.encode(),
+                offsets.encode(),
+                commit.meta,
+            ],
+        )
+        self._add_items(call, commit, claim.known)
+        self._add_cells(call, commit, claim.known)
+        self._add_memories(call, commit)
+        _add_hash(call, keys.pending(partition), commit.pending_added, commit.pending_removed)
+        outbox = [(number, encode_outgoing(record)) for number, record in commit.outbox_added]
+        _add_hash(call, keys.outbox(partition), outbox, commit.outbox_removed)
+        closed = [po_id for po_id, order in commit.orders.items() if order is None]
+        opened = [(po_id, order) for po_id, order in commit.orders.items() if order is not None]
+        _add_hash(call, keys.orders(partition), opened, closed)
+        _add_hash(call, keys.told(partition), list(commit.told.items()), [])
+        gone = [name for name, row in commit.groups.items() if row is None]
+        groups = [(name, row) for name, row in commit.groups.items() if row is not None]
+        _add_hash(call, keys.groups(partition), groups, gone)
+        self._add_decisions(call, commit, claim.known)
+        self._add_totals(call, commit, claim.known)
+        self._add_projection(call, commit)
+        return call.to_bytes()
+
+    def _add_items(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
+        partition = commit.partition
+        if commit.new_items:
+            # Redis does not undo a script that failed half way: what it added before must go.
+            stored = len(known.names)
+            key = self._keys.names(partition).encode()
+            call.add(*((b"LTRIM", key, b"0", b"%d" % (stored - 1)) if stored else (b"DEL", key)))
+            names = [bulk(json.dumps(name).encode()) for name in commit.new_items]
+            call.add_many(b"RPUSH", self._keys.names(partition), names, 1)
+            known.names.extend(_item_bulk(*name) for name in commit.new_items)
+        self._add_rows(call, commit, known)
+
+    def _add_rows(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
+        partition = commit.partition
+        packed = commit.rows.tobytes()
+        size = commit.rows.dtype.itemsize
+        head = b"$%d\r\n" % size
+        bulks: list[bytes] = []
+        for number, key in enumerate(commit.row_keys):
+            bulks.append(bulk(key.encode()))
+            bulks.append(head + packed[number * size : (number + 1) * size] + b"\r\n")
+        call.add_many(b"HSET", self._keys.rows(partition), bulks, 2)
+        self._add_readable(call, commit, known)
+
+    def _add_readable(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
+        """Write the named fields that Redis does not have yet as they are now."""
+        shown = _shown_rows(commit, known)
+        places = commit.row_places
+        bulks: dict[int, list[bytes]] = {}
+        for name, now in commit.readable.items():
+            changed = np.flatnonzero((shown[name][places] != now) | ~shown["is_known"][places])
+            field = bulk(name.encode())
+            for number, value in zip(changed.tolist(), now[changed].tolist(), strict=True):
+                word = value if isinstance(value, bytes) else repr(value).encode()
+                bulks.setdefault(number, []).extend((field, bulk(word)))
+            shown[name][places] = now
+        shown["is_known"][places] = True
+        for number, words in bulks.items():
+            key = self._keys.item(commit.partition, commit.row_keys[number])
+            call.add_many(b"HSET", key, words, 2)
+
+    def _add_cells(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
+        names = known.names
+        for ring, changes in commit.cells.items():
+            for change in changes:
+                size = change.cells.dtype.itemsize
+                packed = change.cells.tobytes()
+                head = b"$%d\r\n" % size
+                bulks: list[bytes] = []
+                for number, item in enumerate(change.items.tolist()):
+                    bulks.append(names[item])
+                    bulks.append(head + packed[number * size : (number + 1) * size] + b"\r\n")
+                key = self._keys.bucket(commit.partition, ring, change.bucket)
+                call.add_many(b"HSET", key, bulks, 2)
+            self._forget_buckets(call, commit, ring, known)
+
+    def _forget_buckets(self, call: ScriptCall, commit: Commit, ring: str, known: _Known) -> None:
+        kept = self._retention.of(ring)
+        newest = commit.newest_buckets[ring]
+        before = known.newest.get(ring, -1)
+        first = max(0, before - kept + 1)
+        gone = range(first, min(first + kept, newest - kept + 1))
+        late = [change.bucket for change in commit.cells[ring] if change.bucket <= newest - kept]
+        for bucket in sorted({*gone, *late}):
+            call.add(b"DEL", self._keys.bucket(commit.partition, ring, bucket).encode())
+
+    def _add_memories(self, call: ScriptCall, commit: Commit) -> None:
+        for name, tails in commit.tails.items():
+            for tail in tails:
+                key = self._keys.memory(commit.partition, name, tail.side).encode()
+                if tail.is_fresh:
+                    call.add(b"DEL", key)
+                call.add(b"SETRANGE", key, b"%d" % tail.start, tail.data)
+
+    def _add_decisions(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
+        days = set()
+        for table in commit.decisions:
+            day = int(table["reviewed_ms"][0]) // DAY_MS
+            days.add(day)
+            occasion = "surge" if table["is_surge"][0] else "regular"
+            name = f"{int(table['reviewed_ms'][0])}:{occasion}"
+            key = self._keys.decisions(commit.partition, day)
+            call.add(b"HSET", key.encode(), name.encode(), table.tobytes())
+        if days:
+            self._forget_decisions(call, commit.partition, max(days), known)
+
+    def _forget_decisions(
+        self, call: ScriptCall, partition: int, newest: int, known: _Known
+    ) -> None:
+        kept = self._retention.decision_days
+        before = known.newest.get("decisions", newest - 31)
+        for day in range(max(0, before - kept), newest - kept + 1):
+            call.add(b"DEL", self._keys.decisions(partition, day).encode())
+        known.newest["decisions"] = max(before, newest)
+
+    def _add_totals(self, call: ScriptCall, commit: Commit, known: _Known) -> None:
+        for day, minutes, cells in commit.totals.by_day():
+            changed = [(minute, cells[place].tobytes()) for place, minute in enumerate(minutes)]
+            _add_hash(call, self._keys.totals(commit.partition, day), changed, [])
+        before = known.newest.get("totals", -1) // MINUTES_A_DAY
+        newest = commit.newest_buckets["totals"] // MINUTES_A_DAY
+        for day in range(max(0, before - DAYS_KEPT), min(before + 1, newest - DAYS_KEPT)):
+            call.add(b"DEL", self._keys.totals(commit.partition, day).encode())
+
+    def _add_projection(self, call: ScriptCall, commit: Commit) -> None:
+        found = project(commit.outbox_added)
+        opened = [(name, value) for name, value in found.incidents.items() if value is not None]
+        closed = [name for name, value in found.incidents.items() if value is None]
+        _add_hash(call, self._keys.incidents(commit.partition), opened, closed)
+        letters = list(found.dead_letters.items())
+        _add_hash(call, self._keys.dead_letters(commit.partition), letters, [])
+
+    # -- talking to Redis ---------------------------------------------------------------------
+
+    async def _run(self, payload: bytes, script: "_Script") -> Any:
+        try:
+            return await self._send(payload)
+        except NoScriptError:
+            await self._send_words(b"SCRIPT", b"LOAD", script.source)
+        try:
+            return await self._send(payload)
+        except NoScriptError as error:  # restarted once more in between
+            raise StoreError(f"Redis forgets scripts: {error}") from error
+
+    async def _send_words(self, *words: bytes) -> Any:
+        return await self._send(b"*%d\r\n%b" % (len(words), b"".join(map(bulk, words))))
+
+    async def _send(self, payload: bytes) -> Any:
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.send_packed_command(payload)
+            return await connection.read_response()
+        except NoScriptError:
+            raise
+        except ResponseError as error:  # even of a PING, while its disk is full
+            raise StoreError(f"Redis refused a command: {error}") from error
+        except asyncio.CancelledError:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    source: bytes
+    digest: str
+
+
+def _script(name: str) -> _Script:
+    source = files("infra.redis").joinpath(name).read_bytes()
+    return _Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
+
+
+def _shown_rows(commit: Commit, known: _Known) -> Table:
+    """The readable fields as Redis has them, with room for every item of the commit."""
+    fields = [(name, column.dtype) for name, column in commit.readable.items()]
+    dtype = np.dtype([*fields, ("is_known", "?")])
+    shown = np.zeros(0, dtype) if known.shown is None else known.shown
+    wanted = int(commit.row_places.max(initial=-1)) + 1
+    if wanted > shown.size:
+        grown = np.zeros(max(256, 2 * wanted), dtype)
+        grown[: shown.size] = shown
+        shown = known.shown = grown
+    return shown
+
+
+def _item_bulk(sku: str, warehouse: str) -> bytes:
+    return bulk(f"{sku}@{warehouse}".encode())
+
+
+def _add_hash(
+    call: ScriptCall,
+    key: str,
+    added: Sequence[tuple[int | str, bytes]],
+    removed: Sequence[int | str],
+) -> None:
+    bulks: list[bytes] = []
+    for name, value in added:
+        bulks.append(bulk(str(name).encode()))
+        bulks.append(bulk(value))
+    call.add_many(b"HSET", key, bulks, 2)
+    call.add_many(b"HDEL", key, [bulk(str(name).encode()) for name in removed], 1)
+
+
+def cell_of(ring: str) -> "np.dtype[np.void]":
+    """The dtype of a ring's cells as they are stored."""
+    return DAY_CELL if ring == "day" else CELL

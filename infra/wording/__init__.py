@@ -1,0 +1,1 @@
+"""Codes, orders and decisions in words, for the page and the command line."""
