@@ -13,7 +13,8 @@ Three places are replaced, for consumers that this transport makes and for no ot
 - Faust's `Consumer` asks the owner of the state where to read on, instead of Kafka's own memory of
   offsets, and commits to Kafka only what it is told to.
 
-`tests/streams/test_transport.py` fails when a new version of either changes what is relied on.
+`tests/streams/ingest/test_transport.py` fails when a new version of either changes what is relied
+on.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping

@@ -19,8 +19,8 @@ from infra.control.routes import add_control_routes
 from infra.page.openapi import document
 from infra.page.page import Page
 from infra.redis.keys import Keys
-from tests.infra.test_admin import Worker
-from tests.infra.test_control_api import OPERATOR, MemoryLog
+from tests.infra.admin.test_routes import Worker
+from tests.infra.control.test_routes import OPERATOR, MemoryLog
 
 _HANGS_AFTER_S = 30.0
 _ENDLESS = "/api/v1/stream"

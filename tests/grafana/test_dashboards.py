@@ -19,7 +19,7 @@ from packaging.version import Version
 from grafana.boards import BOARDS
 from grafana.build import NO_DATA_FIRES, files
 from tests.grafana.test_rules import ROOT, RULES, alerts, rules
-from tests.infra.test_metrics import Worker, registry_of, run_of
+from tests.infra.metrics.test_worker import Worker, registry_of, run_of
 
 GENERATED = sorted(files())
 METRIC = re.compile(r"\btidegate_[a-z_]+")

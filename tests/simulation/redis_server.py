@@ -221,7 +221,7 @@ class RedisServer:
 
 
 def _digest(name: str) -> bytes:
-    source = files("infra").joinpath(name).read_bytes()
+    source = files("infra.redis").joinpath(name).read_bytes()
     return hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
 
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from tests.simulation.redis_server import RedisServer, Reply
 
 CLAIM, COMMIT = (
-    files("infra").joinpath(f"{name}_script.lua").read_bytes() for name in ("claim", "commit")
+    files("infra.redis").joinpath(f"{name}_script.lua").read_bytes() for name in ("claim", "commit")
 )
 SHARD = b"tg:shard:{0}"
 HASH, LIST, TEXT = b"tg:hash:{0}", b"tg:list:{0}", b"tg:text:{0}"

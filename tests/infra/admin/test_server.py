@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
-from tests.infra.test_admin import Worker
+from tests.infra.admin.test_routes import Worker
 
 ASKS = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ASKS_ONCE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

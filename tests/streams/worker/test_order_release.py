@@ -10,7 +10,7 @@ from streams.state.outbox import ALERTS, PURCHASE_ORDERS, Outgoing, order_record
 from streams.worker import shard_task as owned_module
 from tests.oracle import DAY
 from tests.streams.logs import ITEMS, START_MS, event
-from tests.streams.test_worker import ORDERS, PREFIX, Bench, bench, sales, short_sleeps  # noqa: F401
+from tests.streams.worker.test_worker import ORDERS, PREFIX, Bench, bench, sales, short_sleeps  # noqa: F401
 
 EVERYTHING = Pause(hold_id="h", who="ada", why="w", since="now")
 ALERT = Outgoing(ALERTS, b"lamp", b"{}", [])

@@ -19,8 +19,8 @@ from streams.contracts.ids import AlertKind
 from streams.demand.week_profile import flat_profile
 from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass, table_of
 from streams.state.items import READABLE, ROW
-from tests.infra.test_metrics import Worker, incidents_of, run_of
-from tests.infra.test_page_views import alert, snapshot_of
+from tests.infra.metrics.test_worker import Worker, incidents_of, run_of
+from tests.infra.page.test_views import alert, snapshot_of
 from tests.streams.logs import START_MS
 
 OF_ITEMS = [kind for kind, row in INCIDENT_KINDS.items() if SubjectClass.ITEM in row.subjects]

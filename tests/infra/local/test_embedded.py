@@ -25,7 +25,7 @@ from infra.kafka.topic_admin import (
 )
 from infra.local.embedded import EmbeddedBroker, EmbeddedRedis, ServerError, free_port
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 def eventually(true: Callable[[], bool], *, seconds: float = 5.0) -> bool:

@@ -14,9 +14,9 @@ from infra.admin.access import Access, _holds_no_data
 from infra.admin.routes import make_admin
 from infra.page.openapi import PATH
 from infra.settings import Settings
+from tests.infra.admin.test_routes import Worker, admin_of
+from tests.infra.control.test_routes import VIEWER, WHO, api, as_operator
 from tests.infra.memory_log import MemoryLog
-from tests.infra.test_admin import Worker, admin_of
-from tests.infra.test_control_api import VIEWER, WHO, api, as_operator
 
 CONTRACT = json.loads(PATH.read_text())
 

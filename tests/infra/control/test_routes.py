@@ -12,8 +12,8 @@ from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
 from infra.control.routes import ORDERS_SHOWN, HeldOrder, PartitionHold, add_control_routes
 from streams.handover.rules import HoldReason
+from tests.infra.admin.test_routes import Worker
 from tests.infra.memory_log import MemoryLog
-from tests.infra.test_admin import Worker
 
 OPERATOR = "an-operator-of-the-tests"
 VIEWER = "a-viewer-of-the-tests"

@@ -20,10 +20,10 @@ from streams.incidents.actions import CASES, CHECK_OFFER
 from streams.incidents.incidents import AlertSettings
 from streams.state.items import ROW
 from tests.oracle import DAY, MINUTE
-from tests.streams import test_everyday as everyday
+from tests.streams.demand import test_baseline as everyday
+from tests.streams.demand.test_baseline import DESK, FIRST, LAMP, Sale, alerts_of
 from tests.streams.logs import event
 from tests.streams.runs import Run
-from tests.streams.test_everyday import DESK, FIRST, LAMP, Sale, alerts_of
 
 SETTINGS = SurgeSettings()
 USUAL = dataclasses.replace(  # the limits of production

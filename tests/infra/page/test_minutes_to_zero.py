@@ -19,9 +19,9 @@ from streams.demand.week_profile import Profile, ProfileSettings, flat_profile, 
 from streams.detection.stock_cover import available_units, cover_ratios, net_stock_units
 from streams.state.items import ROW
 from streams.types import Table
-from tests.infra.test_incident_kinds import state_of
-from tests.infra.test_metrics import run_of
-from tests.infra.test_page_views import NOW_MS, STEADY, snapshot_of
+from tests.infra.metrics.test_worker import run_of
+from tests.infra.page.test_incident_kinds import state_of
+from tests.infra.page.test_views import NOW_MS, STEADY, snapshot_of
 from tests.streams.runs import Run
 
 RUN = run_of(1)

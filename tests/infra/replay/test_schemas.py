@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from infra.replay.schemas import LineError, Record, SourceError, UciRules, adapt, occurred_ms
 from streams.contracts.events import TOPICS
 
-SAMPLE = Path(__file__).parents[3] / "shared/data/uci_sample_2011_autumn_300skus.jsonl.gz"
+SAMPLE = Path(__file__).parents[4] / "shared/data/uci_sample_2011_autumn_300skus.jsonl.gz"
 AT = "2011-01-04T10:00:00Z"
 AT_MS = 1_294_135_200_000
 CONTRACTS: dict[str, msgspec.json.Decoder[Any]] = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from infra.admin import access as security
 from infra.admin.access import Access, Role, load_access, make_token_file
 from infra.settings import Settings, SettingsError, load_settings
-from tests.infra.test_control_api import OPERATOR, TOKENS, VIEWER, WHO, api, as_operator
+from tests.infra.control.test_routes import OPERATOR, TOKENS, VIEWER, WHO, api, as_operator
 
 ELSEWHERE = "0.0.0.0"
 SECRET = "a-secret-of-the-tests-7Rk2"

@@ -408,7 +408,7 @@ def test_lines_of_standard_input(is_packed: bool) -> None:
         input=gzip.compress(content) if is_packed else content,
         capture_output=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
     assert ran.stdout.decode().strip() == f"None {LINES}"
 

@@ -31,7 +31,7 @@ from policy import recompute
 from streams.replenishment.reviews import POLICY_INPUTS
 from tests.conftest import Broker
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REDIS_DATABASES = (4_090, 4_091)  # beyond those that single tests are given
 SAMPLE = "uci_sample_2011_autumn_300skus"
 

@@ -16,8 +16,8 @@ from streams.replenishment.supplier_terms import dispatch_delay_days
 from tests.oracle import DAY, HOUR
 from tests.streams.fakes import MemoryStore
 from tests.streams.logs import START_MS, catalog_line
+from tests.streams.replenishment.test_reviews import orders_of, stocked, time_of
 from tests.streams.runs import Run, read_whole
-from tests.streams.test_review import orders_of, stocked, time_of
 
 ITEM = ("lamp", "main")
 

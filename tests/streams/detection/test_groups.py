@@ -12,9 +12,9 @@ from streams.detection.surge import Pause, SurgeSettings
 from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.state.items import ROW
 from streams.state.pending import ENTRY
+from tests.streams.incidents.test_incidents import USUAL, of_kind, states
 from tests.streams.logs import START_MS, Logs, catalog_line, event
 from tests.streams.runs import read_whole
-from tests.streams.test_alerts import USUAL, of_kind, states
 
 SETTINGS = SurgeSettings()
 THIN = [(f"thin{number}", "main") for number in range(60)]
