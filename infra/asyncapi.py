@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from infra.kafka.topic_admin import ALERTS, PURCHASE_ORDERS
+from streams.contracts.alerts import Alert
 from streams.contracts.events import TOPICS
-from streams.contracts.ids import Alert, PurchaseOrder
+from streams.contracts.purchase_orders import PurchaseOrder
+from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 
 PATH = Path(__file__).with_name("asyncapi.yaml")
 _OUTPUTS: dict[str, tuple[type, ...]] = {PURCHASE_ORDERS: (PurchaseOrder,), ALERTS: (Alert,)}

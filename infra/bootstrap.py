@@ -28,7 +28,7 @@ from infra.metrics.shop import ShopCollector
 from infra.metrics.worker import ShardCollector, WorkerMetrics, make_registry
 from infra.page.page import Page
 from infra.redis import shard_store as store
-from infra.redis.options import connection_options, explain_refusal
+from infra.redis.options import connection_options, explain_refusal, keys_of, retention_of
 from infra.settings import Settings
 from infra.supervisor import signs_of_life
 from streams.ingest.transport import BatchConsumer
@@ -91,7 +91,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     control = ControlLog(options, settings.topic_prefix)
     registry = make_registry()
     worker = Worker(
-        store.RedisStore(pool, settings.keys(), settings.retention()),
+        store.RedisStore(pool, keys_of(settings), retention_of(settings)),
         producer.publish,
         producer.beat,
         settings.worker(),
@@ -110,7 +110,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         lambda controls: read_waiting(settings, controls, dict(control.state.closed)),
         asyncio.to_thread,
     )
-    page = Page(settings.redis_url, settings.keys(), control, **connection_options(settings))
+    page = Page(settings.redis_url, keys_of(settings), control, **connection_options(settings))
     page.add_to(app)
     admin = AdminServer(app, settings.admin_host, settings.admin_port)
     await producer.start()

@@ -13,17 +13,16 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from infra.redis.keys import Keys
-from infra.redis.shard_store import Retention
 from streams.detection.order_feed import FeedSettings
 from streams.detection.surge import SurgeSettings
-from streams.handover.rules import Bounds, Limits
+from streams.handover.gate import Bounds
+from streams.handover.rules import Limits
 from streams.incidents.incidents import AlertSettings
 from streams.ingest.decode import DecodeLimits
 from streams.replenishment.reviews import ReviewSettings
 from streams.shard.shard import ShardSettings
-from streams.state.bucket_rings import DAY_MS
 from streams.timeline.partition_state import TimelineSettings
+from streams.timestamps import DAY_MS
 from streams.worker.worker import WorkerSettings
 
 Positive = Annotated[int, Field(gt=0)]
@@ -215,20 +214,6 @@ class Settings(BaseSettings):
         return (init_settings, env_settings)
 
     # -- what each part gets ------------------------------------------------------------------
-
-    def keys(self) -> Keys:
-        """Names in Redis."""
-        return Keys(self.redis_prefix)
-
-    def retention(self) -> Retention:
-        """Buckets that Redis keeps."""
-        return Retention(
-            minutes=self.minute_ring,
-            hours=self.hour_ring,
-            days=self.day_history,
-            decision_days=self.decision_history_days,
-            ring_days=self.day_ring,
-        )
 
     def limits(self) -> Limits:
         """What no order may exceed without a person's word."""

@@ -7,7 +7,7 @@ import msgspec
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.pause import what_is_paused
 from infra.cli.terminal.failures import ExitCode
-from infra.cli.terminal.output import make_console, make_table, plain_time, safe
+from infra.cli.terminal.output import make_console, make_table, safe
 from infra.control.entries import (
     Acknowledged,
     AnyEntry,
@@ -21,6 +21,7 @@ from infra.control.entries import (
     pause_of,
 )
 from infra.control.log import read_audit
+from infra.wording.format import plain_time
 
 
 def audit(

@@ -9,11 +9,10 @@ from cyclopts import App
 from infra.alertmanager import Alertmanager, AlertmanagerError, Matcher, Silence
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.failures import CommandError, ExitCode
-from infra.cli.terminal.output import plain_time
 from infra.redis.reader import open_reader
+from infra.wording.format import plain_time
 from streams.contracts.events import CampaignLine
-from streams.contracts.ids import rfc3339
-from streams.hashing import one_time
+from streams.timestamps import one_time, rfc3339
 
 SURGE_ALERTS = "TidegateItemSurge|TidegateBroadSurge"
 

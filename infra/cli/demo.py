@@ -13,9 +13,8 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from infra.cli.terminal.output import duration, make_console, make_table, moment, number, safe
+from infra.cli.terminal.output import make_console, make_table, safe
 from infra.cli.wait import Remaining, Target, remaining
-from infra.kafka.topic_admin import ALERTS, INPUTS, PURCHASE_ORDERS, dead_letter_topic
 from infra.kafka.topic_reader import (
     Ledger,
     TopicRecord,
@@ -31,7 +30,9 @@ from infra.replay.replay import ReplayResult, heartbeat_seconds_for, replay
 from infra.replay.schemas import adapt
 from infra.sale import Sale, SaleSettings, generate_sale
 from infra.settings import Settings, load_settings
-from streams.contracts.ids import AlertKind, AlertState
+from infra.wording.format import duration, moment, number
+from streams.contracts.alerts import AlertKind, AlertState
+from streams.contracts.topics import ALERTS, INPUTS, PURCHASE_ORDERS, dead_letter_topic
 
 _DAY_MS = 86_400_000
 _SHOWN_OF_A_KIND = 3  # the feed tells the first ones, then only counts
@@ -186,7 +187,7 @@ class _Play:
 
 
 def _start_ms(sale: Sale) -> int:
-    from streams.hashing import one_time
+    from streams.timestamps import one_time
 
     return one_time(sale.truth["starts_at"])
 

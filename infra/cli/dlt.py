@@ -19,18 +19,17 @@ from infra.cli.terminal.output import (
     make_console,
     make_facts,
     make_table,
-    moment,
     note,
-    number,
     safe,
     safe_bytes,
 )
 from infra.kafka.options import client_options
-from infra.kafka.topic_admin import INPUTS, dead_letter_topic
 from infra.kafka.topic_reader import TopicRecord, partition_counts, read_one, read_topics
 from infra.settings import Settings
-from streams.contracts.ids import rfc3339
+from infra.wording.format import moment, number
+from streams.contracts.topics import INPUTS, dead_letter_topic
 from streams.ingest.decode import TopicDecoder
+from streams.timestamps import rfc3339
 
 SUFFIX = dead_letter_topic("")
 CODE_HEADER = "tidegate-error-code"

@@ -18,17 +18,18 @@ from rich.text import Text
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.pause import what_is_paused
 from infra.cli.terminal.failures import ExitCode, outcome_of
-from infra.cli.terminal.output import make_console, make_table, moment, number
+from infra.cli.terminal.output import make_console, make_table
 from infra.control.entries import AuditState
 from infra.control.holds import read_waiting_orders
 from infra.control.log import read_audit
 from infra.kafka.options import client_options
-from infra.kafka.topic_admin import all_topics, audit_topic, input_topics
 from infra.kafka.topic_reader import TopicReadError, log_ends, open_consumer, partition_counts
-from infra.redis.options import connection_options
+from infra.redis.options import connection_options, keys_of
 from infra.redis.reader import Reader, ShardState, connect
 from infra.redis.rows import StateError
 from infra.settings import STATE_FILE, Settings, SettingsError, without_password
+from infra.wording.format import moment, number
+from streams.contracts.topics import all_topics, audit_topic, input_topics
 from streams.handover.rules import HoldReason
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _examine_redis(settings: Settings) -> tuple[list[ShardState] | None, list[Ch
             _check_writing(redis, settings),
             check_eviction(info),
         ]
-        shards = Reader(redis, settings.keys()).shards()
+        shards = Reader(redis, keys_of(settings)).shards()
         return shards, checks
     except StateError as error:
         advice = "wipe Redis and let the workers replay, or run the version that wrote it"

@@ -10,20 +10,12 @@ from rich.console import Console
 
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.failures import CommandError, ExitCode
-from infra.cli.terminal.output import (
-    heading,
-    make_console,
-    make_facts,
-    make_table,
-    moment,
-    number,
-    plain_time,
-)
+from infra.cli.terminal.output import heading, make_console, make_facts, make_table
 from infra.control.holds import read_waiting_orders
-from infra.kafka.topic_admin import PURCHASE_ORDERS
 from infra.kafka.topic_reader import read_topics
 from infra.redis.reader import open_reader
 from infra.settings import Settings
+from infra.wording.format import moment, number, plain_time
 from infra.wording.orders import (
     basis_text,
     candidate_rows,
@@ -34,9 +26,10 @@ from infra.wording.orders import (
     why_lines,
 )
 from policy import PolicyCache, PolicyInputError, recompute
-from streams.contracts.ids import PurchaseOrder
+from streams.contracts.purchase_orders import PurchaseOrder
+from streams.contracts.topics import PURCHASE_ORDERS
 from streams.handover.rules import HoldReason
-from streams.replenishment.reviews import POLICY_INPUTS
+from streams.replenishment.decision_record import POLICY_INPUTS
 from streams.state.open_orders import OpenOrder
 
 _order_decoder = msgspec.json.Decoder(PurchaseOrder)

@@ -19,7 +19,6 @@ from redis.exceptions import RedisError
 from infra.cli.options import NOT_GIVEN, Connection, Flag
 from infra.cli.terminal.output import note
 from infra.control.holds import read_waiting_orders
-from infra.kafka.topic_admin import ALERTS, PURCHASE_ORDERS
 from infra.kafka.topic_reader import Ledger, TopicReadError, read_topics
 from infra.redis.reader import Reader, open_reader
 from infra.redis.rows import (
@@ -31,6 +30,7 @@ from infra.redis.rows import (
     Row,
 )
 from infra.settings import Settings
+from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 
 Format = Literal["csv", "jsonl"]
 Output = Annotated[Path | None, Parameter(alias="-o")]
@@ -216,7 +216,8 @@ def _flatten(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _empty_columns(kind: str) -> list[str]:
-    from streams.contracts.ids import Alert, PurchaseOrder
+    from streams.contracts.alerts import Alert
+    from streams.contracts.purchase_orders import PurchaseOrder
 
     if kind == "orders":
         return ["hold", "kind", *PurchaseOrder.__struct_fields__]

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from infra.cli.options import Json
-from infra.cli.terminal.output import make_console, make_facts, number
+from infra.cli.terminal.output import make_console, make_facts
+from infra.wording.format import number
 
 
 def generate(

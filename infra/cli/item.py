@@ -12,26 +12,18 @@ from rich.console import Console
 
 from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.failures import CommandError
-from infra.cli.terminal.output import (
-    duration,
-    heading,
-    make_console,
-    make_facts,
-    make_table,
-    moment,
-    number,
-    plain_time,
-)
+from infra.cli.terminal.output import heading, make_console, make_facts, make_table
 from infra.redis.reader import ItemState, Reader, open_reader
 from infra.redis.rows import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
 from infra.wording.codes import chosen_split, reason_text, split_rows
-from streams.contracts.ids import AlertKind
+from infra.wording.format import duration, moment, number, plain_time
+from streams.contracts.alerts import AlertKind
 from streams.demand.estimate import estimate_words
 from streams.detection.stock_cover import available_units
 from streams.detection.surge import SurgeSettings
 from streams.incidents.figures import item_minutes_to_zero
 from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS
-from streams.replenishment.reviews import CANDIDATES
+from streams.replenishment.decision_record import CANDIDATES
 from streams.state.items import CATALOG, OLDEST_OPEN_ORDER
 from streams.types import Table
 

@@ -16,28 +16,22 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from infra.cli.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.failures import CommandError, ExitCode
-from infra.cli.terminal.output import (
-    complain,
-    duration,
-    make_console,
-    make_facts,
-    moment,
-    note,
-    number,
-    safe,
-)
+from infra.cli.terminal.output import complain, make_console, make_facts, note, safe
 from infra.cli.wait import Target, wait_until_reached
 from infra.kafka.options import client_options, security_options, told_clearly
 from infra.kafka.topic_admin import ensure_topics
 from infra.redis.reader import open_reader
 from infra.replay import schemas as adapters
+from infra.replay.faults import LineError, Record
 from infra.replay.line_source import LineSource, open_lines
 from infra.replay.replay import Progress as Sent
 from infra.replay.replay import ReplayResult, heartbeat_seconds_for
 from infra.replay.replay import replay as write_log
-from infra.replay.schemas import LineError, Record, UciRules, adapt
+from infra.replay.schemas import adapt
+from infra.replay.uci_schema import UciRules
 from infra.settings import Settings
-from streams.contracts.ids import rfc3339
+from infra.wording.format import duration, moment, number
+from streams.timestamps import rfc3339
 
 _PLAIN_LINE_SECONDS = 5.0  # between two lines of progress where there is no terminal
 _BAD_LINES_TOLD = 5

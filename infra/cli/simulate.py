@@ -10,8 +10,9 @@ from cyclopts import App, Group, Parameter
 
 from infra.cli.options import Json
 from infra.cli.terminal.failures import CommandError, ExitCode
-from infra.cli.terminal.output import heading, make_console, make_facts, make_table, note, number
+from infra.cli.terminal.output import heading, make_console, make_facts, make_table, note
 from infra.cli.terminal.progress import Tell, progress
+from infra.wording.format import number
 
 if TYPE_CHECKING:
     from infra.replay.demand_history import History

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.cli.terminal.failures import CommandError, ExitCode
-from infra.cli.terminal.output import duration, moment, number
 from infra.redis.reader import Reader, ShardState
+from infra.wording.format import duration, moment, number
 
 _LOOK_SECONDS = 0.1
 _WARN_SECONDS = 30.0

@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.contracts.ids import Alert
+from streams.contracts.alerts import Alert
 from streams.handover.rules import Controls, HoldReason, Pause
-from streams.hashing import one_time
-from streams.state.bucket_rings import DAY_MS
+from streams.timestamps import DAY_MS, one_time
 
 TIDEGATE = "tidegate"
 """The name under which workers write."""

@@ -14,7 +14,8 @@ from infra.control.log import read_audit
 from infra.control.routes import HeldOrder, PartitionHold
 from infra.redis.reader import Reader, ShardState, open_reader
 from infra.settings import Settings
-from streams.handover.rules import Controls, HoldReason, Terms, judge_orders
+from streams.contracts.outgoing import Terms
+from streams.handover.rules import Controls, HoldReason, judge_orders
 from streams.types import BoolArray
 
 Closed = Mapping[int, Sequence[HoldReason]]

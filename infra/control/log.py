@@ -14,11 +14,11 @@ from aiokafka.errors import KafkaError
 
 from infra.control.entries import AnyEntry, AuditState, Entry, sealed
 from infra.kafka.options import client_options
-from infra.kafka.topic_admin import audit_topic
 from infra.kafka.topic_reader import close_consumer, log_ends, read_topics
 from infra.settings import Settings
-from streams.contracts.ids import rfc3339
+from streams.contracts.topics import audit_topic
 from streams.handover.rules import Controls
+from streams.timestamps import rfc3339
 
 _PARTITION = 0  # the only one, also where somebody made the topic with more
 _POLL_MS = 200

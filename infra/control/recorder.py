@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from infra.control.entries import TIDEGATE, AuditState, Closed, Entry, Opened, OrderLeft, OrderWaits
-from streams.handover.rules import HoldReason, Terms
+from streams.contracts.outgoing import Terms
+from streams.handover.rules import HoldReason
 
 _WHY = {
     HoldReason.CONTROL_AWAY: "the audit log cannot be read",

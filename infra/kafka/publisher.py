@@ -8,10 +8,10 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from infra.kafka.topic_admin import COMPACTED
 from infra.replay.log_writer import HEARTBEAT_KEY
 from streams.contracts.events import Heartbeat
-from streams.state.outbox import Outgoing
+from streams.contracts.outgoing import Outgoing
+from streams.contracts.topics import COMPACTED
 
 UNREACHABLE = (KafkaError,)
 

@@ -12,13 +12,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
-from streams.contracts.events import TOPICS
-
-INPUTS: tuple[str, ...] = tuple(TOPICS)
-PURCHASE_ORDERS = "purchase-orders"
-ALERTS = "alerts"
-AUDIT = "tidegate-audit"
-COMPACTED = frozenset({"catalog", "campaigns"})
+from streams.contracts.topics import COMPACTED, all_topics, audit_topic, input_topics
 
 _CREATED = 0
 _TOPIC_ALREADY_EXISTS = 36
@@ -33,37 +27,6 @@ class TopicError(RuntimeError):
     def __init__(self, topic: str, rule: str, value: object) -> None:
         super().__init__(f"topic {topic!r} must {rule}, got {value!r}")
         self.topic = topic
-
-
-def dead_letter_topic(topic: str) -> str:
-    """The topic that takes the bad records of `topic`, byte for byte."""
-    return f"{topic}.dlt"
-
-
-def late_topic(topic: str) -> str:
-    """The topic that takes the records of `topic` that came after the grace."""
-    return f"{topic}.late"
-
-
-def input_topics(prefix: str = "") -> list[str]:
-    """The input topics in the order of `streams.contracts.events.TOPICS`."""
-    return [prefix + name for name in INPUTS]
-
-
-def output_topics(prefix: str = "") -> list[str]:
-    """The output topics: purchase orders, alerts, and the two side exits of each input."""
-    exits = [name(topic) for topic in INPUTS for name in (dead_letter_topic, late_topic)]
-    return [prefix + name for name in (PURCHASE_ORDERS, ALERTS, *exits)]
-
-
-def audit_topic(prefix: str = "") -> str:
-    """The audit log: one partition, so that its entries have one order, and kept for ever."""
-    return prefix + AUDIT
-
-
-def all_topics(prefix: str = "") -> list[str]:
-    """Every topic of Tidegate."""
-    return [*input_topics(prefix), *output_topics(prefix), audit_topic(prefix)]
 
 
 async def ensure_topics(

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from infra.control.entries import Acknowledged
-from streams.contracts.ids import AlertKind, incident_id
+from streams.contracts.alerts import AlertKind
+from streams.contracts.ids import incident_id
 from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass
 from streams.shard.shard import Shard
 from streams.types import Table

@@ -14,11 +14,11 @@ from prometheus_client.registry import Collector
 
 from infra.control.entries import Acknowledged
 from infra.metrics.open_incidents import open_incidents, open_ones, rows_of
-from streams.contracts.ids import AlertKind, SupplierRole
+from streams.contracts.alerts import AlertKind
+from streams.contracts.purchase_orders import SupplierRole
 from streams.detection.stock_cover import available_units
-from streams.hashing import parse_times
 from streams.shard.shard import NEW_ORDERS, SOLD_UNITS, Shard
-from streams.state.bucket_rings import DAY_MS, MINUTE_MS
+from streams.timestamps import DAY_MS, MINUTE_MS, parse_times
 from streams.types import Float64Array, Table
 
 ITEMS_SHOWN = 20

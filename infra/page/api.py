@@ -20,7 +20,7 @@ from infra.page.routes import PREFIX, VIEWS, View
 from infra.page.snapshot import Snapshot
 from infra.page.views.decisions import decisions, is_wanted, page_of
 from infra.page.views.incidents import incident
-from streams.contracts.ids import Alert
+from streams.contracts.alerts import Alert
 
 _BODY_BYTES = 4_096
 _ANSWERS_KEPT = 200

@@ -8,11 +8,11 @@ import numpy as np
 from infra.page.contracts import Acknowledgement
 from infra.page.cursor import Cursor
 from infra.redis.projection import DeadLetter
-from streams.contracts.ids import Alert
+from streams.contracts.alerts import Alert
 from streams.incidents.kinds import ITEM_FIELDS
-from streams.state.bucket_rings import MINUTE_MS
 from streams.state.items import ROW
 from streams.state.minute_totals import TOTAL
+from streams.timestamps import MINUTE_MS
 from streams.types import Float64Array, Int64Array, Table
 
 LIVE_WITHIN_MS = 86_400_000  # an outage of hours is no data; only older events are a replay

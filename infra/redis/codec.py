@@ -2,7 +2,7 @@
 
 import msgspec
 
-from streams.state.outbox import Outgoing
+from streams.contracts.outgoing import Outgoing
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Outgoing)

@@ -5,8 +5,7 @@ All keys of a partition carry its number as hash tag, so that one commit touches
 
 from dataclasses import dataclass
 
-from streams.contracts.ids import rfc3339
-from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS, rfc3339
 
 RING_WIDTHS_MS = {"minute": MINUTE_MS, "hour": HOUR_MS, "day": DAY_MS}
 
@@ -82,3 +81,18 @@ class Keys:
     def outbox(self, partition: int) -> str:
         """Hash: number -> record that is not yet known to be in Kafka."""
         return f"{self.prefix}outbox:{{{partition}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Buckets that Redis keeps."""
+
+    minutes: int = 60
+    hours: int = 48
+    days: int = 400
+    decision_days: int = 400
+    ring_days: int = 35  # days that a shard itself works on
+
+    def of(self, ring: str) -> int:
+        """Buckets kept of a ring."""
+        return {"minute": self.minutes, "hour": self.hours, "day": self.days}[ring]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from infra.kafka.options import tls_context
+from infra.redis.keys import Keys, Retention
 from infra.settings import Settings, SettingsError
 
 
@@ -40,3 +41,19 @@ def explain_refusal(error: Exception) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"its certificate is not to be trusted by redis_ca_file: {text}"
     return text
+
+
+def keys_of(settings: Settings) -> Keys:
+    """Return the names in Redis."""
+    return Keys(settings.redis_prefix)
+
+
+def retention_of(settings: Settings) -> Retention:
+    """Return the buckets that Redis keeps."""
+    return Retention(
+        minutes=settings.minute_ring,
+        hours=settings.hour_ring,
+        days=settings.day_history,
+        decision_days=settings.decision_history_days,
+        ring_days=settings.day_ring,
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.state.outbox import Outgoing
+from streams.contracts.outgoing import Outgoing
 
 DEAD_LETTERS_KEPT = 100
 """Of each partition."""

@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 from infra.redis.codec import decode_outgoing
 from infra.redis.keys import Keys
-from infra.redis.options import connection_options
+from infra.redis.options import connection_options, keys_of
 from infra.redis.rows import (
     Names,
     Row,
@@ -36,14 +36,14 @@ from infra.replay.log_writer import partition_for
 from infra.settings import Settings
 from streams.contracts.events import CampaignChanged, CampaignLine, CampaignPlanned
 from streams.contracts.events import Item as CatalogLine
+from streams.contracts.outgoing import Outgoing
 from streams.demand.campaigns import Uplift
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
-from streams.replenishment.reviews import DECISION
-from streams.shard.fold import NO_CLOCK
+from streams.replenishment.decision_record import DECISION
 from streams.state.bucket_rings import DAY_CELL
 from streams.state.items import READABLE, ROW
 from streams.state.open_orders import OpenOrder
-from streams.state.outbox import Outgoing
+from streams.timestamps import NO_CLOCK
 from streams.types import Table
 
 _SCAN_AT_ONCE = 10_000
@@ -123,7 +123,7 @@ def open_reader(settings: Settings) -> Iterator["Reader"]:
     """Connect a reader; it is disconnected at the end."""
     redis = connect(settings.redis_url, **connection_options(settings))
     try:
-        yield Reader(redis, settings.keys())
+        yield Reader(redis, keys_of(settings))
     finally:
         redis.close()
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from streams.contracts.ids import Occasion, rfc3339
+from streams.contracts.purchase_orders import Occasion
 from streams.demand.campaigns import Uplift
-from streams.replenishment.reviews import (
+from streams.replenishment.decision_record import (
     CANDIDATE_UNITS,
     CANDIDATES,
     CODES,
@@ -19,6 +19,7 @@ from streams.replenishment.reviews import (
 )
 from streams.state.bucket_rings import DAY_CELL
 from streams.state.items import ESTIMATE_WORDS, READABLE, ROW
+from streams.timestamps import rfc3339
 from streams.types import Table
 
 Names = Sequence[tuple[str, str]]  # (sku, warehouse) by place

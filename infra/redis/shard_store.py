@@ -15,13 +15,14 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 
 from infra.redis.codec import decode_outgoing, encode_outgoing
-from infra.redis.keys import RING_WIDTHS_MS, Keys
+from infra.redis.keys import RING_WIDTHS_MS, Keys, Retention
 from infra.redis.projection import project
 from infra.redis.wire import ScriptCall, bulk
-from streams.state.bucket_rings import CELL, DAY_CELL, DAY_MS
+from streams.state.bucket_rings import CELL, DAY_CELL
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import ROW
 from streams.state.minute_totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL
+from streams.timestamps import DAY_MS
 from streams.types import AnyArray, Int64Array, Table
 
 _ITEMS_AT_ONCE = 5_000
@@ -69,21 +70,6 @@ class Claim:
     token: str  # no other claim has it
     writer: str  # the claim under which the newest commit came
     known: _Known = field(default_factory=_Known)
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Buckets that Redis keeps."""
-
-    minutes: int = 60
-    hours: int = 48
-    days: int = 400
-    decision_days: int = 400
-    ring_days: int = 35  # days that a shard itself works on
-
-    def of(self, ring: str) -> int:
-        """Buckets kept of a ring."""
-        return {"minute": self.minutes, "hour": self.hours, "day": self.days}[ring]
 
 
 class RedisStore:

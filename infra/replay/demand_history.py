@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from infra.replay.schemas import Record
+from infra.replay.faults import Record
 from policy import ServiceType
 from streams.contracts.events import MOST_PRICE_BREAKS, Item, PriceBreak
 from streams.replenishment.supplier_terms import ROLES

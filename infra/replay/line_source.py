@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from infra.replay.schemas import SourceError
+from infra.replay.faults import SourceError
 
 STANDARD_INPUT = "-"
 

@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from infra.kafka.topic_admin import COMPACTED
-from infra.replay.schemas import Record
+from infra.replay.faults import Record
 from streams.contracts.events import TOPICS
+from streams.contracts.topics import COMPACTED
 
 HEARTBEAT_KEY = b"heartbeat"  # a compacted topic refuses a record without a key
 _BATCH_BYTES = 900_000  # below the 1 MiB that a broker takes by default

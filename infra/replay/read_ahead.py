@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 
-from infra.replay.schemas import Record
+from infra.replay.faults import Record
 
 _AHEAD_RECORDS = 32_768
 _SLICE_RECORDS = 1_024  # between two looks at the stop signal and at the sockets

@@ -23,9 +23,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.replay.faults import Record, SourceError
 from infra.replay.log_writer import LogWriter, ReplayError, connected_producer, require_topics
 from infra.replay.read_ahead import ReadAhead
-from infra.replay.schemas import Record, SourceError
 
 _ROUND_RECORDS = 16_384  # how far the logs of two topics may be apart
 _FLUSH_SECONDS = 0.05

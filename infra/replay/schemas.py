@@ -48,75 +48,26 @@ itself a level needs no made-up count. Event ids are deterministic: a second rep
 
 import base64
 import binascii
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
-from streams.contracts.events import TOPICS, Heartbeat, Identifier, Money, Timestamp
-
-MARGIN_SHARE = 0.5
-ASSUMED_PRICE = 1.0
-FLEXIBLE_COST_RATIO = 1.3
-SETUP_UNIT_COSTS_LEAN = 90.0
-SETUP_UNIT_COSTS_FLEXIBLE = 9.0
-HOLDING_SHARE_PER_DAY = 0.09
-BACKORDER_SHARE_PER_DAY = 0.2
-OPENING_QUANTITY_MULTIPLE = 10
-OPENING_UNITS_MIN = 48
-OPENING_UNITS_MAX = 1_000_000
-
-_QUANTITY_UNITS_MAX = 1_000_000
-_SHOWN_CHARACTERS = 80
-
-
-class Record(NamedTuple):
-    """One record on its way to an input topic."""
-
-    topic: str  # without prefix
-    key: bytes
-    value: bytes
-    occurred_ms: int  # where it stands in event time; the value may claim something else
-
-
-class SourceError(ValueError):
-    """A source of events cannot be read."""
-
-
-class LineError(SourceError):
-    """A line breaks its schema."""
-
-    def __init__(self, line_number: int, field: str, rule: str, value: object) -> None:
-        shown = value if isinstance(value, _Nothing) else _clip(repr(value))
-        super().__init__(f"line {line_number}: {field} must be {rule}, got {shown}")
-        self.line_number = line_number
-        self.field = field
-        self.rule = rule
-        self.value = value
-
-
-@dataclass(frozen=True)
-class UciRules:
-    """What the `uci` adapter may choose."""
-
-    assume: bool = True  # make up master data and an opening count at a SKU's first line
-    review_period_days: float = 9.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.review_period_days <= 365:
-            raise ValueError(
-                f"review_period_days must be > 0 and <= 365, got {self.review_period_days!r}"
-            )
-
+from infra.replay.faults import (
+    LineError,
+    Record,
+    SchemaError,
+    SourceError,
+    decode_line,
+    occurred_ms,
+)
+from infra.replay.uci_schema import UciAdapter, UciRules
+from streams.contracts.events import TOPICS, Heartbeat, Identifier, Timestamp
 
 Adapter = Callable[[bytes], Sequence[Record]]
-"""Turns one line into its records; raises `_Fault` for a line that breaks the schema."""
+"""Turns one line into its records; raises `SchemaError` for a line that breaks the schema."""
 
 
 def adapt(
@@ -152,7 +103,7 @@ def _make_adapter(schema: str, uci: UciRules) -> Adapter:
     if schema == "tidegate":
         return _adapt_tidegate
     if schema == "uci":
-        return _UciAdapter(uci)
+        return UciAdapter(uci)
     raise SourceError(f"schema must be one of {', '.join(SCHEMAS)}, got {schema!r}")
 
 
@@ -165,7 +116,7 @@ def _adapt_lines(
     for number, line in enumerate(lines, 1):
         try:
             made = adapter(line)
-        except _Fault as fault:
+        except SchemaError as fault:
             if not line.strip():
                 continue
             error = LineError(number, fault.field, fault.rule, fault.value)
@@ -213,18 +164,18 @@ def _adapt_tidegate(line: bytes) -> Sequence[Record]:
     topic = _topic_by_start.get(line[:16])
     if topic is None or not line.startswith(_topic_prefixes[topic]):
         return _adapt_tidegate_slowly(line)
-    event = _decode(_event_decoders[topic], line)
+    event = decode_line(_event_decoders[topic], line)
     value = b"{" + line[len(_topic_prefixes[topic]) - len(b'"kind":') :].rstrip()
     return _event_records(topic, event, value)
 
 
 def _adapt_tidegate_slowly(line: bytes) -> Sequence[Record]:
-    address = _decode(_address_decoder, line)
+    address = decode_line(_address_decoder, line)
     if address.topic not in TOPICS:
-        raise _Fault("topic", f"one of {', '.join(TOPICS)}", address.topic)
+        raise SchemaError("topic", f"one of {', '.join(TOPICS)}", address.topic)
     if address.raw is not None or address.raw_base64 is not None:
-        return [_raw_record(_decode(_raw_decoder, line))]
-    event = _decode(_event_decoders[address.topic], line)
+        return [_raw_record(decode_line(_raw_decoder, line))]
+    event = decode_line(_event_decoders[address.topic], line)
     return _event_records(address.topic, event, _encode_verbatim(line))
 
 
@@ -235,7 +186,7 @@ def _event_records(topic: str, event: Any, value: bytes) -> Sequence[Record]:
 
 
 def _encode_verbatim(line: bytes) -> bytes:
-    fields = _decode(_object_decoder, line)
+    fields = decode_line(_object_decoder, line)
     del fields["topic"]
     return msgspec.json.encode({"kind": fields.pop("kind"), **fields})
 
@@ -250,247 +201,10 @@ def _raw_value(line: _RawLine) -> bytes:
     try:
         return base64.b64decode(line.raw_base64, validate=True)
     except binascii.Error:
-        raise _Fault("raw_base64", "base64", line.raw_base64) from None
+        raise SchemaError("raw_base64", "base64", line.raw_base64) from None
 
 
 # --- uci --------------------------------------------------------------------------------------
 
 
-class UciLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One line of the `uci` schema."""
-
-    type: Literal["order", "shipment", "stock"]
-    event_id: Identifier
-    sku: Identifier
-    quantity: Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
-    occurred_at: Timestamp
-    kind: Literal["cancellation", "outbound", "inbound", "adjustment", "level"] | None = None
-    order_id: Identifier | None = None
-    price: Money | None = None
-    reason: str | None = None
-    category: str | None = None
-    po_id: Identifier | None = None
-    supplier: Identifier | None = None
-
-
-_uci_decoder = msgspec.json.Decoder(UciLine)
-_encode = msgspec.json.Encoder().encode
-Fields = dict[str, Any]
-
-
-@dataclass
-class _UciAdapter:
-    rules: UciRules
-    _known_skus: set[str] = field(default_factory=set)
-
-    def __call__(self, text: bytes) -> Sequence[Record]:
-        line = _decode(_uci_decoder, text)
-        mapping = _UCI_MAPPINGS.get((line.type, line.kind))
-        if mapping is None:
-            raise _Fault("kind", f"one that type {line.type} knows", line.kind)
-        topic, kind, own_fields = mapping
-        at_ms = occurred_ms(line.occurred_at)
-        record = _record(topic, kind, line, at_ms, line.event_id, own_fields(line))
-        if line.sku in self._known_skus or not self.rules.assume:
-            return (record,)
-        self._known_skus.add(line.sku)
-        return (*self._assumed_records(line, at_ms), record)
-
-    def _assumed_records(self, line: UciLine, at_ms: int) -> Iterator[Record]:
-        item = _assumed_item(line, self.rules.review_period_days)
-        yield _record("catalog", "item", line, at_ms, f"assumed-catalog-{line.sku}", item)
-        if line.kind != "level":
-            level = {"level": _assumed_level_units(line.quantity)}
-            yield _record("stock", "counted", line, at_ms, f"assumed-count-{line.sku}", level)
-
-
-def _record(topic: str, kind: str, line: UciLine, at_ms: int, event_id: str, own: Fields) -> Record:
-    # The kind comes first: a decoder that knows it early decodes the rest faster.
-    event = {
-        "kind": kind,
-        "event_id": event_id,
-        "occurred_at": line.occurred_at,
-        "sku": line.sku,
-        **own,
-    }
-    return Record(topic, line.sku.encode(), _encode(event), at_ms)
-
-
-def _placed(line: UciLine) -> Fields:
-    return _order_fields(line, _units(line, "quantity", line.quantity, "from 1 to 1000000"))
-
-
-def _cancelled(line: UciLine) -> Fields:
-    rule = "from -1000000 to -1 in a cancellation"
-    return _order_fields(line, _units(line, "quantity", -line.quantity, rule))
-
-
-def _order_fields(line: UciLine, quantity: int) -> Fields:
-    fields: Fields = {"order_id": _required(line.order_id, "order_id"), "quantity": quantity}
-    if line.price is not None:
-        fields["price"] = line.price
-        fields["currency"] = "GBP"
-    return fields
-
-
-def _dispatched(line: UciLine) -> Fields:
-    quantity = _units(line, "quantity", line.quantity, "from 1 to 1000000")
-    return {"order_id": _required(line.order_id, "order_id"), "quantity": quantity}
-
-
-def _received(line: UciLine) -> Fields:
-    return {
-        "po_id": line.po_id or line.order_id or line.event_id,
-        "supplier": line.supplier or "lean",
-        "quantity": _units(line, "quantity", line.quantity, "from 1 to 1000000"),
-    }
-
-
-def _adjusted(line: UciLine) -> Fields:
-    fields: Fields = {"change": line.quantity}
-    if line.reason is not None:
-        fields["reason"] = line.reason
-    return fields
-
-
-def _counted(line: UciLine) -> Fields:
-    if line.quantity < 0:
-        raise _Fault("quantity", ">= 0 in a stock level", line.quantity)
-    return {"level": line.quantity}
-
-
-def _units(line: UciLine, name: str, units: int, rule: str) -> int:
-    if not 1 <= units <= _QUANTITY_UNITS_MAX:
-        raise _Fault(name, rule, line.quantity)
-    return units
-
-
-def _required(value: str | None, name: str) -> str:
-    if value is None:
-        raise _Fault(name, "present", _Nothing())
-    return value
-
-
-_UCI_MAPPINGS: dict[tuple[str, str | None], tuple[str, str, Callable[[UciLine], Fields]]] = {
-    ("order", None): ("orders", "placed", _placed),
-    ("order", "cancellation"): ("orders", "cancelled", _cancelled),
-    ("shipment", "outbound"): ("shipments", "dispatched", _dispatched),
-    ("shipment", "inbound"): ("shipments", "received", _received),
-    ("stock", "adjustment"): ("stock", "adjusted", _adjusted),
-    ("stock", "level"): ("stock", "counted", _counted),
-}
-
-
-def _assumed_item(line: UciLine, review_period_days: float) -> Fields:
-    unit_cost = max(0.01, round((line.price or ASSUMED_PRICE) * MARGIN_SHARE, 4))
-    fields: Fields = {
-        "unit_cost_lean": unit_cost,
-        "unit_cost_flexible": round(unit_cost * FLEXIBLE_COST_RATIO, 4),
-        "setup_cost_lean": round(unit_cost * SETUP_UNIT_COSTS_LEAN, 4),
-        "setup_cost_flexible": round(unit_cost * SETUP_UNIT_COSTS_FLEXIBLE, 4),
-        "lead_time_days_lean": 4,
-        "lead_time_days_flexible": 2,
-        "review_period_days": review_period_days,
-        "holding_cost_per_unit_day": round(unit_cost * HOLDING_SHARE_PER_DAY, 6),
-        "backorder_cost_per_unit_day": round(unit_cost * BACKORDER_SHARE_PER_DAY, 6),
-        "service_target": 0.95,
-        "service_type": "cycle",
-        "currency": "GBP",
-        "assume_dispatched": True,
-        "assume_received": True,
-    }
-    if line.category is not None:
-        fields["category"] = line.category
-    return fields
-
-
-def _assumed_level_units(first_quantity: int) -> int:
-    wished = abs(first_quantity) * OPENING_QUANTITY_MULTIPLE
-    return min(max(wished, OPENING_UNITS_MIN), OPENING_UNITS_MAX)
-
-
 # --- values and faults ------------------------------------------------------------------------
-
-_RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", flags=re.ASCII
-)
-
-
-@lru_cache(maxsize=65_536)  # many lines share a second
-def occurred_ms(occurred_at: str | int) -> int:
-    """Return an event time as milliseconds since 1970.
-
-    >>> occurred_ms("1970-01-01T00:00:01.500Z"), occurred_ms(7)
-    (1500, 7)
-    """
-    if isinstance(occurred_at, int):
-        return occurred_at
-    if not _RFC_3339.fullmatch(occurred_at):
-        raise _Fault("occurred_at", "RFC 3339 with a zone, or milliseconds", occurred_at)
-    try:
-        # Whole milliseconds by integer arithmetic: a float of seconds would round some of them.
-        elapsed = datetime.fromisoformat(occurred_at.upper()) - _EPOCH
-    except ValueError:
-        raise _Fault("occurred_at", "a date and time that exist", occurred_at) from None
-    return (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
-
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-class _Nothing:
-    """Stands for a value that is not there."""
-
-    def __str__(self) -> str:
-        return "nothing"
-
-
-class _Fault(ValueError):
-    """A field breaks a rule; who catches it knows the line."""
-
-    def __init__(self, field: str, rule: str, value: object) -> None:
-        super().__init__(f"{field} must be {rule}, got {value!r}")
-        self.field = field
-        self.rule = rule
-        self.value = value
-
-
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_FAULT_MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
-
-
-def _decode(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
-    try:
-        return decoder.decode(line)
-    except msgspec.ValidationError as error:
-        raise _fault_of(str(error), line) from None
-    except _NOT_JSON:
-        raise _no_object(line) from None
-
-
-def _no_object(line: bytes) -> _Fault:
-    return _Fault("the line", "a JSON object in UTF-8", line.rstrip())
-
-
-def _fault_of(message: str, line: bytes) -> _Fault:
-    """Say what the decoder found in terms of field, rule and value."""
-    if missing := _FAULT_MISSING.search(message):
-        return _Fault(missing["name"], "present", _Nothing())
-    rule, _, path = message.partition(" - at `$")
-    rule = rule.removeprefix("Expected ").split(", got ")[0].replace("`", "")
-    if rule.startswith("Invalid"):
-        rule = "a known value"
-    if rule == "object":
-        rule = "a JSON object"
-    try:
-        value = msgspec.json.decode(line)
-    except _NOT_JSON:  # a rule can be broken before the place where the line is no JSON
-        return _no_object(line)
-    path = path.strip("`.")
-    if not path or not isinstance(value, dict):
-        return _Fault(path or "the line", rule, value)
-    return _Fault(path, rule, value.get(re.split(r"[.\[]", path)[0]))
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.cli.terminal.output import number
 from infra.wording.codes import FAMILIES, FITS, SPLITS, chosen_split, reason_text
-from streams.contracts.ids import Candidates, CandidateUnits, Expected, PurchaseOrder
+from infra.wording.format import number
+from streams.contracts.purchase_orders import Candidates, CandidateUnits, Expected, PurchaseOrder
 
 
 @dataclass(frozen=True)

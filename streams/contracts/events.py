@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 import msgspec
 from msgspec import Meta
 
-from streams.hashing import BAD_TIMESTAMP, one_time
+from streams.timestamps import BAD_TIMESTAMP, one_time
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
 Timestamp = str | int

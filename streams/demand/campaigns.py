@@ -15,8 +15,7 @@ import numpy as np
 from streams.contracts.events import CampaignLine
 from streams.demand.week_profile import operational_days
 from streams.exact_sums import millionths
-from streams.hashing import one_time
-from streams.state.bucket_rings import HOUR_MS
+from streams.timestamps import HOUR_MS, one_time
 from streams.types import BoolArray, Float64Array, Int64Array, Table
 
 _LEAST_OUTSIDE = 0.25  # of the everyday orders, from which the whole is told

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from policy.compiled import compiled
-from streams.state.bucket_rings import DAY_MS
+from streams.timestamps import DAY_MS
 from streams.types import AnyArray, Float64Array, Int32Array, Int64Array, Record, Table
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from policy.compiled import compiled
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
+from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int64Array
 
 WEEKDAYS = 7

@@ -22,6 +22,8 @@ to be told by its total, and its parts have one id (`streams.incidents.group_inc
 readers join them.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from policy.compiled import compiled
@@ -31,11 +33,11 @@ from streams.demand.week_profile import Profile
 from streams.detection.shortfall import forget_plans
 from streams.detection.surge import NULL_FACTOR, Pause, SurgeSettings, is_proved_still, surge_tick
 from streams.exact_sums import MILLIONTHS, millionths
-from streams.incidents.group_incidents import SHOP
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
 from streams.state.items import ROW, Columns
+from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Record, Table
 
+SHOP = "shop"
 _FIRST_ROWS = 16
 _CAMPAIGN = "campaign:"
 
@@ -429,3 +431,13 @@ def _usual_rates(rows: Table) -> Float64Array:
     np.divide(rows["usual_orders"], rows["usual_days"], out=rates, where=rows["usual_days"] > 0)
     rates *= np.maximum(rows["usual_pace"], 1.0)
     return rates
+
+
+def groups_of(category: str | None, campaigns: Sequence[str]) -> list[str]:
+    """Return the groups of an item, the widest first.
+
+    >>> groups_of("lamps", ["1111"])
+    ['shop', 'category:lamps', 'campaign:1111']
+    """
+    named = [] if category is None else [f"category:{category}"]
+    return [SHOP, *named, *(f"campaign:{one}" for one in sorted(campaigns))]

@@ -23,7 +23,7 @@ from streams.demand.week_profile import (
     operational_end_ms,
 )
 from streams.detection.surge import Pause
-from streams.state.bucket_rings import DAY_MS, MINUTE_MS
+from streams.timestamps import DAY_MS, MINUTE_MS
 
 NEVER = (1 << 63) - 1
 _CALM_MS = 15 * MINUTE_MS

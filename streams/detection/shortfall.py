@@ -35,8 +35,8 @@ from streams.demand.campaigns import Lines, item_window_days, planned_orders
 from streams.demand.exposure import censored_days
 from streams.demand.week_profile import operational_days
 from streams.detection.surge import Pause, SurgeSettings
-from streams.state.bucket_rings import HOUR_MS
 from streams.state.items import PLAN_SHARES
+from streams.timestamps import HOUR_MS
 from streams.types import BoolArray, Float64Array, Int64Array, Record, Table
 
 NULL_SHARE = 2 / 3

@@ -4,8 +4,8 @@ import numpy as np
 
 from policy.compiled import compiled
 from streams.demand.week_profile import Profile, operational_ends_ms
-from streams.state.bucket_rings import DAY_MS, MINUTE_MS
 from streams.state.items import Columns
+from streams.timestamps import DAY_MS, MINUTE_MS
 from streams.types import Float64Array, Int64Array, Table
 
 _LONGEST_DAYS = 3_650.0  # what lasts longer never runs out

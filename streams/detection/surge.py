@@ -47,8 +47,8 @@ import numpy as np
 from policy.compiled import compiled
 from streams.demand.baseline import Pool, UsualSettings, usual_rate, usual_size
 from streams.demand.week_profile import Profile, operational_days
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
 from streams.state.items import SURGE_FACTORS, Columns
+from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
 
 NULL_FACTOR = 1.5

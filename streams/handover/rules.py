@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from streams.contracts.outgoing import Terms, Verdict
 from streams.types import BoolArray
 
 
@@ -44,50 +45,6 @@ PEOPLES = frozenset(
 One that waits for anything else leaves all the same, and is called off after it, as in the log:
 what is published must not depend on how fast a log is read.
 """
-
-
-class Verdict(StrEnum):
-    """The last word of people about one order; events of `order-responses` bring it."""
-
-    NONE = ""
-    APPROVED = "approved"
-    RELEASED = "released"
-    HELD = "held"
-    CALLED_OFF = "called_off"
-    CALLED_OFF_WHILE_HELD = "called_off_while_held"
-
-    def after(self, response: str) -> "Verdict":
-        """Return the verdict once people have said that too.
-
-        Args:
-            response: a kind of event in `order-responses`; most say nothing about the hand-over.
-        """
-        if response in ("rejected", "cancelled"):
-            is_held = self in (Verdict.HELD, Verdict.CALLED_OFF_WHILE_HELD)
-            return Verdict.CALLED_OFF_WHILE_HELD if is_held else Verdict.CALLED_OFF
-        if response in (Verdict.APPROVED, Verdict.RELEASED, Verdict.HELD):
-            return Verdict(response)
-        return self
-
-    @property
-    def is_called_off(self) -> bool:
-        """Whether nobody wants the order any more."""
-        return self in (Verdict.CALLED_OFF, Verdict.CALLED_OFF_WHILE_HELD)
-
-
-class Terms(msgspec.Struct, frozen=True, array_like=True):
-    """What the hand-over looks at in a purchase order."""
-
-    po_id: str
-    supplier: str
-    sku: str
-    warehouse: str
-    quantity: int
-    amount: float  # quantity x unit cost
-    currency: str | None
-    day_units: int  # ordered of the item on the (event) day of the decision, this order included
-    day_amount: float
-    verdict: Verdict = Verdict.NONE
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,89 +87,6 @@ class Limits:
     approval_amount: float | None = None
     cap_units_per_item_day: int | None = None
     cap_amount_per_item_day: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What the facts may be. Beyond one: closed at once. Below half of all for `calm_s`: open."""
-
-    lag_records: int = 200_000  # a second of a flood; its age says more
-    lag_s: float = 60.0
-    clock_s: float = 60.0
-    calm_s: float = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """How a partition stands at this moment."""
-
-    is_control_known: bool
-    is_store_away: bool
-    lag_records: int | None  # not yet read; none: Kafka has not told
-    lag_s: float  # age of the oldest record that is not yet read, or of a live log's newest event
-    ahead_s: float  # the newest event lies so far in the future
-    back_s: float  # this machine's clock, or the times that Kafka gives, went back by so much
-
-
-def breaches(facts: Facts, bounds: Bounds, share: float = 1.0) -> tuple[HoldReason, ...]:
-    """Return which bounds, times a share of them, the facts exceed.
-
-    >>> late = Facts(True, False, lag_records=120_000, lag_s=0.0, ahead_s=0.0, back_s=0.0)
-    >>> breaches(late, Bounds()), breaches(late, Bounds(), share=0.5)
-    ((), (<HoldReason.LAG: 'lag'>,))
-    """
-    skew_s = max(facts.ahead_s, facts.back_s)
-    is_behind = (
-        facts.lag_records is None
-        or facts.lag_records > share * bounds.lag_records
-        or facts.lag_s > share * bounds.lag_s
-    )
-    found = (
-        (HoldReason.CONTROL_AWAY, not facts.is_control_known),
-        (HoldReason.STORE_AWAY, facts.is_store_away),
-        (HoldReason.CLOCK, skew_s > share * bounds.clock_s),
-        (HoldReason.LAG, is_behind),
-    )
-    return tuple(reason for reason, holds in found if holds)
-
-
-class Gate:
-    """The gate of one partition: shut until it has seen calm, and after every breach again.
-
-    Args:
-        bounds: as above.
-    """
-
-    def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
-        self._calm_since_s: float | None = None
-        self._looked_at_s = 0.0
-        self.reasons: tuple[HoldReason, ...] = (HoldReason.STARTING,)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether orders may pass, as far as the partition is concerned."""
-        return not self.reasons
-
-    def look(self, facts: Facts, now_s: float) -> None:
-        """Take the facts of this moment in.
-
-        Args:
-            facts: as they are now.
-            now_s: wall-clock seconds. After a jump, either way, calm begins anew: a time at which
-                nobody looked was not calm.
-        """
-        step_s = now_s - self._looked_at_s
-        self._looked_at_s = now_s
-        broken = breaches(facts, self._bounds)
-        if broken:
-            self.reasons = broken
-        if broken or breaches(facts, self._bounds, share=0.5):
-            self._calm_since_s = None
-        elif self._calm_since_s is None or not 0 <= step_s <= self._bounds.calm_s:
-            self._calm_since_s = now_s
-        if self._calm_since_s is not None and now_s - self._calm_since_s >= self._bounds.calm_s:
-            self.reasons = ()
 
 
 def judge_orders(

@@ -6,8 +6,10 @@ can still be in time.
 
 from collections.abc import Mapping
 
-from streams.contracts.ids import ACTIONS, AlertKind, SupplierRole
-from streams.state.bucket_rings import DAY_MS, MINUTE_MS
+from streams.contracts.alerts import AlertKind
+from streams.contracts.ids import ACTIONS
+from streams.contracts.purchase_orders import SupplierRole
+from streams.timestamps import DAY_MS, MINUTE_MS
 from streams.types import Table
 
 Figures = Mapping[str, float | int | str | None]

@@ -11,15 +11,13 @@ begins: its id is the same on all partitions, and whoever reads the alerts puts 
 together. It cannot end on that day, so that its id cannot begin twice.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
-from streams.contracts.ids import AlertState
-from streams.state.bucket_rings import DAY_MS
-
-SHOP = "shop"
+from streams.contracts.alerts import AlertState
+from streams.timestamps import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +34,6 @@ class BroadIncident(msgspec.Struct, kw_only=True):
     window_ms: int  # start of the UTC day on which it began
     version: int = 0
     told_items: int = 0
-
-
-def groups_of(category: str | None, campaigns: Sequence[str]) -> list[str]:
-    """Return the groups of an item, the widest first.
-
-    >>> groups_of("lamps", ["1111"])
-    ['shop', 'category:lamps', 'campaign:1111']
-    """
-    named = [] if category is None else [f"category:{category}"]
-    return [SHOP, *named, *(f"campaign:{one}" for one in sorted(campaigns))]
 
 
 class Broad:

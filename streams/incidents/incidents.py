@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from streams.contracts.ids import AlertKind, AlertState, incident_id, rfc3339
+from streams.contracts.alerts import AlertKind, AlertState, Figures
+from streams.contracts.ids import incident_id
+from streams.contracts.outgoing import Outgoing
 from streams.demand.week_profile import Profile, flat_profile
-from streams.detection.groups import Levels
+from streams.detection.factors import is_bulk
+from streams.detection.groups import SHOP, Levels
 from streams.detection.order_feed import FeedSettings, FeedState
 from streams.detection.stock_cover import cover_ratios
 from streams.detection.surge import SurgeSettings
@@ -22,19 +25,17 @@ from streams.incidents.figures import (
     broad_figures,
     bulk_figures,
     cover_figures,
-    is_bulk,
     shortfall_figures,
     surge_figures,
 )
-from streams.incidents.group_incidents import SHOP, Broad, BroadIncident, BroadSettings
+from streams.incidents.group_incidents import Broad, BroadIncident, BroadSettings
 from streams.incidents.input_incidents import InputAlerts
 from streams.incidents.kinds import ITEM_FIELDS
-from streams.incidents.records import Figures, alert, late_alert
+from streams.incidents.records import alert, late_alert
 from streams.index_set import Marks
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
 from streams.state.items import Columns, Items
 from streams.state.open_orders import OpenOrder
-from streams.state.outbox import Outgoing
+from streams.timestamps import DAY_MS, HOUR_MS, rfc3339
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from streams.contracts.ids import AlertKind, AlertState
+from streams.contracts.alerts import AlertKind, AlertState
+from streams.contracts.outgoing import Outgoing
 from streams.detection.order_feed import NEVER, Feed, FeedSettings
 from streams.incidents.records import input_alert
-from streams.state.outbox import Outgoing
 
 
 class InputAlerts:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from streams.contracts.ids import AlertKind
+from streams.contracts.alerts import AlertKind
 
 Severity = Literal["high", "medium", "low"]
 Team = Literal["marketing", "warehouse", "logistics", "platform"]

@@ -1,21 +1,14 @@
 """How the steps of an incident are told: as alerts, with a summary, figures and one action."""
 
-from streams.contracts.ids import (
-    ACTIONS,
-    Alert,
-    AlertKind,
-    AlertState,
-    SupplierRole,
-    incident_id,
-    rfc3339,
-)
+from streams.contracts.alerts import Alert, AlertKind, AlertState, Figures
+from streams.contracts.ids import ACTIONS, incident_id
+from streams.contracts.outgoing import Outgoing, alert_record
+from streams.contracts.purchase_orders import SupplierRole
 from streams.incidents.actions import late_action
 from streams.incidents.kinds import INCIDENT_KINDS
 from streams.state.items import Items
 from streams.state.open_orders import OpenOrder
-from streams.state.outbox import Outgoing, alert_record
-
-Figures = dict[str, float | int | str | None]
+from streams.timestamps import rfc3339
 
 
 def input_alert(

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from streams.contracts.outgoing import Outgoing
 from streams.ingest.decode import Reject
 from streams.ingest.transport import Chunk, RawRecord
-from streams.state.outbox import Outgoing
 
 _LATE = "occurred_at must be within the grace period of its topic's clock"
 

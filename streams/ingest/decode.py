@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 
 from streams.contracts.events import TOPICS, AnyEvent, Kind
-from streams.hashing import BAD_TIMESTAMP, hash_texts, parse_times
+from streams.hashing import hash_texts
 from streams.ingest.item_names import Names
 from streams.ingest.order_scanner import PlainBatch, decode_plain
+from streams.timestamps import BAD_TIMESTAMP, parse_times
 from streams.types import BoolArray, Int8Array, Int64Array, UInt64Array
 
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from streams.contracts.events import DEFAULT_WAREHOUSE, Kind
-from streams.hashing import BAD_TIMESTAMP, LATEST_MS, parse_one_time
 from streams.ingest.byte_kernels import (
     PADDING,
     Pointer,
@@ -26,6 +25,7 @@ from streams.ingest.byte_kernels import (
     word_within,
 )
 from streams.ingest.item_names import Names, hash_name
+from streams.timestamps import BAD_TIMESTAMP, LATEST_MS, parse_one_time
 from streams.types import Int8Array, Int64Array, UInt8Array, UInt64Array
 
 _TEXT_BYTES = 128  # of an identifier or a source

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.contracts.events import MOST_PRICE_BREAKS, Item, PriceBreak
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
+from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int64Array
 
 ROLES = ("lean", "flexible")

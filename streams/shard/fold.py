@@ -11,8 +11,9 @@ import numpy as np
 from policy.compiled import compiled_with
 from streams.contracts.events import Kind
 from streams.hashing import mix
-from streams.state.bucket_rings import DAY_MS, MINUTE_MS, RingArrays, list_cell, slot_of
+from streams.state.bucket_rings import RingArrays, list_cell, slot_of
 from streams.state.key_memory import MemoryArrays, recall
+from streams.timestamps import DAY_MS, MINUTE_MS, NO_CLOCK
 from streams.types import Int8Array, Int32Array, Int64Array, UInt8Array, UInt64Array
 
 
@@ -24,8 +25,6 @@ class Outcome(IntEnum):
     LATE = 2
     HEARTBEAT = 3
 
-
-NO_CLOCK = np.iinfo(np.int64).min
 
 _PLACED = int(Kind.PLACED)
 _CANCELLED = int(Kind.CANCELLED)

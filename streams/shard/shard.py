@@ -21,8 +21,8 @@ from streams.demand.estimate import Correction, estimate_words
 from streams.demand.week_profile import Profile
 from streams.incidents.incidents import AlertsState
 from streams.ingest.decode import Columns, Decoded
-from streams.shard.fold import NO_CLOCK, Admitted, Outcome, admit_rows, count_rows
-from streams.state.bucket_rings import CELL, DAY_CELL, DAY_MS, HOUR_MS, MINUTE_MS, Ring
+from streams.shard.fold import Admitted, Outcome, admit_rows, count_rows
+from streams.state.bucket_rings import CELL, DAY_CELL, Ring
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import OLDEST_OPEN_ORDER, READABLE, ROW
 from streams.state.key_memory import KeyMemory
@@ -31,6 +31,7 @@ from streams.state.outbox import Outbox
 from streams.state.pending import ENTRY
 from streams.timeline.partition_state import TimelineSettings, Word
 from streams.timeline.timeline import Timeline
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS, NO_CLOCK
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
 STATE_VERSION = 7

@@ -6,7 +6,7 @@ backlog, in event time, so that it follows from the log alone.
 """
 
 from policy.compiled import compiled
-from streams.state.bucket_rings import MINUTE_MS
+from streams.timestamps import MINUTE_MS
 from streams.types import Int64Array, Record
 
 WAITING_MARKS = 8

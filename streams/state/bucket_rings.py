@@ -13,10 +13,6 @@ import numpy as np
 from policy.compiled import compiled, compiled_with
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
-
 CELL = np.dtype([("units", "<i8"), ("lines", "<i4"), ("orders", "<i4")])
 DAY_CELL = np.dtype([*CELL.descr, ("cancelled_units", "<i8"), ("returned_units", "<i8")])
 

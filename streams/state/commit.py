@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from streams.contracts.outgoing import Outgoing
 from streams.state.bucket_rings import CellChanges
 from streams.state.key_memory import Tail
 from streams.state.minute_totals import TotalChanges
-from streams.state.outbox import Outgoing
 from streams.types import AnyArray, Int64Array, Table
 
 

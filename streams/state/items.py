@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from streams.ingest.item_names import ItemTable, Names
+from streams.ingest.item_names import Names
 from streams.state.backlog_age import WAITING_MARKS
+from streams.state.item_index import ItemTable
 from streams.types import AnyArray, Int32Array, Table
 
 SURGE_FACTORS = (1.5, 2.0, 3.0, 5.0, 8.0, 20.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streams.contracts.events import Kind
-from streams.state.bucket_rings import DAY_MS, MINUTE_MS
+from streams.timestamps import DAY_MS, MINUTE_MS
 from streams.types import BoolArray, Int8Array, Int64Array, Table, UInt8Array
 
 TOTAL = np.dtype(

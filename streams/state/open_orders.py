@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from streams.contracts.ids import SupplierRole
+from streams.contracts.purchase_orders import SupplierRole
 
 
 class OpenOrder(msgspec.Struct, kw_only=True):

@@ -5,29 +5,8 @@ from itertools import islice, takewhile
 
 import msgspec
 
-from streams.contracts.ids import Alert, AlertState, PurchaseOrder
-from streams.handover.rules import Terms
-
-PURCHASE_ORDERS = "purchase-orders"
-ALERTS = "alerts"
-
-
-class IncidentStep(msgspec.Struct, frozen=True, array_like=True):
-    """Which incident an alert is a step of, and whether the incident is over with it."""
-
-    incident_id: str
-    is_over: bool
-
-
-class Outgoing(msgspec.Struct, frozen=True, array_like=True):
-    """One record for Kafka."""
-
-    topic: str  # without prefix
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-    terms: Terms | None = None  # of a purchase order: it leaves through the gate
-    incident: IncidentStep | None = None  # of an alert
+from streams.contracts.outgoing import Outgoing
+from streams.contracts.topics import ALERTS
 
 
 class Outbox:
@@ -141,52 +120,3 @@ class Outbox:
         self._next_number = next_number
         for number in sorted(stored):
             self._keep(number, stored[number])
-
-
-def order_record(order: PurchaseOrder, *, day_units: int = 0, day_amount: float = 0.0) -> Outgoing:
-    """Return the record of a purchase order.
-
-    Args:
-        order: the order.
-        day_units: ordered of its item on the day of the decision, this order included.
-        day_amount: the same in money.
-    """
-    headers = _cloud_event(
-        f"{order.po_id}/{order.version}", "tidegate.purchase-order.proposed", order.decided_at
-    )
-    terms = Terms(
-        order.po_id,
-        order.supplier,
-        order.sku,
-        order.warehouse,
-        order.quantity,
-        order.quantity * order.unit_cost,
-        order.currency,
-        day_units,
-        day_amount,
-    )
-    return Outgoing(PURCHASE_ORDERS, order.sku.encode(), msgspec.json.encode(order), headers, terms)
-
-
-def alert_record(alert: Alert) -> Outgoing:
-    """Return the record of one step of an incident."""
-    headers = _cloud_event(
-        f"{alert.incident_id}/{alert.version}",
-        f"tidegate.alert.{alert.kind}",
-        alert.occurred_at,
-    )
-    step = IncidentStep(alert.incident_id, is_over=alert.kind == AlertState.RESOLVED)
-    value = msgspec.json.encode(alert)
-    return Outgoing(ALERTS, alert.subject.encode(), value, headers, incident=step)
-
-
-def _cloud_event(event_id: str, event_type: str, time: str) -> list[tuple[str, bytes]]:
-    """Headers of the CloudEvents 1.0 binary mode."""
-    return [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", event_id.encode()),
-        ("ce_source", b"/tidegate"),
-        ("ce_type", event_type.encode()),
-        ("ce_time", time.encode()),
-        ("content-type", b"application/json"),
-    ]

@@ -8,8 +8,8 @@ from streams.demand.estimate import close_day as close_estimates
 from streams.demand.exposure import close_exposure
 from streams.demand.week_profile import due_by_hour, learn_day, operational_days
 from streams.detection.surge import NULL_FACTOR
-from streams.state.bucket_rings import DAY_MS
 from streams.timeline.partition_state import State
+from streams.timestamps import DAY_MS
 from streams.types import Float64Array
 
 

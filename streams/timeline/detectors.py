@@ -3,8 +3,9 @@
 import numpy as np
 
 from streams.demand.campaigns import Lines, planned_orders, planned_units
-from streams.demand.exposure import suspicious_items
 from streams.demand.week_profile import operational_days
+from streams.detection.factors import plan_factors
+from streams.detection.phantom_stock import suspicious_items
 from streams.detection.shortfall import (
     begin_plans_anew,
     close_plan_day,
@@ -16,10 +17,9 @@ from streams.detection.shortfall import (
     weigh_plans,
 )
 from streams.detection.surge import SurgeSettings, is_proved_still, proved_or_open, surge_tick
-from streams.incidents.figures import plan_factors
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
 from streams.state.items import Columns
 from streams.timeline.partition_state import State
+from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 

@@ -12,22 +12,21 @@ import msgspec
 import numpy as np
 
 from streams.contracts import events
+from streams.contracts.outgoing import Outgoing
 from streams.demand.baseline import pool_items
 from streams.demand.campaigns import Lines, Uplift, campaign_lines
 from streams.demand.estimate import Correction, EstimateSettings
-from streams.demand.exposure import SilenceSettings
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
-from streams.detection.groups import Levels
+from streams.detection.groups import Levels, groups_of
+from streams.detection.phantom_stock import SilenceSettings
 from streams.detection.surge import SurgeSettings
-from streams.incidents.group_incidents import groups_of
 from streams.incidents.incidents import Alerts, AlertSettings
 from streams.index_set import Marks
 from streams.replenishment.reviews import ReviewSettings
 from streams.replenishment.supplier_terms import has_terms
-from streams.state.bucket_rings import DAY_MS
 from streams.state.items import Items
 from streams.state.open_orders import Supply
-from streams.state.outbox import Outgoing
+from streams.timestamps import DAY_MS
 from streams.types import Float64Array, Int32Array, Table
 
 

@@ -3,18 +3,19 @@
 import numpy as np
 
 from policy import PolicyCache
-from streams.contracts.ids import PurchaseOrder, SupplierRole
+from streams.contracts.outgoing import Outgoing, order_record
+from streams.contracts.purchase_orders import PurchaseOrder, SupplierRole
 from streams.demand.campaigns import planned_extra_units
 from streams.demand.week_profile import operational_days
-from streams.hashing import one_time
-from streams.incidents.figures import surge_demand
-from streams.replenishment.reviews import decide_items, expected_demand, period_ms, purchase_orders
+from streams.detection.factors import surge_demand
+from streams.replenishment.decision_record import purchase_orders
+from streams.replenishment.reviews import decide_items, expected_demand
+from streams.replenishment.schedule import period_ms
 from streams.replenishment.supplier_terms import supplier_terms
-from streams.state.bucket_rings import DAY_MS
 from streams.state.open_orders import OpenOrder
-from streams.state.outbox import Outgoing, order_record
 from streams.timeline.partition_state import State
 from streams.timeline.updates import count_supply
+from streams.timestamps import DAY_MS, one_time
 from streams.types import Float64Array, Int64Array, Table
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from policy import PolicyCache
 from streams.contracts.events import Kind
 from streams.demand.campaigns import in_window
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
 from streams.state.pending import ENTRY, Due, Pending
 from streams.timeline.day_end import close_day
 from streams.timeline.detectors import close_tick, watch_plans, watch_silence
@@ -18,6 +17,7 @@ from streams.timeline.movements import apply_entries
 from streams.timeline.partition_state import State, TimelineSettings
 from streams.timeline.review_step import review_due, review_surges
 from streams.timeline.updates import arrive, tell
+from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Int32Array, Table
 
 _NEVER = np.iinfo(np.int64).max

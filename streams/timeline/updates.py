@@ -4,13 +4,14 @@ import numpy as np
 
 from streams.contracts import events
 from streams.contracts.events import AnyEvent
-from streams.contracts.ids import SupplierRole
+from streams.contracts.purchase_orders import SupplierRole
 from streams.demand.exposure import note_stock
 from streams.detection.shortfall import forget_plans
-from streams.hashing import one_time
-from streams.replenishment.reviews import first_review_ms, period_ms, service_type_code
+from streams.replenishment.reviews import service_type_code
+from streams.replenishment.schedule import first_review_ms, period_ms
 from streams.state.open_orders import OpenOrder
 from streams.timeline.partition_state import State, Word
+from streams.timestamps import one_time
 
 
 def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:

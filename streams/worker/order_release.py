@@ -10,19 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from streams.handover.rules import (
-    PEOPLES,
-    Bounds,
-    Controls,
-    Facts,
-    Gate,
-    Limits,
-    Terms,
-    judge_orders,
-    person_needed,
-)
-from streams.shard.fold import NO_CLOCK
-from streams.state.outbox import Outgoing
+from streams.contracts.outgoing import Outgoing, Terms
+from streams.handover.gate import Bounds, Facts, Gate
+from streams.handover.rules import PEOPLES, Controls, Limits, judge_orders, person_needed
+from streams.timestamps import NO_CLOCK
 from streams.types import BoolArray
 from streams.worker.lag import oldest_unread_s, went_back_s
 from streams.worker.ports import Recorder

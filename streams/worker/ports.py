@@ -6,9 +6,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from streams.handover.rules import HoldReason, Terms
+from streams.contracts.outgoing import Outgoing, Terms
+from streams.handover.rules import HoldReason
 from streams.state.commit import Commit, StoredShard
-from streams.state.outbox import Outgoing
 
 
 class Claim(Protocol):

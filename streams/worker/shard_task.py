@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.handover.rules import Bounds, Gate, HoldReason
-from streams.shard.fold import NO_CLOCK
+from streams.handover.gate import Bounds, Gate
+from streams.handover.rules import HoldReason
 from streams.shard.shard import Shard
 from streams.state.commit import Commit
+from streams.timestamps import NO_CLOCK
 
 _CELLS_AT_MOST = 150_000  # changed cells that one commit may carry
 _OUTBOX_AT_MOST = 20_000  # records that may wait for Kafka before reading pauses

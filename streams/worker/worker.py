@@ -16,14 +16,15 @@ from faust.types import TP
 
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
-from streams.handover.rules import Bounds, Controls, Gate, HoldReason, Limits
+from streams.contracts.outgoing import Outgoing
+from streams.handover.gate import Bounds, Gate
+from streams.handover.rules import Controls, HoldReason, Limits
 from streams.ingest.chunks import from_offset, in_parts, values_of, written_ms
 from streams.ingest.dead_letters import set_aside
 from streams.ingest.decode import DecodeLimits, TopicDecoder
 from streams.ingest.transport import BatchConsumer, Chunk
-from streams.shard.fold import NO_CLOCK
 from streams.shard.shard import Shard, ShardSettings
-from streams.state.outbox import Outgoing
+from streams.timestamps import NO_CLOCK
 from streams.worker.lag import Progress
 from streams.worker.order_release import OrderRelease
 from streams.worker.ports import Beat, Claim, NoRecorder, Observer, Publish, Recorder, Store

@@ -29,8 +29,8 @@ from streams.detection.surge import (
     is_proved_still,
     surge_tick,
 )
-from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.state.items import ROW, Columns
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.types import Float64Array
 from tests.bench.progress import steps
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
+from streams.contracts.outgoing import Outgoing
 from streams.ingest.decode import TopicDecoder
 from streams.shard.shard import Shard, ShardSettings
-from streams.state.bucket_rings import DAY_MS
-from streams.state.outbox import Outgoing
+from streams.timestamps import DAY_MS
 
 Line = tuple[int, bytes]  # event time, a record's value
 

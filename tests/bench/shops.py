@@ -20,10 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infra.replay.schemas import Record
+from infra.replay.faults import Record
 from infra.settings import Settings
-from streams.hashing import one_time
-from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS, one_time
 from streams.types import Float64Array
 from tests.bench.surges import Replayed, replay
 

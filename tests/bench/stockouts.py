@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from streams.shard.shard import ShardSettings
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
 from streams.timeline.partition_state import TimelineSettings
+from streams.timestamps import DAY_MS, HOUR_MS
 from tests.bench.forecast import DATA
 from tests.bench.replayed import Line, Replay, read_sales
 

@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from infra.replay.schemas import Record, adapt
+from infra.replay.faults import Record
+from infra.replay.schemas import adapt
 from infra.settings import Settings
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import DecodeLimits, TopicDecoder
 from streams.shard.shard import Shard, ShardSettings
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
+from streams.timestamps import DAY_MS, HOUR_MS
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"
 _YEAR = "uci_online_retail_year2"

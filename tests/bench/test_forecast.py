@@ -8,8 +8,8 @@ import pytest
 from policy import DemandFamily, PolicyCache
 from streams.demand.estimate import demand_over
 from streams.replenishment.reviews import ReviewSettings, decide_items, expected_demand
-from streams.state.bucket_rings import DAY_MS
 from streams.state.items import ROW
+from streams.timestamps import DAY_MS
 from tests.bench.forecast import (
     HORIZONS,
     QUANTILES,

@@ -5,8 +5,7 @@ from collections import Counter
 
 import pytest
 
-from streams.contracts.ids import rfc3339
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
+from streams.timestamps import DAY_MS, HOUR_MS, rfc3339
 from tests.bench.shops import FIRST_DAYS, SHOPS, START_MS, Shop, Truth, draw, score
 from tests.bench.surges import Replayed
 

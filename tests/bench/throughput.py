@@ -18,7 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from infra.kafka.topic_admin import ensure_topics, input_topics
+from infra.kafka.topic_admin import ensure_topics
+from streams.contracts.topics import input_topics
 from tests.bench.harness import Bench, Contender, Measured, machine, measure, servers
 from tests.bench.orders import Flood, load, load_side_topics
 

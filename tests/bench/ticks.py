@@ -22,14 +22,15 @@ from policy import PolicyCache
 from streams.contracts.events import Kind
 from streams.demand.baseline import Pool, UsualSettings, learn_usual, pool_items
 from streams.demand.estimate import Correction, EstimateSettings, close_day
-from streams.demand.exposure import SilenceSettings, close_exposure, suspicious_items
+from streams.demand.exposure import close_exposure
 from streams.demand.week_profile import flat_profile
+from streams.detection.phantom_stock import SilenceSettings, suspicious_items
 from streams.detection.surge import NULL_FACTOR, SurgeSettings, surge_tick
-from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.state.items import ROW
 from streams.state.pending import ENTRY
 from streams.timeline.partition_state import TimelineSettings
 from streams.timeline.timeline import Timeline
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 
 ITEMS, DAYS, ROUNDS = 100_000, 30, 7
 START_MS = 20_000 * DAY_MS

@@ -9,6 +9,7 @@ import redis
 
 from infra.bootstrap import redis_pool
 from infra.redis.keys import Keys
+from infra.redis.options import retention_of
 from infra.redis.shard_store import RedisStore
 from infra.settings import Settings
 from policy import PolicyCache
@@ -81,7 +82,7 @@ def _order(item: int) -> bytes:
 
 def _store(redis_url: str) -> RedisStore:
     settings = Settings()
-    return RedisStore(redis_pool(redis_url), Keys(_PREFIX), settings.retention())
+    return RedisStore(redis_pool(redis_url), Keys(_PREFIX), retention_of(settings))
 
 
 def save(shard: Any, redis_url: str) -> None:

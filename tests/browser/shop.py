@@ -18,12 +18,13 @@ from infra.bootstrap import redis_pool
 from infra.control.routes import add_control_routes
 from infra.page.page import Page
 from infra.redis.keys import Keys
+from infra.redis.options import keys_of, retention_of
 from infra.redis.shard_store import UNREACHABLE, RedisStore
+from infra.replay.faults import Record
 from infra.replay.log_writer import partition_for
-from infra.replay.schemas import Record
 from infra.settings import Settings
 from streams.contracts.events import TOPICS
-from streams.state.outbox import Outgoing
+from streams.contracts.outgoing import Outgoing
 from streams.worker.worker import Worker
 from tests.infra.memory_log import MemoryLog
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
@@ -51,7 +52,7 @@ class Shop:
         self._pool = redis_pool(redis_url)
         self._ends: dict[TP, int] = defaultdict(int)
         self._numbers = 0
-        store = RedisStore(self._pool, self.settings.keys(), self.settings.retention())
+        store = RedisStore(self._pool, keys_of(self.settings), retention_of(self.settings))
         self.worker = Worker(
             store,
             self._publish,

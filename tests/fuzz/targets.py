@@ -16,7 +16,9 @@ from infra.page.api import _Refused, query_of
 from infra.page.contracts import ItemQuery
 from infra.page.routes import VIEWS
 from infra.replay.demand_history import read_history
-from infra.replay.schemas import SCHEMAS, SourceError, UciRules, adapt
+from infra.replay.faults import SourceError
+from infra.replay.schemas import SCHEMAS, adapt
+from infra.replay.uci_schema import UciRules
 from infra.settings import SettingsError, load_settings
 from policy.sourcing.model import read_instance
 from streams.contracts.events import TOPICS

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.replay.schemas import SCHEMAS, SourceError, UciRules, adapt
+from infra.replay.faults import SourceError
+from infra.replay.schemas import SCHEMAS, adapt
+from infra.replay.uci_schema import UciRules
 from infra.settings import Settings, SettingsError, load_settings
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import TopicDecoder

@@ -10,7 +10,7 @@ import pytest
 from infra.alertmanager import Alertmanager, AlertmanagerError, Matcher, Silence
 from infra.cli.campaign import SURGE_ALERTS, campaign_silence
 from streams.contracts.events import CampaignPlanned
-from streams.contracts.ids import rfc3339
+from streams.timestamps import rfc3339
 from tests.grafana.alertmanager_server import CONFIG, AlertmanagerServer, Receivers
 from tests.grafana.test_rules import alerts, of_incidents
 from tests.programs import program

@@ -7,8 +7,8 @@ import msgspec
 from aiokafka.errors import KafkaConnectionError
 
 from infra.control.entries import AnyEntry, AuditState, Entry, sealed
-from streams.contracts.ids import rfc3339
 from streams.handover.rules import Controls
+from streams.timestamps import rfc3339
 
 NEW_YEAR_2026 = 1_767_225_600.0
 

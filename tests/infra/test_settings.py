@@ -5,8 +5,9 @@ import os
 
 import pytest
 
+from infra.redis.options import keys_of, retention_of
 from infra.settings import STATE_FILE, Settings, SettingsError, load_settings
-from streams.state.bucket_rings import DAY_MS
+from streams.timestamps import DAY_MS
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +161,7 @@ def test_parts_get_what_was_set():
         silent_arrivals=25,
         redis_prefix="x:",
     )
-    worker, retention = settings.worker(), settings.retention()
+    worker, retention = settings.worker(), retention_of(settings)
     shard = worker.shard
     assert (shard.allowed_lateness_ms, shard.grace_ms) == (3_000, 60_000)
     assert (shard.minutes, shard.hours, shard.days) == (11, 12, 13)
@@ -174,7 +175,7 @@ def test_parts_get_what_was_set():
     assert shard.timeline.review.minimum_days == 23
     assert shard.timeline.surge.minimum_days == 24
     assert shard.timeline.alerts.feed.silent_arrivals == 25
-    assert settings.keys().item(1, "a@b") == "x:item:{1}:a@b"
+    assert keys_of(settings).item(1, "a@b") == "x:item:{1}:a@b"
 
 
 def test_every_setting_says_what_it_is():

@@ -13,12 +13,13 @@ from faust.types import TP
 from infra.bootstrap import redis_pool
 from infra.redis.shard_store import Claim, RedisStore
 from streams.contracts.events import TOPICS
+from streams.contracts.outgoing import Outgoing
+from streams.contracts.topics import PURCHASE_ORDERS
 from streams.ingest.decode import TopicDecoder
-from streams.replenishment.reviews import DECISION
+from streams.replenishment.decision_record import DECISION
 from streams.shard.shard import ShardSettings
 from streams.state.bucket_rings import DAY_CELL
 from streams.state.items import READABLE
-from streams.state.outbox import PURCHASE_ORDERS, Outgoing
 from tests.simulation.doorman import Listening, Order, check_hand_over, orders_of
 from tests.simulation.kafka import Kafka
 from tests.simulation.loop import SimulatedLoop

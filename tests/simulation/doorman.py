@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from faust.types import TP
 
 from streams.contracts.events import TOPICS
-from streams.handover.rules import Bounds, Gate, Limits, Pause, Terms, Verdict, person_needed
-from streams.shard.fold import NO_CLOCK
-from streams.state.outbox import ALERTS, PURCHASE_ORDERS, Outbox, Outgoing
+from streams.contracts.outgoing import Outgoing, Terms, Verdict
+from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
+from streams.handover.gate import Bounds, Gate
+from streams.handover.rules import Limits, Pause, person_needed
+from streams.state.outbox import Outbox
 from streams.timeline.timeline import Timeline
+from streams.timestamps import NO_CLOCK
 from streams.worker.shard_task import Owned
 from tests.simulation.people import KNOWN_FOR_S, partition_of, waiting_orders
 from tests.simulation.violation import Violation

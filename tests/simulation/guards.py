@@ -13,15 +13,17 @@ from infra.control.entries import AuditState, OrderLeft
 from infra.control.log import ControlLog
 from infra.control.recorder import AuditRecorder
 from infra.redis.shard_store import RedisStore
+from streams.contracts.outgoing import Terms, order_record
 from streams.handover import rules as handover
-from streams.handover.rules import Bounds, Controls, Facts, Gate, HoldReason, Limits, Terms
+from streams.handover.gate import Bounds, Facts, Gate
+from streams.handover.rules import Controls, HoldReason, Limits
 from streams.shard import shard
-from streams.shard.fold import NO_CLOCK
 from streams.shard.shard import Shard
 from streams.state.key_memory import KeyMemory
-from streams.state.outbox import Outbox, order_record
+from streams.state.outbox import Outbox
 from streams.state.pending import Pending
 from streams.timeline import review_step as ordering
+from streams.timestamps import NO_CLOCK
 from streams.worker.order_release import OrderRelease
 from streams.worker.shard_task import Owned
 from streams.worker.worker import Worker

@@ -11,8 +11,8 @@ import msgspec
 from faust.types import TP
 
 from streams.contracts.events import TOPICS, Heartbeat
+from streams.contracts.outgoing import Outgoing
 from streams.ingest.transport import Chunk
-from streams.state.outbox import Outgoing
 from tests.simulation.network import Network, Weather
 from tests.streams.fakes import batch_bytes
 

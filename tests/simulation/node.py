@@ -13,11 +13,12 @@ from infra.bootstrap import redis_pool
 from infra.control.log import ControlLog
 from infra.control.recorder import AuditRecorder
 from infra.redis import shard_store as store
-from infra.redis.keys import Keys
-from infra.redis.shard_store import RedisStore, Retention
-from streams.handover.rules import Bounds, Controls, Limits
+from infra.redis.keys import Keys, Retention
+from infra.redis.shard_store import RedisStore
+from streams.contracts.outgoing import Outgoing
+from streams.handover.gate import Bounds
+from streams.handover.rules import Controls, Limits
 from streams.ingest.transport import Chunk
-from streams.state.outbox import Outgoing
 from streams.worker.worker import Worker, WorkerSettings
 from tests.simulation.kafka import Assignment, Consumer, Fetcher, Group, Kafka
 from tests.simulation.loop import Process, SimulatedLoop, State

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from faust.types import TP
 
 from infra.control.entries import AuditState, Entry, make_pause, make_resume, sealed
-from streams.contracts.ids import rfc3339
-from streams.handover.rules import Pause, Terms
-from streams.state.outbox import Outgoing
+from streams.contracts.outgoing import Outgoing, Terms
+from streams.handover.rules import Pause
+from streams.timestamps import rfc3339
 from tests.simulation.network import Network, Weather
 from tests.streams.logs import event
 

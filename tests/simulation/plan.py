@@ -9,7 +9,8 @@ import msgspec
 from faust.types import TP
 
 from streams.contracts.events import TOPICS
-from streams.handover.rules import Bounds, Limits
+from streams.handover.gate import Bounds
+from streams.handover.rules import Limits
 from streams.shard.shard import ShardSettings
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.simulation.kafka import Mischief

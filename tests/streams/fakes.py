@@ -11,12 +11,12 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
+from streams.contracts.outgoing import Outgoing
 from streams.ingest.transport import Chunk
 from streams.state.bucket_rings import CELL, DAY_CELL
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import ROW
 from streams.state.minute_totals import TOTAL
-from streams.state.outbox import Outgoing
 
 
 @dataclass

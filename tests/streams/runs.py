@@ -12,9 +12,10 @@ import numpy as np
 
 from policy import PolicyCache
 from streams.contracts.events import TOPICS, Kind
+from streams.contracts.outgoing import Outgoing
 from streams.demand.baseline import UsualSettings
-from streams.demand.exposure import SilenceSettings
 from streams.detection.order_feed import FeedSettings
+from streams.detection.phantom_stock import SilenceSettings
 from streams.detection.surge import SurgeSettings
 from streams.incidents.incidents import AlertSettings
 from streams.ingest.decode import DecodeLimits, TopicDecoder
@@ -22,7 +23,6 @@ from streams.replenishment.reviews import ReviewSettings
 from streams.shard.shard import Shard, ShardSettings
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import Items
-from streams.state.outbox import Outgoing
 from streams.state.pending import ENTRY
 from streams.timeline.partition_state import TimelineSettings
 from streams.types import Table

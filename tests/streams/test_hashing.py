@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.hashing import BAD_TIMESTAMP, hash_texts, one_time, parse_times
+from streams.hashing import hash_texts
+from streams.timestamps import BAD_TIMESTAMP, one_time, parse_times
 from tests.oracle import milliseconds
 
 TEXTS = st.lists(st.text(max_size=20), min_size=1, max_size=12)

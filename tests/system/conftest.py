@@ -14,9 +14,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.local.embedded import EmbeddedRedis
+from infra.replay.faults import Record
 from infra.replay.line_source import open_lines
 from infra.replay.replay import ReplayResult
-from infra.replay.schemas import Record, adapt
+from infra.replay.schemas import adapt
 from infra.sale import SaleSettings, generate_sale
 from tests.conftest import Broker, Stack
 from tests.system.running import Exports, Installation

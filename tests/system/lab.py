@@ -18,8 +18,8 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from infra.local.embedded import LOOPBACK, EmbeddedBroker, EmbeddedRedis
+from infra.replay.faults import Record
 from infra.replay.replay import ReplayResult
-from infra.replay.schemas import Record
 from tests.conftest import Broker
 from tests.kafka_server import KafkaCluster, KafkaServer
 from tests.system.conftest import Events, Reference

@@ -24,15 +24,17 @@ from aiokafka.admin import AIOKafkaAdminClient
 from infra.cli import export as exporting
 from infra.cli.options import Connection
 from infra.cli.wait import Target, remaining
-from infra.kafka.topic_admin import PURCHASE_ORDERS, ensure_topics
+from infra.kafka.topic_admin import ensure_topics
 from infra.kafka.topic_reader import TopicRecord, log_ends, open_consumer, read_topics
 from infra.local.stack import WorkerProcess
+from infra.redis.options import keys_of
 from infra.redis.reader import Reader, ShardState, connect
+from infra.replay.faults import Record
 from infra.replay.replay import ReplayResult, replay
-from infra.replay.schemas import Record
 from infra.settings import Settings
 from streams.contracts.events import TOPICS
-from streams.state.outbox import Outgoing
+from streams.contracts.outgoing import Outgoing
+from streams.contracts.topics import PURCHASE_ORDERS
 from tests.system import slow_worker
 
 PARTITIONS = 4
@@ -241,7 +243,7 @@ class Installation:
         )
         self.workers: list[WorkerUnderTest] = []
         self._redis = connect(redis_url)
-        self._reader = Reader(self._redis, self.settings.keys())
+        self._reader = Reader(self._redis, keys_of(self.settings))
 
     # -- life -----------------------------------------------------------------------------
 
@@ -403,7 +405,7 @@ class Installation:
 
     def frozen_outbox(self) -> list[Outgoing]:
         """Records that are stored and not yet known to be in Kafka."""
-        keys = self.settings.keys()
+        keys = keys_of(self.settings)
         stored = [
             record
             for partition in range(PARTITIONS)
@@ -413,7 +415,7 @@ class Installation:
 
     def open_orders(self) -> dict[str, bytes]:
         """Purchase orders that are not closed, as stored."""
-        keys = self.settings.keys()
+        keys = keys_of(self.settings)
         found: dict[str, bytes] = {}
         for partition in range(PARTITIONS):
             for po_id, order in self._redis.hgetall(keys.orders(partition)).items():

@@ -5,9 +5,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from infra.kafka.topic_admin import dead_letter_topic, late_topic
 from infra.kafka.topic_reader import TopicRecord
 from streams.contracts.events import TOPICS
+from streams.contracts.topics import dead_letter_topic, late_topic
 from tests.system.conftest import Events, Install
 from tests.system.running import Installation
 

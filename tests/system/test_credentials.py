@@ -23,7 +23,7 @@ from infra.cli.terminal.failures import outcome_of
 from infra.kafka.options import KafkaRefusal
 from infra.kafka.topic_reader import partition_counts
 from infra.local.embedded import EmbeddedRedis, ServerError
-from infra.redis.options import connection_options
+from infra.redis.options import connection_options, keys_of, retention_of
 from infra.redis.reader import open_reader
 from infra.redis.shard_store import RedisStore, StoreError
 from infra.settings import Settings
@@ -191,7 +191,7 @@ def guarded_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 async def _ping(settings: Settings) -> None:
     pool = redis_pool(settings.redis_url, **connection_options(settings))
     try:
-        store = RedisStore(pool, settings.keys(), settings.retention())
+        store = RedisStore(pool, keys_of(settings), retention_of(settings))
         await store.ping()
     finally:
         await pool.disconnect()
@@ -216,7 +216,7 @@ async def test_redis_by_access_list(guarded_redis: EmbeddedRedis, tmp_path: Path
     pool = redis_pool(looking.redis_url, **connection_options(looking))
     try:
         with pytest.raises(StoreError, match="permission"):
-            await RedisStore(pool, looking.keys(), looking.retention()).claim(0, 1)
+            await RedisStore(pool, keys_of(looking), retention_of(looking)).claim(0, 1)
     finally:
         await pool.disconnect()
 

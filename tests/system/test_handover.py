@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaProducer
 
 import infra
 from infra.cli.wait import remaining
-from infra.kafka.topic_admin import ALERTS, PURCHASE_ORDERS
 from infra.replay.replay import ReplayResult
+from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 from tests.system.conftest import Events, Install, Reference
 from tests.system.running import Installation, WorkerUnderTest, eventually
 

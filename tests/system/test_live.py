@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from infra.replay.log_writer import partition_for
 from streams.contracts.events import TOPICS, Heartbeat
-from streams.contracts.ids import rfc3339
+from streams.timestamps import rfc3339
 from tests.system.conftest import Install, Reference
 from tests.system.running import PARTITIONS, Installation, eventually
 

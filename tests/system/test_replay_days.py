@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import msgspec
 
 from infra.cli.explain import recompute_order
-from infra.kafka.topic_admin import PURCHASE_ORDERS
 from infra.kafka.topic_reader import TopicRecord
-from infra.replay.schemas import Record
+from infra.replay.faults import Record
 from infra.wording.orders import Difference, differences
 from policy import PolicyCache
-from streams.contracts.ids import PurchaseOrder
+from streams.contracts.purchase_orders import PurchaseOrder
+from streams.contracts.topics import PURCHASE_ORDERS
 from tests.system.conftest import Events, Install, Reference
 
 HOUR_MS = 3_600_000

@@ -12,8 +12,8 @@ import redis
 from aiokafka import AIOKafkaProducer
 
 from infra.cli.wait import remaining
-from infra.kafka.topic_admin import ALERTS
 from streams.contracts.events import TOPICS
+from streams.contracts.topics import ALERTS
 from tests.system.lab import (
     REPLAY_SECONDS,
     THINKING_SECONDS,

@@ -5,7 +5,6 @@ import logging
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -116,51 +115,3 @@ def _cell(value: object) -> Text:
 def heading(text: str) -> Text:
     """Return a line that begins a part."""
     return Text(safe(text), style="bold")
-
-
-def number(value: Any, digits: int = 0) -> str:
-    """Return a number with thousands apart; more digits only where it has some.
-
-    >>> number(1234567), number(0.25, 2), number(12.0, 2)
-    ('1,234,567', '0.25', '12')
-    """
-    text = f"{value:,.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def moment(milliseconds: int) -> str:
-    """Return a time for people, in UTC.
-
-    >>> moment(1314864900000)
-    '2011-09-01 08:15 UTC'
-    """
-    from streams.contracts.ids import rfc3339
-
-    return plain_time(rfc3339(milliseconds))
-
-
-def plain_time(text: str) -> str:
-    """Return an RFC 3339 time in UTC for people; another text stays as it is.
-
-    >>> plain_time("2011-09-01T08:15:30Z"), plain_time("2011-09-01T08:15:00+01:00")
-    ('2011-09-01 08:15:30 UTC', '2011-09-01T08:15:00+01:00')
-    """
-    if not text.endswith("Z"):
-        return text
-    shown = text[:16] if text.endswith(":00Z") else text[:-1]
-    return f"{shown.replace('T', ' ')} UTC"
-
-
-def duration(seconds: float) -> str:
-    """Return a time span for people, in its two largest units.
-
-    >>> duration(42), duration(3700), duration(9 * 86_400 + 7300)
-    ('42 s', '1 h 1 min', '9 d 2 h')
-    """
-    left = round(seconds)
-    parts = []
-    for name, size in (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts[:2]) or "0 s"

@@ -12,9 +12,9 @@ from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, ShardView
 from infra.redis.keys import Keys
 from infra.redis.rows import unpack
-from streams.replenishment.reviews import DECISION
-from streams.state.bucket_rings import DAY_MS
+from streams.replenishment.decision_record import DECISION
 from streams.state.items import item_key
+from streams.timestamps import DAY_MS
 from streams.types import Table
 
 DECISIONS_KEPT = 500

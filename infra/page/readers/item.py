@@ -14,7 +14,7 @@ from infra.redis.keys import Keys
 from infra.redis.reader import Reader
 from infra.redis.rows import DECISION_COLUMNS, decision_rows
 from policy import PolicyInputError, recompute
-from streams.replenishment.reviews import POLICY_INPUTS
+from streams.replenishment.decision_record import POLICY_INPUTS
 from streams.types import Table
 
 _DAYS_SHOWN = 35

@@ -17,9 +17,8 @@ from infra.page.snapshot import CAMPAIGN, SHOWN, ItemsTable
 from infra.redis.keys import Keys
 from infra.redis.rows import unpack
 from streams.contracts.events import CampaignChanged, CampaignPlanned
-from streams.hashing import one_time
-from streams.state.bucket_rings import HOUR_MS
 from streams.state.items import ROW
+from streams.timestamps import HOUR_MS, one_time
 from streams.types import Float64Array, Int64Array, Table
 
 ITEMS_AT_ONCE = 500

@@ -23,9 +23,8 @@ from infra.page.snapshot import ShardView, Snapshot, no_items
 from infra.redis.keys import Keys
 from infra.redis.projection import DeadLetter
 from infra.redis.rows import text_of
-from streams.contracts.ids import Alert
-from streams.hashing import one_time
-from streams.shard.fold import NO_CLOCK
+from streams.contracts.alerts import Alert
+from streams.timestamps import NO_CLOCK, one_time
 
 ANSWER_SECONDS = 5.0
 INCIDENTS_READ = 5_000

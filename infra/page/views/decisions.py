@@ -8,7 +8,8 @@ from infra.page.contracts import Decision, Decisions, DecisionsQuery, Split
 from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, Snapshot
 from infra.wording.codes import chosen_split, reason_text
-from streams.contracts.ids import Occasion, SupplierRole, purchase_order_id
+from streams.contracts.ids import purchase_order_id
+from streams.contracts.purchase_orders import Occasion, SupplierRole
 from streams.state.items import item_key
 from streams.types import Table
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from infra.page.contracts import Incident, IncidentGroup, Incidents, PageQuery
 from infra.page.snapshot import Snapshot
-from streams.contracts.ids import Alert
-from streams.hashing import one_time
+from streams.contracts.alerts import Alert
 from streams.incidents.kinds import INCIDENT_KINDS
+from streams.timestamps import one_time
 
 _RANK = {"high": 0, "medium": 1, "low": 2}
 _NEWEST_SHOWN = 4

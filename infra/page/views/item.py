@@ -22,8 +22,8 @@ from infra.page.views.projection import NINETY_PERCENT, projected_stock
 from infra.redis.reader import ItemState
 from streams.detection.stock_cover import net_stock_units
 from streams.replenishment.supplier_terms import told_breaks
-from streams.state.bucket_rings import DAY_MS
 from streams.state.open_orders import OpenOrder
+from streams.timestamps import DAY_MS
 from streams.types import Table
 
 _SHORTEST_DAYS = 2

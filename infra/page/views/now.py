@@ -7,9 +7,9 @@ import numpy as np
 from infra.page.contracts import Clock, Feed, NextOut, Now, Partition, Rate
 from infra.page.snapshot import ShardView, Snapshot
 from infra.page.views.sales_rate import lasting_of, plan_units_per_minute
-from streams.contracts.ids import AlertKind
-from streams.state.bucket_rings import MINUTE_MS
+from streams.contracts.alerts import AlertKind
 from streams.state.minute_totals import MINUTES_A_DAY
+from streams.timestamps import MINUTE_MS
 from streams.types import Float64Array, Table
 
 NO_DATA_AFTER_MS = 60_000  # heartbeats come every second: a log this old is not being read

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from infra.page.contracts import Projected
-from streams.state.bucket_rings import DAY_MS
+from streams.timestamps import DAY_MS
 
 NINETY_PERCENT = 1.645
 """Standard deviations on each side of the mean that hold nine of ten days."""

@@ -6,8 +6,8 @@ from infra.page.contracts import Sales, Span
 from infra.page.snapshot import Snapshot
 from infra.page.views.now import is_seen
 from infra.page.views.sales_rate import plan_units_per_minute
-from streams.state.bucket_rings import MINUTE_MS
 from streams.state.minute_totals import MINUTES_A_DAY
+from streams.timestamps import MINUTE_MS
 from streams.types import Float64Array
 
 _STEPS = {Span.HOUR: (60, 1), Span.DAY: (96, 15), Span.WEEK: (168, 60)}  # how many, minutes each

@@ -6,10 +6,10 @@ import numpy as np
 
 from infra.page.snapshot import ItemsTable, ShardView, Snapshot
 from streams.demand.week_profile import HOURS, Profile, ProfileSettings, flat_profile
+from streams.detection.factors import current_units_per_day
 from streams.detection.stock_cover import available_units, minutes_to_zero
 from streams.detection.surge import SurgeSettings
-from streams.incidents.figures import current_units_per_day
-from streams.state.bucket_rings import DAY_MS, HOUR_MS
+from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int64Array
 
 _SURPRISE_SD = 3.0  # the last hour counts if it is so many Poisson deviations above what is usual

@@ -4,7 +4,7 @@ import numpy as np
 
 from infra.page.contracts import PageQuery, Shipping, Waiting
 from infra.page.snapshot import Snapshot
-from streams.state.bucket_rings import MINUTE_MS
+from streams.timestamps import MINUTE_MS
 
 _RATE_MINUTES = 60
 

@@ -22,13 +22,13 @@ from infra.cli.doctor import (
 from infra.cli.explain import agrees, recompute_order
 from infra.cli.item import near_matches
 from infra.cli.terminal.failures import CommandError, ExitCode, outcome_of
-from infra.cli.terminal.output import duration, safe, safe_bytes
+from infra.cli.terminal.output import safe, safe_bytes
 from infra.cli.wait import Target, remaining
 from infra.control.entries import AuditState
-from infra.kafka.topic_admin import all_topics, input_topics
 from infra.redis.reader import ShardMeta, ShardState
 from infra.settings import load_settings, without_password
 from infra.wording.codes import FAMILIES, FITS, REASONS, SPLITS, chosen_split, split_rows
+from infra.wording.format import duration
 from infra.wording.orders import (
     basis_text,
     candidate_rows,
@@ -39,7 +39,7 @@ from infra.wording.orders import (
 )
 from policy import DemandFamily, FitCheck, Reason, recompute
 from streams.contracts.events import TOPICS
-from streams.contracts.ids import (
+from streams.contracts.purchase_orders import (
     Candidates,
     CandidateUnits,
     Expected,
@@ -47,9 +47,10 @@ from streams.contracts.ids import (
     PurchaseOrder,
     SupplierRole,
 )
+from streams.contracts.topics import all_topics, input_topics
 from streams.handover.rules import HoldReason, Pause
-from streams.replenishment.reviews import POLICY_INPUTS
-from streams.shard.fold import NO_CLOCK
+from streams.replenishment.decision_record import POLICY_INPUTS
+from streams.timestamps import NO_CLOCK
 
 HEAVY = ("numpy", "numba", "scipy", "aiokafka", "faust", "redis", "pydantic")
 NOBODY = "127.0.0.1:1"

@@ -21,14 +21,15 @@ from aiokafka import AIOKafkaProducer
 
 from infra.cli.app import run
 from infra.cli.terminal.failures import ExitCode
-from infra.kafka.topic_admin import PURCHASE_ORDERS, ensure_topics
+from infra.kafka.topic_admin import ensure_topics
 from infra.kafka.topic_reader import TopicRecord, read_topics
 from infra.local.embedded import EmbeddedRedis
 from infra.local.stack import WorkerProcess
 from infra.redis.reader import open_reader
 from infra.settings import STATE_FILE, Settings, load_settings
 from policy import recompute
-from streams.replenishment.reviews import POLICY_INPUTS
+from streams.contracts.topics import PURCHASE_ORDERS
+from streams.replenishment.decision_record import POLICY_INPUTS
 from tests.conftest import Broker
 
 ROOT = Path(__file__).parents[3]

@@ -19,9 +19,9 @@ from infra.control.entries import (
     make_resume,
     sealed,
 )
-from streams.contracts.ids import Alert, AlertKind, AlertState
+from streams.contracts.alerts import Alert, AlertKind, AlertState
 from streams.handover.rules import HoldReason
-from streams.hashing import one_time
+from streams.timestamps import one_time
 
 AT = "2026-01-01T00:00:00Z"
 

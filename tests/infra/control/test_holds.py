@@ -4,11 +4,12 @@ import msgspec
 import pytest
 
 from infra.control.holds import WaitingOrder, waiting_orders
+from infra.redis.options import keys_of
 from infra.redis.reader import Reader, ShardMeta, connect
 from infra.settings import Settings
-from streams.handover.rules import Controls, HoldReason, Pause, Terms
-from streams.state.bucket_rings import DAY_MS
-from streams.state.outbox import Outgoing
+from streams.contracts.outgoing import Outgoing, Terms
+from streams.handover.rules import Controls, HoldReason, Pause
+from streams.timestamps import DAY_MS
 
 NOW_S = 1_767_225_600.0
 TERMS = Terms("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0)
@@ -27,7 +28,7 @@ def waits(redis_url: str, *, counted_days_ago: float = 0.0, silent_s: float = 0.
     redis.hset("tg:outbox:{0}", "0", msgspec.msgpack.encode(order))
     counted_ms = int(NOW_S * 1000 - counted_days_ago * DAY_MS)
     redis.hset("tg:item:{0}:lamp@main", "counted_at_ms", counted_ms)
-    return Reader(redis, Settings().keys())
+    return Reader(redis, keys_of(Settings()))
 
 
 def told(reader: Reader, controls: Controls = NOBODY, **given) -> list[HoldReason | None]:

@@ -4,7 +4,8 @@ import pytest
 
 from infra.control.entries import OrderLeft, OrderWaits
 from infra.control.recorder import AuditRecorder
-from streams.handover.rules import HoldReason, Terms, Verdict
+from streams.contracts.outgoing import Terms, Verdict
+from streams.handover.rules import HoldReason
 from tests.infra.memory_log import MemoryLog
 
 

@@ -15,15 +15,9 @@ import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from infra.kafka.topic_admin import (
-    TopicError,
-    all_topics,
-    audit_topic,
-    ensure_topics,
-    input_topics,
-    output_topics,
-)
+from infra.kafka.topic_admin import TopicError, ensure_topics
 from infra.local.embedded import EmbeddedBroker, EmbeddedRedis, ServerError, free_port
+from streams.contracts.topics import all_topics, audit_topic, input_topics, output_topics
 
 _ROOT = Path(__file__).parents[3]
 

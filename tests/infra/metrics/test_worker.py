@@ -10,8 +10,10 @@ from infra.control.entries import Acknowledged
 from infra.kafka.group_monitor import GroupMonitor
 from infra.metrics.shop import ITEMS_SHOWN, ShopCollector
 from infra.metrics.worker import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
+from streams.contracts.alerts import AlertKind
 from streams.contracts.events import TOPICS
-from streams.contracts.ids import AlertKind, SupplierRole, incident_id
+from streams.contracts.ids import incident_id
+from streams.contracts.purchase_orders import SupplierRole
 from streams.handover.rules import Controls, HoldReason
 from streams.incidents.group_incidents import BroadIncident
 from streams.state.open_orders import OpenOrder

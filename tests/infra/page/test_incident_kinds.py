@@ -15,7 +15,7 @@ from infra.page.views.incidents import incidents
 from infra.page.views.items import ItemsView
 from infra.redis.reader import ItemState
 from infra.redis.rows import item_row
-from streams.contracts.ids import AlertKind
+from streams.contracts.alerts import AlertKind
 from streams.demand.week_profile import flat_profile
 from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass, table_of
 from streams.state.items import READABLE, ROW

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.cli.item import _show, item_record
-from infra.cli.terminal.output import duration, make_console
+from infra.cli.terminal.output import make_console
 from infra.page.contracts import ItemsQuery
 from infra.page.views.items import ItemsView
 from infra.page.views.now import now
-from streams.contracts.ids import AlertKind
+from infra.wording.format import duration
+from streams.contracts.alerts import AlertKind
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile, learn_day
 from streams.detection.stock_cover import available_units, cover_ratios, net_stock_units
 from streams.state.items import ROW

@@ -28,11 +28,12 @@ from infra.page.views.projection import projected_stock
 from infra.page.views.sales import sales
 from infra.page.views.sales_rate import speeds
 from infra.page.views.shipping import shipping
-from streams.contracts.ids import ACTIONS, Alert, AlertKind, AlertState
-from streams.replenishment.reviews import DECISION
-from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
+from streams.contracts.alerts import Alert, AlertKind, AlertState
+from streams.contracts.ids import ACTIONS
+from streams.replenishment.decision_record import DECISION
 from streams.state.items import ROW
 from streams.state.minute_totals import MINUTES_A_DAY, TOTAL
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.types import Table
 
 NOW_MS = 1_772_600_000_000 // DAY_MS * DAY_MS + 15 * HOUR_MS  # 15:00 UTC of a day

@@ -3,8 +3,8 @@
 from faust.types import TP
 
 from infra.bootstrap import redis_pool
-from infra.redis.keys import Keys
-from infra.redis.shard_store import UNREACHABLE, RedisStore, Retention
+from infra.redis.keys import Keys, Retention
+from infra.redis.shard_store import UNREACHABLE, RedisStore
 from streams.worker import shard_task as owned_module
 from streams.worker.worker import Worker, WorkerSettings
 from tests.oracle import DAY

@@ -4,8 +4,9 @@ import msgspec
 
 from infra.redis.keys import Keys
 from infra.redis.projection import DEAD_LETTERS_KEPT, DeadLetter, project
-from streams.contracts.ids import ACTIONS, Alert, AlertKind, AlertState
-from streams.state.outbox import Outgoing, alert_record
+from streams.contracts.alerts import Alert, AlertKind, AlertState
+from streams.contracts.ids import ACTIONS
+from streams.contracts.outgoing import Outgoing, alert_record
 
 
 def alert(state: AlertState, incident: str = "in-1") -> Outgoing:

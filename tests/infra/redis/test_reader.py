@@ -31,7 +31,7 @@ from infra.redis.rows import (
     unpack,
 )
 from infra.settings import Settings, load_settings
-from streams.replenishment.reviews import DECISION
+from streams.replenishment.decision_record import DECISION
 from streams.state.bucket_rings import DAY_CELL
 from streams.state.items import READABLE
 from streams.types import Table

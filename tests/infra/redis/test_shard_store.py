@@ -11,16 +11,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from infra.bootstrap import redis_pool
-from infra.redis.keys import Keys
-from infra.redis.shard_store import (
-    UNREACHABLE,
-    Claim,
-    MovedError,
-    RedisStore,
-    Retention,
-    StoreError,
-    Verdict,
-)
+from infra.redis.keys import Keys, Retention
+from infra.redis.shard_store import UNREACHABLE, Claim, MovedError, RedisStore, StoreError, Verdict
 from infra.redis.wire import WORDS_AT_MOST, ScriptCall, bulk
 from streams.contracts.events import TOPICS
 from streams.state.items import READABLE

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from infra.kafka.topic_admin import ensure_topics
 from infra.local.embedded import EmbeddedBroker, free_port
+from infra.replay.faults import LineError, Record, SourceError
 from infra.replay.line_source import open_lines
 from infra.replay.log_writer import ReplayError, partition_for
 from infra.replay.replay import (
@@ -29,7 +30,7 @@ from infra.replay.replay import (
     ReplayResult,
     replay,
 )
-from infra.replay.schemas import LineError, Record, SourceError, adapt
+from infra.replay.schemas import adapt
 from streams.contracts.events import TOPICS
 
 PARTITIONS = 3

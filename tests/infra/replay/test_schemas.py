@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.replay.schemas import LineError, Record, SourceError, UciRules, adapt, occurred_ms
+from infra.replay.faults import LineError, Record, SourceError, occurred_ms
+from infra.replay.schemas import adapt
+from infra.replay.uci_schema import UciRules
 from streams.contracts.events import TOPICS
 
 SAMPLE = Path(__file__).parents[4] / "shared/data/uci_sample_2011_autumn_300skus.jsonl.gz"

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.replay.schemas import Record, adapt, occurred_ms
+from infra.replay.faults import Record, occurred_ms
+from infra.replay.schemas import adapt
 from infra.sale import Sale, SaleSettings, generate_sale, write_sale
 from streams.ingest.decode import TopicDecoder
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.contracts.ids import rfc3339
 from streams.shard.shard import ShardSettings
+from streams.timestamps import rfc3339
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.fakes import as_json
 from tests.streams.logs import ITEMS, START_MS, Logs, catalog_line, event

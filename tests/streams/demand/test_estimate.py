@@ -16,8 +16,8 @@ from streams.demand.estimate import (
     demand_over,
     estimate_words,
 )
-from streams.state.bucket_rings import DAY_MS
 from streams.state.items import ROW
+from streams.timestamps import DAY_MS
 
 SETTINGS = EstimateSettings()
 

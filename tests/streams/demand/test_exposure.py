@@ -7,15 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.demand.exposure import (
-    SilenceSettings,
-    chance_of_none,
-    close_exposure,
-    note_sale,
-    note_stock,
-    suspicious_items,
-)
+from streams.demand.exposure import close_exposure, note_sale, note_stock
 from streams.demand.week_profile import flat_profile
+from streams.detection.phantom_stock import SilenceSettings, chance_of_none, suspicious_items
 from streams.state.items import ROW
 from tests.oracle import DAY, HOUR
 

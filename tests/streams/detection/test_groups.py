@@ -9,9 +9,9 @@ from streams.demand.campaigns import campaign_lines
 from streams.demand.week_profile import flat_profile
 from streams.detection.groups import Levels
 from streams.detection.surge import Pause, SurgeSettings
-from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.state.items import ROW
 from streams.state.pending import ENTRY
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.streams.incidents.test_incidents import USUAL, of_kind, states
 from tests.streams.logs import START_MS, Logs, catalog_line, event
 from tests.streams.runs import read_whole

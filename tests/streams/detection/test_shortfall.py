@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.contracts.ids import AlertKind
+from streams.contracts.alerts import AlertKind
 from streams.detection.shortfall import (
     NULL_SHARE,
     close_plan_day,

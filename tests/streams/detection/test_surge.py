@@ -16,6 +16,7 @@ from streams.demand.baseline import (
     pool_items,
 )
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.detection.factors import decayed_factor, factor_of
 from streams.detection.stock_cover import minutes_to_zero
 from streams.detection.surge import (
     NULL_FACTOR,
@@ -25,9 +26,8 @@ from streams.detection.surge import (
     is_proved_still,
     surge_tick,
 )
-from streams.incidents.figures import decayed_factor, factor_of
-from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.state.items import ROW, SURGE_FACTORS
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.bench.calibration import Shop, delays, false_alarms, lower_bound_orders
 
 SETTINGS = SurgeSettings()

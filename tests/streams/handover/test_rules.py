@@ -5,20 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.handover.rules import (
-    Bounds,
-    Controls,
-    Facts,
-    Gate,
-    HoldReason,
-    Limits,
-    Pause,
-    Terms,
-    Verdict,
-    breaches,
-    judge_orders,
-    person_needed,
-)
+from streams.contracts.outgoing import Terms, Verdict
+from streams.handover.gate import Bounds, Facts, Gate, breaches
+from streams.handover.rules import Controls, HoldReason, Limits, Pause, judge_orders, person_needed
 
 BOUNDS = Bounds(lag_records=100, lag_s=60.0, clock_s=10.0, calm_s=5.0)
 CALM = Facts(True, False, lag_records=0, lag_s=0.0, ahead_s=-1.0, back_s=0.0)

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from streams.contracts.ids import ACTIONS, AlertKind, SupplierRole
+from streams.contracts.alerts import AlertKind
+from streams.contracts.ids import ACTIONS
+from streams.contracts.purchase_orders import SupplierRole
 from streams.incidents import actions
 from streams.incidents.actions import CASES, group_action, item_action, late_action
-from streams.state.bucket_rings import DAY_MS
 from streams.state.items import ROW
+from streams.timestamps import DAY_MS
 
 NOW = 500 * DAY_MS
 LONGEST = 100

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from streams.contracts.alerts import AlertKind
 from streams.contracts.events import TOPICS
-from streams.contracts.ids import AlertKind, incident_id
+from streams.contracts.ids import incident_id
 from streams.demand.week_profile import flat_profile
 from streams.detection.order_feed import NEVER, Feed, FeedSettings
 from streams.detection.surge import SurgeSettings

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from streams.contracts.events import DEFAULT_WAREHOUSE, Kind
 from streams.ingest.byte_kernels import PADDING
 from streams.ingest.decode import Columns, DecodeLimits, TopicDecoder
-from streams.ingest.item_names import ItemTable, Names
+from streams.ingest.item_names import Names
 from streams.ingest.order_scanner import PlainBatch, decode_plain, scan
+from streams.state.item_index import ItemTable
 from tests.bench.orders import Flood, heartbeat
 
 LIMITS = DecodeLimits(record_bytes=2_000, future_ms=1_000)

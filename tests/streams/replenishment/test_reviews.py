@@ -11,20 +11,18 @@ from hypothesis import strategies as st
 
 from infra.wording.orders import differences
 from policy import PolicyCache, recompute
-from streams.contracts.ids import PurchaseOrder, SupplierRole, purchase_order_id
-from streams.replenishment.reviews import (
+from streams.contracts.ids import purchase_order_id
+from streams.contracts.purchase_orders import PurchaseOrder, SupplierRole
+from streams.replenishment.decision_record import (
     CANDIDATE_UNITS,
     CANDIDATES,
     DECISION,
     POLICY_INPUTS,
     RESULTS,
-    ReviewSettings,
-    decide_items,
-    first_review_ms,
     inputs_record,
-    period_ms,
-    window_start_ms,
 )
+from streams.replenishment.reviews import ReviewSettings, decide_items
+from streams.replenishment.schedule import first_review_ms, period_ms, window_start_ms
 from streams.state.items import ROW
 from streams.state.open_orders import OpenOrder, Supply
 from streams.timeline.review_step import review_surges

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from infra.wording.orders import differences
 from policy import recompute
 from streams.ingest.decode import TopicDecoder
-from streams.replenishment.reviews import DECISION, POLICY_INPUTS, inputs_record
+from streams.replenishment.decision_record import DECISION, POLICY_INPUTS, inputs_record
 from streams.replenishment.supplier_terms import dispatch_delay_days
 from tests.oracle import DAY, HOUR
 from tests.streams.fakes import MemoryStore

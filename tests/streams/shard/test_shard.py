@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from streams import index_set as marks
 from streams.contracts.events import TOPICS
-from streams.contracts.ids import rfc3339
 from streams.shard import shard
 from streams.state import open_orders as supply
 from streams.state import pending
 from streams.state.key_memory import KeyMemory
+from streams.timestamps import rfc3339
 from tests.oracle import DAY, HOUR
 from tests.streams.against_oracle import oracle_of, require_as_oracle
 from tests.streams.fakes import MemoryStore, as_json

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.state.backlog_age import WAITING_MARKS, owe, settle
-from streams.state.bucket_rings import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.state.items import ROW
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.streams.logs import START_MS
 
 SALE, DISPATCH = "sale", "dispatch"

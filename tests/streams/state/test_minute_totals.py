@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.contracts.events import Kind
-from streams.state.bucket_rings import MINUTE_MS
 from streams.state.minute_totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL, MinuteTotals
+from streams.timestamps import MINUTE_MS
 
 KEPT = DAYS_KEPT * MINUTES_A_DAY
 START = 20_000 * MINUTES_A_DAY

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from streams.contracts.ids import Candidates, Occasion, PurchaseOrder, SupplierRole
-from streams.handover.rules import Bounds, Controls, HoldReason, Limits, Pause
-from streams.state.outbox import ALERTS, PURCHASE_ORDERS, Outgoing, order_record
+from streams.contracts.outgoing import Outgoing, order_record
+from streams.contracts.purchase_orders import Candidates, Occasion, PurchaseOrder, SupplierRole
+from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
+from streams.handover.gate import Bounds
+from streams.handover.rules import Controls, HoldReason, Limits, Pause
 from streams.worker import shard_task as owned_module
 from tests.oracle import DAY
 from tests.streams.logs import ITEMS, START_MS, event

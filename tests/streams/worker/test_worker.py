@@ -10,9 +10,10 @@ import pytest
 from faust.types import TP
 
 from streams.contracts.events import TOPICS
-from streams.handover.rules import Bounds, Controls, Terms
+from streams.contracts.outgoing import Outgoing, Terms
+from streams.handover.gate import Bounds
+from streams.handover.rules import Controls
 from streams.ingest.transport import Chunk
-from streams.state.outbox import Outgoing
 from streams.worker import shard_task as owned_module
 from streams.worker import worker as worker_module
 from streams.worker.ports import NoRecorder

@@ -1,0 +1,120 @@
+"""What is wrong with a line of a file, and which line it is."""
+
+import re
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+_SHOWN_CHARACTERS = 80
+
+
+class Record(NamedTuple):
+    """One record on its way to an input topic."""
+
+    topic: str  # without prefix
+    key: bytes
+    value: bytes
+    occurred_ms: int  # where it stands in event time; the value may claim something else
+
+
+class SourceError(ValueError):
+    """A source of events cannot be read."""
+
+
+class LineError(SourceError):
+    """A line breaks its schema."""
+
+    def __init__(self, line_number: int, field: str, rule: str, value: object) -> None:
+        shown = value if isinstance(value, NoRecord) else clip(repr(value))
+        super().__init__(f"line {line_number}: {field} must be {rule}, got {shown}")
+        self.line_number = line_number
+        self.field = field
+        self.rule = rule
+        self.value = value
+
+
+_RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", flags=re.ASCII
+)
+
+
+@lru_cache(maxsize=65_536)  # many lines share a second
+def occurred_ms(occurred_at: str | int) -> int:
+    """Return an event time as milliseconds since 1970.
+
+    >>> occurred_ms("1970-01-01T00:00:01.500Z"), occurred_ms(7)
+    (1500, 7)
+    """
+    if isinstance(occurred_at, int):
+        return occurred_at
+    if not _RFC_3339.fullmatch(occurred_at):
+        raise SchemaError("occurred_at", "RFC 3339 with a zone, or milliseconds", occurred_at)
+    try:
+        # Whole milliseconds by integer arithmetic: a float of seconds would round some of them.
+        elapsed = datetime.fromisoformat(occurred_at.upper()) - _EPOCH
+    except ValueError:
+        raise SchemaError("occurred_at", "a date and time that exist", occurred_at) from None
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+class NoRecord:
+    """Stands for a value that is not there."""
+
+    def __str__(self) -> str:
+        return "nothing"
+
+
+class SchemaError(ValueError):
+    """A field breaks a rule; who catches it knows the line."""
+
+    def __init__(self, field: str, rule: str, value: object) -> None:
+        super().__init__(f"{field} must be {rule}, got {value!r}")
+        self.field = field
+        self.rule = rule
+        self.value = value
+
+
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_FAULT_MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
+
+
+def decode_line(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
+    try:
+        return decoder.decode(line)
+    except msgspec.ValidationError as error:
+        raise schema_error_of(str(error), line) from None
+    except _NOT_JSON:
+        raise no_object(line) from None
+
+
+def no_object(line: bytes) -> SchemaError:
+    return SchemaError("the line", "a JSON object in UTF-8", line.rstrip())
+
+
+def schema_error_of(message: str, line: bytes) -> SchemaError:
+    """Say what the decoder found in terms of field, rule and value."""
+    if missing := _FAULT_MISSING.search(message):
+        return SchemaError(missing["name"], "present", NoRecord())
+    rule, _, path = message.partition(" - at `$")
+    rule = rule.removeprefix("Expected ").split(", got ")[0].replace("`", "")
+    if rule.startswith("Invalid"):
+        rule = "a known value"
+    if rule == "object":
+        rule = "a JSON object"
+    try:
+        value = msgspec.json.decode(line)
+    except _NOT_JSON:  # a rule can be broken before the place where the line is no JSON
+        return no_object(line)
+    path = path.strip("`.")
+    if not path or not isinstance(value, dict):
+        return SchemaError(path or "the line", rule, value)
+    return SchemaError(path, rule, value.get(re.split(r"[.\[]", path)[0]))
+
+
+def clip(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
