@@ -4,22 +4,7 @@
 policy of one item whose leads are shorter than its review period, `solve` the classic periodic
 model with longer leads, `simulate` the referee that shares no code with them.
 
->>> from policy import DualProblem, ServiceType, normal_demand, solve, solve_dual
->>> case = DualProblem(
-...     demand=normal_demand(100, 50, below_zero="replace", cell_units=10), review_period_steps=9,
-...     lead_time_steps_lean=4, setup_cost_lean=900, unit_cost_lean=10,
-...     lead_time_steps_flexible=2, setup_cost_flexible=90, unit_cost_flexible=13,
-...     holding_cost_per_unit_step=0.9, backorder_cost_per_unit_step=2,
-...     service_type=ServiceType.CYCLE, service_target=0.95)
->>> best = solve_dual(case)  # the cheapest rule with 95 % of cycles served, and its certificate
->>> best.target_met, best.gap < 1e-3, best.evaluation.cycle_service >= 0.95
-(True, True, True)
->>> lean, flexible = best.table.orders(400.0)  # what to order with 400 units in stock
->>> answer = solve({"regular_lead_periods": 3, "expedited_cost": 20, "holding": 5,
-...                 "backorder": 495, "regular_setup": 5, "expedited_setup": 10,
-...                 "demand": {"family": "uniform", "low": 0, "high": 4}})
->>> round(answer["cost_per_period"], 6), answer["method"]
-(30.06356, 'exact')
+The example in `policy/README.md` shows how they are called; a test runs it.
 """
 
 from importlib import import_module
