@@ -64,7 +64,8 @@ from infra.replay.faults import (
     occurred_ms,
 )
 from infra.replay.uci_schema import UciAdapter, UciRules
-from streams.contracts.events import TOPICS, Heartbeat, Identifier, Timestamp
+from streams.contracts.events import TOPICS, Heartbeat
+from streams.contracts.fields import Identifier, Timestamp
 
 Adapter = Callable[[bytes], Sequence[Record]]
 """Turns one line into its records; raises `SchemaError` for a line that breaks the schema."""

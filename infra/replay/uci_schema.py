@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from infra.replay.faults import NoRecord, Record, SchemaError, decode_line, occurred_ms
-from streams.contracts.events import Identifier, Money, Timestamp
+from streams.contracts.fields import Identifier, Money, Timestamp
 
 MARGIN_SHARE = 0.5
 ASSUMED_PRICE = 1.0

@@ -4,29 +4,64 @@ Each input topic holds JSON objects that name their `kind`. A struct says which 
 and which values are allowed; nothing else in Tidegate checks them again. `infra/asyncapi.yaml` is
 generated from these structs.
 
-Times are RFC 3339 text with a zone, or whole milliseconds since 1970. Quantities are whole units.
-Money is in the item's currency. Fields that a kind does not know are ignored, so that a producer
-may add its own.
+`streams.contracts.fields` says what each field means. Fields that a kind does not know are ignored,
+so that a producer may add its own.
 """
 
 from enum import IntEnum
-from typing import Annotated, ClassVar, Literal, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import msgspec
 from msgspec import Meta
 
+from streams.contracts.fields import (
+    AssumeDispatched,
+    AssumeReceived,
+    BackorderCost,
+    BreakUnitCost,
+    CampaignId,
+    CampaignOfOrder,
+    CapacityUnits,
+    Category,
+    Change,
+    CountedLevel,
+    Currency,
+    CutOffHour,
+    Discount,
+    EndsAt,
+    EventId,
+    ExpectedAt,
+    ExpectedUnits,
+    ExpiresAt,
+    FromUnits,
+    HoldingCost,
+    LeadTimeDays,
+    LotUnits,
+    MinimumOrderUnits,
+    OccurredAt,
+    OrderedUnits,
+    OrderId,
+    PackSizeUnits,
+    Price,
+    PromiseDays,
+    PromisedBy,
+    PurchaseOrderId,
+    Reason,
+    ReviewPeriodDays,
+    ServiceTarget,
+    ServiceType,
+    SetupCost,
+    Sku,
+    Source,
+    StartsAt,
+    Supplier,
+    Timestamp,
+    UnitCost,
+    Units,
+    Warehouse,
+    Weekdays,
+)
 from streams.timestamps import BAD_TIMESTAMP, one_time
-
-Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
-Timestamp = str | int
-Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
-Level = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-Change = Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
-Money = Annotated[float, Meta(ge=0, le=1e12)]
-Days = Annotated[float, Meta(ge=0, le=3_650)]
-Share = Annotated[float, Meta(gt=0, le=0.999)]
-Weekdays = Annotated[list[Annotated[int, Meta(ge=1, le=7)]], Meta(max_length=7)]  # ISO: 1 is Monday
-HourOfDay = Annotated[float, Meta(ge=0, le=24)]
 
 MOST_PRICE_BREAKS = 3
 """Of one item and supplier."""
@@ -58,11 +93,11 @@ def _require_time(name: str, value: Timestamp | None) -> None:
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
     """What every event carries. Kafka key: `sku`."""
 
-    event_id: Identifier  # unique per source: a second one with the same id is not counted
-    occurred_at: Timestamp  # event time
-    sku: Identifier
-    warehouse: Identifier = DEFAULT_WAREHOUSE
-    source: Annotated[str, Meta(max_length=128)] = ""
+    event_id: EventId
+    occurred_at: OccurredAt
+    sku: Sku
+    warehouse: Warehouse = DEFAULT_WAREHOUSE
+    source: Source = ""
 
     code: ClassVar[Kind] = Kind.TOLD
 
@@ -93,7 +128,7 @@ class Heartbeat(
 ):
     """Time passes on this topic partition, even though nothing happened. Written to a partition."""
 
-    occurred_at: Timestamp
+    occurred_at: OccurredAt
 
     code: ClassVar[Kind] = Kind.HEARTBEAT
     event_id: ClassVar[str] = ""
@@ -108,60 +143,60 @@ class Placed(Event, frozen=True, kw_only=True, gc=False, tag="placed"):
     """A customer ordered `quantity` units: one order line."""
 
     code: ClassVar[Kind] = Kind.PLACED
-    order_id: Identifier
-    quantity: Quantity
-    price: Money | None = None  # per unit
-    currency: str | None = None
-    campaign_id: str | None = None
-    promised_by: Timestamp | None = None
+    order_id: OrderId
+    quantity: Units
+    price: Price | None = None
+    currency: Currency | None = None
+    campaign_id: CampaignOfOrder | None = None
+    promised_by: PromisedBy | None = None
 
 
 class Cancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
     """A customer took back `quantity` units before or after dispatch."""
 
     code: ClassVar[Kind] = Kind.CANCELLED
-    order_id: Identifier
-    quantity: Quantity
-    price: Money | None = None
-    currency: str | None = None
-    campaign_id: str | None = None
+    order_id: OrderId
+    quantity: Units
+    price: Price | None = None
+    currency: Currency | None = None
+    campaign_id: CampaignOfOrder | None = None
 
 
 class Returned(Event, frozen=True, kw_only=True, gc=False, tag="returned"):
     """`quantity` units came back from a customer and are on the shelf again."""
 
     code: ClassVar[Kind] = Kind.RETURNED
-    order_id: Identifier
-    quantity: Quantity
-    price: Money | None = None
-    currency: str | None = None
-    campaign_id: str | None = None
+    order_id: OrderId
+    quantity: Units
+    price: Price | None = None
+    currency: Currency | None = None
+    campaign_id: CampaignOfOrder | None = None
 
 
 class Dispatched(Event, frozen=True, kw_only=True, gc=False, tag="dispatched"):
     """Outbound: `quantity` units of an order left the warehouse."""
 
     code: ClassVar[Kind] = Kind.DISPATCHED
-    order_id: Identifier
-    quantity: Quantity
+    order_id: OrderId
+    quantity: Units
 
 
 class Delivered(Event, frozen=True, kw_only=True, gc=False, tag="delivered"):
     """Outbound: `quantity` units of an order reached the customer."""
 
     code: ClassVar[Kind] = Kind.DELIVERED
-    order_id: Identifier
-    quantity: Quantity
+    order_id: OrderId
+    quantity: Units
 
 
 class Inbound(Event, frozen=True, kw_only=True, gc=False):
     """What happens to goods that a supplier sends."""
 
     order_id: ClassVar[str] = ""
-    po_id: Identifier
-    supplier: Identifier
-    quantity: Quantity
-    expected_at: Timestamp | None = None
+    po_id: PurchaseOrderId
+    supplier: Supplier
+    quantity: Units
+    expected_at: ExpectedAt | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no field alone can tell."""
@@ -187,8 +222,13 @@ class Rejected(Inbound, frozen=True, kw_only=True, gc=False, tag="rejected"):
 class Lot(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the stock that expires together."""
 
-    quantity: Level
-    expires_at: Timestamp | None = None
+    quantity: LotUnits
+    expires_at: ExpiresAt | None = None
+
+
+Lots = Annotated[
+    list[Lot], Meta(description="The lots that the level is made of; empty means not known.")
+]
 
 
 class Counted(Event, frozen=True, kw_only=True, gc=False, tag="counted"):
@@ -196,8 +236,8 @@ class Counted(Event, frozen=True, kw_only=True, gc=False, tag="counted"):
 
     code: ClassVar[Kind] = Kind.COUNTED
     order_id: ClassVar[str] = ""
-    level: Level
-    lots: list[Lot] = []
+    level: CountedLevel
+    lots: Lots = []
 
     @property
     def quantity(self) -> int:
@@ -211,7 +251,7 @@ class Adjusted(Event, frozen=True, kw_only=True, gc=False, tag="adjusted"):
     code: ClassVar[Kind] = Kind.ADJUSTED
     order_id: ClassVar[str] = ""
     change: Change
-    reason: str | None = None
+    reason: Reason | None = None
 
     @property
     def quantity(self) -> int:
@@ -222,11 +262,18 @@ class Adjusted(Event, frozen=True, kw_only=True, gc=False, tag="adjusted"):
 class PriceBreak(msgspec.Struct, frozen=True, kw_only=True):
     """All units of an order of `from_units` or more cost `unit_cost` each."""
 
-    from_units: Annotated[int, Meta(ge=1, le=1_000_000_000)]
-    unit_cost: Money
+    from_units: FromUnits
+    unit_cost: BreakUnitCost
 
 
-PriceBreaks = Annotated[list[PriceBreak], Meta(max_length=MOST_PRICE_BREAKS)]
+PriceBreaks = Annotated[
+    list[PriceBreak],
+    Meta(
+        max_length=MOST_PRICE_BREAKS,
+        description="Lower unit costs of this supplier for larger orders, rising in units and "
+        "falling in cost. At most 3; empty means none.",
+    ),
+]
 
 
 class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
@@ -234,38 +281,36 @@ class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
 
     order_id: ClassVar[str] = ""
     quantity: ClassVar[int] = 0
-    unit_cost_lean: Money
-    unit_cost_flexible: Money
-    setup_cost_lean: Money = 0.0
-    setup_cost_flexible: Money = 0.0
-    lead_time_days_lean: Days
-    lead_time_days_flexible: Days
-    review_period_days: Annotated[float, Meta(ge=0.01, le=365)]
-    holding_cost_per_unit_day: Annotated[float, Meta(gt=0, le=1e9)]
-    backorder_cost_per_unit_day: Annotated[float, Meta(gt=0, le=1e9)]
-    service_target: Share | None = None
-    service_type: Literal["cycle", "fill", "paper"] = "cycle"
-    supplier_lean: Identifier = "lean"
-    supplier_flexible: Identifier = "flexible"
-    lean_capacity_units: Level | None = None  # per review; none: unlimited
-    minimum_order_units_lean: Level = 0
-    minimum_order_units_flexible: Level = 0
-    pack_size_units_lean: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
-    pack_size_units_flexible: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    unit_cost_lean: UnitCost
+    unit_cost_flexible: Annotated[UnitCost, Meta(examples=[5.2])]
+    setup_cost_lean: SetupCost = 0.0
+    setup_cost_flexible: Annotated[SetupCost, Meta(examples=[9.0])] = 0.0
+    lead_time_days_lean: LeadTimeDays
+    lead_time_days_flexible: Annotated[LeadTimeDays, Meta(examples=[2.0])]
+    review_period_days: ReviewPeriodDays
+    holding_cost_per_unit_day: HoldingCost
+    backorder_cost_per_unit_day: BackorderCost
+    service_target: ServiceTarget | None = None
+    service_type: ServiceType = "cycle"
+    supplier_lean: Supplier = "lean"
+    supplier_flexible: Annotated[Supplier, Meta(examples=["Fast & Co"])] = "flexible"
+    lean_capacity_units: CapacityUnits | None = None
+    minimum_order_units_lean: MinimumOrderUnits = 0
+    minimum_order_units_flexible: Annotated[MinimumOrderUnits, Meta(examples=[0])] = 0
+    pack_size_units_lean: PackSizeUnits = 1
+    pack_size_units_flexible: Annotated[PackSizeUnits, Meta(examples=[1])] = 1
     price_breaks_lean: PriceBreaks = []
-    price_breaks_flexible: PriceBreaks = []
+    price_breaks_flexible: Annotated[PriceBreaks, Meta(examples=[[]])] = []
     # A supplier sends off what it got before the cut-off on a dispatch day, the rest at the start
-    # of the next one; lead times count from then. UTC. Nothing told: every day, at once.
+    # of the next one; lead times count from then. Nothing told: every day, at once.
     dispatch_weekdays_lean: Weekdays = []
-    dispatch_weekdays_flexible: Weekdays = []
-    cut_off_hour_lean: HourOfDay = 24.0
-    cut_off_hour_flexible: HourOfDay = 24.0
-    currency: str | None = None
-    category: str | None = None
-    # For a shop without shipment events: a sale leaves the shelf when it is placed ...
-    assume_dispatched: bool = False
-    # ... and a purchase order arrives on its due date.
-    assume_received: bool = False
+    dispatch_weekdays_flexible: Annotated[Weekdays, Meta(examples=[[]])] = []
+    cut_off_hour_lean: CutOffHour = 24.0
+    cut_off_hour_flexible: Annotated[CutOffHour, Meta(examples=[24.0])] = 24.0
+    currency: Currency | None = None
+    category: Category | None = None
+    assume_dispatched: AssumeDispatched = False
+    assume_received: AssumeReceived = False
 
     def __post_init__(self) -> None:
         """Refuse what no field alone can tell."""
@@ -293,12 +338,12 @@ class CampaignLine(Event, frozen=True, kw_only=True, gc=False):
 
     order_id: ClassVar[str] = ""
     quantity: ClassVar[int] = 0
-    campaign_id: Identifier
-    starts_at: Timestamp
-    ends_at: Timestamp
-    expected_units: Level
-    discount: Annotated[float, Meta(ge=0, le=1)] | None = None
-    promise_days: Days | None = None
+    campaign_id: CampaignId
+    starts_at: StartsAt
+    ends_at: EndsAt
+    expected_units: ExpectedUnits
+    discount: Discount | None = None
+    promise_days: PromiseDays | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no field alone can tell."""
@@ -321,15 +366,15 @@ class CampaignCancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancell
 
     order_id: ClassVar[str] = ""
     quantity: ClassVar[int] = 0
-    campaign_id: Identifier
+    campaign_id: CampaignId
 
 
 class Response(Event, frozen=True, kw_only=True, gc=False):
     """What a person, an ERP or a supplier says of a purchase order."""
 
     order_id: ClassVar[str] = ""
-    po_id: Identifier
-    reason: str | None = None
+    po_id: PurchaseOrderId
+    reason: Reason | None = None
 
     @property
     def quantity(self) -> int:
@@ -356,7 +401,7 @@ class Sent(Response, frozen=True, kw_only=True, gc=False, tag="sent"):
 class Acknowledged(Response, frozen=True, kw_only=True, gc=False, tag="acknowledged"):
     """The supplier confirmed, perhaps with another arrival."""
 
-    expected_at: Timestamp | None = None
+    expected_at: ExpectedAt | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no field alone can tell."""
@@ -366,8 +411,8 @@ class Acknowledged(Response, frozen=True, kw_only=True, gc=False, tag="acknowled
 class OrderChanged(Response, frozen=True, kw_only=True, gc=False, tag="changed"):
     """The order now stands at `quantity` units (`new_quantity` here)."""
 
-    new_quantity: Quantity = msgspec.field(name="quantity")
-    expected_at: Timestamp | None = None
+    new_quantity: OrderedUnits = msgspec.field(name="quantity")
+    expected_at: ExpectedAt | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no field alone can tell."""

@@ -1,0 +1,379 @@
+"""The fields of the contracts: what each one means, its unit, its range and an example.
+
+A field that stands in many contracts is described here once. Descriptions and examples go to
+`infra/asyncapi.yaml` and `streams/README.md`. The example records there take the first example of
+each field, so the first examples must fit together. msgspec checks the ranges.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+# --- ranges -----------------------------------------------------------------------------------
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
+Timestamp = str | int
+Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
+Level = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Money = Annotated[float, Meta(ge=0, le=1e12)]
+Days = Annotated[float, Meta(ge=0, le=3_650)]
+
+# --- descriptions of fields that stand in events and in what Tidegate writes ------------------
+
+SKU = Meta(
+    description="Stock-keeping unit: the shop's name of the article. The key of the Kafka record. "
+    "1 to 128 characters.",
+    examples=["lamp", "85123A"],
+)
+WAREHOUSE = Meta(
+    description="Warehouse that holds the stock; an item is one sku in one warehouse. 1 to 128 "
+    "characters, none of them '@'.",
+    examples=["main", "north"],
+)
+CURRENCY = Meta(
+    description="Currency of the money in this record, as an ISO 4217 code; null means that it is "
+    "not known.",
+    examples=["EUR", "GBP"],
+)
+PURCHASE_ORDER_ID = Meta(
+    description="Id of the purchase order: a function of item, review window, supplier and "
+    "occasion, and so the idempotency key of every hand-over.",
+    examples=["po-2b386f4c3dc3eec98feb"],
+)
+SUPPLIER = Meta(
+    description="Name of the supplier, as the catalog has it. 1 to 128 characters.",
+    examples=["Slow & Steady", "Fast & Co"],
+)
+CAMPAIGN_ID = Meta(
+    description="Id of the campaign, the same for all of its items.", examples=["black-friday-2026"]
+)
+EXPECTED_AT = Meta(
+    description="When the goods are expected on the shelf, as RFC 3339 with a zone or whole "
+    "milliseconds since 1970; null means that no other date is given.",
+    examples=["2026-12-06T09:00:00Z", 1_796_547_600_000],
+)
+
+# --- every event ------------------------------------------------------------------------------
+
+EventId = Annotated[
+    Identifier,
+    Meta(
+        description="Id of the event, unique within its source: a second event with the same id is "
+        "not counted. 1 to 128 characters.",
+        examples=["e-20261127-000001"],
+    ),
+]
+OccurredAt = Annotated[
+    Timestamp,
+    Meta(
+        description="When it happened (event time), as RFC 3339 with a zone or whole milliseconds "
+        "since 1970.",
+        examples=["2026-11-27T10:00:00Z", 1_795_773_600_000],
+    ),
+]
+Sku = Annotated[Identifier, SKU]
+Warehouse = Annotated[Identifier, WAREHOUSE]
+Source = Annotated[
+    str,
+    Meta(
+        max_length=128,
+        description="System that wrote the event. At most 128 characters; empty where there is "
+        "only one.",
+        examples=["shop"],
+    ),
+]
+
+# --- orders and shipments ---------------------------------------------------------------------
+
+OrderId = Annotated[
+    Identifier,
+    Meta(
+        description="Id of the customer's order; lines with the same id are one order. 1 to 128 "
+        "characters.",
+        examples=["order-581234"],
+    ),
+]
+Units = Annotated[
+    Quantity,
+    Meta(
+        description="Whole units that this event is about. From 1 to 1,000,000.", examples=[2, 120]
+    ),
+]
+OrderedUnits = Annotated[
+    Quantity,
+    Meta(
+        description="Whole units that the purchase order is for from now on. From 1 to 1,000,000.",
+        examples=[96],
+    ),
+]
+Price = Annotated[
+    Money,
+    Meta(
+        description="Price of one unit, in the currency of this record. From 0 to 1e12; null means "
+        "that it is not known.",
+        examples=[9.95],
+    ),
+]
+Currency = Annotated[str, CURRENCY]
+CampaignOfOrder = Annotated[
+    str,
+    Meta(
+        description="Campaign that the order belongs to; null means none.",
+        examples=["black-friday-2026"],
+    ),
+]
+PromisedBy = Annotated[
+    Timestamp,
+    Meta(
+        description="Until when the customer was promised delivery, as RFC 3339 with a zone or "
+        "whole milliseconds since 1970; null means no promise.",
+        examples=["2026-11-29T18:00:00Z"],
+    ),
+]
+PurchaseOrderId = Annotated[Identifier, PURCHASE_ORDER_ID]
+Supplier = Annotated[Identifier, SUPPLIER]
+ExpectedAt = Annotated[Timestamp, EXPECTED_AT]
+Reason = Annotated[
+    str,
+    Meta(
+        description="Why, in free words; null means that nobody said.",
+        examples=["two units were damaged"],
+    ),
+]
+
+# --- stock ------------------------------------------------------------------------------------
+
+CountedLevel = Annotated[
+    Level,
+    Meta(
+        description="Whole units on the shelf when they were counted. From 0 to 1,000,000,000.",
+        examples=[40, 0],
+    ),
+]
+LotUnits = Annotated[
+    Level, Meta(description="Whole units of this lot. From 0 to 1,000,000,000.", examples=[40])
+]
+ExpiresAt = Annotated[
+    Timestamp,
+    Meta(
+        description="When the lot expires, as RFC 3339 with a zone or whole milliseconds since "
+        "1970; null means never.",
+        examples=["2027-11-27T00:00:00Z"],
+    ),
+]
+Change = Annotated[
+    int,
+    Meta(
+        ge=-1_000_000_000,
+        le=1_000_000_000,
+        description="Whole units that came to the stock; below 0 where they are gone. From "
+        "-1,000,000,000 to 1,000,000,000.",
+        examples=[-2, 5],
+    ),
+]
+
+# --- catalog ----------------------------------------------------------------------------------
+# Of a pair of fields that end in `_lean` and `_flexible`, "this supplier" is the one that is named.
+
+UnitCost = Annotated[
+    Money,
+    Meta(
+        description="Cost of one unit from this supplier, in the item's currency. From 0 to 1e12.",
+        examples=[4.0],
+    ),
+]
+SetupCost = Annotated[
+    Money,
+    Meta(
+        description="Cost of one order at this supplier whatever its size, in the item's currency. "
+        "From 0 to 1e12.",
+        examples=[90.0],
+    ),
+]
+LeadTimeDays = Annotated[
+    Days,
+    Meta(
+        description="Days from the supplier's dispatch until the units are on the shelf, at the "
+        "lean supplier at least as many as at the flexible one. From 0 to 3,650.",
+        examples=[9.0],
+    ),
+]
+ReviewPeriodDays = Annotated[
+    float,
+    Meta(
+        ge=0.01,
+        le=365,
+        description="Days from one review of the item to the next. From 0.01 to 365.",
+        examples=[7.0],
+    ),
+]
+HoldingCost = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=1e9,
+        description="Cost of one unit in stock for one day, in the item's currency. Above 0, at "
+        "most 1e9.",
+        examples=[0.02],
+    ),
+]
+BackorderCost = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=1e9,
+        description="Cost of one unit that a customer waits for, for one day, in the item's "
+        "currency. Above 0, at most 1e9.",
+        examples=[0.5],
+    ),
+]
+ServiceTarget = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=0.999,
+        description="Share that has to be served, of what `service_type` says. Above 0, at most "
+        "0.999; null means no target: the policy with the lowest cost.",
+        examples=[0.95],
+    ),
+]
+ServiceType = Annotated[
+    Literal["cycle", "fill", "paper"],
+    Meta(
+        description="What `service_target` is a share of: replenishment cycles without a stock-out "
+        "(cycle), units served from stock (fill), or the condition of the published model (paper).",
+        examples=["cycle", "fill"],
+    ),
+]
+CapacityUnits = Annotated[
+    Level,
+    Meta(
+        description="Units that the lean supplier takes in one review at most. From 0 to "
+        "1,000,000,000; null means no limit.",
+        examples=[500],
+    ),
+]
+MinimumOrderUnits = Annotated[
+    Level,
+    Meta(
+        description="Units of the smallest order that this supplier takes. From 0 to "
+        "1,000,000,000; 0 means no minimum.",
+        examples=[24, 0],
+    ),
+]
+PackSizeUnits = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=1_000_000,
+        description="Units in a pack of this supplier; an order is a whole number of packs. From 1 "
+        "to 1,000,000.",
+        examples=[12, 1],
+    ),
+]
+FromUnits = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=1_000_000_000,
+        description="Units from which on this price holds. From 1 to 1,000,000,000.",
+        examples=[200],
+    ),
+]
+BreakUnitCost = Annotated[
+    Money,
+    Meta(
+        description="Cost of each unit of such an order, in the item's currency, lower than the "
+        "one before. From 0 to 1e12.",
+        examples=[3.8],
+    ),
+]
+Weekdays = Annotated[
+    list[Annotated[int, Meta(ge=1, le=7)]],
+    Meta(
+        max_length=7,
+        description="ISO weekdays (UTC) on which this supplier dispatches, from 1 (Monday) to 7 "
+        "(Sunday). At most 7; empty means every day.",
+        examples=[[1, 2, 3, 4, 5], []],
+    ),
+]
+CutOffHour = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=24,
+        description="Hour of the day (UTC) from which on an order waits for this supplier's next "
+        "dispatch day. From 0 to 24; 24 means that none waits.",
+        examples=[16.0, 24.0],
+    ),
+]
+Category = Annotated[
+    str,
+    Meta(
+        description="Category of the item in the shop, which is watched for surges as a whole; "
+        "null means none.",
+        examples=["lighting"],
+    ),
+]
+AssumeDispatched = Annotated[
+    bool,
+    Meta(
+        description="true for a shop without shipment events: a sale leaves the shelf when it is "
+        "placed.",
+        examples=[False, True],
+    ),
+]
+AssumeReceived = Annotated[
+    bool,
+    Meta(
+        description="true for a shop without shipment events: a purchase order is on the shelf on "
+        "its due date.",
+        examples=[False, True],
+    ),
+]
+
+# --- campaigns --------------------------------------------------------------------------------
+
+CampaignId = Annotated[Identifier, CAMPAIGN_ID]
+StartsAt = Annotated[
+    Timestamp,
+    Meta(
+        description="When the campaign starts for this item, as RFC 3339 with a zone or whole "
+        "milliseconds since 1970.",
+        examples=["2026-11-27T00:00:00Z"],
+    ),
+]
+EndsAt = Annotated[
+    Timestamp,
+    Meta(
+        description="When it ends, later than `starts_at`, as RFC 3339 with a zone or whole "
+        "milliseconds since 1970.",
+        examples=["2026-12-01T00:00:00Z"],
+    ),
+]
+ExpectedUnits = Annotated[
+    Level,
+    Meta(
+        description="Units that the item is planned to sell from start to end, everyday sales "
+        "included. From 0 to 1,000,000,000.",
+        examples=[300],
+    ),
+]
+Discount = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=1,
+        description="Share of the price that is taken off, from 0 to 1: 0.25 is 25 % off; null "
+        "means that it is not known.",
+        examples=[0.25],
+    ),
+]
+PromiseDays = Annotated[
+    Days,
+    Meta(
+        description="Days within which customers are promised delivery. From 0 to 3,650; null "
+        "means no promise.",
+        examples=[2.0],
+    ),
+]
