@@ -4,7 +4,7 @@ from grafana.panels import PER_SECOND, SECONDS, SHARE, UNITS, Answer, Board, Gra
 
 _OPEN_SURGES = 'sum(tidegate_incidents_open{alert="surge"})'
 _ORDERS_PER_MINUTE = "sum(rate(tidegate_orders_total[$__rate_interval])) * 60"
-_USUAL_PER_MINUTE = "sum(tidegate_expected_orders_per_day) / 1440"
+_BASELINE_PER_MINUTE = "sum(tidegate_expected_orders_per_day) / 1440"
 _LAG = "max(tidegate_consumer_lag_seconds)"
 _WATERMARK_DELAY = "time() - min(tidegate_watermark_timestamp_seconds)"
 _NEWEST_ORDER_AGE = "time() - max(tidegate_newest_order_timestamp_seconds)"
@@ -15,7 +15,7 @@ _COMMIT = "sum by (le) (rate(tidegate_commit_duration_seconds_bucket[$__rate_int
 OVERVIEW = Board(
     "overview",
     "Tidegate: on call",
-    "One look: does it work, can its numbers be believed, and does the shop need somebody now.",
+    "Does it work, can its numbers be trusted, and does the shop need somebody now.",
     [
         Answer(
             "Workers ready",
@@ -31,13 +31,13 @@ OVERVIEW = Board(
         ),
         Answer(
             "Newest order",
-            "Age of the newest order, by its own time. Old and no lag: the shop's feed is silent.",
+            "Age of the newest order, by its own time. Old without lag: the order feed is down.",
             _NEWEST_ORDER_AGE,
             SECONDS,
         ),
         Answer(
-            "Incidents nobody has",
-            "Open, of all kinds, and not taken on. The live page lists them with one action each.",
+            "Incidents not acknowledged",
+            "Open incidents that nobody acknowledged. The live page gives an action for each.",
             'sum(tidegate_incidents_open{acknowledged="no"})',
             steps=[(1, "orange")],
         ),
@@ -60,17 +60,17 @@ OVERVIEW = Board(
         "Why": [
             Graph(
                 "Orders a minute",
-                "Distinct orders of an item, against the everyday rate of all items.",
-                {"now": _ORDERS_PER_MINUTE, "everyday": _USUAL_PER_MINUTE},
+                "Distinct orders of an item, against the baseline rate of all items.",
+                {"now": _ORDERS_PER_MINUTE, "baseline": _BASELINE_PER_MINUTE},
             ),
             Graph(
                 "Incidents by kind",
-                "Open incidents, taken on or not. A surge of many items at once has one cause.",
+                "Open incidents, acknowledged or not. A surge of many items at once has one cause.",
                 {"{{alert}}": "sum by (alert) (tidegate_incidents_open)"},
             ),
             Graph(
                 "Firing alerts",
-                "Alerts of Prometheus that fire, by severity; the watchdog always does.",
+                "Alerts firing in Prometheus, by severity; the watchdog always fires.",
                 {"{{severity}}": 'count by (severity) (ALERTS{alertname=~"Tidegate.*"})'},
             ),
             Graph(
@@ -94,9 +94,9 @@ LIVE_SALE = Board(
             _ORDERS_PER_MINUTE,
         ),
         Answer(
-            "Times the usual",
-            "Orders now, against the everyday rate of all items spread evenly over the day.",
-            f"{_ORDERS_PER_MINUTE} / ({_USUAL_PER_MINUTE})",
+            "Times the baseline",
+            "Orders now, against the baseline rate of all items spread evenly over the day.",
+            f"{_ORDERS_PER_MINUTE} / ({_BASELINE_PER_MINUTE})",
             "none",
         ),
         Answer(
@@ -107,7 +107,7 @@ LIVE_SALE = Board(
         ),
         Answer(
             "Items short",
-            "Items that run out before goods can come, at their usual rate.",
+            "Items that run out before goods can arrive, at their baseline rate.",
             'sum(tidegate_incidents_open{alert="low_cover"})',
             steps=[(1, "orange")],
         ),
@@ -130,12 +130,12 @@ LIVE_SALE = Board(
         "Demand": [
             Graph(
                 "Orders a minute against last week",
-                "The same time a week ago is what a usual week looks like.",
+                "Compared with the same time a week ago.",
                 {"now": _ORDERS_PER_MINUTE, "a week ago": f"({_ORDERS_PER_MINUTE}) offset 1w"},
             ),
             Graph(
                 "Units a minute",
-                "Units ordered. Many units in few orders: one customer buys in bulk.",
+                "Units ordered. Many units in few orders mean bulk orders.",
                 {"units": "sum(rate(tidegate_sold_units_total[$__rate_interval])) * 60"},
                 UNITS,
             ),
@@ -143,7 +143,7 @@ LIVE_SALE = Board(
         "Stock and dispatch": [
             Graph(
                 "Items that run out first",
-                "Time until the stock is gone at the usual rate. A click opens the item's page.",
+                "Time until the stock is gone at the baseline rate. A click opens the item's page.",
                 {"{{sku}} {{warehouse}}": "bottomk(10, tidegate_item_cover_seconds)"},
                 SECONDS,
                 item_link=True,
@@ -181,7 +181,7 @@ REPLENISHMENT = Board(
         ),
         Answer(
             "Items short",
-            "Items that run out before goods can come.",
+            "Items that run out before goods can arrive.",
             'sum(tidegate_incidents_open{alert="low_cover"})',
             steps=[(1, "orange")],
         ),
@@ -193,7 +193,7 @@ REPLENISHMENT = Board(
         ),
         Answer(
             "Orders held",
-            "Decided and not handed over: paused, capped, to be approved, or not trusted now.",
+            "Decided but not published: paused, capped, to be approved, or not trusted now.",
             "sum(tidegate_held_orders)",
             steps=[(1, "orange")],
         ),
@@ -212,20 +212,20 @@ REPLENISHMENT = Board(
                 UNITS,
             ),
         ],
-        "What holds it up": [
+        "What delays orders": [
             Graph(
                 "Orders held, by reason",
-                "Each reason ends by an event: an approval, a resume, or data that is fresh again.",
+                "A reason ends with an approval, a resume, or data that is fresh again.",
                 {"{{reason}}": "sum by (reason) (tidegate_held_orders)"},
             ),
             Graph(
                 "Hand-over open",
-                "Partitions whose orders may leave. Fewer than all: lag, Redis, clock or feed.",
+                "Partitions whose orders may go out. Fewer than all: lag, Redis, clock or feed.",
                 {"partitions": "sum(tidegate_handover_open)"},
             ),
             Graph(
                 "Items that run out first",
-                "Time until the stock is gone at the usual rate. A click opens the item's page.",
+                "Time until the stock is gone at the baseline rate. A click opens the item's page.",
                 {"{{sku}} {{warehouse}}": "bottomk(10, tidegate_item_cover_seconds)"},
                 SECONDS,
                 item_link=True,
@@ -242,7 +242,7 @@ REPLENISHMENT = Board(
 SUPPLIERS = Board(
     "suppliers",
     "Tidegate: suppliers",
-    "For logistics: what each supplier still owes, and what is late.",
+    "For logistics: what each supplier has still to deliver, and what is late.",
     [
         Answer(
             "Late orders, lean",
@@ -273,18 +273,18 @@ SUPPLIERS = Board(
         "Over time": [
             Graph(
                 "Late purchase orders",
-                "Past their due date; an order with a new date leaves this line.",
+                "Past their due date; an order that got a new date no longer counts.",
                 {"{{supplier_role}}": "sum by (supplier_role) (tidegate_late_purchase_orders)"},
             ),
             Graph(
                 "Units to come",
-                "What each supplier still owes.",
+                "What each supplier has still to deliver.",
                 {"{{supplier_role}}": "sum by (supplier_role) (tidegate_on_order_units)"},
                 UNITS,
             ),
             Graph(
                 "Shipment events",
-                "Dispatches, arrivals and notices a second. None: its feed is cut.",
+                "Dispatches, arrivals and notices a second. Zero means that the feed is down.",
                 {
                     "a second": "sum(rate(tidegate_records_total"
                     '{topic="shipments",outcome="folded"}[$__rate_interval]))'
@@ -305,7 +305,7 @@ PIPELINE = Board(
         ),
         Answer(
             "Redis answers",
-            "1: every worker's last question was answered.",
+            "1 means that Redis answered every worker's last request.",
             "min(tidegate_redis_up)",
             steps=[(0, "red"), (1, "green")],
         ),
@@ -330,7 +330,7 @@ PIPELINE = Board(
         ),
         Answer(
             "Last commit",
-            "Since anything was last stored. Above seconds during a sale: look at Redis.",
+            "Time since the last commit. Above some seconds during a sale: look at Redis.",
             "time() - max(tidegate_last_commit_timestamp_seconds)",
             SECONDS,
             [(30, "orange"), (120, "red")],
@@ -349,12 +349,12 @@ PIPELINE = Board(
             ),
             Graph(
                 "Lag by topic",
-                "Records that wait. All topics together: a worker is away.",
+                "Records that wait. If all topics rise together, a worker is down.",
                 {"{{topic}}": "sum by (topic) (tidegate_consumer_lag_records)"},
             ),
             Graph(
                 "Age of the newest event",
-                "By topic; heartbeats keep quiet topics young. The oldest one holds the watermark.",
+                "By topic; heartbeats count. The oldest one limits the watermark.",
                 {"{{topic}}": "time() - min by (topic) (tidegate_newest_event_timestamp_seconds)"},
                 SECONDS,
             ),
@@ -389,7 +389,7 @@ PIPELINE = Board(
             ),
             Graph(
                 "Outbox and pending",
-                "Stored and not in Kafka yet; read and not decided yet.",
+                "Stored but not in Kafka yet; read but not decided yet.",
                 {
                     "outbox": "sum(tidegate_outbox_records)",
                     "pending": "sum(tidegate_pending_events)",
@@ -406,7 +406,7 @@ PIPELINE = Board(
             ),
             Graph(
                 "Memory of event ids",
-                "How far back a duplicate is known, in event time, by topic.",
+                "How far back a duplicate is recognised, in event time, by topic.",
                 {"{{topic}}": "min by (topic) (tidegate_dedupe_horizon_seconds)"},
                 SECONDS,
             ),
@@ -418,7 +418,7 @@ PIPELINE = Board(
             ),
             Graph(
                 "Rebalances in an hour",
-                "Partitions changed hands. Many: workers come and go, or miss their timeout.",
+                "Partitions changed owner. Many: workers come and go, or miss their timeout.",
                 {"{{instance}}": "sum by (instance) (increase(tidegate_rebalances_total[1h]))"},
             ),
         ],

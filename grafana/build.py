@@ -1,4 +1,4 @@
-"""Writes what Grafana is provisioned with: `python -m grafana.build`; a test holds it to agree.
+"""Writes the files that provision Grafana: `python -m grafana.build`; a test compares them.
 
 Dashboards come from `grafana.boards`, the Grafana-managed alert rules from `rules/tidegate.yaml`.
 """
@@ -23,8 +23,8 @@ ALERTING = HERE / "provisioning" / "alerting" / "tidegate.yaml"
 TAG = "tidegate"
 _DATA_SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _COLUMNS, _ANSWER_HEIGHT, _GRAPH_HEIGHT = 24, 4, 8
-# What absence means. PromQL rules return nothing while all is well, so nothing is "OK" for all of
-# them but these two, which would be silent exactly when everything is broken.
+# PromQL rules return nothing while all is well, so no data is "OK" for every rule except these two,
+# which must also fire when everything is down.
 NO_DATA_FIRES = {"TidegateWatchdog", "TidegateDown"}
 
 
