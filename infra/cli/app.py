@@ -11,8 +11,8 @@ from infra.cli.terminal.failures import ExitCode, outcome_of
 from infra.cli.terminal.output import complain, prepare_streams
 
 _EPILOGUE = """\
-Exit codes: 0 it went well; 1 the answer is no: not found, not the same, not healthy; 2 the command
-or a setting is wrong; 3 something needed cannot be reached; 130 interrupted.
+Exit codes: 0 success; 1 a negative answer (not found, not equal, not healthy); 2 a wrong command
+or setting; 3 a server cannot be reached; 130 interrupted.
 
 Settings come from flags, then the environment (`TIDEGATE_KAFKA_BOOTSTRAP`, ...), then a TOML file
 (`--config` or `TIDEGATE_CONFIG`); `tidegate settings` shows the ones in force. Beside a running
@@ -39,11 +39,11 @@ _COMMANDS = (
     ("solve:solve", _TRY, "Solve dual-sourcing instances of a JSON file, with bounds."),
     ("simulate:simulate", _TRY, "Simulate the published tables, or policies on your demand."),
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
-    ("dlt:dlt", _TEND, "List, show and send back the records that nobody could use."),
-    ("campaign:campaign", _TEND, "Keep the alerts of planned campaigns quiet."),
+    ("dlt:dlt", _TEND, "List, show and send back dead letters: records that could not be read."),
+    ("campaign:campaign", _TEND, "Silence surge alerts of planned campaigns."),
     ("pause:pause", _TEND, "Stop the hand-over of purchase orders at once."),
-    ("pause:resume", _TEND, "Let the hand-over go on that a pause had stopped."),
-    ("audit:audit", _TEND, "List who stopped, resumed and held what, and check the list."),
+    ("pause:resume", _TEND, "End a pause: publish the purchase orders that it held."),
+    ("audit:audit", _TEND, "List who paused, resumed and held what, and check the audit log."),
     ("settings:settings", _TEND, "Show the settings in force."),
 )
 
@@ -56,7 +56,7 @@ def make_app(chosen: str = "") -> App:
     """
     app = App(
         name="tidegate",
-        help="Tidegate holds the flood of a live sale and lets stock flow in.",
+        help="Live replenishment for an online sale: events in, purchase orders and alerts out.",
         help_epilogue=_EPILOGUE,
         version=_version,
         result_action="return_value",

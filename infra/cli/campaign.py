@@ -1,4 +1,4 @@
-"""`tidegate campaign`: what a planned campaign means for those who get alerts."""
+"""`tidegate campaign`: silence alerts that a planned campaign would raise."""
 
 import getpass
 import json
@@ -16,7 +16,7 @@ from streams.timestamps import one_time, rfc3339
 
 SURGE_ALERTS = "TidegateItemSurge|TidegateBroadSurge"
 
-campaign = App(name="campaign", help="Keep the alerts of planned campaigns quiet.")
+campaign = App(name="campaign", help="Silence surge alerts of planned campaigns.")
 
 
 @campaign.command
@@ -29,15 +29,15 @@ def silence(
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> None:
-    """Silence surge alerts while a campaign runs; low cover, backlog and the rest stay loud.
+    """Silence surge alerts while a campaign runs; all other alerts stay active.
 
-    The window is that of the campaign's own lines, from the first start to the last end. Asked for
-    once more, the same silence is found, not doubled.
+    The window goes from the first start to the last end of the campaign's lines. Repeating the
+    command finds the same silence and creates no second one.
 
     Args:
         campaign_id: as its lines on the topic `campaigns` name it.
         alertmanager: where it listens.
-        who: stands in the silence. None: the user of this computer.
+        who: author of the silence; by default the user of this computer.
         as_json: one JSON object.
     """
     with open_reader(connection.settings()) as reader:

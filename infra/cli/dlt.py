@@ -1,4 +1,4 @@
-"""`tidegate dlt`: the records that nobody could use, and their way back."""
+"""`tidegate dlt`: list dead letters, show them, and send them back."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ _SENT_AT_ONCE = 1_000
 
 dlt = App(
     name="dlt",
-    help="List, show and send back the records that nobody could use.",
+    help="List, show and send back dead letters: records that could not be read.",
 )
 
 
@@ -134,18 +134,18 @@ def replay(
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> int:
-    """Send dead letters back to the topics that they came from, once their cause is mended.
+    """Send dead letters back to the topics that they came from, once their cause is fixed.
 
     They keep key, value and headers, and get the header tidegate-replayed-from. A record that is
     still bad comes back to the dead letters; one that was read meanwhile counts once, by its id.
-    With --value one record goes back with another value, as tidegate-mended says in its headers.
+    With --value one record goes back corrected; its header tidegate-mended says so.
 
     Args:
-        topic: only this one's, for example orders. None: all.
+        topic: only those of this topic, for example orders; by default all.
         code: only this error code.
         partition: only this one.
         offset: only this one; with --topic, and --partition where it has several.
-        value: a file with the mended value of the one record chosen; it must be good now.
+        value: a file with the corrected value of the one record chosen; it must be valid.
         rate: records a second, at most, so that live events are not held up.
         yes: do not ask.
         as_json: one JSON object: how many were sent to each topic; wants --yes.
@@ -165,7 +165,7 @@ def replay(
         gone = number(len(found) - len(chosen))
         note(f"left out {gone} that were too large to be kept whole; see `tidegate dlt show`")
     if not chosen:
-        raise CommandError("no dead letter is like that; `tidegate dlt list` counts them")
+        raise CommandError("no dead letter matches; `tidegate dlt list` counts them")
     if not yes and not _is_confirmed(chosen):
         note("nothing was sent")
         return ExitCode.NO
@@ -252,20 +252,20 @@ def _is_confirmed(chosen: Sequence[TopicRecord]) -> bool:
         )
     )
     if not sys.stdin.isatty():
-        raise CommandError("there is nobody to ask: give --yes", ExitCode.USAGE)
+        raise CommandError("no terminal to ask for confirmation: give --yes", ExitCode.USAGE)
     print(f"send {number(len(chosen))} records back? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _mended(found: Sequence[TopicRecord], value: Path, settings: Settings) -> TopicRecord:
-    """Return the one record found with its mended value, keyed by its sku.
+    """Return the one record found with its corrected value, keyed by its sku.
 
     Raises:
         CommandError: there is not one record, or its new value is still bad.
     """
     if len(found) != 1:
-        rule = "--value mends one record: give --topic, --partition and --offset"
-        raise CommandError(f"{rule}; {number(len(found))} are like that", ExitCode.USAGE)
+        rule = "--value corrects one record: give --topic, --partition and --offset"
+        raise CommandError(f"{rule}; {number(len(found))} match", ExitCode.USAGE)
     record, mended = found[0], value.read_bytes()
     topic = record.topic.removeprefix(settings.topic_prefix).removesuffix(SUFFIX)
     decoded = TopicDecoder(topic, settings.worker().limits).decode([mended], None)

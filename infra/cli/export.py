@@ -59,7 +59,7 @@ def days(
 
     Args:
         format: csv or jsonl.
-        output: a file, gzipped where its name ends in .gz; none: standard output.
+        output: a file, gzipped if its name ends in .gz; without it, standard output.
         by_warehouse: one row for each warehouse, not one for all of them.
     """
     columns = WAREHOUSE_DAY_COLUMNS if by_warehouse else DAY_COLUMNS
@@ -75,7 +75,7 @@ def items(
 
     Args:
         format: csv or jsonl.
-        output: a file, gzipped where its name ends in .gz; none: standard output.
+        output: a file, gzipped if its name ends in .gz; without it, standard output.
     """
     with _open_reader(connection) as reader:
         _write(output, format, ITEM_COLUMNS, reader.items())
@@ -89,7 +89,7 @@ def decisions(
 
     Args:
         format: csv or jsonl.
-        output: a file, gzipped where its name ends in .gz; none: standard output.
+        output: a file, gzipped if its name ends in .gz; without it, standard output.
     """
     with _open_reader(connection) as reader:
         _write(output, format, DECISION_COLUMNS, reader.decisions())
@@ -99,13 +99,13 @@ def decisions(
 def uplifts(
     *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
 ) -> None:
-    """Write what promotions of each type brought: units sold over units of the everyday level.
+    """Write what promotions of each type brought: units sold over units of the baseline level.
 
     A window of one item is one sample; from two on the factor has a standard error.
 
     Args:
         format: csv or jsonl.
-        output: a file, gzipped where its name ends in .gz; none: standard output.
+        output: a file, gzipped if its name ends in .gz; without it, standard output.
     """
     with _open_reader(connection) as reader:
         _write(output, format, UPLIFT_COLUMNS, reader.uplifts())
@@ -117,11 +117,11 @@ def orders(
 ) -> None:
     """Write the purchase orders, by time; JSON Lines are the records as they were published.
 
-    Those that wait for the hand-over are there too: their field `hold` says for what.
+    Orders that are held back are included: their field `hold` names the reason.
 
     Args:
         format: csv or jsonl.
-        output: a file, gzipped where its name ends in .gz; none: standard output.
+        output: a file, gzipped if its name ends in .gz; without it, standard output.
     """
     _write_topic("orders", PURCHASE_ORDERS, format, output, connection.settings())
 
@@ -134,7 +134,7 @@ def alerts(
 
     Args:
         format: csv or jsonl.
-        output: a file, gzipped where its name ends in .gz; none: standard output.
+        output: a file, gzipped if its name ends in .gz; without it, standard output.
     """
     _write_topic("alerts", ALERTS, format, output, connection.settings())
 

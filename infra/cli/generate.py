@@ -20,13 +20,13 @@ def generate(
 ) -> None:
     """Write a synthetic live sale as JSON Lines, and its truth beside it.
 
-    A calm day, an announced promotion, a surge that nobody announced, a bulk order, a stock-out, a
-    late delivery, duplicates, late events and records that nobody can use. The same choices give
-    the same bytes. Then: tidegate replay OUT --wait
+    A normal day, an announced promotion, an unannounced surge, a bulk order, a stock-out, a late
+    delivery, duplicates, late events and bad records. The same options give the same bytes.
+    Then: tidegate replay OUT --wait
 
     Args:
         out: the events; gzip when the name ends in .gz.
-        truth: what really happened, to compare with. None: OUT with .truth.json at its end.
+        truth: what really happened, to compare with; by default OUT with the ending .truth.json.
         seed: another seed is another sale.
         skus: from 200 to 9999.
         events: about so many, from 20000.

@@ -44,7 +44,7 @@ def item(
 
     Args:
         sku: as the shop writes it.
-        warehouse: one of them. None: all.
+        warehouse: only this one; by default all.
         as_json: one JSON array, with one object for each warehouse.
     """
     with open_reader(connection.settings()) as reader:
@@ -164,7 +164,7 @@ def _show(console: Console, state: ItemState, decision: dict[str, Any] | None) -
 
 
 def _no_catalog() -> str:
-    return "never reviewed: no catalog line has told its costs and suppliers"
+    return "never reviewed: it has no catalog line with its costs and suppliers"
 
 
 def _facts(state: ItemState) -> list[tuple[str, object]]:

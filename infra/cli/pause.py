@@ -35,11 +35,11 @@ def pause(
     """Stop the hand-over of purchase orders at once: of all, of a supplier or of an item.
 
     Every worker holds its orders within about a second, also after restarts, until `tidegate
-    resume`. Deciding goes on; held orders count as supply and go out later, unchanged.
+    resume`. Decisions continue; held orders count as supply and are published later, unchanged.
 
     Args:
         who: your name, for the audit log.
-        why: the reason, for the audit log and for whoever wonders.
+        why: the reason, for the audit log.
         supplier: only orders to this supplier.
         sku: only orders of this item.
         warehouse: with sku: only this warehouse's.
@@ -53,11 +53,11 @@ def pause(
         print(msgspec.json.encode({"hold": made}).decode())
     else:
         print(f"paused {what_is_paused(made)}")
-        print(f"to go on: tidegate resume {made.hold_id} --who NAME --why REASON")
+        print(f"to end it: tidegate resume {made.hold_id} --who NAME --why REASON")
 
 
 def resume(hold_id: str, /, *, who: str, why: str, connection: Connection = NOT_GIVEN) -> None:
-    """Let the hand-over go on that a pause had stopped.
+    """End a pause: publish the purchase orders that it held.
 
     Args:
         hold_id: of the pause, as `tidegate audit` names it; `all` ends every pause.

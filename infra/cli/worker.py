@@ -1,4 +1,4 @@
-"""`tidegate worker`, `up` and `demo`: commands that run until they are told to end."""
+"""`tidegate worker`, `up` and `demo`: commands that run until they are stopped."""
 
 import asyncio
 import logging
@@ -117,7 +117,7 @@ def up(
     """Run a broker, a Redis-compatible server and workers here, until Ctrl-C.
 
     Other commands find them with `--state DIR`. A worker that ends is started again. Broker and
-    Redis keep everything in memory: when this command ends, all is forgotten.
+    Redis keep everything in memory: when this command ends, all data is lost.
 
     Parameters
     ----------
@@ -130,9 +130,9 @@ def up(
     partitions
         Of the input topics.
     tick_seconds
-        Event time between detector ticks; it divides 3600.
+        Event time between detector ticks; must divide 3600.
     admin_port
-        Of the first worker; none given: any free port.
+        Of the first worker; by default any free port.
     """
     from infra.local.stack import LocalStack
     from infra.settings import load_settings
@@ -188,7 +188,7 @@ def demo(
     keep: Annotated[bool | None, Parameter(alias="--stay", negative="--no-keep")] = None,
     state: Path | None = None,
 ) -> int:
-    """Play a synthetic live sale through a whole Tidegate on this machine, and tell what happened.
+    """Play a synthetic live sale through a whole Tidegate on this machine, and sum it up.
 
     Starts an embedded broker, an embedded Redis-compatible server and a worker on free loopback
     ports, plays five days of a shop with 500 SKUs, and ends with a summary. Ctrl-C ends everything.
@@ -196,7 +196,7 @@ def demo(
     Parameters
     ----------
     speed
-        Event time passes so many times faster than real time; 0: as fast as it goes.
+        Event time passes this many times faster than real time; 0 means as fast as possible.
     seed
         Another seed is another sale.
     events

@@ -483,7 +483,7 @@ def test_a_dead_letter_goes_back_mended(sale: Played, tmp_path: Path) -> None:
     assert (back.key, back.value) == (b"desk", mended.read_bytes())
     assert back.header("tidegate-replayed-from") == f"cli-orders.dlt/{partition}/{offset}".encode()
     many = sale.tidegate("dlt", "replay", "--value", str(mended), "--yes")
-    assert (many.code, "--value mends one record" in many.err) == (ExitCode.USAGE, True)
+    assert (many.code, "--value corrects one record" in many.err) == (ExitCode.USAGE, True)
 
 
 def _set_aside(
