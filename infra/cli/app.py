@@ -11,8 +11,8 @@ from infra.cli.terminal.failures import ExitCode, outcome_of
 from infra.cli.terminal.output import complain, prepare_streams
 
 _EPILOGUE = """\
-Exit codes: 0 success; 1 a negative answer: not found, not equal, not healthy; 2 the command or a
-setting is wrong; 3 a server cannot be reached; 130 interrupted.
+Exit codes: 0 success; 1 the answer is no (not found, not equal, unhealthy); 2 a wrong command or
+setting; 3 a server cannot be reached; 130 interrupted.
 
 Settings come from flags, then the environment (`TIDEGATE_KAFKA_BOOTSTRAP`, ...), then a TOML file
 (`--config` or `TIDEGATE_CONFIG`); `tidegate settings` shows the ones in force. Beside a running
