@@ -1,8 +1,22 @@
 """The contract of alerts: each is one step of an incident."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from streams.contracts.fields import (
+    SKU,
+    WAREHOUSE,
+    Action,
+    IncidentId,
+    StartedAt,
+    SteppedAt,
+    StepVersion,
+    Subject,
+    Summary,
+)
 
 Figures = dict[str, float | int | str | None]
 
@@ -33,15 +47,30 @@ class AlertState(StrEnum):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One step of an incident. Kafka key: `subject`. An incident keeps its id until resolved."""
 
-    kind: AlertState
-    incident_id: str
-    version: int
-    alert: AlertKind
-    subject: str  # an item (sku@warehouse), a purchase order, a topic partition or a group of items
-    sku: str | None
-    warehouse: str | None
-    started_at: str
-    occurred_at: str
-    summary: str
-    action: str
-    figures: dict[str, float | int | str | None]
+    kind: Annotated[
+        AlertState,
+        Meta(
+            description="What this step does: the incident is raised, updated or resolved.",
+            examples=["raised", "resolved"],
+        ),
+    ]
+    incident_id: IncidentId
+    version: StepVersion
+    alert: Annotated[
+        AlertKind, Meta(description="Kind of the incident.", examples=["low_cover", "surge"])
+    ]
+    subject: Subject
+    sku: Annotated[str | None, SKU]
+    warehouse: Annotated[str | None, WAREHOUSE]
+    started_at: StartedAt
+    occurred_at: SteppedAt
+    summary: Summary
+    action: Action
+    figures: Annotated[
+        dict[str, float | int | str | None],
+        Meta(
+            description="What the incident rests on, by name with its unit at the end; null means "
+            "not known.",
+            examples=[{"available_units": 37, "minutes_to_zero": 50, "next_arrival_at": None}],
+        ),
+    ]

@@ -195,7 +195,7 @@ class Inbound(Event, frozen=True, kw_only=True, gc=False):
     order_id: ClassVar[str] = ""
     po_id: PurchaseOrderId
     supplier: Supplier
-    quantity: Units
+    quantity: Annotated[Units, Meta(examples=[372])]
     expected_at: ExpectedAt | None = None
 
     def __post_init__(self) -> None:
@@ -374,7 +374,7 @@ class Response(Event, frozen=True, kw_only=True, gc=False):
 
     order_id: ClassVar[str] = ""
     po_id: PurchaseOrderId
-    reason: Reason | None = None
+    reason: Annotated[Reason | None, Meta(examples=["agreed by telephone"])] = None
 
     @property
     def quantity(self) -> int:

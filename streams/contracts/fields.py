@@ -377,3 +377,211 @@ PromiseDays = Annotated[
         examples=[2.0],
     ),
 ]
+
+# --- purchase orders --------------------------------------------------------------------------
+
+OrderVersion = Annotated[
+    int,
+    Meta(
+        description="Number of this version of the order. At least 1; a later version has a "
+        "greater number.",
+        examples=[1],
+    ),
+]
+OrderQuantity = Annotated[
+    int,
+    Meta(
+        description="Whole units to order. At least 1.",
+        examples=[372],
+    ),
+]
+OrderUnitCost = Annotated[
+    float,
+    Meta(
+        description="Cost of one unit of this order, price breaks included, in `currency`.",
+        examples=[3.8],
+    ),
+]
+WindowStartedAt = Annotated[
+    str,
+    Meta(
+        description="When the review window started (event time), as RFC 3339 in UTC. A supplier "
+        "gets at most one order for an item, window and occasion.",
+        examples=["2026-11-27T09:00:00Z"],
+    ),
+]
+DecidedAt = Annotated[
+    str,
+    Meta(
+        description="When it was decided (event time), as RFC 3339 in UTC.",
+        examples=["2026-11-27T09:00:00Z"],
+    ),
+]
+ArrivesAt = Annotated[
+    str,
+    Meta(
+        description="When the units are expected on the shelf, as RFC 3339 in UTC: the decision, "
+        "the wait for the supplier's dispatch and the lead time.",
+        examples=["2026-12-06T09:00:00Z"],
+    ),
+]
+Method = Annotated[
+    str,
+    Meta(
+        description="How the policy was computed: exact (a certified optimum), gap_rule (a rule "
+        "beside a certified bound) or no_demand (only what customers wait for is ordered).",
+        examples=["exact", "gap_rule"],
+    ),
+]
+ReasonCode = Annotated[
+    str,
+    Meta(
+        description="Code of the rule that chose the quantity; `tidegate explain` says it in "
+        "words.",
+        examples=["pack_size", "cost_optimal"],
+    ),
+]
+SplitCost = Annotated[
+    float,
+    Meta(
+        description="Expected cost of this way to split the order, in `currency`. Only "
+        "differences between splits count; null means that it was not allowed.",
+        examples=[2000.54],
+    ),
+]
+SplitUnits = Annotated[
+    int,
+    Meta(
+        description="Whole units that this way to split the order asks of the supplier that is "
+        "named last. 0 also means that it was not allowed.",
+        examples=[372],
+    ),
+]
+PurchaseCost = Annotated[
+    float,
+    Meta(
+        description="Cost of the units ordered, in `currency`; null means that it is not known.",
+        examples=[1834.8],
+    ),
+]
+OrderingCost = Annotated[
+    float,
+    Meta(
+        description="Set-up cost of the orders, in `currency`; null means that it is not known.",
+        examples=[99.0],
+    ),
+]
+ExpectedHoldingCost = Annotated[
+    float,
+    Meta(
+        description="Expected cost of stock in the days that this review decides, in `currency`; "
+        "null means that it is not known.",
+        examples=[6.99],
+    ),
+]
+ExpectedBackorderCost = Annotated[
+    float,
+    Meta(
+        description="Expected cost of customers who wait in the days that this review decides, in"
+        " `currency`; null means that it is not known.",
+        examples=[2.33],
+    ),
+]
+PolicyCostPerDay = Annotated[
+    float,
+    Meta(
+        description="Cost of the policy per day in the long run, in `currency`; null means that "
+        "it is not known.",
+        examples=[57.41],
+    ),
+]
+Gap = Annotated[
+    float,
+    Meta(
+        description="Share of the policy's cost that lies above a certified lower bound, from 0 "
+        "to 1. 1 means that no bound is known, null that nothing was computed.",
+        examples=[2.7e-05],
+    ),
+]
+CycleService = Annotated[
+    float,
+    Meta(
+        description="Share of replenishment cycles without a stock-out in the long run, from 0 to"
+        " 1; null means that it is not known.",
+        examples=[0.95],
+    ),
+]
+ReviewService = Annotated[
+    float,
+    Meta(
+        description="Chance that the stock lasts until the end of the days that this review "
+        "decides, from 0 to 1; null means that it is not known.",
+        examples=[1.0],
+    ),
+]
+FillRate = Annotated[
+    float,
+    Meta(
+        description="Share of units that are served from stock in the long run, from 0 to 1; null"
+        " means that it is not known.",
+        examples=[0.989303],
+    ),
+]
+BreakEvenFastUnit = Annotated[
+    float,
+    Meta(
+        description="Worth of one unit that comes as early as the flexible supplier's instead of "
+        "the lean one's, set-up cost apart, in `currency`; null means that it is not known.",
+        examples=[2.91],
+    ),
+]
+
+# --- alerts -----------------------------------------------------------------------------------
+
+IncidentId = Annotated[
+    str,
+    Meta(
+        description="Id of the incident, the same in all of its alerts: a function of kind, "
+        "subject and start.",
+        examples=["in-67b817c0e2b2b9bd5b19"],
+    ),
+]
+StepVersion = Annotated[
+    int, Meta(description="Number of this step of the incident. At least 1, rising.", examples=[1])
+]
+Subject = Annotated[
+    str,
+    Meta(
+        description="What the incident is about: an item (sku@warehouse), a purchase order, a "
+        "topic and its partition, or a group of items. The key of the Kafka record.",
+        examples=["lamp@main", "po-2b386f4c3dc3eec98feb", "orders/0", "campaign:black-friday-2026"],
+    ),
+]
+StartedAt = Annotated[
+    str,
+    Meta(
+        description="When the incident began (event time), as RFC 3339 in UTC.",
+        examples=["2026-11-27T10:00:00Z"],
+    ),
+]
+SteppedAt = Annotated[
+    str,
+    Meta(
+        description="When this step happened (event time), as RFC 3339 in UTC.",
+        examples=["2026-11-27T10:00:00Z"],
+    ),
+]
+Summary = Annotated[
+    str,
+    Meta(
+        description="What has happened, in one sentence.",
+        examples=["lamp@main will run out before the next arrival"],
+    ),
+]
+Action = Annotated[
+    str,
+    Meta(
+        description="The one thing to do about it, in one sentence.",
+        examples=["Order from the flexible supplier now: the stock ends before other goods come."],
+    ),
+]
