@@ -1,7 +1,7 @@
 """The part of the HTTP API that stops and resumes the hand-over, and says what waits."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -16,6 +16,20 @@ from infra.control.entries import (
     make_pause,
     make_resume,
 )
+from streams.contracts.fields import (
+    CURRENCY,
+    HOLD_ID,
+    ONLY_SKU,
+    ONLY_SUPPLIER,
+    ONLY_WAREHOUSE,
+    PURCHASE_ORDER_ID,
+    SKU,
+    SUPPLIER,
+    WAREHOUSE,
+    WHO_DID,
+    WHY,
+    described,
+)
 from streams.handover.rules import Controls, HoldReason, Pause
 
 ORDERS_SHOWN = 1_000
@@ -28,54 +42,60 @@ class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Each text: 1 to 500 printable characters on one line. A warehouse is given together with a sku.
     """
 
-    who: str
-    why: str
-    supplier: str | None = None
-    sku: str | None = None
-    warehouse: str | None = None
+    who: Annotated[str, WHO_DID]
+    why: Annotated[str, WHY]
+    supplier: Annotated[str | None, ONLY_SUPPLIER] = None
+    sku: Annotated[str | None, ONLY_SKU] = None
+    warehouse: Annotated[str | None, ONLY_WAREHOUSE] = None
 
 
 class ResumeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /api/v1/resume`; each text: 1 to 500 printable characters on one line."""
 
-    who: str
-    why: str
-    hold_id: str
+    who: Annotated[str, WHO_DID]
+    why: Annotated[str, WHY]
+    hold_id: Annotated[str, HOLD_ID]
 
 
 class PartitionHold(msgspec.Struct, frozen=True):
     """Why a partition's orders wait; no reason: they do not."""
 
-    partition: int
-    reasons: list[HoldReason]
+    partition: Annotated[int, described("Number of the Kafka partition, from 0.")]
+    reasons: Annotated[
+        list[HoldReason], described("Why its purchase orders wait; empty means that they do not.")
+    ]
 
 
 class HeldOrder(msgspec.Struct, frozen=True):
     """A purchase order that waits, and why."""
 
-    po_id: str
-    sku: str
-    warehouse: str
-    supplier: str
-    quantity: int
-    amount: float
-    currency: str | None
-    reason: HoldReason
+    po_id: Annotated[str, PURCHASE_ORDER_ID]
+    sku: Annotated[str, SKU]
+    warehouse: Annotated[str, WAREHOUSE]
+    supplier: Annotated[str, SUPPLIER]
+    quantity: Annotated[int, described("Units ordered.")]
+    amount: Annotated[
+        float, described("Value of the order, quantity times unit cost, in its currency.")
+    ]
+    currency: Annotated[str | None, CURRENCY]
+    reason: Annotated[HoldReason, described("Why it waits.")]
 
 
 class Holds(msgspec.Struct, frozen=True):
     """The answer of `GET /api/v1/holds`."""
 
-    holds: list[Pause]
-    handover: list[PartitionHold]
-    orders: list[HeldOrder]
-    orders_total: int
+    holds: Annotated[list[Pause], described("The pauses that are in force, the oldest first.")]
+    handover: Annotated[
+        list[PartitionHold], described("Partitions whose purchase orders wait, with the reasons.")
+    ]
+    orders: Annotated[list[HeldOrder], described("Purchase orders that wait. At most 1,000.")]
+    orders_total: Annotated[int, described("How many purchase orders wait.")]
 
 
 class HoldAnswer(msgspec.Struct, frozen=True):
     """The answer of `POST /api/v1/pause` and `POST /api/v1/resume`: the pause made or ended."""
 
-    hold: Pause
+    hold: Annotated[Pause, described("The pause that was made or ended.")]
 
 
 class Log(Protocol):

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from streams.contracts.fields import (
-    SKU,
-    WAREHOUSE,
+    SKU_OF_INCIDENT,
+    WAREHOUSE_OF_INCIDENT,
     Action,
     IncidentId,
     StartedAt,
@@ -60,8 +60,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         AlertKind, Meta(description="Kind of the incident.", examples=["low_cover", "surge"])
     ]
     subject: Subject
-    sku: Annotated[str | None, SKU]
-    warehouse: Annotated[str | None, WAREHOUSE]
+    sku: Annotated[str | None, SKU_OF_INCIDENT]
+    warehouse: Annotated[str | None, WAREHOUSE_OF_INCIDENT]
     started_at: StartedAt
     occurred_at: SteppedAt
     summary: Summary

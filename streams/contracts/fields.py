@@ -9,6 +9,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+
+def described(words: str) -> Meta:
+    """Return the description of a field that needs no example, as in the answers of the API."""
+    return Meta(description=words)
+
+
 # --- ranges -----------------------------------------------------------------------------------
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -21,8 +27,7 @@ Days = Annotated[float, Meta(ge=0, le=3_650)]
 # --- descriptions of fields that stand in events and in what Tidegate writes ------------------
 
 SKU = Meta(
-    description="Stock-keeping unit: the shop's name of the article. The key of the Kafka record. "
-    "1 to 128 characters.",
+    description="Stock-keeping unit: the shop's name of the article. 1 to 128 characters.",
     examples=["lamp", "85123A"],
 )
 WAREHOUSE = Meta(
@@ -31,8 +36,8 @@ WAREHOUSE = Meta(
     examples=["main", "north"],
 )
 CURRENCY = Meta(
-    description="Currency of the money in this record, as an ISO 4217 code; null means that it is "
-    "not known.",
+    description="Currency of the money given here, as an ISO 4217 code; null means that it is not "
+    "known.",
     examples=["EUR", "GBP"],
 )
 PURCHASE_ORDER_ID = Meta(
@@ -109,8 +114,8 @@ OrderedUnits = Annotated[
 Price = Annotated[
     Money,
     Meta(
-        description="Price of one unit, in the currency of this record. From 0 to 1e12; null means "
-        "that it is not known.",
+        description="Price of one unit, in `currency`. From 0 to 1e12; null means that it is not "
+        "known.",
         examples=[9.95],
     ),
 ]
@@ -538,6 +543,14 @@ BreakEvenFastUnit = Annotated[
 
 # --- alerts -----------------------------------------------------------------------------------
 
+SKU_OF_INCIDENT = Meta(
+    description="Sku of the item; null where the incident is not about one item.",
+    examples=["lamp"],
+)
+WAREHOUSE_OF_INCIDENT = Meta(
+    description="Warehouse of the item; null where the incident is not about one item.",
+    examples=["main"],
+)
 IncidentId = Annotated[
     str,
     Meta(
@@ -585,3 +598,14 @@ Action = Annotated[
         examples=["Order from the flexible supplier now: the stock ends before other goods come."],
     ),
 ]
+
+# --- pauses of the hand-over ------------------------------------------------------------------
+
+WHO_DID = described("Name of the person. 1 to 500 printable characters on one line.")
+WHY = described("Why, in free words. 1 to 500 printable characters on one line.")
+HOLD_ID = described("Id of the pause.")
+ONLY_SUPPLIER = described("Only orders to this supplier wait; null means every one.")
+ONLY_SKU = described("Only orders of this sku wait; null means every one.")
+ONLY_WAREHOUSE = described(
+    "Only orders for this warehouse wait, and only together with a sku; null means every one."
+)

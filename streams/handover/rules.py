@@ -8,9 +8,19 @@ its place and its bytes, and goes out later. Nothing is decided again because of
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
+from streams.contracts.fields import (
+    HOLD_ID,
+    ONLY_SKU,
+    ONLY_SUPPLIER,
+    ONLY_WAREHOUSE,
+    WHO_DID,
+    WHY,
+    described,
+)
 from streams.contracts.outgoing import Terms, Verdict
 from streams.types import BoolArray
 
@@ -50,13 +60,13 @@ what is published must not depend on how fast a log is read.
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """A person stopped the hand-over: of everything, or of what all the given names fit."""
 
-    hold_id: str
-    who: str
-    why: str
-    since: str  # RFC 3339
-    supplier: str | None = None
-    sku: str | None = None
-    warehouse: str | None = None
+    hold_id: Annotated[str, HOLD_ID]
+    who: Annotated[str, WHO_DID]
+    why: Annotated[str, WHY]
+    since: Annotated[str, described("When it began (wall clock), as RFC 3339 in UTC.")]
+    supplier: Annotated[str | None, ONLY_SUPPLIER] = None
+    sku: Annotated[str | None, ONLY_SKU] = None
+    warehouse: Annotated[str | None, ONLY_WAREHOUSE] = None
 
     def covers(self, terms: Terms) -> bool:
         """Whether this pause holds that order."""
