@@ -13,7 +13,7 @@ from infra.control.entries import AnyEntry, AuditError, AuditState, Entry, make_
 from infra.page.contracts import Acknowledge, DecisionsQuery, Incident, ItemQuery, Problem, Wrong
 from infra.page.cursor import Cursor
 from infra.page.hub import AwayError, FullError, Hub
-from infra.page.openapi import text as openapi_text
+from infra.page.openapi import json_text
 from infra.page.readers.decisions import DecisionsReader, Found
 from infra.page.readers.item import ItemReader
 from infra.page.routes import PREFIX, VIEWS, View
@@ -165,7 +165,7 @@ async def _openapi(_: web.Request) -> web.StreamResponse:
     return web.Response(text=_openapi_once(), content_type=_JSON)
 
 
-_openapi_once = lru_cache(maxsize=1)(openapi_text)
+_openapi_once = lru_cache(maxsize=1)(json_text)
 
 
 # --- questions and answers --------------------------------------------------------------------

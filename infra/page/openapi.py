@@ -1,14 +1,16 @@
 """The HTTP API of the admin port as an OpenAPI 3.1 document, from the structs it is made of.
 
-`python -m infra.page.openapi` writes `openapi.yaml`; every worker serves it too.
+`python -m infra.page.openapi` writes `openapi.yaml`; every worker serves the same as JSON.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from infra.contract_files import REFERENCE, Schema, block_yaml, schemas_of
 from infra.control.routes import ORDERS_SHOWN, HoldAnswer, Holds, PauseRequest, ResumeRequest
 from infra.page.contracts import (
     Acknowledge,
@@ -25,7 +27,6 @@ from infra.page.contracts import (
 from infra.page.routes import PREFIX, VIEWS
 
 PATH = Path(__file__).with_name("openapi.yaml")
-_REFERENCE = "#/components/schemas/{name}"
 _DESCRIPTION = (
     "What a worker's admin port answers, but for the files of the live page (`/` and `/static/`). "
     "Under /api/v1 every worker answers for the whole shop, from Redis; answers are at most a "
@@ -34,7 +35,7 @@ _DESCRIPTION = (
     "loopback; elsewhere it needs a token too, but for /livez and /readyz where they are open."
 )
 _GUARD = ("401", "403", "500")  # what the guard in front of every route may answer
-_STRUCTS = (
+_STRUCTS: tuple[type, ...] = (
     *(view.answer for view in VIEWS),
     *(Decisions, ItemPage, Incident, Acknowledge, Problem, Liveness, Readiness),
     *(Holds, HoldAnswer, PauseRequest, ResumeRequest),
@@ -43,7 +44,6 @@ _STRUCTS = (
 
 def document() -> dict[str, Any]:
     """Return the document as plain values."""
-    _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template=_REFERENCE)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -54,7 +54,7 @@ def document() -> dict[str, Any]:
         "paths": {**_looking(), **_changing(), **_operating()},
         "security": [{"token": []}, {}],
         "components": {
-            "schemas": schemas,
+            "schemas": schemas_of(_STRUCTS),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -139,26 +139,25 @@ def _post(
 
 
 def _parameters(query: type[msgspec.Struct]) -> list[dict[str, Any]]:
-    (schema,), found = msgspec.json.schema_components([query], ref_template="{name}")
-    own = found[schema["$ref"]]
+    found = schemas_of([query])
+    own = found[query.__name__]
     return [
         {
             "name": name,
             "in": "query",
+            "description": parameter["description"],
             "required": name in own.get("required", []),
             "schema": _plain(parameter, found),
         }
-        for name, parameter in own["properties"].items()
+        for name, parameter in own.get("properties", {}).items()
     ]
 
 
-def _plain(schema: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """Put the schema of an enumeration in the place of its name."""
-    for reference in (schema, *schema.get("anyOf", []), *schema.get("allOf", [])):
-        if "$ref" in reference:
-            kept = {name: value for name, value in schema.items() if name == "default"}
-            return {**found[reference["$ref"]], **kept}
-    return schema
+def _plain(schema: Schema, found: Mapping[str, Schema]) -> Schema:
+    """Put the schema of an enumeration in the place of its name; its words stand outside."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    whole = {**found[name], **schema} if name else schema
+    return {key: part for key, part in whole.items() if key not in ("$ref", "description")}
 
 
 def _stream() -> dict[str, Any]:
@@ -211,7 +210,8 @@ def _answer(status: str, description: str, answer: type[msgspec.Struct]) -> dict
 
 
 def _problems(*statuses: str) -> dict[str, Any]:
-    return {status: {"description": "Why not", "content": _content(Problem)} for status in statuses}
+    problem = {"description": "Why not", "content": _content(Problem)}
+    return {status: problem for status in sorted(statuses)}
 
 
 def _content(kind: type[msgspec.Struct]) -> dict[str, Any]:
@@ -219,12 +219,17 @@ def _content(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _schema(kind: type[msgspec.Struct]) -> dict[str, str]:
-    return {"$ref": _REFERENCE.format(name=kind.__name__)}
+    return {"$ref": REFERENCE.format(name=kind.__name__)}
 
 
 def text() -> str:
-    """Return the document as it is committed: JSON, which every YAML reader reads."""
-    return json.dumps(document(), indent=2, sort_keys=True) + "\n"
+    """Return the document as it is committed."""
+    return block_yaml(document())
+
+
+def json_text() -> str:
+    """Return the document as a worker serves it."""
+    return json.dumps(document())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """The OpenAPI document is a contract: it has every route of a worker's port, and no other."""
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from aiohttp import ClientResponse, web
 from prometheus_client import CollectorRegistry
 
@@ -17,8 +17,9 @@ from infra.settings import Settings
 from tests.infra.admin.test_routes import Worker, admin_of
 from tests.infra.control.test_routes import VIEWER, WHO, api, as_operator
 from tests.infra.memory_log import MemoryLog
+from tests.infra.test_asyncapi import fields_of, flow_nodes
 
-CONTRACT = json.loads(PATH.read_text())
+CONTRACT = yaml.safe_load(PATH.read_text())
 
 
 class _Built(Exception):
@@ -157,3 +158,33 @@ def test_bodies_of_the_contract_are_those_that_are_taken():
     for wrong in ({"who": "ada"}, {**WHO, "suplier": "acme"}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
+
+
+def test_the_contract_is_yaml_in_block_style():
+    """People read it; a worker serves the same as JSON."""
+    assert flow_nodes(PATH.read_text()) == []
+
+
+def test_every_field_and_parameter_is_described():
+    """In words that end as a sentence, with the unit where there is one."""
+    silent = [
+        f"{title}.{name}"
+        for title, schema in CONTRACT["components"]["schemas"].items()
+        for name, field in fields_of(schema)
+        if not field.get("description", "").endswith(".")
+    ]
+    silent += [
+        f"{path}?{parameter['name']}"
+        for path, item in CONTRACT["paths"].items()
+        for parameter in item.get("get", {}).get("parameters", [])
+        if not parameter.get("description", "").endswith(".")
+    ]
+    assert silent == []
+
+
+def test_times_say_their_unit():
+    """A number of milliseconds is never left to be guessed."""
+    for title, schema in CONTRACT["components"]["schemas"].items():
+        for name, field in fields_of(schema):
+            if name.endswith("_ms"):
+                assert "in ms since 1970" in field["description"], f"{title}.{name}"
