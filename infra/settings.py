@@ -43,103 +43,177 @@ class Settings(BaseSettings):
         env_prefix="TIDEGATE_", extra="forbid", frozen=True, validate_default=True
     )
 
-    kafka_bootstrap: str = Field("127.0.0.1:9092", description="brokers, host:port, commas between")
+    kafka_bootstrap: str = Field(
+        "127.0.0.1:9092", description="Kafka brokers, host:port, with commas between them"
+    )
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
-        "plaintext", description="how brokers are spoken to"
+        "plaintext", description="protocol of the connections to the brokers"
     )
-    kafka_ca_file: Path | None = Field(None, description="certificates that sign the brokers', PEM")
-    kafka_certificate_file: Path | None = Field(None, description="the client's own, PEM")
-    kafka_key_file: Path | None = Field(None, description="of that certificate, PEM")
+    kafka_ca_file: Path | None = Field(
+        None, description="CA certificates that sign the brokers' certificates, PEM"
+    )
+    kafka_certificate_file: Path | None = Field(
+        None, description="client certificate, PEM; needs kafka_key_file"
+    )
+    kafka_key_file: Path | None = Field(
+        None, description="key of the client certificate, PEM, without a passphrase"
+    )
     kafka_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
-        None, description="how the client names itself"
+        None,
+        description="SASL mechanism; required by sasl_plaintext and sasl_ssl, refused otherwise",
     )
-    kafka_username: str | None = Field(None, description="of PLAIN and SCRAM")
-    kafka_password: SecretStr | None = Field(None, description="of that user")
-    kafka_password_file: Path | None = Field(None, description="instead of kafka_password")
+    kafka_username: str | None = Field(None, description="user for PLAIN and SCRAM")
+    kafka_password: SecretStr | None = Field(None, description="password of kafka_username")
+    kafka_password_file: Path | None = Field(
+        None, description="file with that password, instead of kafka_password"
+    )
     kafka_token_file: Path | None = Field(
-        None, description="of OAUTHBEARER; read at each sign-in, so that a new token is taken up"
+        None, description="file with the OAUTHBEARER token; read again at each login"
     )
     redis_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="Redis or Valkey, 7.2 or newer", repr=False
+        "redis://127.0.0.1:6379/0",
+        description="Redis or Valkey, 7.2 or newer: redis://, rediss:// or unix://",
+        repr=False,
     )
-    redis_username: str | None = Field(None, description="of Redis's access list")
-    redis_password: SecretStr | None = Field(None, description="of that user")
-    redis_password_file: Path | None = Field(None, description="instead of redis_password")
-    redis_ca_file: Path | None = Field(None, description="that signs Redis's certificate, PEM")
+    redis_username: str | None = Field(None, description="user of Redis's access list")
+    redis_password: SecretStr | None = Field(
+        None, description="password of redis_username, or of the default user"
+    )
+    redis_password_file: Path | None = Field(
+        None, description="file with that password, instead of redis_password"
+    )
+    redis_ca_file: Path | None = Field(
+        None, description="CA certificates that sign Redis's certificate, PEM"
+    )
     group_id: str = Field("tidegate", description="consumer group of the workers")
-    topic_prefix: str = Field("", description="in front of every topic's name")
-    redis_prefix: str = Field("tg:", description="in front of every Redis key")
-    partitions: Positive = Field(4, description="of the input topics, where Tidegate makes them")
-    replication_factor: Positive = Field(1, description="of topics that Tidegate makes")
+    topic_prefix: str = Field("", description="put in front of every topic name")
+    redis_prefix: str = Field("tg:", description="put in front of every Redis key")
+    partitions: Positive = Field(
+        4,
+        description="partitions of the topics that Tidegate creates; existing input topics decide",
+    )
+    replication_factor: Positive = Field(
+        1, description="replicas of the topics that Tidegate creates"
+    )
     session_timeout_seconds: PositiveSeconds = Field(
-        30.0, description="without a sign of life before a worker's partitions move on"
+        30.0, description="a worker that is silent this long loses its partitions to the others"
     )
-    admin_host: str = Field("127.0.0.1", description="where the admin port listens")
-    admin_port: Annotated[int, Field(ge=0, le=65_535)] = Field(8080, description="0: any free port")
+    admin_host: str = Field(
+        "127.0.0.1",
+        description="address that the admin port listens on; off loopback a token is required",
+    )
+    admin_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        8080, description="port of the page, the API, /metrics and the probes; 0 picks a free one"
+    )
     admin_open_probes: bool = Field(
-        False, description="off loopback: /livez and /readyz need no token, and tell no reason"
+        False, description="off loopback, /livez and /readyz need no token, and then give no reason"
     )
-    viewer_token: SecretStr | None = Field(None, description="for who may look")
-    viewer_token_file: Path | None = Field(None, description="instead of viewer_token")
-    operator_token: SecretStr | None = Field(None, description="for who may change something")
-    operator_token_file: Path | None = Field(None, description="instead of operator_token")
+    viewer_token: SecretStr | None = Field(
+        None, description="token of the viewer role: may read; at least 16 characters"
+    )
+    viewer_token_file: Path | None = Field(
+        None, description="file with that token, instead of viewer_token"
+    )
+    operator_token: SecretStr | None = Field(
+        None, description="token of the operator role: may also change; at least 16 characters"
+    )
+    operator_token_file: Path | None = Field(
+        None, description="file with that token, instead of operator_token"
+    )
 
     tick_seconds: Positive = Field(
-        60, description="event time between detector ticks; divides 3600"
+        60, description="event time between two runs of the detectors; must divide 3600"
     )
     allowed_lateness_seconds: Annotated[int, Field(ge=0)] = Field(
-        10, description="an older event takes effect at its topic's clock"
+        10,
+        description="how far events may be out of order; an older one counts at the topic's clock",
     )
-    grace_seconds: Positive = Field(86_400, description="an older event goes to the late topic")
-    minute_ring: Positive = Field(60, description="minutes kept")
-    hour_ring: Positive = Field(48, description="hours kept")
-    day_ring: Annotated[int, Field(ge=4)] = Field(35, description="days that a shard works on")
-    day_history: Positive = Field(400, description="days kept in Redis")
-    decision_history_days: Positive = Field(400, description="days of decisions kept in Redis")
+    grace_seconds: Positive = Field(
+        86_400, description="an older event is not counted: it goes to `<topic>.late`"
+    )
+    minute_ring: Positive = Field(60, description="minutes of sums that are kept")
+    hour_ring: Positive = Field(48, description="hours of sums that are kept")
+    day_ring: Annotated[int, Field(ge=4)] = Field(
+        35, description="days of sums that a shard works on, at least twice grace_seconds"
+    )
+    day_history: Positive = Field(
+        400, description="days of sums that Redis keeps, at least day_ring"
+    )
+    decision_history_days: Positive = Field(400, description="days of decisions that Redis keeps")
     dedupe_keys: Positive = Field(
-        1_000_000, description="event ids remembered per topic and partition, at the least"
+        1_000_000,
+        description="event ids remembered per topic and partition: at least so many, at most twice",
     )
-    order_keys: Positive = Field(1_000_000, description="orders remembered per partition")
-    record_bytes: Positive = Field(65_536, description="largest record that is read")
-    future_seconds: Positive = Field(600, description="a record dated further ahead is refused")
+    order_keys: Positive = Field(
+        1_000_000,
+        description="orders remembered per partition, to count each once: at least so many",
+    )
+    record_bytes: Positive = Field(
+        65_536, description="largest record that is read; a larger one is a dead letter"
+    )
+    future_seconds: Positive = Field(
+        600, description="a record dated further ahead of its write time is a dead letter"
+    )
 
     minimum_history_days: Annotated[int, Field(ge=1)] = Field(
-        2, description="closed days of demand before the first order"
+        2, description="closed days of demand before the first purchase order of an item"
     )
-    stock_valid_days: Positive = Field(400, description="an older count is no stock to order on")
+    stock_valid_days: Positive = Field(
+        400, description="no purchase order for an item whose last count is older"
+    )
     false_surge_items_per_100000: Annotated[float, Field(gt=0, le=10_000)] = Field(
         300.0,
-        description="false incidents of 100,000 items in a sale, of all kinds of surge test",
+        description="budget of false surge alarms in one sale, items of 100,000, all tests",
     )
-    sale_days: PositiveSeconds = Field(1.0, description="length of the sale of that budget")
-    surge_minimum_days: Annotated[int, Field(ge=1)] = Field(3, description="before the test begins")
+    sale_days: PositiveSeconds = Field(
+        1.0, description="length of the sale that this budget is for"
+    )
+    surge_minimum_days: Annotated[int, Field(ge=1)] = Field(
+        3, description="days of history of an item before its surge test begins"
+    )
     silent_arrivals: PositiveSeconds = Field(
-        12.0, description="missing arrivals of orders, after which the input is stale"
+        12.0,
+        description="the order feed counts as stale when this many expected orders are missing",
     )
 
     approval_amount: PositiveMoney | None = Field(
-        None, description="a larger order waits for `approved`; in the item's currency"
+        None, description="a larger purchase order waits for `approved`; in the item's currency"
     )
-    cap_units_per_item_day: Positive | None = Field(None, description="more waits for a person")
+    cap_units_per_item_day: Positive | None = Field(
+        None, description="purchase orders beyond so many units of an item a day wait for a person"
+    )
     cap_amount_per_item_day: PositiveMoney | None = Field(
-        None, description="more waits for a person; in the item's currency"
+        None, description="the same for the amount of an item a day, in the item's currency"
     )
     handover_lag_records: Positive = Field(
-        200_000, description="of a partition, not yet read: its orders wait"
+        200_000, description="hand-over stops when a partition has more unread records"
     )
-    handover_lag_seconds: PositiveSeconds = Field(60.0, description="older input: orders wait")
+    handover_lag_seconds: PositiveSeconds = Field(
+        60.0, description="hand-over stops when the oldest unread record is older"
+    )
     handover_clock_seconds: PositiveSeconds = Field(
-        60.0, description="by which clock and logs may differ"
+        60.0, description="hand-over stops when the machine's clock and the logs differ by more"
     )
     handover_calm_seconds: Annotated[float, Field(ge=0)] = Field(
-        2.0, description="below half of the bounds before orders go again"
+        2.0, description="hand-over resumes after this long below half of the three limits above"
     )
 
-    commit_interval_ms: Annotated[float, Field(ge=0)] = Field(10.0, description="at the least")
-    heartbeat_interval_seconds: PositiveSeconds = Field(1.0, description="in live input topics")
-    live_within_seconds: PositiveSeconds = Field(300.0, description="of now: a log is live")
-    stuck_after_seconds: PositiveSeconds = Field(60.0, description="records wait, none is read")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    commit_interval_ms: Annotated[float, Field(ge=0)] = Field(
+        10.0, description="shortest time between two commits of a shard"
+    )
+    heartbeat_interval_seconds: PositiveSeconds = Field(
+        1.0, description="time between heartbeats that a worker writes to live input topics"
+    )
+    live_within_seconds: PositiveSeconds = Field(
+        300.0,
+        description="a log whose newest event is this close to the clock is live, not a replay",
+    )
+    stuck_after_seconds: PositiveSeconds = Field(
+        60.0, description="/livez fails when records wait and none was read for this long"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe messages that are logged"
+    )
 
     @field_validator("tick_seconds")
     @classmethod
@@ -190,7 +264,7 @@ class Settings(BaseSettings):
             )
 
     def secret(self, name: str) -> str | None:
-        """Return a secret from its setting or its file; none where neither is given.
+        """Return a secret from its setting or its file; None when neither is set.
 
         Raises:
             SettingsError: the file cannot be read, or is empty.
@@ -216,13 +290,13 @@ class Settings(BaseSettings):
     # -- what each part gets ------------------------------------------------------------------
 
     def limits(self) -> Limits:
-        """What no order may exceed without a person's word."""
+        """Return the limits above which an order waits for a person."""
         return Limits(
             self.approval_amount, self.cap_units_per_item_day, self.cap_amount_per_item_day
         )
 
     def worker(self) -> WorkerSettings:
-        """What the worker and its shards get."""
+        """Return the settings of the worker and its shards."""
         return WorkerSettings(
             handover=Bounds(
                 lag_records=self.handover_lag_records,
@@ -317,10 +391,9 @@ def load_settings(
     """Return the settings in force.
 
     Args:
-        config: TOML file; none: the one that `TIDEGATE_CONFIG` names, if any.
-        state: directory of a running `tidegate up`, whose addresses come before everything else
-            but flags.
-        flags: settings given on the command line; none means not given.
+        config: TOML file. None means the file that `TIDEGATE_CONFIG` names, if any.
+        state: directory of a running `tidegate up`; its addresses override everything but flags.
+        flags: settings given on the command line; None means not given.
 
     Raises:
         SettingsError: names the field, the rule and the value.
