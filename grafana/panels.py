@@ -19,7 +19,7 @@ class Answer:
         query: PromQL; one number.
         unit: as Grafana names it.
         steps: colours from a value on; below the first it is green.
-        empty: shown where nothing is scraped: "no data" must not look like 0.
+        empty: shown when nothing is scraped: "no data" must not look like 0.
     """
 
     question: str

@@ -1,4 +1,4 @@
-"""Which incidents are open in a shard, read from its state, and which of them somebody took on."""
+"""Which incidents are open in a shard, read from its state, and which are acknowledged."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ def _count(shard: Shard, kind: AlertKind, subject: SubjectClass) -> int:
 
 
 def open_ones(shard: Shard, acknowledged: Iterable[Acknowledged]) -> list[Acknowledged]:
-    """Return those that people have taken on, as far as they are open in a shard."""
+    """Return the acknowledgements of incidents that are open in a shard."""
     return [one for one in acknowledged if _is_open(shard, one)]
 
 
@@ -44,9 +44,9 @@ def _is_open(shard: Shard, one: Acknowledged) -> bool:
 
 
 def _began_ms(shard: Shard, alert: str, subject: str) -> int:
-    """Return since when an incident is open; 0: none is, or its kind is not known here."""
+    """Return since when an incident is open; 0 if none is open or its kind is unknown here."""
     if alert not in INCIDENT_KINDS:
-        return 0  # the word of a newer version
+        return 0  # an acknowledgement written by a newer version
     kind = AlertKind(alert)
     began = (_BEGAN_MS[of](shard, kind, subject) for of in INCIDENT_KINDS[kind].subjects)
     return max(began)

@@ -1,7 +1,7 @@
-"""What Prometheus sees of the shop: demand, backlog, supply and incidents, summed over items.
+"""Prometheus metrics of the shop: demand, backlog, supply and incidents, summed over items.
 
-All of it is read from the shards when Prometheus asks. Only the few items that run out first have
-series of their own, at most `ITEMS_SHOWN` of them, so that a shop of any size costs the same.
+They are read from the shards at each scrape. Only the items that run out first have series of their
+own, at most `ITEMS_SHOWN` of them, so that the cost does not depend on the size of the shop.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from streams.timestamps import DAY_MS, MINUTE_MS, parse_times
 from streams.types import Float64Array, Table
 
 ITEMS_SHOWN = 20
-_ACKNOWLEDGED = {"no": False, "yes": True}  # value of the label: whether somebody has taken it on
+_ACKNOWLEDGED = {"no": False, "yes": True}  # label -> whether it is acknowledged
 
 Acknowledgements = Sequence[Acknowledged]
 
@@ -40,7 +40,7 @@ class ShopCollector(Collector):
 
     Args:
         worker: whose shards.
-        acknowledged: what people have taken on, by incident.
+        acknowledged: acknowledgements by people, by incident.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ def _demand(shards: Sequence[Shard]) -> Iterable[Metric]:
         yield family
     yield _gauge(
         "tidegate_expected_orders_per_day",
-        "Everyday rate of distinct orders of an item, over all items.",
+        "Baseline rate of distinct orders of an item, over all items.",
         sum(float(rows_of(shard)["order_level_per_day"].sum()) for shard in shards),
     )
     newest = max((shard.rings["minute"].newest for shard in shards), default=-1)
@@ -101,7 +101,7 @@ def _campaigns(shards: Sequence[Shard]) -> Metric:
     ends_ms = parse_times([line.ends_at for line, _ in lines])
     return _gauge(
         "tidegate_campaign_items",
-        "Items that a campaign runs for now, in event time.",
+        "Items with a running campaign, in event time.",
         int(((starts_ms <= now_ms) & (now_ms < ends_ms)).sum()),
     )
 
@@ -132,7 +132,7 @@ def _supply(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Iterable
     )
     late = GaugeMetricFamily(
         "tidegate_late_purchase_orders",
-        "Open purchase orders whose due date has passed, and whether somebody looks after them.",
+        "Open purchase orders past their due date, and whether that is acknowledged.",
         labels=["supplier_role", "acknowledged"],
     )
     orders = [order for shard in shards for order in shard.timeline.supply if order.late_since_ms]
@@ -150,7 +150,7 @@ def _supply(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Iterable
 def _incidents(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Metric:
     family = GaugeMetricFamily(
         "tidegate_incidents_open",
-        "Incidents raised and not resolved, and whether somebody has taken them on.",
+        "Incidents raised and not resolved, and whether they are acknowledged.",
         labels=["alert", "acknowledged"],
     )
     opened: Counter[AlertKind] = Counter()
@@ -167,7 +167,7 @@ def _incidents(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Metri
 def _first_to_run_out(shards: Sequence[Shard]) -> Metric:
     family = GaugeMetricFamily(
         "tidegate_item_cover_seconds",
-        f"Time until the stock of an item is gone at its usual rate; the {ITEMS_SHOWN} shortest.",
+        f"Time until an item's stock is gone at its baseline rate; the {ITEMS_SHOWN} shortest.",
         labels=["sku", "warehouse"],
     )
     shortest = []
@@ -184,7 +184,7 @@ def _first_to_run_out(shards: Sequence[Shard]) -> Metric:
 
 
 def cover_days_of(rows: Table) -> Float64Array:
-    """Return how many average days the stock of each item lasts at its usual rate.
+    """Return how many average days the stock of each item lasts at its baseline rate.
 
     Cover compares items. When a stock is sold follows from the hours of the week and from surges:
     `streams.detection.stock_cover.minutes_to_zero`.

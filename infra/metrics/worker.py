@@ -1,6 +1,6 @@
-"""What Prometheus sees. Label sets are bounded: topics, outcomes, partitions; never a SKU.
+"""Prometheus metrics of a worker. Label sets are bounded: topics, outcomes, partitions; no SKU.
 
-Counts are read from the shards when Prometheus asks, so that the event path pays nothing for them.
+Counts are read from the shards at each scrape, so that the event path pays nothing for them.
 """
 
 import time
@@ -179,7 +179,7 @@ class ShardCollector(Collector):
     def _handover(self, owned: dict[int, Owned]) -> Iterable[Metric]:
         is_open = GaugeMetricFamily(
             "tidegate_handover_open",
-            "Whether a partition's purchase orders may leave.",
+            "Whether a partition's purchase orders may be published (1) or not (0).",
             labels=["partition"],
         )
         closed = GaugeMetricFamily(
@@ -188,7 +188,7 @@ class ShardCollector(Collector):
             labels=["reason"],
         )
         held = GaugeMetricFamily(
-            "tidegate_held_orders", "Purchase orders that wait, by reason.", labels=["reason"]
+            "tidegate_held_orders", "Purchase orders held back, by reason.", labels=["reason"]
         )
         reasons: Counter[HoldReason] = Counter()
         orders: Counter[HoldReason] = Counter()
@@ -200,7 +200,7 @@ class ShardCollector(Collector):
             closed.add_metric([reason], reasons[reason])
             held.add_metric([reason], orders[reason])
         yield from (is_open, closed, held)
-        text = "Pauses by people that are in force."
+        text = "Pauses in force."
         yield _gauge("tidegate_pauses", text, float(len(self._worker.controls().pauses)))
 
     def _lag(self, owned: dict[int, Owned]) -> Metric:
@@ -217,7 +217,7 @@ class ShardCollector(Collector):
     def _lag_seconds(self) -> Metric:
         family = GaugeMetricFamily(
             "tidegate_consumer_lag_seconds",
-            "Age of the newest record in Redis where others wait in Kafka; 0: none waits.",
+            "Age of the newest record in Redis while others wait in Kafka; 0 if none waits.",
             labels=["partition"],
         )
         for partition, seconds in self._worker.progress.lag_seconds().items():
