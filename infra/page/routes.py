@@ -58,5 +58,11 @@ VIEWS = (
     ),
     View("/shipping", "Whether orders leave in time", PageQuery, Shipping, shipping),
     View("/incidents", "Open incidents", PageQuery, Incidents, incidents),
-    View("/dead-letters", "Records that nobody could use", PageQuery, DeadLetters, dead_letters),
+    View(
+        "/dead-letters",
+        "Dead letters: records that could not be read",
+        PageQuery,
+        DeadLetters,
+        dead_letters,
+    ),
 )

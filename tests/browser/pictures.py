@@ -78,7 +78,7 @@ TO_LOOK_AT = (
     Picture("phone-items", "#/items", "dark", 390, 844, "tbody tr"),
     Picture("phone-item", PICTURES[4].path, "light", 390, 2400, "dl.facts dt"),
     Picture("phone-incidents", "#/incidents", "light", 390, 844, ".feed-list a"),
-    Picture("take-on", "#/incidents", "light", 1200, 800, ".feed-list a", opens="Take on"),
+    Picture("acknowledge", "#/incidents", "light", 1200, 800, ".feed-list a", opens="Acknowledge"),
     Picture("phone-pause", "", "dark", 390, 844, ".feed-list a", opens="Pause ordering"),
     Picture("empty", "", "light", 1400, 900, ".tile", shop="empty"),
     Picture("behind", "", "light", 1400, 900, ".feed-list a", shop="behind"),

@@ -43,7 +43,7 @@ async def test_an_empty_shop_says_that_it_waits(server, visit):
     values = await visitor.page.locator(".tile .value").all_inner_texts()
     assert values == ["\N{EN DASH}"] * 5
     await visitor.go("#/items")
-    await visitor.page.get_by_text("No item is like that").wait_for()
+    await visitor.page.get_by_text("No item matches").wait_for()
     await visitor.go("#/item?sku=ghost")
     await visitor.page.get_by_text("The shop has no item ghost").wait_for()
     assert visitor.complaints == []
@@ -136,7 +136,7 @@ async def test_a_log_that_is_not_read_is_no_data(redis_url, server, visit):
         await late.settle()
         visitor = await visit(server.url)
         await visitor.go()
-        await visitor.page.get_by_text("No data: what was sold since is not known").wait_for()
+        await visitor.page.get_by_text("No data: sales since then are not known").wait_for()
         await visitor.page.locator(".tile", has_text="not now").first.wait_for()
 
 
@@ -243,15 +243,15 @@ async def test_an_incident_is_taken_on(shop, server, visit, redis_url):
     visitor = await visit(server.url)
     await visitor.go("#/incidents")
     page = visitor.page
-    await page.get_by_role("button", name="Take on").click()
+    await page.get_by_role("button", name="Acknowledge").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Who you are").fill("Ada <b>")
     await dialog.get_by_label("Operator's token").fill("a guess")
-    await dialog.get_by_role("button", name="I take it on").click()
+    await dialog.get_by_role("button", name="Acknowledge").click()
     await dialog.get_by_text("The token is not right").wait_for()
     await dialog.get_by_label("Operator's token").fill(TOKEN)
-    await dialog.get_by_role("button", name="I take it on").click()
-    await page.get_by_text("Ada <b> has it since").wait_for()
+    await dialog.get_by_role("button", name="Acknowledge").click()
+    await page.get_by_text("acknowledged by Ada <b> at").wait_for()
     assert await page.evaluate("localStorage.length") == 0
     assert await page.evaluate("sessionStorage.getItem('tidegate-token')") == TOKEN
     async with serving(redis_url, log=server.log) as other:

@@ -129,7 +129,9 @@ async def test_axe_finds_nothing_serious(busy_shop, server, visit, theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(("view", "button"), [("", "Pause ordering"), ("#/incidents", "Take on")])
+@pytest.mark.parametrize(
+    ("view", "button"), [("", "Pause ordering"), ("#/incidents", "Acknowledge")]
+)
 async def test_dialog_keeps_the_keyboard_and_axe_finds_nothing(
     busy_shop, server, visit, theme, view, button
 ):

@@ -129,8 +129,8 @@ function lose(error) {
 const FEEDS = {
   selling: ["good", "Selling"],
   no_sales: ["", "No sales in the last five minutes; the data is complete"],
-  silent: ["bad", "No orders, although orders were due"],
-  no_data: ["bad", "No data: what was sold since is not known"],
+  silent: ["bad", "No orders, although orders were expected"],
+  no_data: ["bad", "No data: sales since then are not known"],
   never: ["", "No order was read yet"],
 };
 

@@ -62,12 +62,12 @@ const whoField = () => field("Who you are", text("who", { required: true, value:
 /** Take an incident on. */
 export function acknowledge(incident, context) {
   ask({
-    title: "Take this incident on",
+    title: "Acknowledge this incident",
     intro: el("div", { class: "stack" },
       el("p", {}, el("b", {}, incident.summary), ". ", incident.action),
-      el("p", { class: "muted" }, "Nobody is called for it any more, for a day; everybody sees that you have it. It is written into the audit log.")),
+      el("p", { class: "muted" }, "It pages nobody until it is resolved, for at most 24 h. Your name is shown here and in the audit log.")),
     fields: [whoField(), field("Note (may be empty)", text("note", { maxlength: "200" }))],
-    action: "I take it on",
+    action: "Acknowledge",
     act: async ({ who, note }) => {
       await post("incidents/acknowledge", { incident_id: incident.incident_id, who, note: note || "" });
       await context.refresh(null);
@@ -118,7 +118,7 @@ export class Ordering {
       el("div", { class: "more" }, `${hold.who}: ${hold.why} · since ${f.dateTime(Date.parse(hold.since))}`))));
     fill(dialog, el("div", { class: "stack" },
       el("h2", { id: "dialog-title" }, "Ordering is paused"),
-      el("p", {}, `Decisions are made and shown as ever; no order is handed over. Waiting: ${f.count(this.waiting)}.`),
+      el("p", {}, `Decisions continue; no purchase order is published. Held: ${f.count(this.waiting)}.`),
       list,
       el("div", { class: "actions" }, el("button", { type: "button", onclick: close }, "Close"), el("button", { type: "button", class: "danger", onclick: () => {
         close();
@@ -132,7 +132,7 @@ export class Ordering {
   askPause() {
     ask({
       title: "Pause ordering",
-      intro: el("p", {}, "From now on no purchase order is handed over. Decisions go on and wait. Leave the three fields empty to pause everything."),
+      intro: el("p", {}, "From now on no purchase order is published. Decisions continue and their orders are held. Leave the three fields empty to pause everything."),
       fields: [
         whoField(),
         field("Why", text("why", { required: true, maxlength: "200" })),
@@ -154,7 +154,7 @@ export class Ordering {
   askResume(hold) {
     ask({
       title: "Resume ordering",
-      intro: el("p", {}, `${scope(hold)}: what waits is handed over, as far as nothing else holds it.`),
+      intro: el("p", {}, `${scope(hold)}: held orders are published, unless something else holds them.`),
       fields: [whoField(), field("Why", text("why", { required: true, maxlength: "200" }))],
       action: "Resume",
       act: async ({ who, why }) => {
@@ -175,7 +175,7 @@ export function askToken(context) {
   if (document.querySelector("dialog")) return;
   ask({
     title: "This worker asks for a token",
-    intro: el("p", {}, "It is not bound to this machine alone, so that looking needs a token too."),
+    intro: el("p", {}, "It listens beyond this machine, so reading needs a token too."),
     fields: [],
     action: "Look",
     act: async () => {

@@ -13,7 +13,7 @@ export function mount(root, context) {
   const table = new Table({
     caption: "The newest dead letters",
     key: (one) => `${one.topic}/${one.partition}/${one.offset}`,
-    empty: "Every record could be used.",
+    empty: "There are no dead letters.",
     columns: [
       { title: "Written", class: "when", cell: (one) => f.dateTime(one.written_ms) },
       { title: "Topic", cell: (one) => ({ text: one.topic, sub: `partition ${one.partition}, offset ${one.offset}` }) },
@@ -24,7 +24,7 @@ export function mount(root, context) {
   });
   const pager = new Pager(context, (offset) => refresh(null, offset));
   fill(root, card({ text: "Dead letters", level: "h1" }, counts, table.element, pager.element,
-    el("p", { class: "muted" }, "Mend the cause, then send them back: ", el("kbd", {}, "tidegate dlt replay"), "; all of them: ", el("kbd", {}, "tidegate dlt list"))));
+    el("p", { class: "muted" }, "Fix the cause, then send them back: ", el("kbd", {}, "tidegate dlt replay"), "; all of them: ", el("kbd", {}, "tidegate dlt list"))));
 
   async function refresh(_, offset = pager.offset) {
     const found = await get("dead-letters", pager.query(offset));

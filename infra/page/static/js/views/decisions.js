@@ -45,7 +45,7 @@ export function mount(root, context) {
   fill(root, card({ text: "Decisions", level: "h1" },
     el("div", { class: "bar" },
       choice("Which decisions", { ordered: "that order", all: "all" }, asked.only, (only) => ask({ only, before: "" })),
-      el("span", { class: "muted" }, "Costs are expected ones beside what was chosen; only their differences mean something.")),
+      el("span", { class: "muted" }, "Expected costs, compared with the chosen split; only the differences have a meaning.")),
     list, el("div", { class: "pager" }, said, newest, older)));
 
   function ask(change) {
@@ -65,9 +65,9 @@ export function mount(root, context) {
   }
 
   function nothing() {
-    if (following !== null) return "None here that orders; older ones may.";
+    if (following !== null) return "No order among these; older decisions may have some.";
     if (asked.before) return "That was the oldest one.";
-    return "No decision yet. An item is decided about at its review, once the catalog has its line and the stock was counted.";
+    return "No decision yet. An item is decided at its review, once it has a catalog line and a stock count.";
   }
 
   return { refresh, destroy: () => {} };

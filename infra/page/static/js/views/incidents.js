@@ -11,9 +11,9 @@ export const title = "Incidents";
 export const parts = ["incidents"];
 
 const SHOWN = {
-  factor: (value) => `${f.rate(value)} times the usual`,
+  factor: (value) => `${f.rate(value)} times the baseline`,
   orders_today: (value) => `${f.count(value)} orders today`,
-  usual_orders_per_day: (value) => `usually ${f.rate(value)} a day`,
+  usual_orders_per_day: (value) => `baseline ${f.rate(value)} a day`,
   minutes_to_zero: (value) => (value ? `lasts ${f.span(value)}` : "nothing left"),
   available_units: (value) => `${f.count(value)} available`,
   outstanding_units: (value) => `${f.count(value)} units still to come`,
@@ -41,8 +41,8 @@ export function incidentEntry(one, context) {
     el("div", { class: "line" },
       el("span", { class: "more" }, [figures(one), `for ${one.team}`].filter(Boolean).join(" · ")),
       taken
-        ? el("span", { class: "when" }, `${taken.who} has it since ${f.time(taken.acknowledged_ms)}, until ${f.dateTime(taken.holds_until_ms)}`)
-        : el("button", { type: "button", class: "small", "aria-label": `Take on: ${one.summary}`, onclick: () => acknowledge(one, context) }, "Take on")),
+        ? el("span", { class: "when" }, `acknowledged by ${taken.who} at ${f.time(taken.acknowledged_ms)}, until ${f.dateTime(taken.holds_until_ms)}`)
+        : el("button", { type: "button", class: "small", "aria-label": `Acknowledge: ${one.summary}`, onclick: () => acknowledge(one, context) }, "Acknowledge")),
     taken?.note ? el("div", { class: "more" }, `${taken.who}: ${taken.note}`) : null);
 }
 
@@ -56,7 +56,7 @@ export function groupEntry(group, context) {
       el("span", { class: "what" }, `${f.count(group.total)} × ${f.words(group.kind)}`, el("span", { class: "tag" }, group.team)),
       el("span", { class: "when" }, `newest ${f.near(group.newest_ms, context.now?.shop_ms)}`)),
     el("div", { class: "do" }, group.action),
-    el("div", { class: "more" }, newest, more > 0 ? ` and ${f.count(more)} more` : "", group.unacknowledged < group.total ? ` · ${f.count(group.total - group.unacknowledged)} taken on` : ""));
+    el("div", { class: "more" }, newest, more > 0 ? ` and ${f.count(more)} more` : "", group.unacknowledged < group.total ? ` · ${f.count(group.total - group.unacknowledged)} acknowledged` : ""));
 }
 
 export function mount(root, context) {
@@ -68,7 +68,7 @@ export function mount(root, context) {
   async function refresh(_, offset = pager.offset) {
     const found = await get("incidents", pager.query(offset));
     pager.update(found);
-    const unread = found.open > found.total ? [`of ${f.count(found.open)} open ones ${f.count(found.total)} are listed`] : [];
+    const unread = found.open > found.total ? [`${f.count(found.total)} of ${f.count(found.open)} open incidents are listed`] : [];
     counts.textContent = [...found.groups.map((group) => `${f.words(group.kind)}: ${f.count(group.total)}`), ...unread].join(" · ");
     fill(list, found.incidents.map((one) => incidentEntry(one, context)),
       found.incidents.length ? [] : el("li", { class: "empty" }, "No incident is open."));

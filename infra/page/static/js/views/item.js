@@ -25,7 +25,7 @@ export function mount(root, context) {
   fill(root,
     places.head,
     places.incidents,
-    el("div", { class: "overview" }, card({ text: "Stock as it will be", side: el("span", { class: "muted" }, "if demand stays as estimated") }, places.stock), card("Stock and supply", places.facts)),
+    el("div", { class: "overview" }, card({ text: "Projected stock", side: el("span", { class: "muted" }, "if demand stays as estimated") }, places.stock), card("Stock and supply", places.facts)),
     el("div", { class: "overview" }, card({ text: "Demand, units a day", side: el("span", { class: "muted" }, "days of UTC") }, places.demand), card("On order", orders.element)),
     card("Why the newest decision", places.why));
 
@@ -150,7 +150,7 @@ function ordersTable(context) {
 
 function costsTable() {
   return new Table({
-    caption: "What could have been done, and its expected cost beside what was chosen",
+    caption: "The possible splits, and their expected cost compared with the chosen one",
     key: (one) => one.split,
     empty: "No split was computed.",
     columns: [
@@ -162,7 +162,7 @@ function costsTable() {
 
 function why(found, context, costs) {
   const told = found.explanation;
-  if (told === null) return el("p", { class: "empty" }, found.is_in_catalog ? "It was never reviewed; its turn comes." : "Never reviewed: no catalog line has told its costs and suppliers.");
+  if (told === null) return el("p", { class: "empty" }, found.is_in_catalog ? "Not reviewed yet; the next review decides." : "Never reviewed: it has no catalog line with its costs and suppliers.");
   costs.update(told.decision.splits.map((one) => ({ ...one, currency: told.decision.currency })));
   return el("div", { class: "pair" },
     el("div", { class: "stack" },

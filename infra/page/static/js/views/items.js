@@ -19,7 +19,7 @@ const TAGS = {
   phantom_stock: { text: "does not sell", class: "warn" },
 };
 
-export function itemsTable(caption, { short = false, empty = "No item is like that." } = {}) {
+export function itemsTable(caption, { short = false, empty = "No item matches." } = {}) {
   let shopMs = null;
   let decidedMs = null;
   const columns = [
@@ -43,7 +43,7 @@ export function itemsTable(caption, { short = false, empty = "No item is like th
 }
 
 const BASIS = {
-  last_hour: "sold in the last hour, clearly more than usual",
+  last_hour: "sold in the last hour, clearly above the baseline",
   everyday: "estimated for this hour of the day, with the campaigns that run",
   unknown: "no day has closed yet",
 };
@@ -83,7 +83,7 @@ export function mount(root, context) {
   const sorts = el("select", { id: "sort" }, Object.entries({
     minutes_to_zero: "runs out first", speed: "sells fastest", stock: "least available", backlog: "most waiting", sku: "name",
   }).map(([value, text]) => el("option", { value, selected: value === asked.sort }, text)));
-  fill(root, card({ text: "Items", level: "h1", side: el("span", { class: "muted" }, "renewed as they sell") },
+  fill(root, card({ text: "Items", level: "h1", side: el("span", { class: "muted" }, "updated as they sell") },
     el("div", { class: "bar" },
       el("label", { for: "search" }, "Find "), search,
       choice("Which items", { all: "all", incidents: "with incidents", out: "out of stock" }, asked.only, (only) => ask({ only })),

@@ -23,7 +23,7 @@ export function mount(root, context) {
     incidents: tile("Open incidents", "#/incidents"),
   };
   const chart = new SalesChart(context);
-  const items = itemsTable("Items that run out next", { short: true, empty: "Nothing that is counted sells." });
+  const items = itemsTable("Items that run out next", { short: true, empty: "No item with a stock count sells." });
   const incidents = el("ul", { class: "feed-list" });
   const decisions = el("ul", { class: "feed-list" });
   const all = (href, text) => el("a", { href }, text);
@@ -105,19 +105,19 @@ function tellStock(one, now) {
   if (now.decided_to_ms === null) return tellUndecided(one, now);
   const counts = ["out already: ", [f.count(now.items_out), now.items_out ? "bad" : ""], " · within a day: ", [f.count(now.items_out_within_day)]];
   const next = now.next_out;
-  if (!next) return tell(one, "–", null, "", [["nothing that is counted sells"], counts]);
+  if (!next) return tell(one, "–", null, "", [["no item with a stock count sells"], counts]);
   return tell(one, f.span(next.minutes), null, next.minutes < 60 ? "warn" : "", [[[next.sku], ` in ${next.warehouse}`], counts]);
 }
 
 function tellShipping(one, now) {
   if (now.decided_to_ms === null) return tellUndecided(one, now);
   const age = now.oldest_unshipped_ms === null ? null : (now.shop_ms - now.oldest_unshipped_ms) / 60000;
-  const notes = [age === null ? ["nobody waits"] : ["oldest order waits ", [f.span(age)]]];
+  const notes = [age === null ? ["no order waits"] : ["oldest order waits ", [f.span(age)]]];
   return tell(one, f.count(now.backlog_units), "units", age !== null && age > 2880 ? "warn" : "", notes);
 }
 
 function tellIncidents(one, now) {
   if (now.decided_to_ms === null) return tellUndecided(one, now);
-  const notes = [["not taken on: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]]];
+  const notes = [["not acknowledged: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]]];
   tell(one, f.count(now.incidents), null, now.unacknowledged ? "warn" : "", notes);
 }

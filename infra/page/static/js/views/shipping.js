@@ -19,7 +19,7 @@ export function mount(root, context) {
   const table = new Table({
     caption: "Items that customers wait for, the longest wait first",
     key: (one) => `${one.sku}\u0000${one.warehouse}`,
-    empty: "Nobody waits for anything.",
+    empty: "No customer order waits.",
     columns: [
       { title: "Item", class: "name", cell: (one) => ({ text: one.sku, href: itemLink(one.sku, one.warehouse), sub: one.warehouse }) },
       { title: "Waiting", number: true, cell: (one) => f.count(one.backlog_units) },
@@ -29,7 +29,7 @@ export function mount(root, context) {
     ],
   });
   const pager = new Pager(context, (offset) => refresh(null, offset));
-  const untold = el("p", { class: "empty", hidden: true }, "This shop tells of no shipments: its sales leave the shelf when they are placed, or are waited for until it does.");
+  const untold = el("p", { class: "empty", hidden: true }, "This shop sends no shipment events. Sales leave the stock when they are placed, or wait for such events, as the catalog says.");
   fill(root,
     el("h1", { class: "visually-hidden" }, "Shipping"),
     untold,
@@ -46,7 +46,7 @@ export function mount(root, context) {
       setText(notes[name], note);
     };
     show("backlog", f.count(found.backlog_units), `units of ${f.count(found.backlog_items)} items`);
-    show("oldest", age === null ? "–" : f.span(age), age === null ? "nobody waits" : `since ${f.near(found.oldest_unshipped_ms, shopMs())}: ${found.oldest_unshipped_sku}`);
+    show("oldest", age === null ? "–" : f.span(age), age === null ? "no order waits" : `since ${f.near(found.oldest_unshipped_ms, shopMs())}: ${found.oldest_unshipped_sku}`);
     show("speed", f.count(found.dispatched_units_per_hour), `units in the last hour; ordered: ${f.count(found.ordered_units_per_hour)}`);
     show("clear", found.clear_minutes === null ? "never" : found.backlog_units ? f.span(found.clear_minutes) : "–", found.clear_minutes === null ? "at these speeds it does not shrink" : "if both speeds stay");
     facts.clear.className = `value ${found.clear_minutes === null && found.backlog_units ? "warn" : ""}`;
