@@ -1,4 +1,4 @@
-"""`tidegate audit`: who stopped, resumed, held and took on what; and whether the log is whole."""
+"""`tidegate audit`: who paused, resumed, held and acknowledged what; is the log complete?"""
 
 import asyncio
 
@@ -27,9 +27,9 @@ from infra.wording.format import plain_time
 def audit(
     *, last: int | None = None, as_json: Json = False, connection: Connection = NOT_GIVEN
 ) -> ExitCode:
-    """List the audit log of the hand-over, and check that no entry was altered or taken out.
+    """List the audit log of the hand-over, and check that no entry was altered or removed.
 
-    Exit code 1: the log is not whole.
+    Exit code 1: an entry was altered or is missing.
 
     Args:
         last: only so many of the newest entries are shown; all are checked.
@@ -82,4 +82,4 @@ def what_happened(entry: AnyEntry) -> str:
         case Acknowledged():
             return f"took {entry.incident_id} on: {entry.alert} of {entry.subject}"
         case OrderLeft():
-            return f"{entry.po_id} left: {entry.verdict or 'no word needed any more'}"
+            return f"{entry.po_id} left: {entry.verdict or 'no approval needed any more'}"

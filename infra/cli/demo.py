@@ -35,7 +35,7 @@ from streams.contracts.alerts import AlertKind, AlertState
 from streams.contracts.topics import ALERTS, INPUTS, PURCHASE_ORDERS, dead_letter_topic
 
 _DAY_MS = 86_400_000
-_SHOWN_OF_A_KIND = 3  # the feed tells the first ones, then only counts
+_SHOWN_OF_A_KIND = 3  # the feed prints the first ones, then only counts
 _TOP_ITEMS = 5
 _LOOK_SECONDS = 0.25
 
@@ -46,7 +46,7 @@ class Demo:
 
     Args:
         directory: takes logs and the state file.
-        speed: event time passes so many times faster; none: as fast as it goes.
+        speed: event time passes this many times faster; None means as fast as possible.
         sale: what is played.
         started: when the command began, on the monotonic clock.
     """
@@ -57,7 +57,7 @@ class Demo:
     started: float
 
     def run(self, *, keep: bool, stop: threading.Event) -> bool:
-        """Play the sale and tell what happened; return whether it was played to its end."""
+        """Play the sale and sum it up; return whether it was played to its end."""
         console = make_console()
         settings = load_settings(tick_seconds=60, minimum_history_days=1, surge_minimum_days=1)
         stack = LocalStack(self.directory, settings)
@@ -143,7 +143,7 @@ class _Play:
 
         records = list(adapt(self.sale.lines, schema="tidegate"))
         calm = next(n for n, one in enumerate(records) if one.occurred_ms >= first_ms + _DAY_MS)
-        # The calm first day only teaches what is usual: it is told at once.
+        # The first day only teaches the baseline: it is written at once.
         for part, speed in ((records[:calm], None), (records[calm:], self._demo.speed)):
             result = await replay(
                 part,
@@ -196,7 +196,7 @@ def _start_ms(sale: Sale) -> int:
 
 
 class _Feed:
-    """Tells the first decisions and alerts of each kind as they are published."""
+    """Prints the first decisions and alerts of each kind as they are published."""
 
     def __init__(self, settings: Settings, console: Console, demo: Demo) -> None:
         self._settings = settings
@@ -353,7 +353,7 @@ class Summary:
         surged = {alert["sku"] for alert in alerts if alert["alert"] == AlertKind.SURGE}
         planted = set(self.sale.truth["surge"]["skus"])
         self.console.print(
-            f"Of {len(planted)} SKUs that nobody announced and that sold "
+            f"Of {len(planted)} SKUs that, unannounced, sold "
             f"{self.sale.truth['surge']['factor']:g} times as much, "
             f"{len(planted & surged)} were called a surge."
         )

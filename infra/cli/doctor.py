@@ -39,7 +39,7 @@ _OLDEST_REDIS = (7, 2)
 _ADMIN_SECONDS = 3.0
 _LAG_WORTH_A_WARNING = 10_000
 _OUTBOX_WORTH_A_WARNING = 1_000
-_HOLD_ADVICE = "they go out by themselves when the reason is over, or after `tidegate resume`"
+_HOLD_ADVICE = "they are published when the reason ends, or after `tidegate resume`"
 _PROBE_SECONDS = 10  # the probe's key forgets itself, should the deletion fail
 
 
@@ -119,7 +119,7 @@ def _examine(connection: Connection) -> Iterator[Check]:
         client_options(settings)
         connection_options(settings)
     except SettingsError as error:
-        yield Check("settings", Status.FAIL, str(error), "mend it; nothing else can be checked")
+        yield Check("settings", Status.FAIL, str(error), "correct it; nothing else can be checked")
         return
     yield Check("settings", Status.OK, f"Kafka {settings.kafka_bootstrap}, {_redis_name(settings)}")
     counts, ends, kafka_checks = asyncio.run(_examine_kafka(settings))
@@ -254,7 +254,12 @@ def check_eviction(info: Mapping[str, Any]) -> Check:
     """Return whether Redis keeps what it is given."""
     policy = str(info.get("maxmemory_policy") or "")
     if not policy:
-        return Check("redis memory", Status.WARN, "the eviction policy is not told", "see to it")
+        return Check(
+            "redis memory",
+            Status.WARN,
+            "Redis does not show its eviction policy",
+            "it must be noeviction",
+        )
     limit = int(info.get("maxmemory", 0))
     used = f"{info.get('used_memory_human', '?')} used of " + (
         str(info.get("maxmemory_human")) if limit else "no limit"
@@ -298,7 +303,7 @@ def _check_shard(shard: ShardState, ends: Ends, settings: Settings) -> Check:
     ahead = [topic for topic, lag in lags.items() if lag < 0]
     if ahead:
         text = f"Redis is ahead of the logs of {', '.join(ahead)}"
-        advice = "was the broker emptied, or another one meant? wipe these keys to begin anew"
+        advice = "was the broker emptied, or is it the wrong one? delete these keys to start again"
         return Check(name, Status.FAIL, text, advice)
     behind = sum(lags.values())
     parts = [f"{number(behind)} records behind" if behind else "at the end of its logs"]
@@ -319,7 +324,7 @@ def _shard_advice(shard: ShardState, behind: int, settings: Settings) -> str:
     if shard.meta is not None and shard.watermark_ms(0) is None and shard.offsets:
         silent = sorted(t for t, clock in shard.meta.clocks.items() if clock < 0)
         return (
-            f"nothing is decided before every input topic has spoken; silent: {', '.join(silent)}"
+            f"nothing is decided until every input topic has a record; empty: {', '.join(silent)}"
         )
     return ""
 
@@ -352,10 +357,10 @@ def check_handover(audit: AuditState, held: Mapping[HoldReason, int]) -> list[Ch
         checks.append(Check("hand-over", Status.WARN, text, _HOLD_ADVICE))
     if held:
         listed = ", ".join(f"{number(count)} {reason}" for reason, count in sorted(held.items()))
-        advice = "`tidegate export orders` lists them; `approved` or `released` lets one go"
+        advice = "`tidegate export orders` lists them; `approved` or `released` frees one"
         checks.append(Check("held orders", Status.WARN, listed, advice))
     if not checks:
-        checks.append(Check("hand-over", Status.OK, "purchase orders go out"))
+        checks.append(Check("hand-over", Status.OK, "purchase orders are published"))
     for fault in audit.faults:
         advice = "who could write to that topic? compare with a backup of it"
         checks.append(Check("audit log", Status.FAIL, fault, advice))

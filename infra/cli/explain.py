@@ -40,7 +40,7 @@ def explain(
 ) -> ExitCode:
     """Say why a purchase order was proposed, and compute it again from its record alone.
 
-    Exit code 1: there is no such order, or the computation gives anything else than it tells.
+    Exit code 1: there is no such order, or the computation differs from its record.
 
     Args:
         po_id: for example po-0d42234752cf8a81a419; `tidegate export orders` lists them.
@@ -74,7 +74,7 @@ def explain(
 async def _find_waiting(
     po_id: str, settings: Settings
 ) -> tuple[PurchaseOrder | None, HoldReason | None]:
-    """Return an order that has not been handed over, and for what it waits."""
+    """Return an order that is held back, and why."""
     for waiting in await read_waiting_orders(settings):
         if waiting.terms.po_id == po_id:
             return _order_decoder.decode(waiting.value), waiting.reason

@@ -80,8 +80,8 @@ def replay(
         skip_bad: leave out lines that break the schema, and count them, instead of stopping.
         review_period_days: between two reviews of an item; made up by schema uci.
         assume: let schema uci make up master data and opening stock.
-        heartbeat_seconds: event time between heartbeats. None: about one a second of real time.
-        batch_records: records in one batch, at most. None: as many as fit.
+        heartbeat_seconds: event time between heartbeats; by default one a second of real time.
+        batch_records: most records in one batch; by default as many as fit.
         explain_schema: print how the schemas are mapped, and do nothing else.
         as_json: sum up as one JSON object.
     """

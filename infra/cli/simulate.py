@@ -145,7 +145,7 @@ _TERMS = Group("Suppliers and costs, instead of those in the file", sort_key=5)
 @Parameter(name="*", group=_TERMS)
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What holds for every item instead of its catalog line; none: the catalog line."""
+    """Terms for every item instead of its catalog line; None means the catalog line."""
 
     review_period_days: float | None = None
     """Days between two reviews, 1 to 365."""
@@ -158,7 +158,7 @@ class Terms:
     setup_cost_flexible: float | None = None
     """Money an order."""
     service_target: float | None = None
-    """Share of cycles without a stock-out, 0 to 0.999; 0: the cheapest."""
+    """Share of cycles without a stock-out, 0 to 0.999; 0 means the lowest cost."""
     flexible_cost_ratio: float | None = None
     """Flexible unit cost, as a multiple of the lean one."""
     holding_share_per_day: float | None = None
@@ -199,8 +199,8 @@ def compare(
     Args:
         file: JSON Lines, plain or gzip, as `tidegate replay` takes it; `-` is standard input.
         schema: what the lines look like.
-        items: only so many items, those with the most units. None: all.
-        learn_days: days to learn from before the first order. None: a third of the history.
+        items: only so many items, those with the most units; by default all.
+        learn_days: days to learn from before the first order; by default a third of the history.
         plot: also draw it: a file that ends in .png or .svg.
         as_json: one JSON object instead of tables.
     """
