@@ -353,9 +353,8 @@ class Summary:
         surged = {alert["sku"] for alert in alerts if alert["alert"] == AlertKind.SURGE}
         planted = set(self.sale.truth["surge"]["skus"])
         self.console.print(
-            f"Of {len(planted)} SKUs that, unannounced, sold "
-            f"{self.sale.truth['surge']['factor']:g} times as much, "
-            f"{len(planted & surged)} were called a surge."
+            f"{len(planted)} SKUs sold {self.sale.truth['surge']['factor']:g} times as much "
+            f"without announcement; {len(planted & surged)} of them raised a surge."
         )
 
     async def _dead_letters(self) -> None:
