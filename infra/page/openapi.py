@@ -211,7 +211,7 @@ def _answer(status: str, description: str, answer: type[msgspec.Struct]) -> dict
 
 def _problems(*statuses: str) -> dict[str, Any]:
     problem = {"description": "Why not", "content": _content(Problem)}
-    return {status: problem for status in sorted(statuses)}
+    return dict.fromkeys(sorted(statuses), problem)
 
 
 def _content(kind: type[msgspec.Struct]) -> dict[str, Any]:
