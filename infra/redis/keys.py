@@ -3,6 +3,7 @@
 All keys of a partition carry its number as hash tag, so that one commit touches one slot.
 """
 
+import re
 from dataclasses import dataclass
 
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS, rfc3339
@@ -19,6 +20,10 @@ class Keys:
     """
 
     prefix: str = "tg:"
+
+    def of(self, family: str, partition: int) -> str:
+        """The key of a family that has one key a partition, or the beginning of those it has."""
+        return f"{self.prefix}{family}:{{{partition}}}"
 
     def shard(self, partition: int) -> str:
         """Hash: epoch, sequence, offsets, meta."""
@@ -81,6 +86,15 @@ class Keys:
     def outbox(self, partition: int) -> str:
         """Hash: number -> record that is not yet known to be in Kafka."""
         return f"{self.prefix}outbox:{{{partition}}}"
+
+
+def glob_escape(text: str) -> str:
+    """Return a pattern of SCAN that only the text itself fits.
+
+    >>> glob_escape("shop[1]*")
+    'shop\\\\[1\\\\]\\\\*'
+    """
+    return re.sub(r"([*?\[\]\\^])", r"\\\1", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from infra.redis.codec import decode_outgoing
-from infra.redis.keys import Keys
+from infra.redis.keys import Keys, glob_escape
 from infra.redis.options import connection_options, keys_of
 from infra.redis.rows import (
     Names,
@@ -401,17 +401,13 @@ class Reader:
         """Return partition and key of everything of one family of keys."""
         prefix = self._keys.prefix
         shape = re.compile(re.escape(f"{prefix}{family}:{{") + r"(\d+)\}")
-        pattern = f"{_glob_escape(prefix)}{family}:{{*"
+        pattern = f"{glob_escape(prefix)}{family}:{{*"
         found = []
         for key in self._redis.scan_iter(match=pattern, count=_SCAN_AT_ONCE):
             text = text_of(key)
             if match := shape.match(text):
                 found.append((int(match[1]), text))
         return sorted(set(found))  # SCAN may name a key twice
-
-
-def _glob_escape(text: str) -> str:
-    return re.sub(r"([*?\[\]\\^])", r"\\\1", text)
 
 
 def _orders_of(stored: Iterable[bytes], place: int) -> list[OpenOrder]:
