@@ -44,6 +44,7 @@ _COMMANDS = (
     ("pause:pause", _TEND, "Stop the hand-over of purchase orders at once."),
     ("pause:resume", _TEND, "End a pause: publish the purchase orders that it held."),
     ("audit:audit", _TEND, "List who paused, resumed and held what, and check the audit log."),
+    ("state:state", _TEND, "Write a shop's whole state to files, and put it back from them."),
     ("settings:settings", _TEND, "Show the settings in force."),
 )
 
