@@ -5,7 +5,7 @@ import json
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -27,10 +27,13 @@ from infra.kafka.topic_reader import TopicReadError, log_ends, open_consumer, pa
 from infra.redis.options import connection_options, keys_of
 from infra.redis.reader import Reader, ShardState, connect
 from infra.redis.rows import StateError
+from infra.redis.state_keys import ShardHash, StateKeys
+from infra.redis.upgrades import OLDEST_VERSION
 from infra.settings import STATE_FILE, Settings, SettingsError, without_password
 from infra.wording.format import moment, number
 from streams.contracts.topics import all_topics, audit_topic, input_topics
 from streams.handover.rules import HoldReason
+from streams.shard.shard import STATE_VERSION
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -212,10 +215,17 @@ def _examine_redis(settings: Settings) -> tuple[list[ShardState] | None, list[Ch
             _check_writing(redis, settings),
             check_eviction(info),
         ]
+        stored = StateKeys(redis, keys_of(settings))
+        versions = check_state_versions(stored.shards(stored.partitions()))
+        checks += versions
+        if any(check.status == Status.FAIL for check in versions):
+            return None, checks  # this version cannot read what is there
         shards = Reader(redis, keys_of(settings)).shards()
         return shards, checks
     except StateError as error:
-        advice = "wipe Redis and let the workers replay, or run the version that wrote it"
+        advice = (
+            "run the version that wrote it, or go back with `tidegate state import DIR --replace`"
+        )
         return None, [*checks, Check("state", Status.FAIL, str(error), advice)]
     except (AuthenticationError, NoPermissionError) as error:
         advice = "set user and password in redis_url, and let the user read and write its keys"
@@ -269,6 +279,49 @@ def check_eviction(info: Mapping[str, Any]) -> Check:
         advice = "CONFIG SET maxmemory-policy noeviction: an evicted key is lost state"
         return Check("redis memory", status, f"{used}, policy {policy}", advice)
     return Check("redis memory", Status.OK, f"{used}, policy noeviction")
+
+
+def check_state_versions(shards: Mapping[int, ShardHash]) -> list[Check]:
+    """Return whether this version of Tidegate can go on from the state that is there.
+
+    Args:
+        shards: by partition.
+    """
+    checks = []
+    if begun := sorted(p for p, shard in shards.items() if shard.importing is not None):
+        text = f"an import was begun and not finished in {_partitions(begun)}"
+        advice = "run the same `tidegate state import` again: it goes on; workers wait for it"
+        checks.append(Check("state import", Status.WARN, text, advice))
+    counts = Counter(s.state_version for s in shards.values() if s.state_version is not None)
+    if not counts:
+        return checks
+    listed = [
+        f"{version} in {count} partition{'s' if count > 1 else ''}"
+        for version, count in sorted(counts.items())
+    ]
+    text = f"state version {', '.join(listed)}"
+    return [*checks, Check("state", *_version_status(counts.keys(), text))]
+
+
+def _version_status(versions: Collection[int], text: str) -> tuple[Status, str, str]:
+    newest, oldest = max(versions), min(versions)
+    if newest > STATE_VERSION:
+        advice = "run the newer Tidegate that wrote it, or `tidegate state import DIR --replace`"
+        return Status.FAIL, f"{text}; this Tidegate knows none after {STATE_VERSION}", advice
+    if oldest < OLDEST_VERSION:
+        advice = f"run `tidegate worker` of a Tidegate that upgrades version {oldest} first"
+        return Status.FAIL, f"{text}; this Tidegate upgrades none before {OLDEST_VERSION}", advice
+    if oldest < STATE_VERSION:
+        advice = (
+            f"a worker upgrades a partition to {STATE_VERSION} at its first commit; to be able to "
+            "go back, run `tidegate state export DIR` before"
+        )
+        return Status.WARN, text, advice
+    return Status.OK, text, ""
+
+
+def _partitions(numbers: Sequence[int]) -> str:
+    return f"partition{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
 # --- shards -----------------------------------------------------------------------------------
@@ -391,7 +444,7 @@ def _ask_ready(url: str, settings: Settings) -> Check:
     request = urllib.request.Request(f"{url}/readyz", headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=_ADMIN_SECONDS) as reply:
-            told = json.load(reply)
+            answer = json.load(reply)
     except urllib.error.HTTPError as error:
         reasons = "; ".join(json.load(error).get("reasons", [])) or f"HTTP {error.code}"
         return Check(
@@ -404,11 +457,11 @@ def _ask_ready(url: str, settings: Settings) -> Check:
             return Check("worker", Status.WARN, text, "it is busy, or it hangs: ask again")
         advice = "did the worker end? start `tidegate up` again"
         return Check("worker", Status.FAIL, f"{url} does not answer: {reason}", advice)
-    owned = told.get("partitions", [])
+    owned = answer.get("partitions", [])
     if not owned:
         return Check("worker", Status.WARN, "ready, and owns no partition", "too many workers?")
     listed = ", ".join(map(str, owned))
-    if held := "; ".join(told.get("handover", [])):
+    if held := "; ".join(answer.get("handover", [])):
         text = f"ready, owns partitions {listed}, holds orders: {held}"
         return Check("worker", Status.WARN, text, _HOLD_ADVICE)
     return Check("worker", Status.OK, f"ready, owns partitions {listed} ({url})")
