@@ -2,7 +2,7 @@
 
 from grafana.panels import PER_SECOND, SECONDS, SHARE, UNITS, Answer, Board, Graph
 
-_OPEN_SURGES = 'sum(tidegate_incidents_open{alert="surge"})'
+_OPEN_SURGES = 'sum(tidegate_incidents_open{kind="surge"})'
 _ORDERS_PER_MINUTE = "sum(rate(tidegate_orders_total[$__rate_interval])) * 60"
 _BASELINE_PER_MINUTE = "sum(tidegate_expected_orders_per_day) / 1440"
 _LAG = "max(tidegate_consumer_lag_seconds)"
@@ -108,7 +108,7 @@ LIVE_SALE = Board(
         Answer(
             "Items short",
             "Items that run out before goods can arrive, at their baseline rate.",
-            'sum(tidegate_incidents_open{alert="low_cover"})',
+            'sum(tidegate_incidents_open{kind="low_cover"})',
             steps=[(1, "orange")],
         ),
         Answer(
@@ -182,13 +182,13 @@ REPLENISHMENT = Board(
         Answer(
             "Items short",
             "Items that run out before goods can arrive.",
-            'sum(tidegate_incidents_open{alert="low_cover"})',
+            'sum(tidegate_incidents_open{kind="low_cover"})',
             steps=[(1, "orange")],
         ),
         Answer(
             "Items without known stock",
             "Not ordered: their count is missing or too old. Count the shelf.",
-            'sum(tidegate_incidents_open{alert="stale_stock"})',
+            'sum(tidegate_incidents_open{kind="stale_stock"})',
             steps=[(1, "orange")],
         ),
         Answer(

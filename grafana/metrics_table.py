@@ -24,10 +24,10 @@ Label sets are closed, except `sku` and `warehouse` of the twenty items that run
 class _NoWorker:
     """A worker that owns nothing: the names are the same."""
 
-    owned: ClassVar[dict[int, Any]] = {}
+    tasks: ClassVar[dict[int, Any]] = {}
     shards: ClassVar[list[Any]] = []
     store_failed_since = None
-    progress = Progress(owned, "", float)
+    progress = Progress(tasks, "", float)
 
     def controls(self) -> Controls:
         return Controls()

@@ -22,7 +22,7 @@ from infra.control.recorder import AuditRecorder
 from infra.control.routes import add_control_routes
 from infra.kafka import publisher
 from infra.kafka.group_monitor import GroupMonitor
-from infra.kafka.options import client_options, faust_credentials, told_clearly
+from infra.kafka.options import clear_errors, client_options, faust_credentials
 from infra.kafka.topic_admin import ensure_topics
 from infra.metrics.shop import ShopCollector
 from infra.metrics.worker import ShardCollector, WorkerMetrics, make_registry
@@ -83,7 +83,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     pool = redis_pool(settings.redis_url, **connection_options(settings))
     options = client_options(settings)
     await _check_login(pool)
-    with told_clearly(settings):
+    with clear_errors(settings):
         await ensure_topics(
             options, settings.topic_prefix, settings.partitions, settings.replication_factor
         )
@@ -93,7 +93,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     worker = Worker(
         store.RedisStore(pool, keys_of(settings), retention_of(settings)),
         producer.publish,
-        producer.beat,
+        producer.write_heartbeats,
         settings.worker(),
         WorkerMetrics(registry),
         unreachable=(*store.UNREACHABLE, *publisher.UNREACHABLE),
@@ -122,18 +122,18 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         await _feed(worker, settings, stop, GroupMonitor(registry))
     finally:
         await admin.stop()
-        await _say_goodbye(control.stop(), "the audit log")
-        await _say_goodbye(producer.stop(), "Kafka")
+        await _shut_down(control.stop(), "the audit log")
+        await _shut_down(producer.stop(), "Kafka")
         await pool.disconnect()
 
 
-async def _say_goodbye(goodbye: Awaitable[None], name: str) -> None:
+async def _shut_down(last_step: Awaitable[None], name: str) -> None:
     """Wait for an orderly end, but not for ever: all that matters is stored by now."""
     try:
         async with asyncio.timeout(_GOODBYE_SECONDS):
-            await goodbye
+            await last_step
     except TimeoutError:
-        log.warning("left without a goodbye to %s: it does not answer", name)
+        log.warning("left without telling %s: it does not answer", name)
 
 
 async def _check_login(pool: ConnectionPool) -> None:
@@ -187,7 +187,7 @@ async def _feed(
     log.info("stopping: no more is read, what was read is committed")
     consumer.stop_flow()
     await worker.stop()
-    await _say_goodbye(app.stop(), "the consumer group")
+    await _shut_down(app.stop(), "the consumer group")
     if worker.failed.done():
         worker.failed.result()
     if app.crashed:

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from streams.detection.order_feed import FeedSettings
+from streams.detection.order_feed import OrderFeedSettings
 from streams.detection.surge import SurgeSettings
-from streams.handover.gate import Bounds
+from streams.handover.gate import GateThresholds
 from streams.handover.rules import Limits
 from streams.incidents.incidents import AlertSettings
 from streams.ingest.decode import DecodeLimits
@@ -50,7 +50,8 @@ class Settings(BaseSettings):
         "plaintext", description="protocol of the connections to the brokers"
     )
     kafka_ca_file: Path | None = Field(
-        None, description="CA certificates that sign the brokers' certificates, PEM"
+        None,
+        description="CA certificates that sign the brokers' certificates, PEM",
     )
     kafka_certificate_file: Path | None = Field(
         None, description="client certificate, PEM; needs kafka_key_file"
@@ -177,13 +178,16 @@ class Settings(BaseSettings):
     )
 
     approval_amount: PositiveMoney | None = Field(
-        None, description="a larger purchase order waits for `approved`; in the item's currency"
+        None,
+        description="a larger purchase order waits for `approved`; in the item's currency",
     )
     cap_units_per_item_day: Positive | None = Field(
-        None, description="purchase orders beyond so many units of an item a day wait for a person"
+        None,
+        description="purchase orders beyond so many units of an item a day wait for a person",
     )
     cap_amount_per_item_day: PositiveMoney | None = Field(
-        None, description="the same for the amount of an item a day, in the item's currency"
+        None,
+        description="the same for the amount of an item a day, in the item's currency",
     )
     handover_lag_records: Positive = Field(
         200_000, description="hand-over stops when a partition has more unread records"
@@ -298,7 +302,7 @@ class Settings(BaseSettings):
     def worker(self) -> WorkerSettings:
         """Return the settings of the worker and its shards."""
         return WorkerSettings(
-            handover=Bounds(
+            handover=GateThresholds(
                 lag_records=self.handover_lag_records,
                 lag_s=self.handover_lag_seconds,
                 clock_s=self.handover_clock_seconds,
@@ -333,7 +337,9 @@ class Settings(BaseSettings):
                     minimum_days=self.minimum_history_days,
                     stock_valid_ms=self.stock_valid_days * DAY_MS,
                 ),
-                alerts=AlertSettings(feed=FeedSettings(silent_arrivals=self.silent_arrivals)),
+                alerts=AlertSettings(
+                    order_feed=OrderFeedSettings(silent_arrivals=self.silent_arrivals)
+                ),
             ),
         )
 

@@ -13,6 +13,7 @@ from numba import njit
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
+_TYPES_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+[^\n]*\n|\n)*", re.MULTILINE)
 _IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]*))",
     re.MULTILINE,
@@ -49,6 +50,22 @@ def _stamp(kernel: Any, source: Path) -> None:
     index = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if index is not None:
         index._source_stamp = sources_digest(source)
+        index._load_index = _forgetting_what_is_gone(index._load_index)
+
+
+def _forgetting_what_is_gone(load_index: Callable[[], Any]) -> Callable[[], Any]:
+    """Let an index count as empty that names a type which was renamed or moved since.
+
+    Numba unpickles the whole index before it compares the stamp.
+    """
+
+    def load() -> Any:
+        try:
+            return load_index()
+        except (AttributeError, ImportError):
+            return {}
+
+    return load
 
 
 def sources_digest(source: Path) -> str:
@@ -96,8 +113,8 @@ def _imported_files(source: Path, roots: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _imported_names(text: str) -> Iterator[str]:
-    """Yield the dotted names that a text imports, with `a.b` for `from a import b`."""
-    for module, members, modules in _IMPORT.findall(text):
+    """Yield the dotted names that a text imports when it runs, `a.b` for `from a import b`."""
+    for module, members, modules in _IMPORT.findall(_TYPES_ONLY.sub("", text)):
         if module:
             yield module
         prefix = f"{module}." if module else ""

@@ -5,10 +5,10 @@ import numpy as np
 from streams.types import BoolArray, Int32Array, Int64Array
 
 
-class Marks:
+class IndexSet:
     """What was marked since it was last taken.
 
-    >>> marks = Marks()
+    >>> marks = IndexSet()
     >>> marks.add(np.array([7, 2, 7]))
     >>> marks.take().tolist(), marks.take().tolist()
     ([2, 7], [])

@@ -109,9 +109,9 @@ class Refusal(Exception):
 
     def response(self) -> web.Response:
         """Return the answer."""
-        told = {"field": self.field, "rule": self.rule, "value": self.value}
+        answer = {"field": self.field, "rule": self.rule, "value": self.value}
         headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
-        return web.json_response({"error": told}, status=self.status, headers=headers)
+        return web.json_response({"error": answer}, status=self.status, headers=headers)
 
 
 def load_access(settings: Settings) -> Access:

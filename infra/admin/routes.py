@@ -32,19 +32,19 @@ def make_admin(
     async def livez(request: web.Request) -> web.Response:
         if worker.is_alive():
             return web.json_response({"status": "ok"})
-        told: dict[str, object] = {"status": "stuck"}
+        answer: dict[str, object] = {"status": "stuck"}
         if may_know_why(request):
             seconds = worker.progress.stuck_for_s()
-            told["reasons"] = [f"records wait and none was read for {seconds:.0f} s"]
-        return web.json_response(told, status=503)
+            answer["reasons"] = [f"records wait and none was read for {seconds:.0f} s"]
+        return web.json_response(answer, status=503)
 
     async def readyz(request: web.Request) -> web.Response:
         faults = worker.faults()
-        told: dict[str, object] = {"status": "not ready" if faults else "ok"}
+        answer: dict[str, object] = {"status": "not ready" if faults else "ok"}
         if may_know_why(request):
-            told |= {"reasons": faults} if faults else {"partitions": sorted(worker.owned)}
-            told["handover"] = worker.holds()
-        return web.json_response(told, status=503 if faults else 200)
+            answer |= {"reasons": faults} if faults else {"partitions": sorted(worker.tasks)}
+            answer["handover"] = worker.holds()
+        return web.json_response(answer, status=503 if faults else 200)
 
     app = web.Application(client_max_size=BODY_BYTES, middlewares=[make_guard(access)])
     app.router.add_get("/metrics", metrics)

@@ -38,9 +38,9 @@ def audit(
     state, entries = asyncio.run(read_audit(connection.settings()))
     shown = entries[-last:] if last else entries
     if as_json:
-        told = {"whole": not state.faults, "faults": state.faults, "entries": shown}
+        answer = {"whole": not state.faults, "faults": state.faults, "entries": shown}
         pauses = list(state.pauses.values())
-        print(msgspec.json.encode({**told, "pauses": pauses}).decode())
+        print(msgspec.json.encode({**answer, "pauses": pauses}).decode())
     else:
         _show(state, entries, shown)
     return ExitCode.NO if state.faults else ExitCode.OK
@@ -82,4 +82,4 @@ def what_happened(entry: AnyEntry) -> str:
         case Acknowledged():
             return f"took {entry.incident_id} on: {entry.alert} of {entry.subject}"
         case OrderLeft():
-            return f"{entry.po_id} left: {entry.verdict or 'no approval needed any more'}"
+            return f"{entry.po_id} left: {entry.status or 'no approval needed any more'}"

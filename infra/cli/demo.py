@@ -210,8 +210,8 @@ class _Feed:
             record = msgspec.json.decode(value)
             if topic == PURCHASE_ORDERS:
                 self._tell("order", _order_line(record))
-            elif record["kind"] == AlertState.RAISED:
-                self._tell(record["alert"], _alert_line(record))
+            elif record["state"] == AlertState.RAISED:
+                self._tell(record["kind"], _alert_line(record))
 
     async def _values(self) -> AsyncIterator[tuple[bytes, str]]:
         from aiokafka import TopicPartition
@@ -338,7 +338,7 @@ class Summary:
         self._print(make_table(columns, totals, f"Purchase orders: {number(len(orders))}"))
 
     def _alerts(self, alerts: list[dict[str, Any]]) -> None:
-        steps = Counter((alert["alert"], alert["kind"]) for alert in alerts)
+        steps = Counter((alert["kind"], alert["state"]) for alert in alerts)
         rows = [
             (
                 kind.replace("_", " "),
@@ -350,7 +350,7 @@ class Summary:
         ]
         columns = [("alert", False), ("raised", True), ("resolved", True)]
         self._print(make_table(columns, rows, "Alerts"))
-        surged = {alert["sku"] for alert in alerts if alert["alert"] == AlertKind.SURGE}
+        surged = {alert["sku"] for alert in alerts if alert["kind"] == AlertKind.SURGE}
         planted = set(self.sale.truth["surge"]["skus"])
         self.console.print(
             f"{len(planted)} SKUs sold {self.sale.truth['surge']['factor']:g} times as much "

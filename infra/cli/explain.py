@@ -76,7 +76,7 @@ async def _find_waiting(
 ) -> tuple[PurchaseOrder | None, HoldReason | None]:
     """Return an order that is held back, and why."""
     for waiting in await read_waiting_orders(settings):
-        if waiting.terms.po_id == po_id:
+        if waiting.order_summary.po_id == po_id:
             return _order_decoder.decode(waiting.value), waiting.reason
     return None, None
 

@@ -18,7 +18,7 @@ from infra.cli.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.output import complain, make_console, make_facts, note, safe
 from infra.cli.wait import Target, wait_until_reached
-from infra.kafka.options import client_options, security_options, told_clearly
+from infra.kafka.options import clear_errors, client_options, security_options
 from infra.kafka.topic_admin import ensure_topics
 from infra.redis.reader import open_reader
 from infra.replay import schemas as adapters
@@ -133,7 +133,7 @@ class _Replay:
     async def send(self, shown: "_Shown") -> ReplayResult:
         """Write everything to Kafka; make the topics first, if they are not there."""
         settings = self.settings
-        with told_clearly(settings):
+        with clear_errors(settings):
             partitions = await ensure_topics(
                 client_options(settings),
                 settings.topic_prefix,

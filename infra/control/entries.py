@@ -78,14 +78,14 @@ class OrderLeft(Entry, frozen=True, kw_only=True, tag="order_left"):
     """An order that people had a say in was handed over, or withdrawn: the last word about it."""
 
     po_id: str
-    verdict: str
+    status: str = msgspec.field(name="verdict")  # as the log of older versions has it
 
 
 class Acknowledged(Entry, frozen=True, kw_only=True, tag="acknowledged"):
     """Somebody looks after an incident; `why` is their note, and may be empty."""
 
     incident_id: str
-    alert: str
+    alert: str  # the kind of the incident; `kind` is that of the entry
     subject: str
 
 
@@ -163,7 +163,7 @@ def make_acknowledgement(who: str, note: str, incident: Alert) -> Acknowledged:
         who=who,
         why=note,
         incident_id=incident.incident_id,
-        alert=incident.alert,
+        alert=incident.kind,
         subject=incident.subject,
     )
 

@@ -14,7 +14,7 @@ from infra.control.log import read_audit
 from infra.control.routes import HeldOrder, PartitionHold
 from infra.redis.reader import Reader, ShardState, open_reader
 from infra.settings import Settings
-from streams.contracts.outgoing import Terms
+from streams.contracts.outgoing import OrderSummary
 from streams.handover.rules import Controls, HoldReason, judge_orders
 from streams.types import BoolArray
 
@@ -25,7 +25,7 @@ Closed = Mapping[int, Sequence[HoldReason]]
 class WaitingOrder:
     """A purchase order that is stored and not yet in its topic, as it will be published."""
 
-    terms: Terms
+    order_summary: OrderSummary
     value: bytes
     reason: HoldReason | None  # none: it is about to go
 
@@ -44,7 +44,7 @@ def read_waiting(
         partitions = reader.partitions()
         waiting = list(waiting_orders(reader, settings, controls, closed, time.time()))
     holds = [PartitionHold(at, list(closed.get(at, ()))) for at in sorted({*partitions, *closed})]
-    held = [_held_order(one.terms, one.reason) for one in waiting if one.reason is not None]
+    held = [_held_order(one.order_summary, one.reason) for one in waiting if one.reason is not None]
     return holds, held
 
 
@@ -74,11 +74,13 @@ def waiting_orders(
     """
     shards = {shard.partition: shard for shard in reader.shards()}
     for partition, records in sorted(reader.waiting_orders().items()):
-        both = [(record, record.terms) for record in records if record.terms is not None]
-        terms = [one for _, one in both]
-        stale = _is_stale(reader, settings, shards.get(partition), terms, now_s)
+        both = [
+            (record, record.order_summary) for record in records if record.order_summary is not None
+        ]
+        summary = [one for _, one in both]
+        stale = _is_stale(reader, settings, shards.get(partition), summary, now_s)
         gate = closed.get(partition, ())
-        reasons = judge_orders(terms, stale, gate, controls, settings.limits())
+        reasons = judge_orders(summary, stale, gate, controls, settings.limits())
         for (record, one), reason in zip(both, reasons, strict=True):
             yield WaitingOrder(one, record.value or b"", reason)
 
@@ -87,7 +89,7 @@ def _is_stale(
     reader: Reader,
     settings: Settings,
     shard: ShardState | None,
-    terms: Sequence[Terms],
+    summary: Sequence[OrderSummary],
     now_s: float,
 ) -> BoolArray:
     """Whether the stock under each order has grown too old; in a log that is not live, none has."""
@@ -95,21 +97,21 @@ def _is_stale(
     clocks = shard.meta.clocks.values() if shard is not None and shard.meta is not None else ()
     away_s = abs(now_s - max(clocks, default=0) / 1000)
     if shard is None or away_s > worker.live_within_s:
-        return np.zeros(len(terms), bool)
-    names = [f"{one.sku}@{one.warehouse}" for one in terms]
+        return np.zeros(len(summary), bool)
+    names = [f"{one.sku}@{one.warehouse}" for one in summary]
     counted_ms = np.array(reader.counted_ms(shard.partition, names), np.int64)
     stale: BoolArray = now_s * 1000 - counted_ms > worker.shard.timeline.review.stock_valid_ms
     return stale
 
 
-def _held_order(terms: Terms, reason: HoldReason) -> HeldOrder:
+def _held_order(summary: OrderSummary, reason: HoldReason) -> HeldOrder:
     return HeldOrder(
-        po_id=terms.po_id,
-        sku=terms.sku,
-        warehouse=terms.warehouse,
-        supplier=terms.supplier,
-        quantity=terms.quantity,
-        amount=terms.amount,
-        currency=terms.currency,
+        po_id=summary.po_id,
+        sku=summary.sku,
+        warehouse=summary.warehouse,
+        supplier=summary.supplier,
+        quantity=summary.quantity,
+        amount=summary.amount,
+        currency=summary.currency,
         reason=reason,
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from infra.control.entries import TIDEGATE, AuditState, Closed, Entry, Opened, OrderLeft, OrderWaits
-from streams.contracts.outgoing import Terms
+from streams.contracts.outgoing import OrderSummary
 from streams.handover.rules import HoldReason
 
 _WHY = {
@@ -54,8 +54,8 @@ class AuditRecorder:
         """Note that a partition is held, or is not any more; that one begins is nothing to note."""
         if HoldReason.STARTING in reasons:
             return
-        told = self._closed.get(partition) or self._state.closed.get(partition, [])
-        if list(reasons) == told:
+        noted = self._closed.get(partition) or self._state.closed.get(partition, [])
+        if list(reasons) == noted:
             return
         self._closed[partition] = list(reasons)
         why = "; ".join(_WHY[reason] for reason in reasons) or "calm for long enough"
@@ -64,39 +64,39 @@ class AuditRecorder:
             entry = Closed(who=TIDEGATE, why=why, partition=partition, reasons=list(reasons))
         self._log.note(entry)
 
-    def order_waits(self, terms: Terms, reason: HoldReason) -> None:
+    def order_waits(self, summary: OrderSummary, reason: HoldReason) -> None:
         """Note that an order waits for a person's word."""
-        if terms.po_id in self._state.left:
+        if summary.po_id in self._state.left:
             return  # a store that came back older has it once more
-        if reason in (self._waiting.get(terms.po_id), self._state.waiting.get(terms.po_id)):
+        if reason in (self._waiting.get(summary.po_id), self._state.waiting.get(summary.po_id)):
             return
-        self._waiting[terms.po_id] = reason
-        entry = OrderWaits(who=TIDEGATE, why=_WHY[reason], po_id=terms.po_id, reason=reason)
+        self._waiting[summary.po_id] = reason
+        entry = OrderWaits(who=TIDEGATE, why=_WHY[reason], po_id=summary.po_id, reason=reason)
         self._log.note(entry)
 
-    async def orders_left(self, orders: Sequence[Terms]) -> None:
+    async def orders_left(self, orders: Sequence[OrderSummary]) -> None:
         """Write which orders were handed over or withdrawn, of those that people had a say in.
 
         Raises:
             TimeoutError: Kafka does not take it; the orders must not be forgotten.
         """
-        for terms in orders:
-            why = self._why_it_left(terms)
+        for summary in orders:
+            why = self._why_it_left(summary)
             if why is not None:
-                entry = OrderLeft(who=TIDEGATE, why=why, po_id=terms.po_id, verdict=terms.verdict)
+                entry = OrderLeft(who=TIDEGATE, why=why, po_id=summary.po_id, status=summary.status)
                 async with asyncio.timeout(self._patience_s):
                     await self._log.write(entry)
-            self._waiting.pop(terms.po_id, None)
+            self._waiting.pop(summary.po_id, None)
 
-    def _why_it_left(self, terms: Terms) -> str | None:
+    def _why_it_left(self, summary: OrderSummary) -> str | None:
         """Return what is to be said of an order; none: nothing, or it was said.
 
-        Another worker's word that it waits can still be on its way, so a person's verdict is
+        Another worker's word that it waits can still be on its way, so a person's status is
         enough.
         """
-        if terms.po_id in self._state.left:
+        if summary.po_id in self._state.left:
             return None
-        reason = self._waiting.get(terms.po_id) or self._state.waiting.get(terms.po_id)
+        reason = self._waiting.get(summary.po_id) or self._state.waiting.get(summary.po_id)
         if reason is not None:
             return f"it had waited: {_WHY[reason]}"
-        return "somebody had spoken of it" if terms.verdict else None
+        return "somebody had spoken of it" if summary.status else None

@@ -116,7 +116,7 @@ class KafkaRefusal(KafkaConnectionError):  # type: ignore[misc]
 
 
 @contextmanager
-def told_clearly(settings: Settings) -> Iterator[None]:
+def clear_errors(settings: Settings) -> Iterator[None]:
     """Let a refusal to connect say why. The client itself tells that only to its log.
 
     Raises:

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from infra.replay.log_writer import HEARTBEAT_KEY
 from streams.contracts.events import Heartbeat
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import COMPACTED
 
 UNREACHABLE = (KafkaError,)
@@ -19,7 +19,7 @@ UNREACHABLE = (KafkaError,)
 _RECORD_BYTES_AT_MOST = 1_000_000  # brokers take 1 MiB by default
 
 
-def _fitting(record: Outgoing) -> Outgoing:
+def _fitting(record: OutboxRecord) -> OutboxRecord:
     """Return the record, without its value if that is too large for a broker with its headers.
 
     A bad record that Kafka just so took does not fit once more with the reason in its headers. The
@@ -30,7 +30,7 @@ def _fitting(record: Outgoing) -> Outgoing:
     if size + len(record.key or b"") + extra <= _RECORD_BYTES_AT_MOST:
         return record
     headers = [*record.headers, ("tidegate-value-dropped", b"%d" % size)]
-    return Outgoing(record.topic, record.key, None, headers)
+    return OutboxRecord(record.topic, record.key, None, headers)
 
 
 class Publisher:
@@ -62,13 +62,13 @@ class Publisher:
         """Write what is left and disconnect."""
         await self._producer.stop()
 
-    async def publish(self, outgoing: Sequence[Outgoing]) -> None:
+    async def publish(self, outgoing: Sequence[OutboxRecord]) -> None:
         """Write records, in their order for each key; return when Kafka has all of them."""
         sent = [await self._send(_fitting(record)) for record in outgoing]
         await self._producer.flush()
         await asyncio.gather(*sent)
 
-    async def _send(self, record: Outgoing) -> "asyncio.Future[object]":
+    async def _send(self, record: OutboxRecord) -> "asyncio.Future[object]":
         accepted: asyncio.Future[object] = await self._producer.send(
             self._prefix + record.topic,
             value=record.value,
@@ -77,7 +77,7 @@ class Publisher:
         )
         return accepted
 
-    async def beat(self, targets: Sequence[tuple[str, int]], now_ms: int) -> None:
+    async def write_heartbeats(self, targets: Sequence[tuple[str, int]], now_ms: int) -> None:
         """Write a heartbeat to each (topic, partition)."""
         value = msgspec.json.encode(Heartbeat(occurred_at=now_ms))
         sent = [

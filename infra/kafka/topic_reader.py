@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from infra.kafka.options import client_options, told_clearly
+from infra.kafka.options import clear_errors, client_options
 from infra.settings import Settings
 
 _FETCH_BYTES = 4_194_304
@@ -52,7 +52,7 @@ async def partition_counts(settings: Settings) -> dict[str, int]:
     """
     client = AIOKafkaAdminClient(**client_options(settings))
     try:
-        with told_clearly(settings):
+        with clear_errors(settings):
             await client.start()
             described = await client.describe_topics()
         return {topic["topic"]: len(topic["partitions"]) for topic in described}

@@ -67,7 +67,10 @@ def _order_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
 
 def _group_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
     state = shard.timeline.alerts.state()
-    groups = {AlertKind.BROAD_SURGE: state.broad, AlertKind.PLAN_SHORTFALL: state.short}
+    groups = {
+        AlertKind.BROAD_SURGE: state.group_surges,
+        AlertKind.PLAN_SHORTFALL: state.group_shortfalls,
+    }
     group = groups[kind].get(subject)
     return 0 if group is None else group.window_ms
 

@@ -151,7 +151,7 @@ def _incidents(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Metri
     family = GaugeMetricFamily(
         "tidegate_incidents_open",
         "Incidents raised and not resolved, and whether they are acknowledged.",
-        labels=["alert", "acknowledged"],
+        labels=["kind", "acknowledged"],
     )
     opened: Counter[AlertKind] = Counter()
     taken: Counter[str] = Counter()

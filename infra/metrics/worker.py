@@ -16,7 +16,7 @@ from streams.contracts.events import TOPICS
 from streams.handover.rules import HoldReason
 from streams.shard.shard import DEAD_LETTERED
 from streams.timestamps import NO_CLOCK
-from streams.worker.shard_task import Owned
+from streams.worker.shard_task import ShardTask
 from streams.worker.worker import Worker
 
 OUTCOMES = ("folded", "folded_late", "duplicate", "late", "heartbeat", DEAD_LETTERED)
@@ -52,15 +52,15 @@ class WorkerMetrics:
             registry=registry,
         )
         for operation in (
-            *("claim", "load", "commit", "ping"),
+            *("lease", "load", "commit", "ping"),
             *(
                 "commit_loop",
                 "publish_loop",
                 "offsets_loop",
-                "beat_loop",
+                "heartbeat_loop",
                 "store_loop",
                 "overdue_loop",
-                "look_loop",
+                "gate_loop",
             ),
         ):
             self._failures.labels(operation)
@@ -88,13 +88,13 @@ class ShardCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return all families."""
-        owned = dict(self._worker.owned)
-        yield self._records(owned)
-        yield from self._times(owned)
-        yield from self._sizes(owned)
-        yield self._lag(owned)
+        task = dict(self._worker.tasks)
+        yield self._records(task)
+        yield from self._times(task)
+        yield from self._sizes(task)
+        yield self._lag(task)
         yield self._lag_seconds()
-        yield from self._handover(owned)
+        yield from self._handover(task)
         yield _gauge(
             "tidegate_ready", "Whether the worker is ready.", float(not self._worker.faults())
         )
@@ -104,21 +104,21 @@ class ShardCollector(Collector):
             float(self._worker.store_failed_since is None),
         )
 
-    def _records(self, owned: dict[int, Owned]) -> Metric:
+    def _records(self, task: dict[int, ShardTask]) -> Metric:
         family = CounterMetricFamily(
             "tidegate_records",
             "Records consumed, by what became of them; folded_late is a part of folded.",
             labels=["topic", "outcome"],
         )
         totals: Counter[str] = Counter()
-        for one in owned.values():
+        for one in task.values():
             totals.update(one.shard.counts)
         for topic in TOPICS:
             for outcome in OUTCOMES:
                 family.add_metric([topic, outcome], totals[f"{topic}:{outcome}"])
         return family
 
-    def _times(self, owned: dict[int, Owned]) -> Iterable[Metric]:
+    def _times(self, task: dict[int, ShardTask]) -> Iterable[Metric]:
         newest = GaugeMetricFamily(
             "tidegate_newest_event_timestamp_seconds",
             "Event time of the newest record, heartbeats among them; the oldest of all partitions.",
@@ -136,7 +136,7 @@ class ShardCollector(Collector):
             labels=["topic"],
         )
         horizons: dict[str, list[int]] = {topic: [] for topic in TOPICS}
-        for partition, one in owned.items():
+        for partition, one in task.items():
             if one.shard.watermark_ms != NO_CLOCK:
                 watermark.add_metric([str(partition)], one.shard.watermark_ms / 1000)
             for topic, clock_ms in one.shard.clocks.items():
@@ -152,8 +152,8 @@ class ShardCollector(Collector):
         yield watermark
         yield horizon
 
-    def _sizes(self, owned: dict[int, Owned]) -> Iterable[Metric]:
-        shards = [one.shard for one in owned.values()]
+    def _sizes(self, task: dict[int, ShardTask]) -> Iterable[Metric]:
+        shards = [one.shard for one in task.values()]
         sizes = {
             "tidegate_shards": ("Shards that this worker owns.", len(shards)),
             "tidegate_items": ("Items known.", sum(len(s.timeline.items) for s in shards)),
@@ -176,7 +176,7 @@ class ShardCollector(Collector):
         reviews.add_metric([], sum(s.timeline.state.reviews for s in shards))
         yield reviews
 
-    def _handover(self, owned: dict[int, Owned]) -> Iterable[Metric]:
+    def _handover(self, task: dict[int, ShardTask]) -> Iterable[Metric]:
         is_open = GaugeMetricFamily(
             "tidegate_handover_open",
             "Whether a partition's purchase orders may be published (1) or not (0).",
@@ -192,7 +192,7 @@ class ShardCollector(Collector):
         )
         reasons: Counter[HoldReason] = Counter()
         orders: Counter[HoldReason] = Counter()
-        for partition, one in owned.items():
+        for partition, one in task.items():
             is_open.add_metric([str(partition)], float(one.gate.is_open))
             reasons.update(one.gate.reasons)
             orders.update(one.held.values())
@@ -203,14 +203,14 @@ class ShardCollector(Collector):
         text = "Pauses in force."
         yield _gauge("tidegate_pauses", text, float(len(self._worker.controls().pauses)))
 
-    def _lag(self, owned: dict[int, Owned]) -> Metric:
+    def _lag(self, task: dict[int, ShardTask]) -> Metric:
         family = GaugeMetricFamily(
             "tidegate_consumer_lag_records",
             "Records in Kafka that are not in Redis yet.",
             labels=["topic", "partition"],
         )
         for (topic, partition), lag in self._worker.progress.lag_records().items():
-            if partition in owned:
+            if partition in task:
                 family.add_metric([topic, str(partition)], lag)
         return family
 

@@ -10,7 +10,14 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from infra.control.entries import AnyEntry, AuditError, AuditState, Entry, make_acknowledgement
-from infra.page.contracts import Acknowledge, DecisionsQuery, Incident, ItemQuery, Problem, Wrong
+from infra.page.contracts import (
+    Acknowledge,
+    DecisionsQuery,
+    FieldError,
+    Incident,
+    ItemQuery,
+    Problem,
+)
 from infra.page.cursor import Cursor
 from infra.page.hub import AwayError, FullError, Hub
 from infra.page.openapi import json_text
@@ -81,7 +88,7 @@ class Api:
         def read(snapshot: Snapshot) -> msgspec.Struct:
             found = self._items.read(snapshot, query)
             if found is None:
-                raise _Refused(404, "sku", "one of the shop's", query.sku)
+                raise ApiError(404, "sku", "one of the shop's", query.sku)
             return found
 
         return await self._answer(request, f"/item?{query!r}", read)
@@ -130,7 +137,7 @@ class Api:
         try:
             await self._hub.listen(write)
         except FullError as error:
-            raise _Refused(503, "listeners", str(error)) from None
+            raise ApiError(503, "listeners", str(error)) from None
         return response
 
     # -- changing -----------------------------------------------------------------------------
@@ -140,7 +147,7 @@ class Api:
         snapshot = await self._hub.snapshot()
         found = {one.incident_id: one for one in snapshot.incidents}.get(body.incident_id)
         if found is None:
-            raise _Refused(404, "incident_id", "that of an open incident", body.incident_id)
+            raise ApiError(404, "incident_id", "that of an open incident", body.incident_id)
         await self._write(_entry(body, found))
         self._hub.renew()
         answer: Incident = incident(await self._hub.snapshot(), found)
@@ -151,14 +158,14 @@ class Api:
             await self._log.append(entry)
         except KafkaError as error:
             rule = "reachable: nobody took the incident on, as far as is known"
-            raise _Refused(503, "Kafka", rule, type(error).__name__) from None
+            raise ApiError(503, "Kafka", rule, type(error).__name__) from None
 
 
 def _entry(body: Acknowledge, incident: Alert) -> Entry:
     try:
         return make_acknowledgement(body.who, body.note, incident)
     except AuditError as error:
-        raise _Refused(400, error.field, error.rule, str(error.value)) from None
+        raise ApiError(400, error.field, error.rule, str(error.value)) from None
 
 
 async def _openapi(_: web.Request) -> web.StreamResponse:
@@ -171,13 +178,13 @@ _openapi_once = lru_cache(maxsize=1)(json_text)
 # --- questions and answers --------------------------------------------------------------------
 
 
-class _Refused(Exception):
+class ApiError(Exception):
     """A question that is not answered."""
 
     def __init__(self, status: int, field: str, rule: str, value: str | int | None = None) -> None:
         super().__init__(rule)
         self.status = status
-        self.problem = Problem(error=Wrong(field=field, rule=rule, value=value))
+        self.problem = Problem(error=FieldError(field=field, rule=rule, value=value))
 
 
 def _answering(handler: Any) -> Any:
@@ -187,7 +194,7 @@ def _answering(handler: Any) -> Any:
         try:
             found: web.StreamResponse = await handler(request)
             return found
-        except _Refused as refused:
+        except ApiError as refused:
             return _problem(refused.status, refused.problem)
         except AwayError as error:
             return _problem(503, error.problem())
@@ -205,27 +212,27 @@ def query_of(given: Mapping[str, str], query: type[_Query]) -> _Query:
     """Return what is asked, checked.
 
     Raises:
-        _Refused: a parameter is unknown or breaks its rule.
+        ApiError: a parameter is unknown or breaks its rule.
     """
     try:
         return msgspec.convert(dict(given), query, strict=False)
     except msgspec.ValidationError as error:
         rule, _, place = str(error).partition(" - at `$.")
         field = place.rstrip("`") or "query"
-        raise _Refused(400, field, rule, given.get(field)) from None
+        raise ApiError(400, field, rule, given.get(field)) from None
 
 
 async def _body_of(request: web.Request, wanted: type[_Query]) -> _Query:
     if request.content_type != _JSON:
-        raise _Refused(415, "Content-Type", _JSON, request.content_type)
+        raise ApiError(415, "Content-Type", _JSON, request.content_type)
     data = await request.content.read(_BODY_BYTES + 1)
     if len(data) > _BODY_BYTES:
-        raise _Refused(413, "body", f"at most {_BODY_BYTES} bytes")
+        raise ApiError(413, "body", f"at most {_BODY_BYTES} bytes")
     try:
         return msgspec.json.decode(data, type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         rule, _, place = str(error).partition(" - at `$.")
-        raise _Refused(400, place.rstrip("`") or "body", rule) from None
+        raise ApiError(400, place.rstrip("`") or "body", rule) from None
 
 
 def _body(answer: msgspec.Struct) -> tuple[bytes, str]:

@@ -54,7 +54,7 @@ class Clock(StrEnum):
     EMPTY = "empty"  # nothing was ever read
 
 
-class Feed(StrEnum):
+class OrderFeed(StrEnum):
     """What silence means."""
 
     SELLING = "selling"
@@ -153,7 +153,7 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
         described("Seconds from the newest record of the slowest log until now; null in a replay."),
     ]
     feed: Annotated[
-        Feed,
+        OrderFeed,
         described(
             "What silence means: selling, no_sales (read up to now, and nobody bought), silent "
             "(orders were due), no_data (what was sold since is not known) or never (no order "
@@ -222,7 +222,7 @@ class Basis(StrEnum):
     """What a speed rests on."""
 
     LAST_HOUR = "last_hour"  # clearly above what is usual
-    EVERYDAY = "everyday"  # the estimate for this hour, with the campaigns that run
+    BASELINE = "baseline"  # the estimate for this hour, with the campaigns that run
     UNKNOWN = "unknown"
 
 
@@ -302,7 +302,9 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
 class Shipping(msgspec.Struct, frozen=True, kw_only=True):
     """Are orders leaving in time."""
 
-    is_told: Annotated[bool, described("Whether the shop sends events of dispatches at all.")]
+    has_dispatches: Annotated[
+        bool, described("Whether the shop sends events of dispatches at all.")
+    ]
     backlog_units: Annotated[int, _BACKLOG]
     backlog_items: Annotated[int, described("How many items customers wait for.")]
     oldest_unshipped_ms: Annotated[int | None, _OLDEST_UNSHIPPED]
@@ -683,7 +685,7 @@ class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     note: Annotated[str, Meta(max_length=200), _NOTE] = ""
 
 
-class Wrong(msgspec.Struct, frozen=True, kw_only=True):
+class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     """A field, the rule that it breaks, and its value."""
 
     field: Annotated[str, described("The field that breaks a rule.")]
@@ -697,7 +699,7 @@ class Wrong(msgspec.Struct, frozen=True, kw_only=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no answer."""
 
-    error: Annotated[Wrong, described("What is wrong.")]
+    error: Annotated[FieldError, described("What is wrong.")]
     data_read_ms: Annotated[
         int | None,
         described(

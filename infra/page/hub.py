@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 from redis.exceptions import RedisError
 
-from infra.page.contracts import Problem, Wrong
+from infra.page.contracts import FieldError, Problem
 from infra.page.readers.items import ItemsReader
 from infra.page.readers.items_cache import ItemsKeeper
 from infra.page.readers.snapshot import PageReader
@@ -42,7 +42,7 @@ class AwayError(RuntimeError):
 
     def problem(self) -> Problem:
         """What is answered."""
-        error = Wrong(field="redis", rule="answer", value=str(self))
+        error = FieldError(field="redis", rule="answer", value=str(self))
         return Problem(error=error, data_read_ms=self.read_ms)
 
 

@@ -2,18 +2,18 @@
 
 import msgspec
 
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Outgoing)
+_decoder = msgspec.msgpack.Decoder(OutboxRecord)
 
 
-def encode_outgoing(record: Outgoing) -> bytes:
+def encode_outbox_record(record: OutboxRecord) -> bytes:
     """Return a record as it is stored."""
     return _encoder.encode(record)
 
 
-def decode_outgoing(packed: bytes) -> Outgoing:
+def decode_outbox_record(packed: bytes) -> OutboxRecord:
     """Return a stored record.
 
     Raises:

@@ -1,10 +1,10 @@
 -- One atomic, fenced commit of a shard.
 -- KEYS[1]  the shard's hash; every other key of the commit has the same hash tag
--- ARGV     claim, sequence before, sequence after, offsets before, offsets after, meta,
+-- ARGV     fencing token, sequence before, sequence after, offsets before, offsets after, meta,
 --          then commands, each as: number of words, words
 local stored = redis.call('HMGET', KEYS[1], 'claim', 'sequence', 'offsets')
 if not stored[1] then return 'missing' end
-if stored[1] ~= ARGV[1] then return 'stale_claim' end
+if stored[1] ~= ARGV[1] then return 'stale_lease' end
 if stored[2] == ARGV[3] then return 'already' end
 if stored[2] ~= ARGV[2] or stored[3] ~= ARGV[4] then return 'mismatch' end
 local at = 7

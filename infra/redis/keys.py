@@ -59,9 +59,9 @@ class Keys:
         """Hash: po_id -> open purchase order."""
         return f"{self.prefix}orders:{{{partition}}}"
 
-    def told(self, partition: int) -> str:
+    def catalog(self, partition: int) -> str:
         """Hash: item -> its catalog and campaign lines."""
-        return f"{self.prefix}told:{{{partition}}}"
+        return f"{self.prefix}catalog:{{{partition}}}"
 
     def groups(self, partition: int) -> str:
         """Hash: group of items -> its row, packed (`streams.detection.groups`)."""

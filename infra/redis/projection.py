@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 
 DEAD_LETTERS_KEPT = 100
 """Of each partition."""
@@ -40,7 +40,7 @@ class Projection:
     dead_letters: dict[int, bytes] = field(default_factory=dict)  # by place, below the number kept
 
 
-def project(records: Iterable[tuple[int, Outgoing]]) -> Projection:
+def project(records: Iterable[tuple[int, OutboxRecord]]) -> Projection:
     """Return what newly stored outbox records, under their numbers, mean for people."""
     found = Projection()
     for number, outgoing in records:
@@ -52,7 +52,7 @@ def project(records: Iterable[tuple[int, Outgoing]]) -> Projection:
     return found
 
 
-def _dead_letter(number: int, outgoing: Outgoing) -> DeadLetter:
+def _dead_letter(number: int, outgoing: OutboxRecord) -> DeadLetter:
     headers = dict(outgoing.headers)
     return DeadLetter(
         number=number,

@@ -18,7 +18,7 @@ from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from infra.redis.codec import decode_outgoing
+from infra.redis.codec import decode_outbox_record
 from infra.redis.keys import Keys, glob_escape
 from infra.redis.options import connection_options, keys_of
 from infra.redis.rows import (
@@ -36,7 +36,7 @@ from infra.replay.log_writer import partition_for
 from infra.settings import Settings
 from streams.contracts.events import CampaignChanged, CampaignLine, CampaignPlanned
 from streams.contracts.events import Item as CatalogLine
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.demand.campaigns import Uplift
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
 from streams.replenishment.decision_record import DECISION
@@ -70,7 +70,7 @@ class ShardMeta(msgspec.Struct):
 
 _meta_decoder = msgspec.json.Decoder(ShardMeta)
 _name_decoder = msgspec.json.Decoder(tuple[str, str])
-_told_decoder = msgspec.json.Decoder(
+_catalog_decoder = msgspec.json.Decoder(
     tuple[CatalogLine | None, list[CampaignPlanned | CampaignChanged]]
 )
 
@@ -166,7 +166,7 @@ class Reader:
     # -- shards -------------------------------------------------------------------------------
 
     def partitions(self) -> list[int]:
-        """Return the partitions that a worker ever owned."""
+        """Return the partitions that a worker ever task."""
         return sorted(partition for partition, _ in self._find("shard"))
 
     def shards(self) -> list[ShardState]:
@@ -305,12 +305,12 @@ class Reader:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.hget(self._keys.rows(partition), key)
         pipeline.hvals(self._keys.orders(partition))
-        pipeline.hget(self._keys.told(partition), key)
+        pipeline.hget(self._keys.catalog(partition), key)
         pipeline.hmget(self._keys.item(partition, key), list(READABLE))
-        row, orders, told, shown = pipeline.execute()
+        row, orders, catalog, shown = pipeline.execute()
         if row is None:
             raise StateError(self._keys.rows(partition), f"with a row of {key}", None)
-        catalog, campaigns = (None, []) if told is None else _told_decoder.decode(told)
+        catalog, campaigns = (None, []) if catalog is None else _catalog_decoder.decode(catalog)
         (shard,) = [one for one in self.shards() if one.partition == partition]
         return ItemState(
             partition=partition,
@@ -360,8 +360,8 @@ class Reader:
         """Return the lines of a campaign over all partitions; none: it is not known."""
         found: list[CampaignLine] = []
         for partition in self.partitions():
-            for told in _bytes(self._redis.hvals(self._keys.told(partition))):
-                _, lines = _told_decoder.decode(told)
+            for catalog in _bytes(self._redis.hvals(self._keys.catalog(partition))):
+                _, lines = _catalog_decoder.decode(catalog)
                 found += [line for line in lines if line.campaign_id == campaign_id]
         return found
 
@@ -376,7 +376,7 @@ class Reader:
                 return msgspec.json.decode(stored, type=OpenOrder)
         return None
 
-    def waiting_orders(self) -> dict[int, list[Outgoing]]:
+    def waiting_orders(self) -> dict[int, list[OutboxRecord]]:
         """Return, by partition, the purchase orders that are stored and not yet in their topic."""
         partitions = self.partitions()
         pipeline = self._redis.pipeline(transaction=False)
@@ -384,8 +384,8 @@ class Reader:
             pipeline.hgetall(self._keys.outbox(partition))
         found = {}
         for partition, stored in zip(partitions, pipeline.execute(), strict=True):
-            records = [decode_outgoing(stored[key]) for key in sorted(stored, key=int)]
-            found[partition] = [record for record in records if record.terms is not None]
+            records = [decode_outbox_record(stored[key]) for key in sorted(stored, key=int)]
+            found[partition] = [record for record in records if record.order_summary is not None]
         return found
 
     def counted_ms(self, partition: int, items: Sequence[str]) -> list[int]:

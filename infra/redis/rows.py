@@ -105,7 +105,7 @@ def _readable_value(name: str, value: bytes | None) -> Any:
 
 
 UPLIFT_COLUMNS = (
-    *("promotion", "windows", "units", "everyday_units", "uplift_factor", "uplift_factor_error"),
+    *("promotion", "windows", "units", "baseline_units", "uplift_factor", "uplift_factor_error"),
 )
 
 
@@ -116,7 +116,7 @@ def uplift_row(promotion: str, uplift: Uplift) -> Row:
         promotion,
         uplift.windows,
         uplift.units,
-        round(uplift.everyday_units, 3),
+        round(uplift.baseline_units, 3),
         None if factor is None else round(factor, 4),
         None if error is None else round(error, 4),
     )

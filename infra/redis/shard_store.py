@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ import numpy as np
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 
-from infra.redis.codec import decode_outgoing, encode_outgoing
+from infra.redis.codec import decode_outbox_record, encode_outbox_record
 from infra.redis.keys import RING_WIDTHS_MS, Keys, Retention
 from infra.redis.projection import project
+from infra.redis.shard_upgrade import Staging
+from infra.redis.upgrades import Upgrade, packed_layout
 from infra.redis.wire import ScriptCall, bulk
+from streams.shard.shard import STATE_VERSION
 from streams.state.bucket_rings import CELL, DAY_CELL
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import ROW
@@ -26,6 +30,7 @@ from streams.timestamps import DAY_MS
 from streams.types import AnyArray, Int64Array, Table
 
 _ITEMS_AT_ONCE = 5_000
+_log = logging.getLogger(__name__)
 
 
 class StoreError(RuntimeError):
@@ -34,7 +39,7 @@ class StoreError(RuntimeError):
 
 class MovedError(StoreError):
     """The shard changed while it was read: it has another owner, or Redis came back with an older
-    state. Claim it again.
+    state. Lease it again.
     """
 
 
@@ -42,7 +47,7 @@ UNREACHABLE = (ConnectionError, TimeoutError, OSError, StoreError)
 """Errors after which the same is tried again."""
 
 
-class Verdict(StrEnum):
+class CommitOutcome(StrEnum):
     """What became of a commit."""
 
     STORED = "stored"
@@ -51,24 +56,26 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class _Known:
-    """What Redis holds of a shard, as far as the commits under one claim have to know it."""
+    """What Redis holds of a shard, as far as the commits under one lease have to know it."""
 
     names: list[bytes] = field(default_factory=list)
     newest: dict[str, int] = field(default_factory=dict)
     shown: Table | None = None  # readable fields
     sent: tuple[Commit, bytes] | None = None  # a commit whose fate is not known yet
+    upgrade: Upgrade | None = None  # Redis still holds an older version; None: it does not
+    has_layout: bool = False  # Redis knows how the packed tables of this version are laid out
 
 
 @dataclass(slots=True)
-class Claim:
+class Lease:
     """The right to commit a shard, and where its stored state stands."""
 
     partition: int
     epoch: int  # for people; it can come twice, when Redis came back older in between
     sequence: int
     offsets: str  # as stored
-    token: str  # no other claim has it
-    writer: str  # the claim under which the newest commit came
+    fencing_token: str  # no other lease has it
+    writer: str  # the lease under which the newest commit came
     known: _Known = field(default_factory=_Known)
 
 
@@ -79,7 +86,7 @@ class RedisStore:
         pool: connections; silent retries must be off, a commit is repeated knowingly.
         keys: names.
         retention: what to forget.
-        make_token: returns a word that nobody else will ever get.
+        make_fencing_token: returns a word that nobody else will ever get.
     """
 
     def __init__(
@@ -87,90 +94,101 @@ class RedisStore:
         pool: ConnectionPool,
         keys: Keys,
         retention: Retention,
-        make_token: Callable[[], str] = lambda: secrets.token_hex(8),
+        make_fencing_token: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self._pool = pool
         self._keys = keys
         self._retention = retention
-        self._make_token = make_token
+        self._make_fencing_token = make_fencing_token
         self._commit_script = _script("commit_script.lua")
-        self._claim_script = _script("claim_script.lua")
+        self._acquire_script = _script("acquire_script.lua")
+        self._upgrade_script = _script("upgrade_script.lua")
 
     # -- taking over --------------------------------------------------------------------------
 
-    async def claim(self, partition: int, generation: int) -> Claim:
-        """Take a shard over; commits under an older claim are refused from now on."""
+    async def acquire(self, partition: int, generation: int) -> Lease:
+        """Take a shard over; commits under an older lease are refused from now on."""
         # So that the first commit, which can be large, is not sent twice.
         await self._send_words(b"SCRIPT", b"LOAD", self._commit_script.source)
-        token = self._make_token()
+        token = self._make_fencing_token()
         call = ScriptCall(
-            self._claim_script.digest,
+            self._acquire_script.digest,
             self._keys.shard(partition),
             [b"%d" % generation, token.encode()],
         )
-        epoch, sequence, offsets, writer = await self._run(call.to_bytes(), self._claim_script)
-        return Claim(partition, int(epoch), int(sequence), offsets.decode(), token, writer.decode())
+        epoch, sequence, offsets, writer = await self._run(call.to_bytes(), self._acquire_script)
+        return Lease(partition, int(epoch), int(sequence), offsets.decode(), token, writer.decode())
 
-    async def stands(self, claim: Claim) -> bool:
-        """Return whether Redis stands where the claim does, and nobody has taken the shard over."""
-        key = self._keys.shard(claim.partition).encode()
+    async def is_current(self, lease: Lease) -> bool:
+        """Return whether Redis stands where the lease does, and nobody has taken the shard over."""
+        key = self._keys.shard(lease.partition).encode()
         stored = await self._send_words(b"HMGET", key, b"claim", b"sequence", b"offsets")
-        return [*stored] == [claim.token.encode(), b"%d" % claim.sequence, claim.offsets.encode()]
+        return [*stored] == [
+            lease.fencing_token.encode(),
+            b"%d" % lease.sequence,
+            lease.offsets.encode(),
+        ]
 
-    async def load(self, claim: Claim) -> StoredShard | None:
+    async def load(self, lease: Lease) -> StoredShard | None:
         """Return the stored shard, or None where nothing was ever committed.
 
+        A shard of an older version is returned as this one would have stored it; in Redis it stays
+        as it is until the first commit.
+
         Raises:
-            MovedError: what was read does not belong together, or not to the claim.
+            StateVersionError: the shard has a version that this one cannot go on from.
+            MovedError: what was read does not belong together, or not to the lease.
             ConnectionError, TimeoutError: Redis is away.
         """
-        claim.known = _Known()
-        if claim.sequence == 0:
+        lease.known = _Known()
+        if lease.sequence == 0:
             return None
         redis: Any = Redis(connection_pool=self._pool)  # its types allow text; ours gives bytes
         async with redis:
-            await self._require_unmoved(claim)
+            await self._require_unmoved(lease)
             try:
-                stored = await self._load(redis, claim.partition)
+                upgrade = await self._upgrade_of(redis, lease.partition)
+                stored = await self._load(redis, lease.partition, upgrade)
             finally:  # what does not belong together can also fail to be read
-                await self._require_unmoved(claim)
-        claim.known.names = [_item_bulk(*name) for name in stored.names]
-        claim.known.newest = dict(json.loads(stored.meta)["newest_buckets"])
+                await self._require_unmoved(lease)
+        lease.known.names = [_item_bulk(*name) for name in stored.names]
+        lease.known.newest = dict(json.loads(stored.meta)["newest_buckets"])
+        lease.known.upgrade = upgrade if upgrade.is_needed else None
+        lease.known.has_layout = True
         return stored
 
-    def resume(self, claim: Claim, before: Claim) -> None:
-        """Go on under a new claim with a shard that was kept since an older one."""
-        claim.known = before.known
+    def resume(self, lease: Lease, before: Lease) -> None:
+        """Go on under a new lease with a shard that was kept since an older one."""
+        lease.known = before.known
 
-    async def _require_unmoved(self, claim: Claim) -> None:
+    async def _require_unmoved(self, lease: Lease) -> None:
         """Loading takes many commands; between two of them the shard can move."""
-        if not await self.stands(claim):
-            raise MovedError(f"shard {claim.partition} moved while it was loaded")
+        if not await self.is_current(lease):
+            raise MovedError(f"shard {lease.partition} moved while it was loaded")
 
-    async def _load(self, redis: Any, partition: int) -> StoredShard:
+    async def _upgrade_of(self, redis: Any, partition: int) -> Upgrade:
+        key = self._keys.shard(partition)
+        meta, layout = await redis.hmget(key, ["meta", "layout"])
+        return Upgrade(meta, layout, key)
+
+    async def _load(self, redis: Any, partition: int, upgrade: Upgrade) -> StoredShard:
         keys = self._keys
-        meta, offsets = await redis.hmget(keys.shard(partition), ["meta", "offsets"])
-        state = json.loads(meta)
+        offsets = await redis.hget(keys.shard(partition), "offsets")
+        state = json.loads(upgrade.meta)
         names = [
             tuple(json.loads(name)) for name in await redis.lrange(keys.names(partition), 0, -1)
         ]
         newest = state["newest_buckets"]
         place = {f"{sku}@{warehouse}".encode(): item for item, (sku, warehouse) in enumerate(names)}
-        pending, orders, told, groups, outbox = [
-            await redis.hgetall(key)
-            for key in (
-                keys.pending(partition),
-                keys.orders(partition),
-                keys.told(partition),
-                keys.groups(partition),
-                keys.outbox(partition),
-            )
+        pending, orders, catalog, groups, outbox = [
+            upgrade.fields(family, await redis.hgetall(keys.of(upgrade.source(family), partition)))
+            for family in ("pending", "orders", "catalog", "groups", "outbox")
         ]
         return StoredShard(
             offsets=json.loads(offsets),
-            meta=meta,
+            meta=upgrade.meta,
             names=names,
-            rows=await self._load_rows(redis, partition, names),
+            rows=await self._load_rows(redis, partition, names, upgrade),
             memories={
                 name: (
                     await redis.get(keys.memory(partition, name, 0)) or b"",
@@ -179,29 +197,36 @@ class RedisStore:
                 for name in state["memories"]
             },
             cells={
-                ring: await self._load_cells(redis, partition, ring, newest[ring], place)
+                ring: await self._load_cells(redis, partition, ring, newest[ring], place, upgrade)
                 for ring in RING_WIDTHS_MS
             },
             pending={int(number): chunk for number, chunk in pending.items()},
             orders=list(orders.values()),
-            told={key.decode(): line for key, line in told.items()},
+            catalog={key.decode(): line for key, line in catalog.items()},
             groups={name.decode(): row for name, row in groups.items()},
-            outbox={int(number): decode_outgoing(packed) for number, packed in outbox.items()},
-            totals=await self._load_totals(redis, partition, newest.get("totals", -1)),
+            outbox={int(number): decode_outbox_record(packed) for number, packed in outbox.items()},
+            totals=await self._load_totals(redis, partition, newest.get("totals", -1), upgrade),
         )
 
     async def _load_rows(
-        self, redis: Any, partition: int, names: Sequence[tuple[str, str]]
+        self, redis: Any, partition: int, names: Sequence[tuple[str, str]], upgrade: Upgrade
     ) -> Table:
         rows = np.zeros(len(names), ROW)
         for start in range(0, len(names), _ITEMS_AT_ONCE):
             chosen = [f"{sku}@{warehouse}" for sku, warehouse in names[start:][:_ITEMS_AT_ONCE]]
-            packed = await redis.hmget(self._keys.rows(partition), chosen)
+            stored = await redis.hmget(self._keys.rows(partition), chosen)
+            packed = upgrade.values("rows", stored)
             rows[start : start + len(chosen)] = np.frombuffer(b"".join(packed), ROW)
         return rows
 
     async def _load_cells(
-        self, redis: Any, partition: int, ring: str, newest: int, place: dict[bytes, int]
+        self,
+        redis: Any,
+        partition: int,
+        ring: str,
+        newest: int,
+        place: dict[bytes, int],
+        upgrade: Upgrade,
     ) -> dict[int, tuple[Int64Array, AnyArray]]:
         if newest < 0:
             return {}
@@ -215,11 +240,12 @@ class RedisStore:
         for bucket, cells in zip(buckets, await pipeline.execute(), strict=True):
             if cells:
                 items = np.array([place[name] for name in cells], np.int64)
-                loaded[bucket] = (items, np.frombuffer(b"".join(cells.values()), cell_of(ring)))
+                packed = b"".join(upgrade.values(ring, list(cells.values())))
+                loaded[bucket] = (items, np.frombuffer(packed, cell_of(ring)))
         return loaded
 
     async def _load_totals(
-        self, redis: Any, partition: int, newest_minute: int
+        self, redis: Any, partition: int, newest_minute: int, upgrade: Upgrade
     ) -> tuple[Int64Array, Table]:
         newest = newest_minute // MINUTES_A_DAY
         days = range(max(0, newest - DAYS_KEPT), newest + 1)
@@ -230,7 +256,7 @@ class RedisStore:
         packed: list[bytes] = []
         for day, cells in zip(days, await pipeline.execute(), strict=True):
             minutes += [day * MINUTES_A_DAY + int(minute) for minute in cells]
-            packed += cells.values()
+            packed += upgrade.values("totals", list(cells.values()))
         return np.array(minutes, np.int64), np.frombuffer(b"".join(packed), TOTAL)
 
     async def ping(self) -> None:
@@ -244,8 +270,11 @@ class RedisStore:
 
     # -- committing ---------------------------------------------------------------------------
 
-    async def commit(self, claim: Claim, commit: Commit) -> Verdict:
-        """Store a commit, or learn that the claim is void.
+    async def commit(self, lease: Lease, commit: Commit) -> CommitOutcome:
+        """Store a commit, or learn that the lease is void.
+
+        The first commit of a shard that was stored by an older version brings Redis up to this one
+        before; a crash between the two leaves the same shard in the new version.
 
         A lost reply is no loss: the same commit is sent again, and Redis knows it by its number.
 
@@ -253,50 +282,80 @@ class RedisStore:
             StoreError: Redis refuses the commit for another reason (memory, rights, a wrong type).
             ConnectionError, TimeoutError: Redis is away; the same commit may be tried again.
         """
-        known = claim.known
+        known = lease.known
+        if known.upgrade is not None and not await self._store_upgrade(lease, known.upgrade):
+            return CommitOutcome.FENCED
         offsets = json.dumps(commit.offsets, sort_keys=True)
         if known.sent is None or known.sent[0] is not commit:
-            known.sent = (commit, self._payload(claim, commit, offsets))
-        verdict = (await self._run(known.sent[1], self._commit_script)).decode()
+            known.sent = (commit, self._payload(lease, commit, offsets))
+        outcome = (await self._run(known.sent[1], self._commit_script)).decode()
         known.sent = None
-        if verdict not in ("ok", "already"):
-            return Verdict.FENCED
-        claim.sequence += 1
-        claim.offsets = offsets
-        claim.writer = claim.token
+        if outcome not in ("ok", "already"):
+            return CommitOutcome.FENCED
+        lease.sequence += 1
+        lease.offsets = offsets
+        lease.writer = lease.fencing_token
         known.newest.update(commit.newest_buckets)
-        return Verdict.STORED
+        known.has_layout = True
+        return CommitOutcome.STORED
 
-    def _payload(self, claim: Claim, commit: Commit, offsets: str) -> bytes:
+    async def _store_upgrade(self, lease: Lease, upgrade: Upgrade) -> bool:
+        """Rewrite an older shard; return whether the lease still holds. Safe to repeat."""
+        key = self._keys.shard(lease.partition)
+        redis: Any = Redis(connection_pool=self._pool)
+        async with redis:
+            staging = Staging(redis, self._keys, lease.partition, lease.fencing_token)
+            try:
+                await staging.clean()
+                if await redis.hget(key, "meta") != upgrade.meta:  # else a reply was lost
+                    commands = await staging.prepare(upgrade)
+                    head = (upgrade.meta_before, upgrade.meta, packed_layout())
+                    call = ScriptCall(
+                        self._upgrade_script.digest, key, [lease.fencing_token.encode(), *head]
+                    )
+                    for command in commands:
+                        call.add(*command)
+                    outcome = await self._run(call.to_bytes(), self._upgrade_script)
+                    if outcome not in (b"ok", b"already"):
+                        return False
+            except ResponseError as error:
+                raise StoreError(f"Redis refused a command: {error}") from error
+        lease.known.upgrade = None
+        _log.info("%s: state version %d became %d", key, upgrade.version, STATE_VERSION)
+        return True
+
+    def _payload(self, lease: Lease, commit: Commit, offsets: str) -> bytes:
         partition = commit.partition
         keys = self._keys
         call = ScriptCall(
             self._commit_script.digest,
             keys.shard(partition),
             [
-                claim.token.encode(),
-                b"%d" % claim.sequence,
-                b"%d" % (claim.sequence + 1),
-                claim.offsets.encode(),
+                lease.fencing_token.encode(),
+                b"%d" % lease.sequence,
+                b"%d" % (lease.sequence + 1),
+                lease.offsets.encode(),
                 offsets.encode(),
                 commit.meta,
             ],
         )
-        self._add_items(call, commit, claim.known)
-        self._add_cells(call, commit, claim.known)
+        if not lease.known.has_layout:
+            call.add(b"HSET", keys.shard(partition).encode(), b"layout", packed_layout())
+        self._add_items(call, commit, lease.known)
+        self._add_cells(call, commit, lease.known)
         self._add_memories(call, commit)
         _add_hash(call, keys.pending(partition), commit.pending_added, commit.pending_removed)
-        outbox = [(number, encode_outgoing(record)) for number, record in commit.outbox_added]
+        outbox = [(number, encode_outbox_record(record)) for number, record in commit.outbox_added]
         _add_hash(call, keys.outbox(partition), outbox, commit.outbox_removed)
         closed = [po_id for po_id, order in commit.orders.items() if order is None]
         opened = [(po_id, order) for po_id, order in commit.orders.items() if order is not None]
         _add_hash(call, keys.orders(partition), opened, closed)
-        _add_hash(call, keys.told(partition), list(commit.told.items()), [])
+        _add_hash(call, keys.catalog(partition), list(commit.catalog.items()), [])
         gone = [name for name, row in commit.groups.items() if row is None]
         groups = [(name, row) for name, row in commit.groups.items() if row is not None]
         _add_hash(call, keys.groups(partition), groups, gone)
-        self._add_decisions(call, commit, claim.known)
-        self._add_totals(call, commit, claim.known)
+        self._add_decisions(call, commit, lease.known)
+        self._add_totals(call, commit, lease.known)
         self._add_projection(call, commit)
         return call.to_bytes()
 

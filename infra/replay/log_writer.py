@@ -86,7 +86,7 @@ class LogWriter:
         self._routes[record.topic, record.key] = lane.waiting
         return lane.waiting
 
-    def beat(self, time_ms: int) -> None:
+    def write_heartbeats(self, time_ms: int) -> None:
         """Tell every topic partition that it is `time_ms`."""
         value = b'{"kind":"heartbeat","occurred_at":%d}' % time_ms
         for lane in self._all_lanes():

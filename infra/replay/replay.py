@@ -156,7 +156,7 @@ class EventClock:
         self.step_ms = step_ms
         self.first_ms: int | None = None
         self.now_ms = -(1 << 62)
-        self._last_beat_ms = -(1 << 62)
+        self._last_heartbeat_ms = -(1 << 62)
 
     def advance(self, occurred_ms: int) -> int | None:
         """Move on to an event's time; return the heartbeat to write before it, if any.
@@ -169,16 +169,16 @@ class EventClock:
             return None
         self.now_ms = occurred_ms
         if self.first_ms is None:
-            self.first_ms = self._last_beat_ms = occurred_ms
+            self.first_ms = self._last_heartbeat_ms = occurred_ms
             return occurred_ms
-        return self.beat_until(occurred_ms)
+        return self.write_heartbeats_until(occurred_ms)
 
-    def beat_until(self, time_ms: int) -> int | None:
+    def write_heartbeats_until(self, time_ms: int) -> int | None:
         """Return the newest boundary up to `time_ms`, if it has not been told yet."""
         boundary_ms = time_ms - time_ms % self.step_ms
-        if boundary_ms <= self._last_beat_ms:
+        if boundary_ms <= self._last_heartbeat_ms:
             return None
-        self._last_beat_ms = boundary_ms
+        self._last_heartbeat_ms = boundary_ms
         return boundary_ms
 
 
@@ -234,7 +234,7 @@ class _Run:
             await self._write_all(records)
             complete = not self.stop.is_set()
             if complete and self.clock.first_ms is not None:
-                self.log.beat(self.clock.now_ms + allowed_lateness_ms)
+                self.log.write_heartbeats(self.clock.now_ms + allowed_lateness_ms)
             await self.log.drain()
         except (SourceError, asyncio.CancelledError):
             with suppress(TimeoutError, ReplayError):
@@ -268,20 +268,20 @@ class _Run:
         return is_waiting and waited_seconds > _FLUSH_SECONDS
 
     def _write(self, record: Record) -> None:
-        beat_ms = self.clock.advance(record.occurred_ms)
-        if beat_ms is not None:
-            if beat_ms == self.clock.first_ms:
-                self.pace.start(beat_ms)
-            self.log.beat(beat_ms)
+        heartbeat_ms = self.clock.advance(record.occurred_ms)
+        if heartbeat_ms is not None:
+            if heartbeat_ms == self.clock.first_ms:
+                self.pace.start(heartbeat_ms)
+            self.log.write_heartbeats(heartbeat_ms)
         self.log.append(record)
         self._records_by_topic[record.topic] += 1
 
     async def _wait_for(self, occurred_ms: int) -> None:
         """Write what is due and sleep until that event time has come, telling silence meanwhile."""
         while self.clock.first_ms is not None and self.pace.is_early(occurred_ms):
-            beat_ms = self.clock.beat_until(self.pace.now_ms())
-            if beat_ms is not None:
-                self.log.beat(beat_ms)
+            heartbeat_ms = self.clock.write_heartbeats_until(self.pace.now_ms())
+            if heartbeat_ms is not None:
+                self.log.write_heartbeats(heartbeat_ms)
             await self._flush()
             pause_seconds = min(
                 max(self.pace.wait_seconds(occurred_ms), _SHORTEST_WAIT_SECONDS), _PACE_STEP_SECONDS

@@ -30,9 +30,9 @@ def differences(order: PurchaseOrder, again: Mapping[str, Any]) -> list[Differen
         (f"order_unit_cost_{order.supplier_role}", order.unit_cost),
         ("method", order.method),
         ("reason", order.reason),
-        *_told(order.candidates, "expected_cost_{}"),
-        *_told(order.candidate_units, "candidate_{}_units"),
-        *_told(order.expected, "{}"),
+        *_named_fields(order.candidates, "expected_cost_{}"),
+        *_named_fields(order.candidate_units, "candidate_{}_units"),
+        *_named_fields(order.expected, "{}"),
     ]
     found = []
     for name, recorded in pairs:
@@ -42,7 +42,7 @@ def differences(order: PurchaseOrder, again: Mapping[str, Any]) -> list[Differen
     return found
 
 
-def _told(
+def _named_fields(
     part: Candidates | CandidateUnits | Expected | None, name: str
 ) -> Iterator[tuple[str, Any]]:
     if part is not None:
@@ -103,7 +103,7 @@ def basis_text(known: Mapping[str, Any]) -> str:
         FITS.get(str(known["demand_fit"]), str(known["demand_fit"])),
     ]
     level, planned = known["demand_level_units_per_day"], known["demand_planned_units_per_day"]
-    parts.append(f"everyday level {number(level, 1)} a day")
+    parts.append(f"baseline level {number(level, 1)} a day")
     if planned > 0:
         parts.append(f"campaigns are planned to add {number(planned, 1)}")
     if not known.get("allow_lean", True):

@@ -197,7 +197,12 @@ def rates_of(
 
 @compiled
 def evaluate(
-    terms: Terms, rules: Rules, middle: IntArray, final: IntArray, measure: int, values: Values
+    terms: Terms,
+    rules: Rules,
+    middle: IntArray,
+    final: IntArray,
+    measure: int,
+    values: Values,
 ) -> bool:
     """Write the values and rates of the plan that orders from level i up to middle[i], final[i].
 

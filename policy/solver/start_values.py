@@ -42,7 +42,12 @@ def set_first_values(row: FloatArray, units: FloatArray, values: Values) -> None
 
 @compiled
 def start_from_rule(
-    row: FloatArray, variance: float, terms: Terms, rules: Rules, measure: int, values: Values
+    row: FloatArray,
+    variance: float,
+    terms: Terms,
+    rules: Rules,
+    measure: int,
+    values: Values,
 ) -> None:
     """Start from the values of a plain (s, S) rule: reorder point and lot of Wilson.
 

@@ -168,7 +168,12 @@ class _State:
     """Stock, orders on the way and running sums of all items under one policy."""
 
     def __init__(
-        self, demand: FloatArray, terms: Terms, policy: Policy, first_day: int, warm_up_days: int
+        self,
+        demand: FloatArray,
+        terms: Terms,
+        policy: Policy,
+        first_day: int,
+        warm_up_days: int,
     ) -> None:
         self.demand, self.terms, self.policy = demand, terms, policy
         self.counted_from = first_day + warm_up_days

@@ -47,7 +47,7 @@ class AlertState(StrEnum):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One step of an incident. Kafka key: `subject`. An incident keeps its id until resolved."""
 
-    kind: Annotated[
+    state: Annotated[
         AlertState,
         Meta(
             description="What this step does: the incident is raised, updated or resolved.",
@@ -56,7 +56,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     ]
     incident_id: IncidentId
     version: StepVersion
-    alert: Annotated[
+    kind: Annotated[
         AlertKind, Meta(description="Kind of the incident.", examples=["low_cover", "surge"])
     ]
     subject: Subject

@@ -8,12 +8,12 @@ generated from these structs.
 so that a producer may add its own.
 """
 
-from enum import IntEnum
 from typing import Annotated, ClassVar, Protocol
 
 import msgspec
 from msgspec import Meta
 
+from streams.contracts.codes import DEFAULT_WAREHOUSE, Kind
 from streams.contracts.fields import (
     AssumeDispatched,
     AssumeReceived,
@@ -66,23 +66,6 @@ from streams.timestamps import BAD_TIMESTAMP, one_time
 MOST_PRICE_BREAKS = 3
 """Of one item and supplier."""
 
-DEFAULT_WAREHOUSE = "main"
-
-
-class Kind(IntEnum):
-    """What the fold does with an event. Kinds without a code of their own are told in full."""
-
-    HEARTBEAT = 0
-    PLACED = 1
-    CANCELLED = 2
-    RETURNED = 3
-    DISPATCHED = 4
-    DELIVERED = 5
-    COUNTED = 6
-    ADJUSTED = 7
-    TOLD = 8
-    DEAD_LETTER = 9  # never in an event: marks the place of a bad record
-
 
 def _require_time(name: str, value: Timestamp | None) -> None:
     if value is not None and one_time(value) == BAD_TIMESTAMP:
@@ -99,7 +82,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind
     warehouse: Warehouse = DEFAULT_WAREHOUSE
     source: Source = ""
 
-    code: ClassVar[Kind] = Kind.TOLD
+    code: ClassVar[Kind] = Kind.ENTITY
 
 
 class AnyEvent(Protocol):

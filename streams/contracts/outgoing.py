@@ -9,7 +9,7 @@ from streams.contracts.purchase_orders import PurchaseOrder
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 
 
-class Verdict(StrEnum):
+class OrderStatus(StrEnum):
     """The last word of people about one order; events of `order-responses` bring it."""
 
     NONE = ""
@@ -19,26 +19,26 @@ class Verdict(StrEnum):
     CALLED_OFF = "called_off"
     CALLED_OFF_WHILE_HELD = "called_off_while_held"
 
-    def after(self, response: str) -> "Verdict":
-        """Return the verdict once people have said that too.
+    def apply(self, response: str) -> "OrderStatus":
+        """Return the status once people have said that too.
 
         Args:
             response: a kind of event in `order-responses`; most say nothing about the hand-over.
         """
         if response in ("rejected", "cancelled"):
-            is_held = self in (Verdict.HELD, Verdict.CALLED_OFF_WHILE_HELD)
-            return Verdict.CALLED_OFF_WHILE_HELD if is_held else Verdict.CALLED_OFF
-        if response in (Verdict.APPROVED, Verdict.RELEASED, Verdict.HELD):
-            return Verdict(response)
+            is_held = self in (OrderStatus.HELD, OrderStatus.CALLED_OFF_WHILE_HELD)
+            return OrderStatus.CALLED_OFF_WHILE_HELD if is_held else OrderStatus.CALLED_OFF
+        if response in (OrderStatus.APPROVED, OrderStatus.RELEASED, OrderStatus.HELD):
+            return OrderStatus(response)
         return self
 
     @property
     def is_called_off(self) -> bool:
         """Whether nobody wants the order any more."""
-        return self in (Verdict.CALLED_OFF, Verdict.CALLED_OFF_WHILE_HELD)
+        return self in (OrderStatus.CALLED_OFF, OrderStatus.CALLED_OFF_WHILE_HELD)
 
 
-class Terms(msgspec.Struct, frozen=True, array_like=True):
+class OrderSummary(msgspec.Struct, frozen=True, array_like=True):
     """What the hand-over looks at in a purchase order."""
 
     po_id: str
@@ -50,7 +50,7 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     currency: str | None
     day_units: int  # ordered of the item on the (event) day of the decision, this order included
     day_amount: float
-    verdict: Verdict = Verdict.NONE
+    status: OrderStatus = OrderStatus.NONE
 
 
 class IncidentStep(msgspec.Struct, frozen=True, array_like=True):
@@ -60,18 +60,20 @@ class IncidentStep(msgspec.Struct, frozen=True, array_like=True):
     is_over: bool
 
 
-class Outgoing(msgspec.Struct, frozen=True, array_like=True):
+class OutboxRecord(msgspec.Struct, frozen=True, array_like=True):
     """One record for Kafka."""
 
     topic: str  # without prefix
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
-    terms: Terms | None = None  # of a purchase order: it leaves through the gate
+    order_summary: OrderSummary | None = None  # of a purchase order: it leaves through the gate
     incident: IncidentStep | None = None  # of an alert
 
 
-def order_record(order: PurchaseOrder, *, day_units: int = 0, day_amount: float = 0.0) -> Outgoing:
+def order_record(
+    order: PurchaseOrder, *, day_units: int = 0, day_amount: float = 0.0
+) -> OutboxRecord:
     """Return the record of a purchase order.
 
     Args:
@@ -82,7 +84,7 @@ def order_record(order: PurchaseOrder, *, day_units: int = 0, day_amount: float 
     headers = _cloud_event(
         f"{order.po_id}/{order.version}", "tidegate.purchase-order.proposed", order.decided_at
     )
-    terms = Terms(
+    summary = OrderSummary(
         order.po_id,
         order.supplier,
         order.sku,
@@ -93,19 +95,21 @@ def order_record(order: PurchaseOrder, *, day_units: int = 0, day_amount: float 
         day_units,
         day_amount,
     )
-    return Outgoing(PURCHASE_ORDERS, order.sku.encode(), msgspec.json.encode(order), headers, terms)
+    return OutboxRecord(
+        PURCHASE_ORDERS, order.sku.encode(), msgspec.json.encode(order), headers, summary
+    )
 
 
-def alert_record(alert: Alert) -> Outgoing:
+def alert_record(alert: Alert) -> OutboxRecord:
     """Return the record of one step of an incident."""
     headers = _cloud_event(
         f"{alert.incident_id}/{alert.version}",
-        f"tidegate.alert.{alert.kind}",
+        f"tidegate.alert.{alert.state}",
         alert.occurred_at,
     )
-    step = IncidentStep(alert.incident_id, is_over=alert.kind == AlertState.RESOLVED)
+    step = IncidentStep(alert.incident_id, is_over=alert.state == AlertState.RESOLVED)
     value = msgspec.json.encode(alert)
-    return Outgoing(ALERTS, alert.subject.encode(), value, headers, incident=step)
+    return OutboxRecord(ALERTS, alert.subject.encode(), value, headers, incident=step)
 
 
 def _cloud_event(event_id: str, event_type: str, time: str) -> list[tuple[str, bytes]]:

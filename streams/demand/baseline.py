@@ -1,6 +1,6 @@
-"""What is usual: an item's everyday rate of distinct orders, and how much its days differ.
+"""What is usual: an item's baseline rate of distinct orders, and how much its days differ.
 
-The surge test needs an everyday rate that a surge does not teach and that a new item cannot make
+The surge test needs an baseline rate that a surge does not teach and that a new item cannot make
 up for itself, so it keeps one of its own, apart from the demand estimate, which follows faster:
 
 - The rate is a mean over `memory_days` operational days in which no day counts for more than
@@ -32,8 +32,8 @@ LARGEST_SIZE = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class UsualSettings:
-    """How the everyday rate is learned. Days are operational ones."""
+class BaselineSettings:
+    """How the baseline rate is learned. Days are operational ones."""
 
     memory_days: float = 28.0  # four whole weeks: shorter learns the surge, longer lags the season
     launch_days: float = 28.0  # before its first sale, for one newly sold: a whole memory
@@ -51,7 +51,7 @@ class UsualSettings:
     def weight_of(self, days: float) -> float:
         """The weight that the newest days have, in days.
 
-        >>> round(UsualSettings().weight_of(28.0), 1)
+        >>> round(BaselineSettings().weight_of(28.0), 1)
         18.0
         """
         kept = math.exp(-1.0 / self.memory_days)
@@ -72,7 +72,7 @@ class Pool(NamedTuple):
     pace: float = 1.0
 
 
-def pool_items(rows: Table, shop_days: float, settings: UsualSettings) -> Pool:
+def pool_items(rows: Table, shop_days: float, settings: BaselineSettings) -> Pool:
     """Return what the items have in common, the same in whatever order they stand.
 
     Args:
@@ -80,22 +80,24 @@ def pool_items(rows: Table, shop_days: float, settings: UsualSettings) -> Pool:
         shop_days: days that the shop's profile rests on.
         settings: as above.
     """
-    known = rows[rows["usual_days"] > 0]
-    orders, days = (math.fsum(known[name].tolist()) for name in ("usual_orders", "usual_days"))
+    known = rows[rows["baseline_days"] > 0]
+    orders, days = (
+        math.fsum(known[name].tolist()) for name in ("baseline_orders", "baseline_days")
+    )
     is_mature = days > 0 and shop_days >= settings.mature_days
     rate = min(orders / days, settings.launch_rate) if is_mature else 0.0
     return Pool(rate, _dispersion(known, settings), _pace(known, settings))
 
 
-def _dispersion(known: Table, settings: UsualSettings) -> float:
+def _dispersion(known: Table, settings: BaselineSettings) -> float:
     """Mean over the items, each with as much weight as its orders can tell; one more is assumed."""
-    whole = known["usual_squares"] + settings.prior_squares
-    excess = math.fsum((known["usual_excess"] / whole).tolist()) + 1.0 / settings.prior_size
-    weight = math.fsum((known["usual_squares"] / whole).tolist()) + 1.0
+    whole = known["baseline_squares"] + settings.prior_squares
+    excess = math.fsum((known["baseline_excess"] / whole).tolist()) + 1.0 / settings.prior_size
+    weight = math.fsum((known["baseline_squares"] / whole).tolist()) + 1.0
     return min(max(excess / weight, 1 / LARGEST_SIZE), 1 / LEAST_SIZE)
 
 
-def _pace(known: Table, settings: UsualSettings) -> float:
+def _pace(known: Table, settings: BaselineSettings) -> float:
     """How many times the usual orders of settled items came in the newest days."""
     settled = known[known["observed_days"] >= settings.mature_observed_days]
     came, due = (math.fsum(settled[name].tolist()) for name in ("pace_orders", "pace_due"))
@@ -104,7 +106,7 @@ def _pace(known: Table, settings: UsualSettings) -> float:
 
 
 @compiled
-def usual_rate(orders: float, days: float, pace: float, pool_rate: float, least: float) -> float:
+def baseline_rate(orders: float, days: float, pace: float, pool_rate: float, least: float) -> float:
     """Orders per operational day of an item with these sums, a new one among them."""
     if days > 0.0:
         return max(orders / days * max(pace, 1.0), least)
@@ -115,9 +117,9 @@ def usual_rate(orders: float, days: float, pace: float, pool_rate: float, least:
 def own_dispersion(row: Record, pooled: float, prior: float, prior_days: float) -> float:
     """1 / size of the negative binomial of an item's days."""
     weight = prior
-    if row.usual_days > 0.0:
-        weight += prior_days * row.usual_squares / row.usual_days
-    own: float = (row.usual_excess + pooled * weight) / (row.usual_squares + weight)
+    if row.baseline_days > 0.0:
+        weight += prior_days * row.baseline_squares / row.baseline_days
+    own: float = (row.baseline_excess + pooled * weight) / (row.baseline_squares + weight)
     return max(own, 0.0)
 
 
@@ -128,13 +130,15 @@ def size_of(dispersion: float) -> float:
 
 
 @compiled
-def usual_size(row: Record, orders: float, pooled: float, prior: float, prior_days: float) -> float:
+def baseline_size(
+    row: Record, orders: float, pooled: float, prior: float, prior_days: float
+) -> float:
     """Size of the negative binomial of a day's orders, the doubt about the rate included.
 
     The rate is a gamma posterior of so many orders, of days that each had a factor of its own.
     """
     own = own_dispersion(row, pooled, prior, prior_days)
-    return size_of(own + 1.0 / (orders + 1.0) + own / (row.usual_days + 1.0))
+    return size_of(own + 1.0 / (orders + 1.0) + own / (row.baseline_days + 1.0))
 
 
 @compiled
@@ -155,42 +159,44 @@ def _learn(
     for place in range(rows.size):
         row = rows[place]
         days = row.day_exposure_days
-        if days <= 0.0 or (row.usual_days == 0.0 and row.day_taught_orders == 0):
+        if days <= 0.0 or (row.baseline_days == 0.0 and row.day_taught_orders == 0):
             continue
-        if row.usual_days == 0.0 and pool.rate > 0.0:
-            row.usual_days = launch_days
-            row.usual_orders = launch_days * pool.rate
+        if row.baseline_days == 0.0 and pool.rate > 0.0:
+            row.baseline_days = launch_days
+            row.baseline_orders = launch_days * pool.rate
         orders = float(row.day_taught_orders)
-        if row.usual_days > 0.0:
-            usual = row.usual_orders / row.usual_days
-            rate = usual_rate(row.usual_orders, row.usual_days, row.usual_pace, pool.rate, least)
-            size = usual_size(row, row.usual_orders, pool.dispersion, prior, prior_days)
+        if row.baseline_days > 0.0:
+            baseline = row.baseline_orders / row.baseline_days
+            rate = baseline_rate(
+                row.baseline_orders, row.baseline_days, row.baseline_pace, pool.rate, least
+            )
+            size = baseline_size(row, row.baseline_orders, pool.dispersion, prior, prior_days)
             mean = null_factor * rate * days
             orders = min(orders, max(2.0, mean + cap_sds * math.sqrt(mean + mean * mean / size)))
             kept = pace_kept_a_day**days
             row.pace_orders = row.pace_orders * kept + orders
-            row.pace_due = row.pace_due * kept + usual * days
+            row.pace_due = row.pace_due * kept + baseline * days
             came = row.pace_orders + pace_orders * pool.pace
-            row.usual_pace = came / (row.pace_due + pace_orders) / pace_allowed
+            row.baseline_pace = came / (row.pace_due + pace_orders) / pace_allowed
         kept = kept_a_day**days
-        row.usual_orders = row.usual_orders * kept + orders
-        row.usual_days = row.usual_days * kept + days
-        row.usual_excess *= kept
-        row.usual_squares *= kept
+        row.baseline_orders = row.baseline_orders * kept + orders
+        row.baseline_days = row.baseline_days * kept + days
+        row.baseline_excess *= kept
+        row.baseline_squares *= kept
         if days < 0.3:
             continue  # a day on which the shop is all but shut tells nothing of its days
         if row.day_before_days > 0.0:
             ratio = days / row.day_before_days
             before = row.day_before_orders
             difference = orders - ratio * before
-            row.usual_excess += 0.5 * (difference * difference - orders - ratio * ratio * before)
-            row.usual_squares += ratio * orders * before
+            row.baseline_excess += 0.5 * (difference * difference - orders - ratio * ratio * before)
+            row.baseline_squares += ratio * orders * before
         row.day_before_orders = orders
         row.day_before_days = days
 
 
-def learn_usual(
-    rows: Table, pool: Pool, settings: UsualSettings, *, null_factor: float, least_rate: float
+def learn_baseline(
+    rows: Table, pool: Pool, settings: BaselineSettings, *, null_factor: float, least_rate: float
 ) -> None:
     """Take the closed day into what is usual, in place.
 

@@ -1,24 +1,26 @@
 """Planned campaign lines: what they add to the expected rate, and what promotions brought.
 
 A line plans units for a window; inside it they spread as the shop's profile does. Time and orders
-inside windows do not teach the everyday level. When a window is over, what was sold in it beside
-what the everyday level would have sold is one sample of the uplift of its type of promotion.
+inside windows do not teach the baseline level. When a window is over, what was sold in it beside
+what the baseline level would have sold is one sample of the uplift of its type of promotion.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
-from streams.contracts.events import CampaignLine
 from streams.demand.week_profile import operational_days
 from streams.exact_sums import millionths
 from streams.timestamps import HOUR_MS, one_time
 from streams.types import BoolArray, Float64Array, Int64Array, Table
 
-_LEAST_OUTSIDE = 0.25  # of the everyday orders, from which the whole is told
+if TYPE_CHECKING:
+    from streams.contracts.events import CampaignLine
+
+_LEAST_OUTSIDE = 0.25  # of the baseline orders, from which the whole is told
 
 
 class Lines(NamedTuple):
@@ -44,7 +46,7 @@ class Lines(NamedTuple):
         )
 
 
-def campaign_lines(campaigns: Mapping[int, Mapping[str, CampaignLine]]) -> Lines:
+def campaign_lines(campaigns: Mapping[int, Mapping[str, "CampaignLine"]]) -> Lines:
     """Return the lines of items as columns.
 
     Args:
@@ -63,7 +65,7 @@ def campaign_lines(campaigns: Mapping[int, Mapping[str, CampaignLine]]) -> Lines
     return Lines(item, starts_ms, ends_ms, expected, kinds, names)
 
 
-def promotion_type(line: CampaignLine) -> str:
+def promotion_type(line: "CampaignLine") -> str:
     """Return the type of a promotion: its discount in bands of ten points, and a promise.
 
     >>> from streams.contracts.events import CampaignPlanned
@@ -78,12 +80,12 @@ def promotion_type(line: CampaignLine) -> str:
     return "no_discount" if line.promise_days is None else "delivery_promise"
 
 
-def everyday_orders(
+def baseline_orders(
     orders: Float64Array, due: Float64Array, lines: Lines, rates: Float64Array, day_ms: int
 ) -> Float64Array:
     """Return what the shop would have sold in the hours of a day if there were no campaigns.
 
-    What sold outside of windows is made whole by the share of the everyday orders that fall
+    What sold outside of windows is made whole by the share of the baseline orders that fall
     outside. An hour with less than `_LEAST_OUTSIDE` of them tells little: there what was due
     stands, times what the other hours say of the day.
 
@@ -91,7 +93,7 @@ def everyday_orders(
         orders: that came outside of windows in each hour, shape (24,).
         due: what the week expects of each hour, shape (24,).
         lines: the plan.
-        rates: everyday orders per day of each item, shape (item,).
+        rates: baseline orders per day of each item, shape (item,).
         day_ms: beginning of the day.
 
     Returns:
@@ -99,7 +101,7 @@ def everyday_orders(
 
     >>> hour = Lines(np.array([0]), np.array([0]), np.array([HOUR_MS]), np.ones(1), [""], [""])
     >>> rates = np.array([1.0, 3.0])
-    >>> everyday_orders(np.full(24, 6.0), np.full(24, 8.0), hour, rates, 0)[:2].tolist()
+    >>> baseline_orders(np.full(24, 6.0), np.full(24, 8.0), hour, rates, 0)[:2].tolist()
     [8.0, 6.0]
     """
     hours_ms = day_ms + np.arange(24) * HOUR_MS
@@ -134,7 +136,7 @@ def window_days(
 def planned_units(
     lines: Lines, elapsed: Float64Array, start_ms: int | Int64Array, end_ms: int | Int64Array
 ) -> Float64Array:
-    """Return the units that each line plans for a stretch, everyday demand included.
+    """Return the units that each line plans for a stretch, baseline demand included.
 
     Args:
         lines: the plan.
@@ -154,7 +156,7 @@ def planned_units(
 def planned_orders(
     lines: Lines, rows: Table, elapsed: Float64Array, start_ms: int, end_ms: int
 ) -> Float64Array:
-    """Return the orders that the plans expect of each item in a stretch, everyday ones included.
+    """Return the orders that the plans expect of each item in a stretch, baseline ones included.
 
     An item whose orders have no known size is taken to sell one unit an order.
 
@@ -175,16 +177,16 @@ def planned_orders(
 
 def planned_extra_units(
     lines: Lines,
-    everyday_units_per_day: Float64Array,
+    baseline_units_per_day: Float64Array,
     elapsed: Float64Array,
     start_ms: Int64Array,
     end_ms: Int64Array,
 ) -> Float64Array:
-    """Return what each line plans for a stretch beyond the everyday level, at least nothing.
+    """Return what each line plans for a stretch beyond the baseline level, at least nothing.
 
     Args:
         lines: the plan.
-        everyday_units_per_day: of each line's item, per operational day, shape (line,).
+        baseline_units_per_day: of each line's item, per operational day, shape (line,).
         elapsed: of the shop's profile, shape (169,).
         start_ms: of each line's stretch, shape (line,).
         end_ms: likewise.
@@ -193,8 +195,8 @@ def planned_extra_units(
         Units, shape (line,).
     """
     units = planned_units(lines, elapsed, start_ms, end_ms)
-    everyday = everyday_units_per_day * window_days(lines, elapsed, start_ms, end_ms)
-    extra: Float64Array = np.maximum(units - everyday, 0.0)
+    baseline = baseline_units_per_day * window_days(lines, elapsed, start_ms, end_ms)
+    extra: Float64Array = np.maximum(units - baseline, 0.0)
     return extra
 
 
@@ -242,23 +244,23 @@ class Uplift(msgspec.Struct):
 
     windows: int = 0
     units: float = 0.0
-    everyday_units: float = 0.0
+    baseline_units: float = 0.0
     unit_squares: float = 0.0
-    everyday_squares: float = 0.0
+    baseline_squares: float = 0.0
     products: float = 0.0
 
     def add(self, samples: Iterable[tuple[float, float]]) -> None:
-        """Take in windows: units sold, and units that the everyday level would have sold.
+        """Take in windows: units sold, and units that the baseline level would have sold.
 
         The order of the samples does not matter.
         """
         told = list(samples)
         self.windows += len(told)
         self.units += math.fsum(units for units, _ in told)
-        self.everyday_units += math.fsum(everyday for _, everyday in told)
+        self.baseline_units += math.fsum(baseline for _, baseline in told)
         self.unit_squares += math.fsum(units * units for units, _ in told)
-        self.everyday_squares += math.fsum(everyday * everyday for _, everyday in told)
-        self.products += math.fsum(units * everyday for units, everyday in told)
+        self.baseline_squares += math.fsum(baseline * baseline for _, baseline in told)
+        self.products += math.fsum(units * baseline for units, baseline in told)
 
     def merge(self, other: "Uplift") -> None:
         """Take in what another shard knows."""
@@ -267,8 +269,8 @@ class Uplift(msgspec.Struct):
 
     @property
     def factor(self) -> float | None:
-        """How many times the everyday units were sold; none: nothing to compare with."""
-        return self.units / self.everyday_units if self.everyday_units > 0 else None
+        """How many times the baseline units were sold; none: nothing to compare with."""
+        return self.units / self.baseline_units if self.baseline_units > 0 else None
 
     @property
     def factor_error(self) -> float | None:
@@ -282,7 +284,7 @@ class Uplift(msgspec.Struct):
         squares = (
             self.unit_squares
             - 2.0 * factor * self.products
-            + factor * factor * self.everyday_squares
+            + factor * factor * self.baseline_squares
         )
         scale = self.windows / (self.windows - 1)
-        return math.sqrt(max(squares, 0.0) * scale) / self.everyday_units
+        return math.sqrt(max(squares, 0.0) * scale) / self.baseline_units

@@ -186,9 +186,9 @@ def learn_day(
             return profile, 0.0
     else:
         profile = replace(profile, missing_orders=0.0)
-    usual = float(profile.elapsed[24 * weekday + 24] - profile.elapsed[24 * weekday])
+    baseline = float(profile.elapsed[24 * weekday + 24] - profile.elapsed[24 * weekday])
     rate = _orders_per_day(profile.orders, profile.days)
-    counts_days = max(usual, min(1.0, sold / rate)) if rate and usual < 0.25 else usual
+    counts_days = max(baseline, min(1.0, sold / rate)) if rate and baseline < 0.25 else baseline
     return _teach(profile, orders_by_hour, weekday, settings), counts_days
 
 

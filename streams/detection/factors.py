@@ -10,7 +10,7 @@ from streams.state.items import Columns
 from streams.types import Float64Array, Table
 
 _Z_90 = 1.6448536269514722  # of a two-sided range of 90 %
-_PRIOR_ORDERS, _PRIOR_USUAL = 2.0, 0.5  # a factor of four, of which little is known
+_PRIOR_ORDERS, _PRIOR_BASELINE = 2.0, 0.5  # a factor of four, of which little is known
 _PRIOR_PLAN = (1.0, 1.0)  # the plan holds, of which little is known
 
 
@@ -24,8 +24,8 @@ class Factor(NamedTuple):
 
 def factor_of(
     orders: float,
-    usual_orders: float,
-    prior: tuple[float, float] = (_PRIOR_ORDERS, _PRIOR_USUAL),
+    baseline_orders: float,
+    prior: tuple[float, float] = (_PRIOR_ORDERS, _PRIOR_BASELINE),
 ) -> Factor:
     """Return the factor's posterior after so many orders where so many were usual.
 
@@ -35,13 +35,13 @@ def factor_of(
 
     Args:
         orders: distinct orders, >= 0.
-        usual_orders: that were due by the everyday rate, > 0.
+        baseline_orders: that were due by the baseline rate, > 0.
         prior: orders, and how many were due, that stand for what is known before.
 
     >>> tuple(round(value, 1) for value in factor_of(10, 2.0))
     (4.8, 2.8, 7.3)
     """
-    shape, rate = orders + prior[0], usual_orders + prior[1]
+    shape, rate = orders + prior[0], baseline_orders + prior[1]
     low, high = (
         shape * max(0.0, 1 - 1 / (9 * shape) + z / (3 * math.sqrt(shape))) ** 3
         for z in (-_Z_90, _Z_90)
@@ -50,49 +50,49 @@ def factor_of(
 
 
 def surge_factor(row: Table, settings: SurgeSettings) -> Factor:
-    """Return how many times the everyday rate an item's orders come since the beginning.
+    """Return how many times the baseline rate an item's orders come since the beginning.
 
     Args:
         row: one record of `streams.state.items.ROW`, with an estimated beginning.
         settings: of the test.
     """
-    usual = usual_rate_of(row, settings) * float(row["surge_days"])
-    return factor_of(int(row["surge_orders"]), max(usual, 1e-6))
+    baseline = baseline_rate_of(row, settings) * float(row["surge_days"])
+    return factor_of(int(row["surge_orders"]), max(baseline, 1e-6))
 
 
-def usual_rate_of(row: Table, settings: SurgeSettings) -> float:
-    """Everyday orders of an item per operational day, as the test takes them."""
-    days, pace = float(row["usual_days"]), max(float(row["usual_pace"]), 1.0)
-    rate = float(row["usual_orders"]) / days * pace if days > 0 else 0.0
+def baseline_rate_of(row: Table, settings: SurgeSettings) -> float:
+    """Baseline orders of an item per operational day, as the test takes them."""
+    days, pace = float(row["baseline_days"]), max(float(row["baseline_pace"]), 1.0)
+    rate = float(row["baseline_orders"]) / days * pace if days > 0 else 0.0
     return max(rate, settings.least_rate)
 
 
 def plan_factors(
     rows: Table | Columns, planned_orders: Float64Array, days: float, settings: SurgeSettings
 ) -> Float64Array:
-    """Return how many times its everyday orders a campaign plans for each item, at least once.
+    """Return how many times its baseline orders a campaign plans for each item, at least once.
 
     Args:
         rows: `streams.state.items.ROW` records, shape (n,).
-        planned_orders: everyday ones included, in a stretch, shape (n,); 0: no plan.
+        planned_orders: baseline ones included, in a stretch, shape (n,); 0: no plan.
         days: operational days of the stretch, > 0.
         settings: of the test.
     """
-    rate = rows["usual_orders"] / np.maximum(rows["usual_days"], 1e-9)
-    rate *= np.maximum(rows["usual_pace"], 1.0)
+    rate = rows["baseline_orders"] / np.maximum(rows["baseline_days"], 1e-9)
+    rate *= np.maximum(rows["baseline_pace"], 1.0)
     due = np.maximum(rate, settings.least_rate) * days
     factors: Float64Array = np.maximum(planned_orders / due, 1.0)
     return factors
 
 
 def units_per_order(row: Table) -> float:
-    """Units that an order of the item brings, by its everyday levels."""
+    """Units that an order of the item brings, by its baseline levels."""
     orders_per_day = float(row["order_level_per_day"])
     return float(row["demand_level_units_per_day"]) / orders_per_day if orders_per_day > 0 else 1.0
 
 
 def decayed_factor(factor: float, cover_days: float, half_life_days: float) -> float:
-    """Return the mean factor over the coming days: a surge decays back to the everyday level.
+    """Return the mean factor over the coming days: a surge decays back to the baseline level.
 
     >>> round(decayed_factor(5.0, 2.0, 2.0), 3)
     3.885
@@ -110,7 +110,7 @@ def surge_units_per_day(row: Table, settings: SurgeSettings) -> float:
         row: one record of `streams.state.items.ROW`, with an estimated beginning.
         settings: of the test.
     """
-    orders_per_day = surge_factor(row, settings).mean * usual_rate_of(row, settings)
+    orders_per_day = surge_factor(row, settings).mean * baseline_rate_of(row, settings)
     return orders_per_day * units_per_order(row)
 
 
@@ -133,17 +133,17 @@ def current_units_per_day(rows: Table, settings: SurgeSettings) -> Float64Array:
 def is_bulk(rows: Table | Columns, settings: SurgeSettings) -> "np.ndarray":
     """Whether the largest line of the open tick is a bulk order, shape (item,).
 
-    One line of at least `bulk_lines` usual ones that takes `bulk_days` of the everyday demand: it
+    One line of at least `bulk_lines` usual ones that takes `bulk_days` of the baseline demand: it
     matters to the stock, and tells nothing of how many customers want the item.
     """
     units_per_day = rows["demand_level_units_per_day"]
-    usual_line = np.ones(rows.size)
+    baseline_line = np.ones(rows.size)
     is_sold = rows["order_level_per_day"] > 0
-    np.divide(units_per_day, rows["order_level_per_day"], out=usual_line, where=is_sold)
-    usual_line = np.maximum(usual_line, 1.0)
+    np.divide(units_per_day, rows["order_level_per_day"], out=baseline_line, where=is_sold)
+    baseline_line = np.maximum(baseline_line, 1.0)
     largest = rows["tick_largest_units"]
-    is_known = (rows["usual_days"] >= settings.minimum_days) & (rows["bulk_since_ms"] == 0)
-    limit = np.maximum(settings.bulk_lines * usual_line, settings.bulk_days * units_per_day)
+    is_known = (rows["baseline_days"] >= settings.minimum_days) & (rows["bulk_since_ms"] == 0)
+    limit = np.maximum(settings.bulk_lines * baseline_line, settings.bulk_days * units_per_day)
     bulk: np.ndarray = is_known & (largest > 0) & (largest >= limit)
     return bulk
 
@@ -151,7 +151,7 @@ def is_bulk(rows: Table | Columns, settings: SurgeSettings) -> "np.ndarray":
 def surge_demand(row: Table, mean: float, cover_days: float, settings: SurgeSettings) -> float:
     """Return the demand that a decision sees for an item in a surge.
 
-    The posterior rate of orders, at the usual units an order, decays back to the everyday mean
+    The posterior rate of orders, at the usual units an order, decays back to the baseline mean
     with `settings.half_life_days`; the mean over the cover is what counts.
 
     Args:

@@ -10,9 +10,9 @@ with the groups' part of the budget.
   share a millisecond, or a shop tells only minutes, too few are counted, which raises nothing.
 - A group is tested by the hour, not by the tick: customers come in bunches (a newsletter, an import
   that runs each hour), which many items together show and each alone does not.
-- A group is on sale as far as its items are, each weighted by its everyday rate: a stock-out of
+- A group is on sale as far as its items are, each weighted by its baseline rate: a stock-out of
   many does not teach that the group sells little, and their refill is no surge.
-- An item that joins a group brings its everyday orders with it. Arrivals are at most orders, so
+- An item that joins a group brings its baseline orders with it. Arrivals are at most orders, so
   that is never too little, and the group's own days soon say how many there are.
 
 A shard judges its part of a group: it sees its own partition and no other. What sees all partitions
@@ -27,11 +27,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from policy.compiled import compiled
-from streams.demand.baseline import Pool, learn_usual, pool_items
+from streams.demand.baseline import Pool, learn_baseline, pool_items
 from streams.demand.campaigns import Lines, campaign_lines
 from streams.demand.week_profile import Profile
 from streams.detection.shortfall import forget_plans
-from streams.detection.surge import NULL_FACTOR, Pause, SurgeSettings, is_proved_still, surge_tick
+from streams.detection.surge import (
+    NULL_FACTOR,
+    Blackout,
+    SurgeSettings,
+    is_proved_still,
+    surge_tick,
+)
 from streams.exact_sums import MILLIONTHS, millionths
 from streams.state.items import ROW, Columns
 from streams.timestamps import DAY_MS, HOUR_MS
@@ -44,14 +50,14 @@ _CAMPAIGN = "campaign:"
 
 @compiled
 def _note(
-    row: Record, last_ms: Int64Array, at_ms: int, is_everyday: bool, is_planned: bool
+    row: Record, last_ms: Int64Array, at_ms: int, is_baseline: bool, is_planned: bool
 ) -> None:
     """Count an item's order, and the arrival that brought it once."""
     row.tick_units += 1
     if last_ms[0] != at_ms:
         last_ms[0] = at_ms
         row.tick_orders += 1
-    if is_everyday:
+    if is_baseline:
         row.day_taught_units += 1
         if last_ms[1] != at_ms:
             last_ms[1] = at_ms
@@ -79,18 +85,18 @@ def _count(
         if not entry.is_new_order:
             continue
         at_ms, item = entry.effective_ms, entry.item
-        is_everyday = not in_campaign[number]
-        _note(rows[0], last_ms[0], at_ms, is_everyday, False)
+        is_baseline = not in_campaign[number]
+        _note(rows[0], last_ms[0], at_ms, is_baseline, False)
         category = categories[item]
         if category > 0:
-            _note(rows[category], last_ms[category], at_ms, is_everyday, False)
+            _note(rows[category], last_ms[category], at_ms, is_baseline, False)
         for line in range(line_starts[item], line_starts[item + 1]):
             place = places[line]
             is_planned = starts_ms[line] <= at_ms < ends_ms[line]
-            _note(rows[place], last_ms[place], at_ms, is_everyday, is_planned)
+            _note(rows[place], last_ms[place], at_ms, is_baseline, is_planned)
 
 
-class Levels:
+class Groups:
     """The groups of a shard.
 
     Args:
@@ -100,7 +106,7 @@ class Levels:
     def __init__(self, settings: SurgeSettings) -> None:
         self._settings = settings
         self.rows: Table = np.zeros(_FIRST_ROWS, ROW)
-        self.pool = Pool(0.0, 1.0 / settings.usual.prior_size)
+        self.pool = Pool(0.0, 1.0 / settings.baseline.prior_size)
         self._last_ms: Int64Array = np.full((_FIRST_ROWS, 3), -1)
         self._stored_ms = self._last_ms[:, 0].copy()
         self._names: list[str | None] = []
@@ -111,7 +117,7 @@ class Levels:
         self._line_starts: Int64Array = np.zeros(1, np.int64)
         self._changed: set[str] = set()
         self._removed: set[str] = set()
-        self._everyday: Int64Array | None = None
+        self._baseline: Int64Array | None = None
         self._place(SHOP)
 
     # -- who belongs where --------------------------------------------------------------------
@@ -146,7 +152,7 @@ class Levels:
         place = self._place(f"category:{category}") if category else 0
         is_new = bool(self._categories[item] != place)
         self._categories[item] = place
-        self._everyday = None
+        self._baseline = None
         return is_new and place > 0
 
     def set_lines(self, lines: Lines, items: int, day_ms: int) -> None:
@@ -160,21 +166,23 @@ class Levels:
         self._lines = lines.chosen(lines.ends_ms > day_ms - DAY_MS)
         places = [self._place(_CAMPAIGN + name) for name in self._lines.campaign]
         self._line_places = np.array(places, np.int32)
-        self._everyday = None
+        self._baseline = None
         self._index_lines(items)
 
     def _index_lines(self, items: int) -> None:
         self._line_starts = np.searchsorted(self._lines.item, np.arange(items + 1))
 
     def join(self, name: str, item: Table) -> None:
-        """Let an item, by its row, bring its everyday orders into a group."""
-        if not item["usual_days"] > 0:
+        """Let an item, by its row, bring its baseline orders into a group."""
+        if not item["baseline_days"] > 0:
             return
-        usual = self._settings.usual
+        baseline = self._settings.baseline
         row = self.rows[self._place(name)]
-        if row["usual_days"] == 0:
-            row["usual_days"] = usual.weight_of(self._settings.minimum_days)
-        row["usual_orders"] += item["usual_orders"] / item["usual_days"] * row["usual_days"]
+        if row["baseline_days"] == 0:
+            row["baseline_days"] = baseline.weight_of(self._settings.minimum_days)
+        row["baseline_orders"] += (
+            item["baseline_orders"] / item["baseline_days"] * row["baseline_days"]
+        )
         self._changed.add(name)
 
     def members(self, name: str, items: int) -> Int64Array:
@@ -216,15 +224,15 @@ class Levels:
         )
 
     def close_hour(
-        self, boundary: int, profile: Profile, pause: Pause, plans: Float64Array
+        self, boundary: int, profile: Profile, blackout: Blackout, plans: Float64Array
     ) -> None:
         """Test the groups.
 
         Args:
             boundary: end of the hour.
             profile: the shop's week.
-            pause: the newest time of which the orders say nothing.
-            plans: how many times its everyday orders is planned for each group, shape (group,).
+            blackout: the newest time of which the orders say nothing.
+            plans: how many times its baseline orders is planned for each group, shape (group,).
         """
         rows = self.rows[: len(self._names)]
         is_tested = (rows["tick_orders"] > 0) | (rows["surge_since_ms"] > 0)
@@ -243,7 +251,7 @@ class Levels:
             HOUR_MS,
             self.pool,
             settings,
-            pause,
+            blackout,
             plans[places],
             level=settings.group_level,
         )
@@ -267,10 +275,10 @@ class Levels:
     def plan_factors(
         self, planned: tuple[Int64Array, Float64Array], rows: Table, days: float
     ) -> Float64Array:
-        """Return how many times its everyday orders is planned for each group, at least once.
+        """Return how many times its baseline orders is planned for each group, at least once.
 
         Args:
-            planned: items, and the orders planned for each in a stretch, everyday ones included.
+            planned: items, and the orders planned for each in a stretch, baseline ones included.
             rows: `streams.state.items.ROW` records, shape (item,).
             days: operational days of the stretch.
         """
@@ -278,12 +286,12 @@ class Levels:
         items, orders = planned
         if not items.size or not days > 0:
             return factors
-        if self._everyday is None or self._everyday.size != factors.size:
-            self._everyday = self._sums(millionths(_usual_rates(rows)), np.arange(rows.size))
-        extra = np.maximum(orders - _usual_rates(rows[items]) * days, 0.0)
+        if self._baseline is None or self._baseline.size != factors.size:
+            self._baseline = self._sums(millionths(_baseline_rates(rows)), np.arange(rows.size))
+        extra = np.maximum(orders - _baseline_rates(rows[items]) * days, 0.0)
         beyond = self._sums(millionths(extra), items)
-        known = self._everyday > 0
-        factors[known] += beyond[known] / (self._everyday[known] * days)
+        known = self._baseline > 0
+        factors[known] += beyond[known] / (self._baseline[known] * days)
         return factors
 
     def _sums(self, values: Int64Array, items: Int64Array) -> Int64Array:
@@ -345,30 +353,30 @@ class Levels:
         """
         self.grow(rows.size)
         everyone = np.arange(rows.size)
-        rates = _usual_rates(rows)
-        usual = self._sums(millionths(rates), everyone)
+        rates = _baseline_rates(rows)
+        baseline = self._sums(millionths(rates), everyone)
         on_sale = self._sums(millionths(rates * rows["day_exposure_days"]), everyone)
         groups = self.rows[: len(self._names)]
         groups["day_exposure_days"] = counts_days
-        np.divide(on_sale, usual, out=groups["day_exposure_days"], where=usual > 0)
+        np.divide(on_sale, baseline, out=groups["day_exposure_days"], where=baseline > 0)
         self._learn_clumps(groups)
         settings = self._settings
-        learn_usual(
+        learn_baseline(
             groups,
             self.pool,
-            settings.usual,
+            settings.baseline,
             null_factor=NULL_FACTOR,
             least_rate=settings.least_rate,
         )
         groups["day_taught_orders"] = groups["day_taught_units"] = 0
-        self._everyday = None
+        self._baseline = None
         self._forget_campaigns(boundary)
         self.note_changed(np.arange(len(self._names)))
         self.learn_pool()
 
     def _learn_clumps(self, groups: Table) -> None:
         """Learn how many orders of its items an arrival brings."""
-        kept = 1.0 - 1.0 / self._settings.usual.memory_days
+        kept = 1.0 - 1.0 / self._settings.baseline.memory_days
         for name, day in (("sale_days", "day_taught_orders"), ("sale_units", "day_taught_units")):
             groups[name] = groups[name] * kept + groups[day]
         known = groups["sale_days"] > 0
@@ -391,7 +399,7 @@ class Levels:
     def learn_pool(self) -> None:
         """Tell anew what the groups have in common; between two days' ends it stays the same."""
         living = self.rows[sorted(self._places.values())]  # not those of campaigns that are over
-        found = pool_items(living, 0.0, self._settings.usual)
+        found = pool_items(living, 0.0, self._settings.baseline)
         self.pool = Pool(0.0, found.dispersion, found.pace)
 
     # -- what to store ------------------------------------------------------------------------
@@ -421,15 +429,17 @@ class Levels:
         for name, row in stored.items():
             self.rows[self._place(name)] = np.frombuffer(row, ROW)[0]
         self._changed = set()
-        self._everyday = None
+        self._baseline = None
         self.learn_pool()
 
 
-def _usual_rates(rows: Table) -> Float64Array:
-    """Everyday orders of items per operational day, shape (n,); 0 where nothing was sold yet."""
+def _baseline_rates(rows: Table) -> Float64Array:
+    """Baseline orders of items per operational day, shape (n,); 0 where nothing was sold yet."""
     rates = np.zeros(rows.size)
-    np.divide(rows["usual_orders"], rows["usual_days"], out=rates, where=rows["usual_days"] > 0)
-    rates *= np.maximum(rows["usual_pace"], 1.0)
+    np.divide(
+        rows["baseline_orders"], rows["baseline_days"], out=rates, where=rows["baseline_days"] > 0
+    )
+    rates *= np.maximum(rows["baseline_pace"], 1.0)
     return rates
 
 

@@ -5,9 +5,9 @@ arrivals, ticks with any order, and how many orders one brings is learned. The s
 what was due (`streams.demand.week_profile`).
 
 What comes after a silence, faster than usual, is what the silence owes, no rise of demand: until a
-quarter of an hour is calm the surge test does not listen (`Feed.pause`). How much is owed is known
-as well as a day is, which may be twice the usual one; when more than `most_owed` times it has come,
-it is no debt any more.
+quarter of an hour is calm the surge test does not listen (`OrderFeed.blackout`). How much is owed
+is known as well as a day is, which may be twice the usual one; when more than `most_catch_up` times
+it has come, it is no debt any more.
 """
 
 import math
@@ -22,27 +22,27 @@ from streams.demand.week_profile import (
     operational_days,
     operational_end_ms,
 )
-from streams.detection.surge import Pause
+from streams.detection.surge import Blackout
 from streams.timestamps import DAY_MS, MINUTE_MS
 
 NEVER = (1 << 63) - 1
-_CALM_MS = 15 * MINUTE_MS
+_SETTLED_MS = 15 * MINUTE_MS
 _LONGEST_SILENCE_DAYS = 30.0  # operational ones; a shop so thin is silent as a rule
 
 
 @dataclass(frozen=True, slots=True)
-class FeedSettings:
+class OrderFeedSettings:
     """When silence is no chance any more."""
 
     silent_arrivals: float = 12.0  # due and missing: by chance once in e**12 times
     silent_ms: int = 600_000  # and at least so long
-    owing_arrivals: float = 6.0  # missing before what follows may be what they owe
-    most_owed: float = 2.0  # times what was due in a silence may come after it
-    calm_factor: float = 2.0  # times the usual rate, in a quarter of an hour that is calm again
+    debt_arrivals: float = 6.0  # missing before what follows may be what they owe
+    most_catch_up: float = 2.0  # times what was due in a silence may come after it
+    settled_factor: float = 2.0  # times the usual rate, in a quarter of an hour that is calm again
     memory_days: float = 28.0  # with orders, for the orders that an arrival brings
 
 
-class FeedState(msgspec.Struct, kw_only=True):
+class OrderFeedState(msgspec.Struct, kw_only=True):
     """What of the feed has to be stored."""
 
     last_order_ms: int = 0
@@ -50,19 +50,19 @@ class FeedState(msgspec.Struct, kw_only=True):
     clump_arrivals: float = 0.0
     day_orders: int = 0
     day_arrivals: int = 0
-    pause_start_ms: int = 0
-    pause_end_ms: int = 0
-    owed_orders: float = 0.0
-    calm_from_ms: int = 0
-    calm_orders: int = 0
+    blackout_start_ms: int = 0
+    blackout_end_ms: int = 0
+    catch_up_debt_orders: float = 0.0
+    settled_from_ms: int = 0
+    settled_orders: int = 0
 
 
-class Feed:
+class OrderFeed:
     """The orders of a shard as one stream."""
 
-    def __init__(self, settings: FeedSettings) -> None:
+    def __init__(self, settings: OrderFeedSettings) -> None:
         self._settings = settings
-        self.state = FeedState()
+        self.state = OrderFeedState()
         self._rate = 0.0
         self._profile = flat_profile()
         self._tick_orders = 0
@@ -75,9 +75,9 @@ class Feed:
         return max(self.state.last_order_ms, self._newest_ms)
 
     @property
-    def pause(self) -> Pause:
+    def blackout(self) -> Blackout:
         """The newest time of which the orders say nothing."""
-        return Pause(self.state.pause_start_ms, self.state.pause_end_ms)
+        return Blackout(self.state.blackout_start_ms, self.state.blackout_end_ms)
 
     def learn_rate(self, orders_per_day: float, profile: Profile) -> None:
         """Take what is due from now on: orders per operational day, and the week."""
@@ -105,9 +105,9 @@ class Feed:
             return
         state, orders = self.state, self._tick_orders
         silent_days = self._silent_days()
-        if silent_days >= self._days_for(self._settings.owing_arrivals):
-            self._owe(boundary_ms - tick_ms, silent_days)
-        elif state.pause_end_ms == NEVER:
+        if silent_days >= self._days_for(self._settings.debt_arrivals):
+            self._add_debt(boundary_ms - tick_ms, silent_days)
+        elif state.blackout_end_ms == NEVER:
             self._catch_up(boundary_ms, tick_ms, orders)
         state.day_orders += orders
         state.day_arrivals += 1
@@ -145,38 +145,42 @@ class Feed:
             return 0.0
         return float(operational_days(self._profile.elapsed, last_ms, self._first_ms))
 
-    def _owe(self, start_ms: int, silent_days: float) -> None:
+    def _add_debt(self, start_ms: int, silent_days: float) -> None:
         """Where too much was due since the last order, what comes now is not tested.
 
         An order or two may come in the midst of an outage: it goes on, and owes more.
         """
         state = self.state
-        if state.pause_end_ms != NEVER:
-            state.pause_start_ms, state.pause_end_ms = state.last_order_ms, NEVER
-            state.owed_orders = 0.0
-        state.owed_orders += self._settings.most_owed * silent_days * self._rate - self._tick_orders
-        state.calm_from_ms, state.calm_orders = start_ms, self._tick_orders
+        if state.blackout_end_ms != NEVER:
+            state.blackout_start_ms, state.blackout_end_ms = state.last_order_ms, NEVER
+            state.catch_up_debt_orders = 0.0
+        state.catch_up_debt_orders += (
+            self._settings.most_catch_up * silent_days * self._rate - self._tick_orders
+        )
+        state.settled_from_ms, state.settled_orders = start_ms, self._tick_orders
 
     def _catch_up(self, boundary_ms: int, tick_ms: int, orders: int) -> None:
         state, start_ms = self.state, boundary_ms - tick_ms
-        if start_ms - state.calm_from_ms >= _CALM_MS:
-            due = self._due(state.calm_from_ms, start_ms)
-            if self._is_usual(state.calm_orders, due):
-                state.pause_end_ms = start_ms
+        if start_ms - state.settled_from_ms >= _SETTLED_MS:
+            due = self._due(state.settled_from_ms, start_ms)
+            if self._is_settled(state.settled_orders, due):
+                state.blackout_end_ms = start_ms
                 return
-            if state.calm_orders < due:  # the silence goes on, and owes more
-                state.owed_orders += self._settings.most_owed * (due - state.calm_orders)
-            state.calm_from_ms, state.calm_orders = start_ms, 0
-        if state.owed_orders <= 0:
-            state.pause_end_ms = start_ms
+            if state.settled_orders < due:  # the silence goes on, and owes more
+                state.catch_up_debt_orders += self._settings.most_catch_up * (
+                    due - state.settled_orders
+                )
+            state.settled_from_ms, state.settled_orders = start_ms, 0
+        if state.catch_up_debt_orders <= 0:
+            state.blackout_end_ms = start_ms
             return
-        state.calm_orders += orders
-        state.owed_orders -= orders
+        state.settled_orders += orders
+        state.catch_up_debt_orders -= orders
 
-    def _is_usual(self, orders: int, due: float) -> bool:
+    def _is_settled(self, orders: int, due: float) -> bool:
         """Whether neither more nor fewer came than often do, in clumps that differ in size."""
-        most = self._settings.calm_factor * due
-        least = due / self._settings.calm_factor
+        most = self._settings.settled_factor * due
+        least = due / self._settings.settled_factor
         few, many = (2 * math.sqrt(mean * self._clump) for mean in (least, most))
         return least - few <= orders <= most + many
 

@@ -9,7 +9,7 @@ reaches a level within so many days with a chance of at most days / level (Doob)
 is looked at.
 
 Due is only what could be sold: not while the record says that there is nothing, nor in suspicious
-silence, nor before the shop's newest order of any item, nor in a pause of the feed. What came is
+silence, nor before the shop's newest order of any item, nor in a blackout of the feed. What came is
 counted in orders, or in units of the usual size where that is more: fewer and larger orders that
 bring the planned units are no shortfall.
 
@@ -34,7 +34,7 @@ from streams.demand.baseline import own_dispersion, size_of
 from streams.demand.campaigns import Lines, item_window_days, planned_orders
 from streams.demand.exposure import censored_days
 from streams.demand.week_profile import operational_days
-from streams.detection.surge import Pause, SurgeSettings
+from streams.detection.surge import Blackout, SurgeSettings
 from streams.state.items import PLAN_SHARES
 from streams.timestamps import HOUR_MS
 from streams.types import BoolArray, Float64Array, Int64Array, Record, Table
@@ -127,8 +127,8 @@ def weigh_plans(
         Natural logs, shape (n,).
     """
     evidence = np.zeros(items.size)
-    usual, log_level = settings.usual, math.log(settings.plan_level)
-    prior, prior_days = usual.prior_squares, usual.prior_days
+    baseline, log_level = settings.baseline, math.log(settings.plan_level)
+    prior, prior_days = baseline.prior_squares, baseline.prior_days
     _weigh(rows, items, due, dispersion, prior, prior_days, log_level, evidence)
     return evidence
 
@@ -137,8 +137,8 @@ def close_plan_day(
     rows: Table, items: Int64Array, dispersion: float, settings: SurgeSettings
 ) -> None:
     """Take the day that ends, as `weigh_plans` saw it last, into the evidence, in place."""
-    usual = settings.usual
-    _close(rows, items, dispersion, usual.prior_squares, usual.prior_days)
+    baseline = settings.baseline
+    _close(rows, items, dispersion, baseline.prior_squares, baseline.prior_days)
 
 
 def begin_plans_anew(rows: Table, items: Int64Array, evidence: Float64Array) -> None:
@@ -174,7 +174,7 @@ def due_orders(
     items: Int64Array,
     elapsed: Float64Array,
     stretch: tuple[int, int],
-    pause: Pause,
+    blackout: Blackout,
 ) -> Float64Array:
     """Return the orders that the plans expect of items in the open day while they could be sold.
 
@@ -184,7 +184,7 @@ def due_orders(
         items: of these lines, shape (n,).
         elapsed: of the shop's profile, shape (169,).
         stretch: from the day's beginning to the time up to which orders are told.
-        pause: the newest time of which the orders say nothing.
+        blackout: the newest time of which the orders say nothing.
 
     Returns:
         Orders, shape (n,).
@@ -193,7 +193,7 @@ def due_orders(
     planned = planned_orders(lines, rows, elapsed, start_ms, until_ms)[items]
     days = item_window_days(lines, rows.size, elapsed, start_ms, until_ms)[items]
     lost = censored_days(rows[items], elapsed, start_ms, until_ms)
-    paused = min(max(pause.start_ms, start_ms), until_ms), min(pause.end_ms, until_ms)
+    paused = min(max(blackout.start_ms, start_ms), until_ms), min(blackout.end_ms, until_ms)
     if paused[0] < paused[1]:
         lost = lost + float(operational_days(elapsed, *paused))
     share = np.zeros(items.size)

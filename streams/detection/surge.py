@@ -1,4 +1,4 @@
-"""The surge test: do distinct orders come faster than the everyday rate, and than its spread?
+"""The surge test: do distinct orders come faster than the baseline rate, and than its spread?
 
 For each item, and for each factor in `streams.state.items.SURGE_FACTORS`, a Shiryaev-Roberts sum of
 likelihood ratios; their mean is an e-detector. Orders of a day are Poisson with the usual mean
@@ -32,7 +32,7 @@ Every parameter, and why:
 - `minimum_days` of an item before its test begins: the first days of a shop tell no rate.
 - `end_evidence`: an incident ends when, since the evidence was at its height, the orders speak
   e**3 = 20 to 1 for the null against three times as much; to flap it would have to come all back.
-- `half_life_days` of what a surge brings beyond the everyday, in the demand that decisions see.
+- `half_life_days` of what a surge brings beyond the baseline, in the demand that decisions see.
 - `bulk_lines`, `bulk_days`: one line of ten usual ones that takes four weeks' demand is a bulk
   order, told on its own; the test counts distinct orders and so does not see its size.
 - What is usual is learned in `streams.demand.baseline`, with parameters of its own.
@@ -45,7 +45,7 @@ from typing import Any
 import numpy as np
 
 from policy.compiled import compiled
-from streams.demand.baseline import Pool, UsualSettings, usual_rate, usual_size
+from streams.demand.baseline import BaselineSettings, Pool, baseline_rate, baseline_size
 from streams.demand.week_profile import Profile, operational_days
 from streams.state.items import SURGE_FACTORS, Columns
 from streams.timestamps import DAY_MS, HOUR_MS
@@ -90,7 +90,7 @@ class SurgeSettings:
     half_life_days: float = 2.0
     bulk_lines: float = 10.0
     bulk_days: float = 28.0
-    usual: UsualSettings = field(default_factory=UsualSettings)
+    baseline: BaselineSettings = field(default_factory=BaselineSettings)
 
     @property
     def level(self) -> float:
@@ -120,23 +120,23 @@ class SurgeSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Blackout:
     """Time of which the orders say nothing: the feed was silent, then brought what it owed."""
 
     start_ms: int = 0
     end_ms: int = 0
 
 
-_NO_PAUSE = Pause()
+_NO_BLACKOUT = Blackout()
 
 
 @compiled
 def _tested_days(
-    elapsed: Float64Array, start_ms: int, end_ms: int, pause_start_ms: int, pause_end_ms: int
+    elapsed: Float64Array, start_ms: int, end_ms: int, blackout_start_ms: int, blackout_end_ms: int
 ) -> float:
-    """Operational days between two times, without the pause."""
+    """Operational days between two times, without the blackout."""
     days = operational_days(elapsed, start_ms, end_ms)
-    start, end = max(start_ms, pause_start_ms), min(end_ms, pause_end_ms)
+    start, end = max(start_ms, blackout_start_ms), min(end_ms, blackout_end_ms)
     if start < end:
         days -= operational_days(elapsed, start, end)
     return max(days, 0.0)
@@ -223,8 +223,8 @@ def _reach(
     null: float,
     size: float,
     plan: float,
-    pause_start_ms: int,
-    pause_end_ms: int,
+    blackout_start_ms: int,
+    blackout_end_ms: int,
 ) -> None:
     """Bring a row up to a time before which no order came, with a new start at each full hour."""
     sums = row.surge_sums
@@ -236,11 +236,13 @@ def _reach(
     before = row.surge_day_days
     while moment < until_ms:
         if moment % HOUR_MS == 0:
-            hour = _tested_days(elapsed, moment, moment + HOUR_MS, pause_start_ms, pause_end_ms)
+            hour = _tested_days(
+                elapsed, moment, moment + HOUR_MS, blackout_start_ms, blackout_end_ms
+            )
             if hour >= _LEAST_START_DAYS:
                 sums += hour * _TICKS_FROM / (_TICKS_FROM + null * hour)
         ends = min(until_ms, (moment // HOUR_MS + 1) * HOUR_MS)
-        days = plan * _tested_days(elapsed, moment, ends, pause_start_ms, pause_end_ms)
+        days = plan * _tested_days(elapsed, moment, ends, blackout_start_ms, blackout_end_ms)
         after = row.surge_day_days + days
         _pass_time(
             sums,
@@ -284,25 +286,25 @@ def _tick_row(
     null: float,
     size: float,
     plan: float,
-    pause_start_ms: int,
-    pause_end_ms: int,
+    blackout_start_ms: int,
+    blackout_end_ms: int,
     level: float,
     end_evidence: float,
 ) -> float:
     start_ms = boundary_ms - tick_ms
-    _reach(row, elapsed, start_ms, null, size, plan, pause_start_ms, pause_end_ms)
+    _reach(row, elapsed, start_ms, null, size, plan, blackout_start_ms, blackout_end_ms)
     if row.surge_path <= 0.0 and row.surge_since_ms == 0:
         _begin_anew(row, start_ms)
     orders = row.tick_orders
-    if start_ms < pause_end_ms:
+    if start_ms < blackout_end_ms:
         orders = 0
     sums = row.surge_sums
-    shop_days = _tested_days(elapsed, start_ms, boundary_ms, pause_start_ms, pause_end_ms)
+    shop_days = _tested_days(elapsed, start_ms, boundary_ms, blackout_start_ms, blackout_end_ms)
     days = plan * shop_days
     hour_ms = start_ms // HOUR_MS * HOUR_MS
     an_hour = null * operational_days(elapsed, hour_ms, hour_ms + HOUR_MS)
     if start_ms % HOUR_MS == 0:
-        hour = _tested_days(elapsed, hour_ms, hour_ms + HOUR_MS, pause_start_ms, pause_end_ms)
+        hour = _tested_days(elapsed, hour_ms, hour_ms + HOUR_MS, blackout_start_ms, blackout_end_ms)
         if hour >= _LEAST_START_DAYS:
             sums += hour * _TICKS_FROM / (_TICKS_FROM + an_hour)
     if orders > 0:
@@ -339,8 +341,8 @@ def _tick(
     boundary_ms: int,
     tick_ms: int,
     pool: Pool,
-    pause_start_ms: int,
-    pause_end_ms: int,
+    blackout_start_ms: int,
+    blackout_end_ms: int,
     least_rate: float,
     minimum_days: float,
     launch_days: float,
@@ -353,16 +355,18 @@ def _tick(
 ) -> None:
     for place in range(items.size):
         row = rows[items[place]]
-        is_new = row.usual_days == 0.0 and pool.rate > 0.0
-        if is_new or row.usual_days >= minimum_days:
-            orders, days = row.usual_orders, row.usual_days
+        is_new = row.baseline_days == 0.0 and pool.rate > 0.0
+        if is_new or row.baseline_days >= minimum_days:
+            orders, days = row.baseline_orders, row.baseline_days
             if is_new:
                 orders = launch_days * pool.rate
-            null = NULL_FACTOR * usual_rate(orders, days, row.usual_pace, pool.rate, least_rate)
-            size = usual_size(row, orders, pool.dispersion, prior, prior_days)
+            null = NULL_FACTOR * baseline_rate(
+                orders, days, row.baseline_pace, pool.rate, least_rate
+            )
+            size = baseline_size(row, orders, pool.dispersion, prior, prior_days)
             if row.tick_orders == 0 and row.surge_ticked_ms <= boundary_ms - DAY_MS:
                 days = plans[place] * _tested_days(
-                    elapsed, boundary_ms - DAY_MS, boundary_ms, pause_start_ms, pause_end_ms
+                    elapsed, boundary_ms - DAY_MS, boundary_ms, blackout_start_ms, blackout_end_ms
                 )
                 _pass_day(row, boundary_ms - DAY_MS, days, null, size)
                 row.surge_ticked_ms = boundary_ms
@@ -376,8 +380,8 @@ def _tick(
                     null,
                     size,
                     plans[place],
-                    pause_start_ms,
-                    pause_end_ms,
+                    blackout_start_ms,
+                    blackout_end_ms,
                     level,
                     end_evidence,
                 )
@@ -397,7 +401,7 @@ def surge_tick(
     tick_ms: int,
     pool: Pool,
     settings: SurgeSettings,
-    pause: Pause = _NO_PAUSE,
+    blackout: Blackout = _NO_BLACKOUT,
     plans: Float64Array | None = None,
     *,
     level: float | None = None,
@@ -413,8 +417,8 @@ def surge_tick(
         tick_ms: its width; divides an hour.
         pool: what the items have in common.
         settings: the test.
-        pause: the newest time of which the orders say nothing.
-        plans: how many times its everyday orders a campaign plans for each item, shape (n,); none:
+        blackout: the newest time of which the orders say nothing.
+        plans: how many times its baseline orders a campaign plans for each item, shape (n,); none:
             there is no campaign.
         level: the mean sum is held there; none: `settings.level`.
 
@@ -429,13 +433,13 @@ def surge_tick(
         boundary_ms,
         tick_ms,
         pool,
-        pause.start_ms,
-        pause.end_ms,
+        blackout.start_ms,
+        blackout.end_ms,
         settings.least_rate,
-        _LEAST_SHARE * settings.usual.weight_of(settings.minimum_days),
-        settings.usual.launch_days,
-        settings.usual.prior_squares,
-        settings.usual.prior_days,
+        _LEAST_SHARE * settings.baseline.weight_of(settings.minimum_days),
+        settings.baseline.launch_days,
+        settings.baseline.prior_squares,
+        settings.baseline.prior_days,
         settings.level if level is None else level,
         settings.end_evidence,
         np.ones(items.size) if plans is None else plans,

@@ -6,7 +6,7 @@ from streams.handover.rules import HoldReason
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class GateThresholds:
     """What the facts may be. Beyond one: closed at once. Below half of all for `calm_s`: open."""
 
     lag_records: int = 200_000  # a second of a flood; its age says more
@@ -16,7 +16,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class GateInputs:
     """How a partition stands at this moment."""
 
     is_control_known: bool
@@ -27,11 +27,13 @@ class Facts:
     back_s: float  # this machine's clock, or the times that Kafka gives, went back by so much
 
 
-def breaches(facts: Facts, bounds: Bounds, share: float = 1.0) -> tuple[HoldReason, ...]:
+def breaches(
+    facts: GateInputs, bounds: GateThresholds, share: float = 1.0
+) -> tuple[HoldReason, ...]:
     """Return which bounds, times a share of them, the facts exceed.
 
-    >>> late = Facts(True, False, lag_records=120_000, lag_s=0.0, ahead_s=0.0, back_s=0.0)
-    >>> breaches(late, Bounds()), breaches(late, Bounds(), share=0.5)
+    >>> late = GateInputs(True, False, lag_records=120_000, lag_s=0.0, ahead_s=0.0, back_s=0.0)
+    >>> breaches(late, GateThresholds()), breaches(late, GateThresholds(), share=0.5)
     ((), (<HoldReason.LAG: 'lag'>,))
     """
     skew_s = max(facts.ahead_s, facts.back_s)
@@ -56,7 +58,7 @@ class Gate:
         bounds: as above.
     """
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: GateThresholds) -> None:
         self._bounds = bounds
         self._calm_since_s: float | None = None
         self._looked_at_s = 0.0
@@ -67,7 +69,7 @@ class Gate:
         """Whether orders may pass, as far as the partition is concerned."""
         return not self.reasons
 
-    def look(self, facts: Facts, now_s: float) -> None:
+    def look(self, facts: GateInputs, now_s: float) -> None:
         """Take the facts of this moment in.
 
         Args:

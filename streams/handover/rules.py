@@ -21,7 +21,7 @@ from streams.contracts.fields import (
     WHY,
     described,
 )
-from streams.contracts.outgoing import Terms, Verdict
+from streams.contracts.outgoing import OrderStatus, OrderSummary
 from streams.types import BoolArray
 
 
@@ -68,12 +68,12 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     sku: Annotated[str | None, ONLY_SKU] = None
     warehouse: Annotated[str | None, ONLY_WAREHOUSE] = None
 
-    def covers(self, terms: Terms) -> bool:
+    def covers(self, summary: OrderSummary) -> bool:
         """Whether this pause holds that order."""
         return (
-            self.supplier in (None, terms.supplier)
-            and self.sku in (None, terms.sku)
-            and self.warehouse in (None, terms.warehouse)
+            self.supplier in (None, summary.supplier)
+            and self.sku in (None, summary.sku)
+            and self.warehouse in (None, summary.warehouse)
         )
 
     def names(self) -> dict[str, str]:
@@ -100,7 +100,7 @@ class Limits:
 
 
 def judge_orders(
-    waiting: Sequence[Terms],
+    waiting: Sequence[OrderSummary],
     is_stale: BoolArray,
     gate: Sequence[HoldReason],
     controls: Controls,
@@ -119,42 +119,46 @@ def judge_orders(
     """
     reasons: list[HoldReason | None] = []
     held = dict(held or {})
-    for terms, stale in zip(waiting, is_stale.tolist(), strict=True):
-        reason = held.get(terms.po_id) or _reason(terms, stale, gate, controls, limits)
+    for summary, stale in zip(waiting, is_stale.tolist(), strict=True):
+        reason = held.get(summary.po_id) or _reason(summary, stale, gate, controls, limits)
         if reason is not None:
-            held[terms.po_id] = reason
+            held[summary.po_id] = reason
         reasons.append(reason)
     return reasons
 
 
 def _reason(
-    terms: Terms, is_stale: bool, gate: Sequence[HoldReason], controls: Controls, limits: Limits
+    summary: OrderSummary,
+    is_stale: bool,
+    gate: Sequence[HoldReason],
+    controls: Controls,
+    limits: Limits,
 ) -> HoldReason | None:
-    if any(pause.covers(terms) for pause in controls.pauses):
+    if any(pause.covers(summary) for pause in controls.pauses):
         return HoldReason.PAUSED
     if gate:
         return gate[0]
     if is_stale:
         return HoldReason.STALE_STOCK
-    return person_needed(terms, limits)
+    return person_needed(summary, limits)
 
 
-def person_needed(terms: Terms, limits: Limits) -> HoldReason | None:
+def person_needed(summary: OrderSummary, limits: Limits) -> HoldReason | None:
     """Return why an order waits for a person's word about it; none: it does not.
 
-    >>> terms = Terms("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0)
-    >>> person_needed(terms, Limits(approval_amount=500.0))
+    >>> summary = OrderSummary("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0)
+    >>> person_needed(summary, Limits(approval_amount=500.0))
     <HoldReason.APPROVAL: 'approval'>
     """
-    if terms.verdict in (Verdict.HELD, Verdict.CALLED_OFF_WHILE_HELD):
+    if summary.status in (OrderStatus.HELD, OrderStatus.CALLED_OFF_WHILE_HELD):
         return HoldReason.HELD
-    if terms.verdict in (Verdict.APPROVED, Verdict.RELEASED):
+    if summary.status in (OrderStatus.APPROVED, OrderStatus.RELEASED):
         return None
-    if _exceeds(terms.day_units, limits.cap_units_per_item_day):
+    if _exceeds(summary.day_units, limits.cap_units_per_item_day):
         return HoldReason.CAP_UNITS
-    if _exceeds(terms.day_amount, limits.cap_amount_per_item_day):
+    if _exceeds(summary.day_amount, limits.cap_amount_per_item_day):
         return HoldReason.CAP_AMOUNT
-    if _exceeds(terms.amount, limits.approval_amount):
+    if _exceeds(summary.amount, limits.approval_amount):
         return HoldReason.APPROVAL
     return None
 

@@ -11,12 +11,12 @@ import numpy as np
 from streams.demand.week_profile import Profile
 from streams.detection.factors import (
     _PRIOR_PLAN,
+    baseline_rate_of,
     current_units_per_day,
     factor_of,
     surge_factor,
     surge_units_per_day,
     units_per_order,
-    usual_rate_of,
 )
 from streams.detection.stock_cover import available_units, minutes_to_zero, whole_minutes
 from streams.detection.surge import SurgeSettings
@@ -63,7 +63,7 @@ def surge_figures(
         settings: of the test.
     """
     factor = surge_factor(row, settings)
-    rate = usual_rate_of(row, settings)
+    rate = baseline_rate_of(row, settings)
     due = rate * float(row["surge_days"])
     units_per_day = rate * units_per_order(row)
     units_due = units_per_day * float(row["surge_days"])
@@ -76,7 +76,7 @@ def surge_figures(
         "factor_low": round(factor.low, 2),
         "factor_high": round(factor.high, 2),
         "began_at": rfc3339(int(row["surge_start_ms"])),
-        "usual_orders_per_day": round(rate, 3),
+        "baseline_orders_per_day": round(rate, 3),
         "orders": int(row["surge_orders"]),
         "orders_beyond_plan": round(int(row["surge_orders"]) - due, 1),
         "units": int(row["surge_units"]),
@@ -93,12 +93,12 @@ def bulk_figures(row: Table) -> dict[str, float | int | str | None]:
     largest = int(row["bulk_units"])
     return {
         "units": largest,
-        "usual_units_per_order": round(units_per_order(row), 2),
+        "baseline_units_per_order": round(units_per_order(row), 2),
         "days_of_demand": round(largest / units_per_day, 1) if units_per_day > 0 else None,
     }
 
 
-def broad_figures(
+def group_surge_figures(
     rows: Table, total: Table | None, settings: SurgeSettings
 ) -> dict[str, float | int | str | None]:
     """Return the figures of a group's surge for its alert.
@@ -109,11 +109,11 @@ def broad_figures(
         settings: of the test.
     """
     if total is None:
-        usual = [usual_rate_of(row, settings) * float(row["surge_days"]) for row in rows]
-        orders, due = int(rows["surge_orders"].sum()), math.fsum(usual)
+        baseline = [baseline_rate_of(row, settings) * float(row["surge_days"]) for row in rows]
+        orders, due = int(rows["surge_orders"].sum()), math.fsum(baseline)
     else:
         orders = int(total["surge_orders"])
-        due = usual_rate_of(total, settings) * float(total["surge_days"])
+        due = baseline_rate_of(total, settings) * float(total["surge_days"])
     judged = {"judged_by": "items" if total is None else "total", "items": int(rows.size)}
     if not due > 0:
         return {**judged}

@@ -1,4 +1,4 @@
-"""Broad incidents: what a category, a campaign or the shop does as a whole is one incident.
+"""Incidents of groups: what a category, a campaign or the shop does as a whole is one incident.
 
 A group surges as a whole when many of its items do at once, or when its total does, each item too
 thin to tell (`streams.detection.groups`); a campaign sells below its plan in the same two ways.
@@ -21,27 +21,27 @@ from streams.timestamps import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
-class BroadSettings:
+class GroupIncidentSettings:
     """When single surges are one."""
 
     items: int = 10  # of a group, in this shard, in surges of one day: chance brings one or two
     shown: int = 20  # items by name
 
 
-class BroadIncident(msgspec.Struct, kw_only=True):
+class GroupIncident(msgspec.Struct, kw_only=True):
     """A group's open incident."""
 
     window_ms: int  # start of the UTC day on which it began
     version: int = 0
-    told_items: int = 0
+    published_items: int = 0
 
 
-class Broad:
+class GroupIncidents:
     """The groups of a shard that surge as a whole."""
 
-    def __init__(self, settings: BroadSettings) -> None:
+    def __init__(self, settings: GroupIncidentSettings) -> None:
         self._settings = settings
-        self.open: dict[str, BroadIncident] = {}
+        self.open: dict[str, GroupIncident] = {}
 
     def watch(
         self,
@@ -49,7 +49,7 @@ class Broad:
         fresh: Mapping[str, int],
         members: Mapping[str, int],
         totals: Collection[str],
-    ) -> Iterator[tuple[str, AlertState, BroadIncident]]:
+    ) -> Iterator[tuple[str, AlertState, GroupIncident]]:
         """Say which groups begin, grow or end to surge as a whole.
 
         Args:
@@ -65,22 +65,22 @@ class Broad:
             if incident is None:
                 if group in totals or fresh[group] >= self._settings.items:
                     window_ms = (boundary_ms - 1) // DAY_MS * DAY_MS
-                    self.open[group] = incident = BroadIncident(window_ms=window_ms)
-                    yield _told(group, AlertState.RAISED, incident, many)
+                    self.open[group] = incident = GroupIncident(window_ms=window_ms)
+                    yield _step(group, AlertState.RAISED, incident, many)
             elif group not in totals and self._has_ended(incident, many, boundary_ms):
                 del self.open[group]
-                yield _told(group, AlertState.RESOLVED, incident, many)
-            elif many >= 2 * incident.told_items:
-                yield _told(group, AlertState.UPDATED, incident, many)
+                yield _step(group, AlertState.RESOLVED, incident, many)
+            elif many >= 2 * incident.published_items:
+                yield _step(group, AlertState.UPDATED, incident, many)
 
-    def _has_ended(self, incident: BroadIncident, many: int, boundary_ms: int) -> bool:
+    def _has_ended(self, incident: GroupIncident, many: int, boundary_ms: int) -> bool:
         is_over = boundary_ms > incident.window_ms + DAY_MS
         return is_over and 2 * many < self._settings.items
 
 
-def _told(
-    group: str, state: AlertState, incident: BroadIncident, many: int
-) -> tuple[str, AlertState, BroadIncident]:
+def _step(
+    group: str, state: AlertState, incident: GroupIncident, many: int
+) -> tuple[str, AlertState, GroupIncident]:
     incident.version += 1
-    incident.told_items = max(many, 1)
+    incident.published_items = max(many, 1)
     return group, state, incident

@@ -13,26 +13,26 @@ import numpy as np
 
 from streams.contracts.alerts import AlertKind, AlertState, Figures
 from streams.contracts.ids import incident_id
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.demand.week_profile import Profile, flat_profile
 from streams.detection.factors import is_bulk
-from streams.detection.groups import SHOP, Levels
-from streams.detection.order_feed import FeedSettings, FeedState
+from streams.detection.groups import SHOP, Groups
+from streams.detection.order_feed import OrderFeedSettings, OrderFeedState
 from streams.detection.stock_cover import cover_ratios
 from streams.detection.surge import SurgeSettings
 from streams.incidents.actions import group_action, item_action
 from streams.incidents.figures import (
-    broad_figures,
     bulk_figures,
     cover_figures,
+    group_surge_figures,
     shortfall_figures,
     surge_figures,
 )
-from streams.incidents.group_incidents import Broad, BroadIncident, BroadSettings
+from streams.incidents.group_incidents import GroupIncident, GroupIncidents, GroupIncidentSettings
 from streams.incidents.input_incidents import InputAlerts
 from streams.incidents.kinds import ITEM_FIELDS
 from streams.incidents.records import alert, late_alert
-from streams.index_set import Marks
+from streams.index_set import IndexSet
 from streams.state.items import Columns, Items
 from streams.state.open_orders import OpenOrder
 from streams.timestamps import DAY_MS, HOUR_MS, rfc3339
@@ -44,8 +44,8 @@ class AlertSettings:
     """When an incident begins and ends."""
 
     low_cover_ends_at: float = 1.25  # cover divided by the wait for goods; raised below 1
-    feed: FeedSettings = field(default_factory=FeedSettings)
-    broad: BroadSettings = field(default_factory=BroadSettings)
+    order_feed: OrderFeedSettings = field(default_factory=OrderFeedSettings)
+    group_incidents: GroupIncidentSettings = field(default_factory=GroupIncidentSettings)
     dead_letters_end_ms: int = HOUR_MS  # without a further one
 
 
@@ -55,9 +55,9 @@ FiguresOf = Callable[[int, Table, int], Figures]  # of an item, its row, at a bo
 class AlertsState(msgspec.Struct, kw_only=True):
     """What of the shard's own incidents has to be stored."""
 
-    feed: FeedState
-    broad: dict[str, BroadIncident]
-    short: dict[str, BroadIncident]
+    order_feed: OrderFeedState
+    group_surges: dict[str, GroupIncident]
+    group_shortfalls: dict[str, GroupIncident]
     silent_since_ms: int
     dead_letters: int
     last_dead_letter_ms: int
@@ -71,8 +71,8 @@ class Alerts:
         partition: the shard's number, named in incidents of its inputs.
         settings: limits.
         surge: of the surge test.
-        groups: of an item that may surge as a whole, the widest first.
-        levels: the groups' own totals.
+        groups_of_item: the groups of an item that may surge as a whole, the widest first.
+        groups: the groups' own totals.
         changed: takes the items of which an incident begins or ends.
     """
 
@@ -81,21 +81,21 @@ class Alerts:
         partition: int,
         settings: AlertSettings,
         surge: SurgeSettings,
-        groups: Callable[[int], list[str]],
-        levels: Levels,
-        changed: Marks,
+        groups_of_item: Callable[[int], list[str]],
+        groups: Groups,
+        changed: IndexSet,
     ) -> None:
         self._partition = partition
         self._settings = settings
         self._surge = surge
-        self.inputs = InputAlerts(partition, settings.feed, settings.dead_letters_end_ms)
-        self.feed = self.inputs.feed
-        self.broad = Broad(settings.broad)
-        self.short = Broad(settings.broad)
-        self.groups = groups
-        self._levels = levels
+        self.inputs = InputAlerts(partition, settings.order_feed, settings.dead_letters_end_ms)
+        self.order_feed = self.inputs.order_feed
+        self.group_surges = GroupIncidents(settings.group_incidents)
+        self.group_shortfalls = GroupIncidents(settings.group_incidents)
+        self.groups_of_item = groups_of_item
+        self._groups = groups
         self._profile = flat_profile()
-        self._touched = Marks()
+        self._touched = IndexSet()
         self._changed = changed
         self._late: list[tuple[OpenOrder, int]] = []
         self._settled: list[OpenOrder] = []
@@ -122,49 +122,53 @@ class Alerts:
     def next_ms(self, applied_ms: int, rows: Table) -> int:
         """Return the time after which an incident can begin or end by time alone, or never."""
         moments = [self.inputs.next_ms(applied_ms)]
-        if self.broad.open or (rows["surge_since_ms"] > 0).any():
+        if self.group_surges.open or (rows["surge_since_ms"] > 0).any():
             moments.append(applied_ms // HOUR_MS * HOUR_MS + HOUR_MS - 1)
         return min(moments)
 
     def learn_day(self, orders_per_day: float, profile: Profile) -> None:
         """Take what is due from a closed day on."""
-        self.feed.learn_rate(orders_per_day, profile)
+        self.order_feed.learn_rate(orders_per_day, profile)
         self._profile = profile
 
     # -- incidents ----------------------------------------------------------------------------
 
-    def close_tick(self, boundary: int, items: Items) -> Iterable[Outgoing]:
+    def close_tick(self, boundary: int, items: Items) -> Iterable[OutboxRecord]:
         """Raise and resolve what the boundary brings, except surges."""
         yield from self._low_cover(boundary, items)
         yield from self._late_deliveries(boundary, items)
         yield from self.inputs.close_tick(boundary)
 
-    def call_surges(self, called: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+    def raise_surges(
+        self, called: Int32Array, items: Items, boundary: int
+    ) -> Iterable[OutboxRecord]:
         """Raise a surge for each of these items."""
         items.rows["surge_version"][called] = 0
         items.rows["surge_since_ms"][called] = boundary
-        yield from self.watch_groups(items, boundary)
-        self._note_told(called, items.rows, boundary)
+        yield from self.update_group_surges(items, boundary)
+        self._note_published(called, items.rows, boundary)
         yield from self._raise(AlertKind.SURGE, called, items, boundary, self._surge_figures)
 
-    def watch_groups(self, items: Items, boundary: int) -> Iterable[Outgoing]:
+    def update_group_surges(self, items: Items, boundary: int) -> Iterable[OutboxRecord]:
         """Raise, tell again and resolve the surges of whole groups."""
         members = self._members_in("surge_since_ms", items)
         fresh, many = _count_members(members, items.rows["surge_since_ms"], boundary)
-        totals = self._levels.surging
-        for group, state, incident in self.broad.watch(boundary, fresh, many, totals):
+        totals = self._groups.surging
+        for group, state, incident in self.group_surges.watch(boundary, fresh, many, totals):
             inside = members.get(group, [])
-            total = self._levels.row(group) if group in totals else None
-            figures: Figures = {**broad_figures(items.rows[inside], total, self._surge)}
-            if group != SHOP and SHOP in self.broad.open:
-                figures["part_of"] = self._broad_id(SHOP)
+            total = self._groups.row(group) if group in totals else None
+            figures: Figures = {**group_surge_figures(items.rows[inside], total, self._surge)}
+            if group != SHOP and SHOP in self.group_surges.open:
+                figures["part_of"] = self._group_surge_id(SHOP)
             shown = sorted(map(items.key, inside))
             if total is not None and not shown:
                 shown = self._best_sellers(group, items)
             kind = AlertKind.BROAD_SURGE
             yield self._group_alert(kind, group, state, incident, figures, shown, boundary)
 
-    def watch_plans(self, short: Iterable[str], items: Items, boundary: int) -> Iterable[Outgoing]:
+    def update_group_shortfalls(
+        self, short: Iterable[str], items: Items, boundary: int
+    ) -> Iterable[OutboxRecord]:
         """Raise, tell again and resolve the shortfalls of whole campaigns.
 
         Args:
@@ -176,11 +180,11 @@ class Alerts:
         members = self._members_in("plan_shortfall_since_ms", items)
         members = {group: some for group, some in members.items() if group.startswith("campaign:")}
         fresh, many = _count_members(members, items.rows["plan_shortfall_since_ms"], boundary)
-        for group, state, incident in self.short.watch(boundary, fresh, many, totals):
+        for group, state, incident in self.group_shortfalls.watch(boundary, fresh, many, totals):
             inside = members.get(group, [])
             judged_by = "total" if group in totals else "items"
             figures: Figures = {"judged_by": judged_by, "items": len(inside)}
-            if (row := self._levels.row(group))["plan_day_due_orders"] or row["plan_due_orders"]:
+            if (row := self._groups.row(group))["plan_day_due_orders"] or row["plan_due_orders"]:
                 figures |= shortfall_figures(row, None)
             shown = sorted(items.key(item) for item in inside)
             kind = AlertKind.PLAN_SHORTFALL
@@ -190,13 +194,13 @@ class Alerts:
         """The items with an open incident, by group."""
         members: dict[str, list[int]] = defaultdict(list)
         for item in np.flatnonzero(items.rows[field][: len(items)] > 0).tolist():
-            for group in self.groups(item):
+            for group in self.groups_of_item(item):
                 members[group].append(item)
         return members
 
     def _best_sellers(self, group: str, items: Items) -> list[str]:
         """The items of a group by name, those with most orders today first."""
-        every = self._levels.members(group, len(items))
+        every = self._groups.members(group, len(items))
         sold = every[items.rows["day_orders"][every] > 0].tolist()
         most = sorted((-int(items.rows["day_orders"][one]), items.key(one)) for one in sold)
         return [key for _, key in most]
@@ -206,12 +210,12 @@ class Alerts:
         kind: AlertKind,
         group: str,
         state: AlertState,
-        incident: BroadIncident,
+        incident: GroupIncident,
         figures: Figures,
         shown: list[str],
         boundary: int,
-    ) -> Outgoing:
-        named = ", ".join(shown[: self._settings.broad.shown])
+    ) -> OutboxRecord:
+        named = ", ".join(shown[: self._settings.group_incidents.shown])
         return alert(
             kind,
             state,
@@ -224,34 +228,40 @@ class Alerts:
             version=incident.version,
         )
 
-    def _broad_id(self, group: str) -> str:
-        window_ms = self.broad.open[group].window_ms
+    def _group_surge_id(self, group: str) -> str:
+        window_ms = self.group_surges.open[group].window_ms
         return incident_id(AlertKind.BROAD_SURGE, group, window_ms)
 
     def _part_of(self, item: int) -> str | None:
         """The incident of the widest group that surges as a whole with this item in it."""
-        widest = (group for group in self.groups(item) if group in self.broad.open)
-        return next(map(self._broad_id, widest), None)
+        widest = (group for group in self.groups_of_item(item) if group in self.group_surges.open)
+        return next(map(self._group_surge_id, widest), None)
 
-    def end_surges(self, ended: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+    def resolve_surges(
+        self, ended: Int32Array, items: Items, boundary: int
+    ) -> Iterable[OutboxRecord]:
         """Resolve the surges of these items."""
-        self._note_told(ended, items.rows, boundary)
+        self._note_published(ended, items.rows, boundary)
         items.rows["surge_sums"][ended] = 0.0
         return self._resolve(AlertKind.SURGE, ended, items, boundary, self._surge_figures)
 
-    def call_silences(self, called: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+    def raise_phantom_stock(
+        self, called: Int32Array, items: Items, boundary: int
+    ) -> Iterable[OutboxRecord]:
         """Raise suspicious silence of these items: the stock may not be there."""
         kind = AlertKind.PHANTOM_STOCK
         return self._raise(kind, called, items, boundary, _silence_figures)
 
-    def end_silences(self, ended: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+    def resolve_phantom_stock(
+        self, ended: Int32Array, items: Items, boundary: int
+    ) -> Iterable[OutboxRecord]:
         """Resolve the suspicious silence of these items."""
         kind = AlertKind.PHANTOM_STOCK
         return self._resolve(kind, ended, items, boundary, _silence_figures)
 
-    def call_shortfalls(
+    def raise_shortfalls(
         self, called: Int64Array, items: Items, boundary: int, units_left: Float64Array
-    ) -> Iterable[Outgoing]:
+    ) -> Iterable[OutboxRecord]:
         """Raise for these items that they sell below their plan.
 
         Args:
@@ -264,10 +274,10 @@ class Alerts:
         figures = self._shortfall_figures(units_left)
         return self._raise(kind, called, items, boundary, figures)
 
-    def end_shortfalls(
+    def resolve_shortfalls(
         self, ended: Int64Array, items: Items, boundary: int, units_left: Float64Array
-    ) -> Iterable[Outgoing]:
-        """Resolve the shortfalls of these items; arguments as for `call_shortfalls`."""
+    ) -> Iterable[OutboxRecord]:
+        """Resolve the shortfalls of these items; arguments as for `raise_shortfalls`."""
         kind = AlertKind.PLAN_SHORTFALL
         figures = self._shortfall_figures(units_left)
         return self._resolve(kind, ended, items, boundary, figures)
@@ -275,9 +285,11 @@ class Alerts:
     def _shortfall_figures(self, units_left: Float64Array) -> FiguresOf:
         def figures(item: int, row: Table, boundary: int) -> Figures:
             del boundary
-            campaigns = [group for group in self.groups(item) if group.startswith("campaign:")]
-            of = next((group for group in campaigns if group in self.short.open), None)
-            window_ms = None if of is None else self.short.open[of].window_ms
+            campaigns = [
+                group for group in self.groups_of_item(item) if group.startswith("campaign:")
+            ]
+            of = next((group for group in campaigns if group in self.group_shortfalls.open), None)
+            window_ms = None if of is None else self.group_shortfalls.open[of].window_ms
             return {
                 **shortfall_figures(row, float(units_left[item])),
                 "campaigns": ", ".join(one.removeprefix("campaign:") for one in campaigns),
@@ -288,9 +300,11 @@ class Alerts:
 
         return figures
 
-    def update_surges(self, grown: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+    def update_surges(
+        self, grown: Int32Array, items: Items, boundary: int
+    ) -> Iterable[OutboxRecord]:
         """Tell open surges again."""
-        self._note_told(grown, items.rows, boundary)
+        self._note_published(grown, items.rows, boundary)
         return [
             self._item_alert(
                 AlertKind.SURGE,
@@ -304,17 +318,19 @@ class Alerts:
             for item in grown.tolist()
         ]
 
-    def _note_told(self, told: Int32Array, rows: Table, boundary: int) -> None:
+    def _note_published(self, told: Int32Array, rows: Table, boundary: int) -> None:
         rows["surge_version"][told] += 1
-        rows["surge_told_ms"][told] = boundary
-        rows["surge_told_orders"][told] = rows["surge_orders"][told]
+        rows["surge_published_ms"][told] = boundary
+        rows["surge_published_orders"][told] = rows["surge_orders"][told]
         self._changed.add(told)
 
     def _surge_figures(self, item: int, row: Table, boundary: int) -> Figures:
         figures = surge_figures(row, boundary, self._profile, self._surge)
         return {**figures, "part_of": self._part_of(item)}
 
-    def call_bulk(self, tested: Int32Array, items: Items, boundary: int) -> Iterable[Outgoing]:
+    def raise_bulk_orders(
+        self, tested: Int32Array, items: Items, boundary: int
+    ) -> Iterable[OutboxRecord]:
         """Tell the items of which one order takes many days' demand; it is no surge."""
         least = self._surge.bulk_lines
         if not (items.rows["tick_largest_units"] >= least).any():
@@ -323,7 +339,7 @@ class Alerts:
         items.rows["bulk_units"][bulk] = items.rows["tick_largest_units"][bulk]
         return self._raise(AlertKind.BULK_ORDER, bulk, items, boundary, self._bulk_figures)
 
-    def end_bulk(self, items: Items, boundary: int) -> Iterable[Outgoing]:
+    def resolve_bulk_orders(self, items: Items, boundary: int) -> Iterable[OutboxRecord]:
         """Resolve the bulk orders of the day that ends."""
         ended = np.flatnonzero(items.rows["bulk_since_ms"] > 0)
         return self._resolve(AlertKind.BULK_ORDER, ended, items, boundary, self._bulk_figures)
@@ -334,7 +350,7 @@ class Alerts:
 
     def check_stock(
         self, reviewed: Int64Array, is_stale: BoolArray, items: Items, boundary: int
-    ) -> Iterable[Outgoing]:
+    ) -> Iterable[OutboxRecord]:
         """Raise or resolve that an item's stock is not known well enough to order on."""
         is_open = items.rows["stale_stock_since_ms"][reviewed] > 0
         kind = AlertKind.STALE_STOCK
@@ -344,7 +360,7 @@ class Alerts:
         )
         return [*raised, *resolved]
 
-    def _low_cover(self, boundary: int, items: Items) -> Iterable[Outgoing]:
+    def _low_cover(self, boundary: int, items: Items) -> Iterable[OutboxRecord]:
         touched = self._touched.take()
         if not touched.size:
             return []
@@ -362,7 +378,7 @@ class Alerts:
         del item
         return cover_figures(row, boundary, self._profile, self._surge)
 
-    def _late_deliveries(self, boundary: int, items: Items) -> Iterable[Outgoing]:
+    def _late_deliveries(self, boundary: int, items: Items) -> Iterable[OutboxRecord]:
         outputs = []
         for order in self._settled:
             outputs.append(late_alert(AlertState.RESOLVED, order, items, boundary))
@@ -383,7 +399,7 @@ class Alerts:
         items: Items,
         boundary: int,
         figures: FiguresOf,
-    ) -> list[Outgoing]:
+    ) -> list[OutboxRecord]:
         items.rows[ITEM_FIELDS[kind]][chosen] = boundary
         self._changed.add(chosen)
         return [
@@ -398,7 +414,7 @@ class Alerts:
         items: Items,
         boundary: int,
         figures: FiguresOf,
-    ) -> list[Outgoing]:
+    ) -> list[OutboxRecord]:
         field = ITEM_FIELDS[kind]
         started = items.rows[field][chosen].tolist()
         items.rows[field][chosen] = 0
@@ -417,10 +433,10 @@ class Alerts:
         items: Items,
         boundary: int,
         figures_of: FiguresOf,
-    ) -> Outgoing:
+    ) -> OutboxRecord:
         row = items.rows[item]
         figures = figures_of(item, row, boundary)
-        is_promoted = any(group.startswith("campaign:") for group in self.groups(item))
+        is_promoted = any(group.startswith("campaign:") for group in self.groups_of_item(item))
         return alert(
             kind,
             state,
@@ -436,8 +452,8 @@ class Alerts:
     def open_of_shard(self) -> dict[AlertKind, int]:
         """Return the open incidents that belong to no single item, by kind."""
         return {
-            AlertKind.BROAD_SURGE: len(self.broad.open),
-            AlertKind.PLAN_SHORTFALL: len(self.short.open),
+            AlertKind.BROAD_SURGE: len(self.group_surges.open),
+            AlertKind.PLAN_SHORTFALL: len(self.group_shortfalls.open),
             AlertKind.STALE_INPUT: int(self.inputs.silent_since_ms > 0),
             AlertKind.DEAD_LETTERS: int(self.inputs.dead_letters_since_ms > 0),
         }
@@ -452,9 +468,9 @@ class Alerts:
     def state(self) -> AlertsState:
         """What of the shard's own incidents has to be stored."""
         return AlertsState(
-            feed=self.feed.state,
-            broad=self.broad.open,
-            short=self.short.open,
+            order_feed=self.order_feed.state,
+            group_surges=self.group_surges.open,
+            group_shortfalls=self.group_shortfalls.open,
             silent_since_ms=self.inputs.silent_since_ms,
             dead_letters=self.inputs.dead_letters,
             last_dead_letter_ms=self.inputs.last_dead_letter_ms,
@@ -463,9 +479,9 @@ class Alerts:
 
     def restore(self, state: AlertsState) -> None:
         """Take over what was stored."""
-        self.feed.state = state.feed
-        self.broad.open = state.broad
-        self.short.open = state.short
+        self.order_feed.state = state.order_feed
+        self.group_surges.open = state.group_surges
+        self.group_shortfalls.open = state.group_shortfalls
         self.inputs.silent_since_ms = state.silent_since_ms
         self.inputs.dead_letters = state.dead_letters
         self.inputs.last_dead_letter_ms = state.last_dead_letter_ms
@@ -488,7 +504,7 @@ def _silence_figures(item: int, row: Table, boundary: int) -> Figures:
     return {
         "on_hand_units": int(row["on_hand_units"]),
         "quiet_since": rfc3339(int(row["quiet_since_ms"])),
-        "usual_orders_per_day": round(float(row["quiet_rate"]), 3),
+        "baseline_orders_per_day": round(float(row["quiet_rate"]), 3),
     }
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from streams.contracts.alerts import AlertKind, AlertState
-from streams.contracts.outgoing import Outgoing
-from streams.detection.order_feed import NEVER, Feed, FeedSettings
+from streams.contracts.outgoing import OutboxRecord
+from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedSettings
 from streams.incidents.records import input_alert
 
 
@@ -13,14 +13,16 @@ class InputAlerts:
 
     Args:
         partition: the shard's number.
-        feed: when the silence of the orders is no chance.
+        order_feed: when the silence of the orders is no chance.
         dead_letters_end_ms: without a further bad record, after which their incident is over.
     """
 
-    def __init__(self, partition: int, feed: FeedSettings, dead_letters_end_ms: int) -> None:
+    def __init__(
+        self, partition: int, order_feed: OrderFeedSettings, dead_letters_end_ms: int
+    ) -> None:
         self._partition = partition
         self._dead_letters_end_ms = dead_letters_end_ms
-        self.feed = Feed(feed)
+        self.order_feed = OrderFeed(order_feed)
         self.silent_since_ms = 0  # open incident; 0: none
         self.dead_letters = 0
         self.last_dead_letter_ms = 0
@@ -35,25 +37,25 @@ class InputAlerts:
         """Return the time after which an incident can begin or end by time alone, or never."""
         if self.dead_letters_since_ms:
             return applied_ms
-        return NEVER if self.silent_since_ms else self.feed.silence_ends_ms() - 1
+        return NEVER if self.silent_since_ms else self.order_feed.silence_ends_ms() - 1
 
-    def close_tick(self, boundary: int) -> Iterable[Outgoing]:
+    def close_tick(self, boundary: int) -> Iterable[OutboxRecord]:
         """Raise and resolve what the boundary brings."""
         yield from self._silence(boundary)
         yield from self._bad_records(boundary)
 
-    def _silence(self, boundary: int) -> Iterable[Outgoing]:
+    def _silence(self, boundary: int) -> Iterable[OutboxRecord]:
         kind, subject = AlertKind.STALE_INPUT, f"orders/{self._partition}"
-        if self.silent_since_ms and self.feed.last_order_ms > self.silent_since_ms:
+        if self.silent_since_ms and self.order_feed.last_order_ms > self.silent_since_ms:
             started, self.silent_since_ms = self.silent_since_ms, 0
             figures = {"silent_seconds": (boundary - started) // 1000}
             yield input_alert(kind, AlertState.RESOLVED, subject, started, boundary, figures)
-        elif not self.silent_since_ms and self.feed.silence_ends_ms() <= boundary:
-            started = self.silent_since_ms = self.feed.last_order_ms
+        elif not self.silent_since_ms and self.order_feed.silence_ends_ms() <= boundary:
+            started = self.silent_since_ms = self.order_feed.last_order_ms
             figures = {"silent_seconds": (boundary - started) // 1000}
             yield input_alert(kind, AlertState.RAISED, subject, started, boundary, figures)
 
-    def _bad_records(self, boundary: int) -> Iterable[Outgoing]:
+    def _bad_records(self, boundary: int) -> Iterable[OutboxRecord]:
         kind, subject = AlertKind.DEAD_LETTERS, f"inputs/{self._partition}"
         since = self.dead_letters_since_ms
         figures = {"dead_letters": self.dead_letters}

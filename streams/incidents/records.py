@@ -2,7 +2,7 @@
 
 from streams.contracts.alerts import Alert, AlertKind, AlertState, Figures
 from streams.contracts.ids import ACTIONS, incident_id
-from streams.contracts.outgoing import Outgoing, alert_record
+from streams.contracts.outgoing import OutboxRecord, alert_record
 from streams.contracts.purchase_orders import SupplierRole
 from streams.incidents.actions import late_action
 from streams.incidents.kinds import INCIDENT_KINDS
@@ -18,14 +18,14 @@ def input_alert(
     started: int,
     boundary: int,
     figures: dict[str, int],
-) -> Outgoing:
+) -> OutboxRecord:
     """Return an alert about an input of the shard."""
     action = ACTIONS[kind]
-    told: Figures = {**figures}
-    return alert(kind, state, subject, (None, None), started, boundary, told, action=action)
+    widened: Figures = {**figures}
+    return alert(kind, state, subject, (None, None), started, boundary, widened, action=action)
 
 
-def late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int) -> Outgoing:
+def late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int) -> OutboxRecord:
     """Return an alert about an order whose goods have not come."""
     figures: Figures = {
         "supplier": order.supplier,
@@ -58,7 +58,7 @@ def alert(
     *,
     action: str,
     version: int = 0,
-) -> Outgoing:
+) -> OutboxRecord:
     """Return a step of an incident as it is published.
 
     Args:
@@ -72,11 +72,11 @@ def alert(
         action: the one to take.
         version: of an incident that is told more than twice; 0: 1 when raised, 2 when resolved.
     """
-    told = Alert(
-        kind=state,
+    step = Alert(
+        state=state,
         incident_id=incident_id(kind, subject, started),
         version=version or (1 if state == AlertState.RAISED else 2),
-        alert=kind,
+        kind=kind,
         subject=subject,
         sku=names[0],
         warehouse=names[1],
@@ -86,4 +86,4 @@ def alert(
         action=action,
         figures=figures,
     )
-    return alert_record(told)
+    return alert_record(step)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.ingest.decode import Reject
 from streams.ingest.transport import Chunk, RawRecord
 
@@ -16,7 +16,7 @@ def set_aside(
     part: Sequence[Chunk],
     rejects: Sequence[Reject],
     late_rows: Sequence[int],
-) -> list[Outgoing]:
+) -> list[OutboxRecord]:
     """Return the copies of bad records for the dead-letter topic, then those of late ones.
 
     Args:
@@ -36,8 +36,8 @@ def set_aside(
     ]
 
 
-def _copy(topic: str, record: RawRecord, headers: list[tuple[str, bytes]]) -> Outgoing:
-    return Outgoing(topic, record.key, record.value, [*record.headers, *headers])
+def _copy(topic: str, record: RawRecord, headers: list[tuple[str, bytes]]) -> OutboxRecord:
+    return OutboxRecord(topic, record.key, record.value, [*record.headers, *headers])
 
 
 def _failure_headers(

@@ -9,7 +9,8 @@ from typing import Union
 import msgspec
 import numpy as np
 
-from streams.contracts.events import TOPICS, AnyEvent, Kind
+from streams.contracts.codes import Kind
+from streams.contracts.events import TOPICS, AnyEvent
 from streams.hashing import hash_texts
 from streams.ingest.item_names import Names
 from streams.ingest.order_scanner import PlainBatch, decode_plain
@@ -53,7 +54,7 @@ class Columns:
     event_key: UInt64Array  # (source, event_id)
     order_key: UInt64Array
     names: Names  # of items; a heartbeat's is empty
-    told: dict[int, AnyEvent]  # index into the arrays -> the whole event, for kinds told in full
+    updates: dict[int, AnyEvent]  # index into the arrays -> the whole event, for kinds told in full
 
     def __len__(self) -> int:
         return self.rows.size
@@ -243,7 +244,7 @@ def _plain_columns(plain: PlainBatch) -> Columns:
         event_key=plain.event_key,
         order_key=plain.order_key,
         names=plain.names,
-        told={},
+        updates={},
     )
 
 
@@ -259,7 +260,7 @@ def _in_log_order(first: Columns, second: Columns) -> Columns:
         event_key=np.concatenate([first.event_key, second.event_key])[order],
         order_key=np.concatenate([first.order_key, second.order_key])[order],
         names=Names.concatenate(first.names, second.names).take(order),
-        told={},
+        updates={},
     )
 
 
@@ -276,7 +277,7 @@ def _to_columns(
         event_key=hash_texts([event.event_id for event in events], onto=source_key),
         order_key=hash_texts([event.order_id for event in events], onto=source_key),
         names=Names.of([event.sku for event in events], [event.warehouse for event in events]),
-        told=_told(events),
+        updates=_updates_of(events),
     )
 
 
@@ -293,8 +294,8 @@ def _codes(events: Sequence[AnyEvent]) -> Int8Array:
     return np.array([event.code for event in events], np.int8)
 
 
-def _told(events: Sequence[AnyEvent]) -> dict[int, AnyEvent]:
+def _updates_of(events: Sequence[AnyEvent]) -> dict[int, AnyEvent]:
     one_of_each = {type(event): event for event in events}.values()
-    if all(event.code != Kind.TOLD for event in one_of_each):
+    if all(event.code != Kind.ENTITY for event in one_of_each):
         return {}
-    return {index: event for index, event in enumerate(events) if event.code == Kind.TOLD}
+    return {index: event for index, event in enumerate(events) if event.code == Kind.ENTITY}

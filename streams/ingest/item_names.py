@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streams.contracts.events import DEFAULT_WAREHOUSE
+from streams.contracts.codes import DEFAULT_WAREHOUSE
 from streams.ingest.byte_kernels import (
     Pointer,
     fast,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.contracts.events import DEFAULT_WAREHOUSE, Kind
+from streams.contracts.codes import DEFAULT_WAREHOUSE, Kind
 from streams.ingest.byte_kernels import (
     PADDING,
     Pointer,

@@ -72,7 +72,7 @@ def decide_items(
         settings: when to order at all.
         cache: solved policies.
         planned_units_per_day: what `demand_mean` holds of campaigns, shape (n,); none: nothing.
-        demand_variance: of a day's units at the everyday level, with what the level itself may be
+        demand_variance: of a day's units at the baseline level, with what the level itself may be
             off over the cover, shape (n,); none: as if the level were known.
         demand_before_surge: what the demand would be without open surges, shape (n,); none: there
             are none.
@@ -135,8 +135,8 @@ def _gather(
 def _write_terms(decisions: Table, terms: SupplierTerms | None) -> None:
     for role, name in enumerate(ROLES):
         for what in ("units", "unit_cost"):
-            told = np.inf if terms is None else getattr(terms, f"break_{what}")[:, role]
-            decisions[f"price_break_{what}_{name}"] = told
+            given = np.inf if terms is None else getattr(terms, f"break_{what}")[:, role]
+            decisions[f"price_break_{what}_{name}"] = given
         delay = 0.0 if terms is None else terms.dispatch_delay_days[:, role]
         decisions[f"dispatch_delay_days_{name}"] = delay
 
@@ -144,7 +144,7 @@ def _write_terms(decisions: Table, terms: SupplierTerms | None) -> None:
 def _fit(decisions: Table, demand_mean: Float64Array, variance: Float64Array) -> None:
     """Write the distribution of a day's demand.
 
-    The dispersion index of the everyday level is kept, that of counts where nothing sold yet: more
+    The dispersion index of the baseline level is kept, that of counts where nothing sold yet: more
     demand has a wider spread, less demand (closed days ahead) a narrower one.
     """
     level = decisions["demand_level_units_per_day"]
@@ -188,10 +188,10 @@ def expected_demand(
         rows: `streams.state.items.ROW` records.
         items: places, shape (n,).
         open_days: operational days in the time that each decision covers, shape (n,).
-        planned_units_per_day: campaign units beyond the everyday level, shape (n,).
+        planned_units_per_day: campaign units beyond the baseline level, shape (n,).
 
     Returns:
-        Mean of a calendar day's units, and the variance of a day at the everyday level, each of
+        Mean of a calendar day's units, and the variance of a day at the baseline level, each of
         shape (n,), such that independent days of this kind add up to the demand of the cover.
     """
     chosen = rows[items]

@@ -91,7 +91,7 @@ def dispatch_delay_days(at_ms: int, weekdays: Sequence[int], cut_off_hour: float
     return 0.0 if days == 0 else days - in_day_ms / DAY_MS
 
 
-def told_breaks(units: Float64Array, unit_cost: Float64Array) -> list[tuple[int, float]]:
+def given_breaks(units: Float64Array, unit_cost: Float64Array) -> list[tuple[int, float]]:
     """Return the breaks of one item and role that are used, as (from_units, unit_cost)."""
     return [
         (int(one), float(cost))

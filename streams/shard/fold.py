@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from policy.compiled import compiled_with
-from streams.contracts.events import Kind
+from streams.contracts.codes import Kind
 from streams.hashing import mix
 from streams.state.bucket_rings import RingArrays, list_cell, slot_of
 from streams.state.key_memory import MemoryArrays, recall

@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 
 from policy import PolicyCache
-from streams.contracts.events import TOPICS, Kind
+from streams.contracts.codes import Kind
+from streams.contracts.events import TOPICS
 from streams.demand.campaigns import Uplift
 from streams.demand.estimate import Correction, estimate_words
 from streams.demand.week_profile import Profile
@@ -29,12 +30,12 @@ from streams.state.key_memory import KeyMemory
 from streams.state.minute_totals import MinuteTotals
 from streams.state.outbox import Outbox
 from streams.state.pending import ENTRY
-from streams.timeline.partition_state import TimelineSettings, Word
+from streams.timeline.partition_state import OrderResponse, TimelineSettings
 from streams.timeline.timeline import Timeline
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS, NO_CLOCK
 from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 
-STATE_VERSION = 7
+STATE_VERSION = 8
 DEAD_LETTERED = "dead_lettered"
 NEW_ORDERS, SOLD_UNITS = "sales:orders", "sales:units"  # beside the outcomes by topic
 
@@ -243,15 +244,15 @@ class Shard:
         entries["item"] = items[piece][chosen]
         entries["code"] = code[chosen]
         entries["is_new_order"] = is_new_order[chosen]
-        told = {}
-        if columns.told:
+        updates = {}
+        if columns.updates:
             places = {int(row): place for place, row in enumerate(np.arange(code.size)[chosen])}
-            told = {
+            updates = {
                 places[row - piece.start]: event
-                for row, event in columns.told.items()
+                for row, event in columns.updates.items()
                 if row - piece.start in places
             }
-        self.timeline.pending.add(topic, entries, told)
+        self.timeline.pending.add(topic, entries, updates)
 
     def _mark_dead_letters(self, topic: str, decoded: Decoded, clock_before_ms: Int64Array) -> None:
         """Let bad records take their place in event time: their topic's clock where they lie.
@@ -287,7 +288,7 @@ class Shard:
         start_ms = min(self._first.values()) - self.settings.allowed_lateness_ms
         done = self.timeline.advance(watermark_ms, start_ms, limit)
         for effect in self.timeline.state.take_effects():
-            if isinstance(effect, Word):
+            if isinstance(effect, OrderResponse):
                 self.outbox.judge(*effect)
             else:
                 self.outbox.put(effect)
@@ -331,8 +332,11 @@ class Shard:
             pending_added=pending_added,
             pending_removed=pending_removed,
             orders=timeline.supply.take_changes(),
-            told={timeline.items.key(item): told for item, told in state.take_told().items()},
-            groups=timeline.levels.take_changes(),
+            catalog={
+                timeline.items.key(item): lines
+                for item, lines in state.take_catalog_changes().items()
+            },
+            groups=timeline.groups.take_changes(),
             decisions=state.take_decisions(),
             outbox_added=outbox_added,
             outbox_removed=outbox_removed,
@@ -409,12 +413,12 @@ class Shard:
         timeline.alerts.restore(meta.alerts)
         state.restore_estimates(meta.shop_orders, meta.correction, meta.uplifts)
         state.reviews = meta.reviews
-        for key, told in stored.told.items():
+        for key, lines in stored.catalog.items():
             sku, _, warehouse = key.rpartition("@")
             item = timeline.items.find(sku, warehouse)
             if item is not None:
-                state.restore_told(item, told)
-        timeline.levels.restore(stored.groups)
+                state.restore_catalog(item, lines)
+        timeline.groups.restore(stored.groups)
 
 
 def _outcomes(result: Admitted) -> Mapping[str, int]:

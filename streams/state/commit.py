@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.state.bucket_rings import CellChanges
 from streams.state.key_memory import Tail
 from streams.state.minute_totals import TotalChanges
@@ -28,12 +28,12 @@ class Commit:
     pending_added: list[tuple[int, bytes]]
     pending_removed: list[int]
     orders: dict[str, bytes | None]
-    told: dict[str, bytes]
+    catalog: dict[str, bytes]
     groups: dict[
         str, bytes | None
     ]  # rows of `streams.detection.groups`, none for those that are gone
     decisions: list[Table]
-    outbox_added: list[tuple[int, Outgoing]]
+    outbox_added: list[tuple[int, OutboxRecord]]
     outbox_removed: list[int]
     outbox_stored_to: int
 
@@ -50,7 +50,7 @@ class StoredShard:
     cells: dict[str, dict[int, tuple[Int64Array, AnyArray]]]
     pending: dict[int, bytes]
     orders: list[bytes]
-    told: dict[str, bytes]
+    catalog: dict[str, bytes]
     groups: dict[str, bytes]
-    outbox: dict[int, Outgoing]
+    outbox: dict[int, OutboxRecord]
     totals: tuple[Int64Array, Table]  # minutes since the epoch, in any order, and their sums

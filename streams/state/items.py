@@ -103,12 +103,12 @@ ROW = np.dtype(
         ("quiet_rate_orders", "<f8"),  # that it rests on
         ("quiet_dispersion", "<f8"),  # variance over mean of a day's orders then
         ("campaign_units", "<i8"),  # sold inside campaign windows
-        ("campaign_everyday_units", "<f8"),  # the level would have sold there
-        ("usual_orders", "<f8"),  # of the everyday, capped by day, older ones with less weight
-        ("usual_days", "<f8"),  # operational days that they rest on, likewise
-        ("usual_excess", "<f8"),  # see `streams.demand.baseline`
-        ("usual_squares", "<f8"),
-        ("usual_pace", "<f8"),  # of late, beyond what the null allows for; below 1: 1
+        ("campaign_baseline_units", "<f8"),  # the level would have sold there
+        ("baseline_orders", "<f8"),  # of the baseline, capped by day, older ones with less weight
+        ("baseline_days", "<f8"),  # operational days that they rest on, likewise
+        ("baseline_excess", "<f8"),  # see `streams.demand.baseline`
+        ("baseline_squares", "<f8"),
+        ("baseline_pace", "<f8"),  # of late, beyond what the null allows for; below 1: 1
         ("pace_orders", "<f8"),  # of the newest days, capped as above
         ("pace_due", "<f8"),  # what was usual in them
         ("day_before_orders", "<f8"),  # of the newest open day
@@ -125,8 +125,8 @@ ROW = np.dtype(
         ("surge_days", "<f8"),  # operational days since then
         ("surge_since_ms", "<i8"),  # open incident; 0: none
         ("surge_is_proved", "?"),  # since then the evidence has reached the level
-        ("surge_told_ms", "<i8"),  # when it was told last
-        ("surge_told_orders", "<i8"),  # and with how many orders
+        ("surge_published_ms", "<i8"),  # when it was told last
+        ("surge_published_orders", "<i8"),  # and with how many orders
         ("surge_version", "<i8"),  # of what was told last
         ("bulk_since_ms", "<i8"),  # open incident; 0: none
         ("bulk_units", "<i8"),  # of its line

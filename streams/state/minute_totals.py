@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.contracts.events import Kind
+from streams.contracts.codes import Kind
 from streams.timestamps import DAY_MS, MINUTE_MS
 from streams.types import BoolArray, Int8Array, Int64Array, Table, UInt8Array
 

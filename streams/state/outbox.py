@@ -5,7 +5,7 @@ from itertools import islice, takewhile
 
 import msgspec
 
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import ALERTS
 
 
@@ -17,12 +17,12 @@ class Outbox:
 
     def __init__(self) -> None:
         self._next_number = 0
-        self._free: dict[int, Outgoing] = {}
-        self._orders: dict[int, Outgoing] = {}
+        self._free: dict[int, OutboxRecord] = {}
+        self._orders: dict[int, OutboxRecord] = {}
         self._numbers: dict[str, list[int]] = {}  # by po_id
         self._added: list[int] = []
         self._removed: list[int] = []
-        self.verdicts = 0  # that changed something since the beginning
+        self.responses = 0  # that changed something since the beginning
 
     def __len__(self) -> int:
         return len(self._free) + len(self._orders)
@@ -37,18 +37,18 @@ class Outbox:
         """Purchase orders that wait."""
         return len(self._orders)
 
-    def put(self, outgoing: Outgoing) -> None:
+    def put(self, outgoing: OutboxRecord) -> None:
         """Add a record; it may be published once a commit has stored it."""
         self._keep(self._next_number, outgoing)
         self._added.append(self._next_number)
         self._next_number += 1
 
-    def _keep(self, number: int, outgoing: Outgoing) -> None:
-        if outgoing.terms is None:
+    def _keep(self, number: int, outgoing: OutboxRecord) -> None:
+        if outgoing.order_summary is None:
             self._free[number] = outgoing
         else:
             self._orders[number] = outgoing
-            self._numbers.setdefault(outgoing.terms.po_id, []).append(number)
+            self._numbers.setdefault(outgoing.order_summary.po_id, []).append(number)
 
     def judge(self, po_id: str, sku: str, warehouse: str, response: str) -> None:
         """Note what people said of an order, if it still waits here.
@@ -61,17 +61,17 @@ class Outbox:
         """
         for number in self._numbers.get(po_id, ()):
             outgoing = self._orders[number]
-            terms = outgoing.terms
-            if terms is None or (terms.sku, terms.warehouse) != (sku, warehouse):
+            summary = outgoing.order_summary
+            if summary is None or (summary.sku, summary.warehouse) != (sku, warehouse):
                 continue
-            verdict = terms.verdict.after(response)
-            if verdict != terms.verdict:
-                judged = msgspec.structs.replace(terms, verdict=verdict)
-                self._orders[number] = msgspec.structs.replace(outgoing, terms=judged)
+            status = summary.status.apply(response)
+            if status != summary.status:
+                judged = msgspec.structs.replace(summary, status=status)
+                self._orders[number] = msgspec.structs.replace(outgoing, order_summary=judged)
                 self._added.append(number)
-                self.verdicts += 1
+                self.responses += 1
 
-    def take_changes(self) -> tuple[list[tuple[int, Outgoing]], list[int]]:
+    def take_changes(self) -> tuple[list[tuple[int, OutboxRecord]], list[int]]:
         """Return the records to store and the numbers of those that need not be stored any more."""
         waiting = {**self._free, **self._orders} if self._added else {}
         added = [
@@ -83,21 +83,21 @@ class Outbox:
         self._added = []
         return added, removed
 
-    def stored_before(self, number: int, limit: int) -> list[tuple[int, Outgoing]]:
+    def stored_before(self, number: int, limit: int) -> list[tuple[int, OutboxRecord]]:
         """The oldest records that no gate holds, with a number below the one given."""
-        chosen: list[tuple[int, Outgoing]] = []
+        chosen: list[tuple[int, OutboxRecord]] = []
         for waiting in self._free:
             if waiting >= number or len(chosen) == limit:
                 break
             chosen.append((waiting, self._free[waiting]))
         return chosen
 
-    def alerts(self, limit: int) -> list[tuple[int, Outgoing]]:
+    def alerts(self, limit: int) -> list[tuple[int, OutboxRecord]]:
         """The oldest alerts, stored or not."""
         alerts = (entry for entry in self._free.items() if entry[1].topic == ALERTS)
         return list(islice(alerts, limit))
 
-    def orders_between(self, start: int, stop: int) -> list[tuple[int, Outgoing]]:
+    def orders_between(self, start: int, stop: int) -> list[tuple[int, OutboxRecord]]:
         """The purchase orders with numbers from `start` on and below `stop`, oldest first."""
         newest_first = takewhile(lambda entry: entry[0] >= start, reversed(self._orders.items()))
         return [entry for entry in newest_first if entry[0] < stop][::-1]
@@ -109,13 +109,13 @@ class Outbox:
             if gone is None:
                 continue
             self._removed.append(number)
-            if gone.terms is not None:
-                left = self._numbers.pop(gone.terms.po_id)
+            if gone.order_summary is not None:
+                left = self._numbers.pop(gone.order_summary.po_id)
                 left.remove(number)
                 if left:
-                    self._numbers[gone.terms.po_id] = left
+                    self._numbers[gone.order_summary.po_id] = left
 
-    def restore(self, next_number: int, stored: Mapping[int, Outgoing]) -> None:
+    def restore(self, next_number: int, stored: Mapping[int, OutboxRecord]) -> None:
         """Take over stored records."""
         self._next_number = next_number
         for number in sorted(stored):

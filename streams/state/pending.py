@@ -37,30 +37,32 @@ class Chunk:
     number: int
     topic: str
     entries: Table
-    told: dict[int, AnyEvent] = field(default_factory=dict)
+    updates: dict[int, AnyEvent] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The form in which it is stored."""
-        told = {place: msgspec.json.encode(event) for place, event in self.told.items()}
-        return msgspec.msgpack.encode((self.topic, self.entries.tobytes(), told))
+        updates = {place: msgspec.json.encode(event) for place, event in self.updates.items()}
+        return msgspec.msgpack.encode((self.topic, self.entries.tobytes(), updates))
 
     @staticmethod
     def from_bytes(number: int, stored: bytes) -> "Chunk":
         """Read the stored form."""
-        topic, entries, told = msgspec.msgpack.decode(
+        topic, entries, updates = msgspec.msgpack.decode(
             stored, type=tuple[str, bytes, dict[int, bytes]]
         )
         decode = _DECODERS[topic].decode
-        events = {place: decode(event) for place, event in told.items()}
+        events = {place: decode(event) for place, event in updates.items()}
         return Chunk(number, topic, np.frombuffer(entries, ENTRY), events)
 
     def only(self, kept: Int64Array) -> "Chunk":
         """The chunk with the entries at `kept` only."""
-        told = {}
-        if self.told:
+        updates = {}
+        if self.updates:
             place_of = {int(old): new for new, old in enumerate(kept)}
-            told = {place_of[old]: event for old, event in self.told.items() if old in place_of}
-        return Chunk(self.number, self.topic, self.entries[kept], told)
+            updates = {
+                place_of[old]: event for old, event in self.updates.items() if old in place_of
+            }
+        return Chunk(self.number, self.topic, self.entries[kept], updates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Due:
     """Entries in the order in which they take effect; `told` as in a chunk."""
 
     entries: Table
-    told: dict[int, AnyEvent]
+    updates: dict[int, AnyEvent]
 
 
 class Pending:
@@ -84,11 +86,11 @@ class Pending:
     def __len__(self) -> int:
         return sum(chunk.entries.size for chunk in self._chunks)
 
-    def add(self, topic: str, entries: Table, told: dict[int, AnyEvent]) -> None:
+    def add(self, topic: str, entries: Table, updates: dict[int, AnyEvent]) -> None:
         """Let the entries of one batch wait."""
         if not entries.size:
             return
-        chunk = Chunk(self._next_number, topic, entries, told)
+        chunk = Chunk(self._next_number, topic, entries, updates)
         self._next_number += 1
         self._chunks.append(chunk)
         self._added.append(chunk)
@@ -154,14 +156,14 @@ def _in_order(parts: list[Chunk]) -> Due:
         return Due(np.zeros(0, ENTRY), {})
     parts = sorted(parts, key=lambda chunk: _TOPIC_NAMES.index(chunk.topic))
     entries = np.concatenate([chunk.entries for chunk in parts])
-    told = {}
+    updates = {}
     start = 0
     for chunk in parts:
-        told.update({start + place: event for place, event in chunk.told.items()})
+        updates.update({start + place: event for place, event in chunk.updates.items()})
         start += chunk.entries.size
     order = np.argsort(entries["effective_ms"], kind="stable")
-    if told:
+    if updates:
         new_place = np.empty(order.size, np.int64)
         new_place[order] = np.arange(order.size)
-        told = {int(new_place[place]): event for place, event in told.items()}
-    return Due(entries.take(order), told)
+        updates = {int(new_place[place]): event for place, event in updates.items()}
+    return Due(entries.take(order), updates)

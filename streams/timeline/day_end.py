@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from streams.demand.baseline import learn_usual
-from streams.demand.campaigns import Uplift, everyday_orders, item_window_days
+from streams.demand.baseline import learn_baseline
+from streams.demand.campaigns import Uplift, baseline_orders, item_window_days
 from streams.demand.estimate import close_day as close_estimates
 from streams.demand.exposure import close_exposure
 from streams.demand.week_profile import due_by_hour, learn_day, operational_days
@@ -23,29 +23,29 @@ def close_day(state: State, boundary: int) -> None:
     counts_days = float(operational_days(before, start_ms, boundary))
     if start_ms == day_ms:  # half a day would teach the wrong hours
         state.profile, counts_days = learn_day(
-            state.profile, _everyday_orders(state, day_ms), day_ms // DAY_MS, state.settings.profile
+            state.profile, _baseline_orders(state, day_ms), day_ms // DAY_MS, state.settings.profile
         )
     state.hour_orders = np.zeros(24)
     planned_days = item_window_days(state.lines, rows.size, before, start_ms, boundary)
-    everyday = planned_days * rows["demand_level_units_per_day"]
-    rows["campaign_everyday_units"] += everyday
+    baseline = planned_days * rows["demand_level_units_per_day"]
+    rows["campaign_baseline_units"] += baseline
     changed = close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
     state.changed.add(np.flatnonzero(changed | (rows["day_undone_units"] > 0)))
-    state.levels.close_day(rows, counts_days, boundary)
-    _learn_usual(state)
+    state.groups.close_day(rows, counts_days, boundary)
+    _learn_baseline(state)
     settings = state.settings.estimate
     state.correction = close_estimates(
         rows, boundary, state.category_numbers(), state.correction, settings
     )
     state.pool_items()  # of the rows as they are stored: a restart pools those
     _close_windows(state, day_ms, boundary)
-    state.effects.extend(state.alerts.end_bulk(state.items, boundary))
-    state.alerts.feed.close_day()
+    state.effects.extend(state.alerts.resolve_bulk_orders(state.items, boundary))
+    state.alerts.order_feed.close_day()
     state.learn_rate()
     state.changed.add(np.flatnonzero(rows["observed_days"] > 0))
 
 
-def _everyday_orders(state: State, day_ms: int) -> Float64Array:
+def _baseline_orders(state: State, day_ms: int) -> Float64Array:
     """The shop's orders in the hours of the day that ends, as if there had been no campaign."""
     lines = state.lines_between(day_ms, day_ms + DAY_MS)
     if not lines.item.size or not state.profile.is_known:
@@ -54,20 +54,20 @@ def _everyday_orders(state: State, day_ms: int) -> Float64Array:
     if not rows["day_orders"].any():  # a shop that is shut has no everyday either
         return np.zeros(24)
     due = due_by_hour(state.profile, day_ms // DAY_MS)
-    return everyday_orders(state.hour_orders, due, lines, rows["order_level_per_day"], day_ms)
+    return baseline_orders(state.hour_orders, due, lines, rows["order_level_per_day"], day_ms)
 
 
-def _learn_usual(state: State) -> None:
+def _learn_baseline(state: State) -> None:
     surge = state.settings.surge
-    learn_usual(
+    learn_baseline(
         state.rows(),
         state.pool,
-        surge.usual,
+        surge.baseline,
         null_factor=NULL_FACTOR,
         least_rate=surge.least_rate,
     )
     rows = state.rows()
-    learned = (rows["day_exposure_days"] > 0) & (rows["usual_days"] > 0)
+    learned = (rows["day_exposure_days"] > 0) & (rows["baseline_days"] > 0)
     state.changed.add(np.flatnonzero(learned))
 
 
@@ -78,10 +78,10 @@ def _close_windows(state: State, day_ms: int, boundary: int) -> None:
     samples: dict[str, list[tuple[float, float]]] = {}
     for item, promotion in zip(over.item.tolist(), over.promotion, strict=True):
         row = state.items.rows[item]
-        sample = float(row["campaign_units"]), float(row["campaign_everyday_units"])
+        sample = float(row["campaign_units"]), float(row["campaign_baseline_units"])
         if any(sample):
             samples.setdefault(promotion, []).append(sample)
-            row["campaign_units"], row["campaign_everyday_units"] = 0, 0.0
+            row["campaign_units"], row["campaign_baseline_units"] = 0, 0.0
             state.changed.add_one(item)
     for promotion, told in sorted(samples.items()):
         state.uplifts.setdefault(promotion, Uplift()).add(told)

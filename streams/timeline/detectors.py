@@ -25,18 +25,18 @@ from streams.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 def close_tick(state: State, boundary: int) -> Int32Array:
     """Run the surge tests of items and groups, tell what they found; return who is called."""
-    state.alerts.feed.close_tick(boundary, state.settings.tick_ms)
+    state.alerts.order_feed.close_tick(boundary, state.settings.tick_ms)
     is_hour = boundary % HOUR_MS == 0
     if is_hour:
         _test_groups(state, boundary)
     called, ended, grown = _test_items(state, _tested_items(state, boundary), boundary)
     alerts, items = state.alerts, state.items
     if called.size:
-        state.effects.extend(alerts.call_surges(called, items, boundary))
+        state.effects.extend(alerts.raise_surges(called, items, boundary))
     elif is_hour:
-        state.effects.extend(alerts.watch_groups(items, boundary))
+        state.effects.extend(alerts.update_group_surges(items, boundary))
     # After the groups: an item that has calmed counts for its group until the next full hour.
-    state.effects.extend(alerts.end_surges(ended, items, boundary))
+    state.effects.extend(alerts.resolve_surges(ended, items, boundary))
     state.effects.extend(alerts.update_surges(grown, items, boundary))
     return called
 
@@ -63,7 +63,7 @@ def _test_items(
         return items, items, items
     state.changed.add(items)
     settings = state.settings
-    state.effects.extend(state.alerts.call_bulk(items, state.items, boundary))
+    state.effects.extend(state.alerts.raise_bulk_orders(items, state.items, boundary))
     means = surge_tick(
         state.items.rows,
         items,
@@ -72,7 +72,7 @@ def _test_items(
         settings.tick_ms,
         state.pool,
         settings.surge,
-        state.alerts.feed.pause,
+        state.alerts.order_feed.blackout,
         _plan_factors(state, items, boundary),
     )
     told = proved_or_open(state.items.rows, items)
@@ -87,7 +87,7 @@ def _test_items(
 
 
 def _plan_factors(state: State, items: Int32Array, boundary: int) -> Float64Array | None:
-    """How many times the everyday orders are planned for the tick; none without a campaign."""
+    """How many times the baseline orders are planned for the tick; none without a campaign."""
     start = boundary - state.settings.tick_ms
     lines = state.lines_between(start, boundary)
     if not lines.item.size:
@@ -106,22 +106,22 @@ def _test_groups(state: State, boundary: int) -> None:
     items, rows = np.unique(lines.item), state.rows()
     planned = planned_orders(lines, rows, elapsed, start, boundary)[items]
     days = float(operational_days(elapsed, start, boundary))
-    plans = state.levels.plan_factors((items, planned), rows, days)
-    state.levels.close_hour(boundary, state.profile, state.alerts.feed.pause, plans)
+    plans = state.groups.plan_factors((items, planned), rows, days)
+    state.groups.close_hour(boundary, state.profile, state.alerts.order_feed.blackout, plans)
 
 
-def watch_plans(state: State, boundary: int) -> None:
+def update_group_shortfalls(state: State, boundary: int) -> None:
     """Raise and end shortfalls of campaign lines, and of whole campaigns, at a full hour."""
     lines = open_lines(state.lines, boundary)
     rows = state.rows()
     was_short = np.flatnonzero(rows["plan_shortfall_since_ms"] > 0)
     items = np.unique(np.concatenate([lines.item, was_short]))
-    if not items.size and not state.alerts.short.open:
+    if not items.size and not state.alerts.group_shortfalls.open:
         return
     day_ms = (boundary - 1) // DAY_MS * DAY_MS
-    until_ms = min(boundary, max(state.alerts.feed.last_order_ms, day_ms))
-    stretch, pause = (day_ms, until_ms), state.alerts.feed.pause
-    due = due_orders(lines, rows, items, state.profile.elapsed, stretch, pause)
+    until_ms = min(boundary, max(state.alerts.order_feed.last_order_ms, day_ms))
+    stretch, blackout = (day_ms, until_ms), state.alerts.order_feed.blackout
+    due = due_orders(lines, rows, items, state.profile.elapsed, stretch, blackout)
     _judge_plans(state, lines, items, due, boundary)
     _judge_campaigns(state, lines, items, due, boundary)
 
@@ -137,8 +137,8 @@ def _judge_plans(
     caught_up = is_open & ~is_over & has_caught_up(evidence, surge)
     ended = items[(is_open & is_over) | caught_up]
     left = _units_left(state, boundary)
-    state.effects.extend(state.alerts.call_shortfalls(called, state.items, boundary, left))
-    state.effects.extend(state.alerts.end_shortfalls(ended, state.items, boundary, left))
+    state.effects.extend(state.alerts.raise_shortfalls(called, state.items, boundary, left))
+    state.effects.extend(state.alerts.resolve_shortfalls(ended, state.items, boundary, left))
     begin_plans_anew(rows, items[caught_up], evidence[caught_up])
     forget_plans(rows, items[is_over])
     if boundary % DAY_MS == 0:
@@ -161,10 +161,10 @@ def _judge_campaigns(
     state: State, lines: Lines, items: Int64Array, due: Float64Array, boundary: int
 ) -> None:
     """Judge the total of each campaign as that of an item: its orders are arrivals."""
-    levels, surge = state.levels, state.settings.surge
-    places, arrivals = levels.campaign_arrivals(lines, items, due)
-    rows = levels.rows
-    evidence = weigh_plans(rows, places, arrivals, levels.pool.dispersion, surge)
+    groups, surge = state.groups, state.settings.surge
+    places, arrivals = groups.campaign_arrivals(lines, items, due)
+    rows = groups.rows
+    evidence = weigh_plans(rows, places, arrivals, groups.pool.dispersion, surge)
     is_open = rows["plan_shortfall_since_ms"][places] > 0
     called = places[is_short(rows, places, evidence, surge) & ~is_open]
     caught_up = is_open & has_caught_up(evidence, surge)
@@ -172,10 +172,10 @@ def _judge_campaigns(
     rows["plan_shortfall_since_ms"][places[caught_up]] = 0
     begin_plans_anew(rows, places[caught_up], evidence[caught_up])
     if boundary % DAY_MS == 0:
-        close_plan_day(rows, places, levels.pool.dispersion, surge)
-    levels.forget_plans_but(places)
-    levels.note_changed(places)
-    state.effects.extend(state.alerts.watch_plans(levels.short, state.items, boundary))
+        close_plan_day(rows, places, groups.pool.dispersion, surge)
+    groups.forget_plans_but(places)
+    groups.note_changed(places)
+    state.effects.extend(state.alerts.update_group_shortfalls(groups.short, state.items, boundary))
 
 
 def watch_silence(state: State, boundary: int) -> None:
@@ -185,7 +185,7 @@ def watch_silence(state: State, boundary: int) -> None:
     if ended.size:
         is_real = rows["quiet_since_ms"][ended] < rows["silent_since_ms"][ended]
         is_real &= rows["out_since_ms"][ended] == 0
-        state.effects.extend(state.alerts.end_silences(ended, state.items, boundary))
+        state.effects.extend(state.alerts.resolve_phantom_stock(ended, state.items, boundary))
         rows["silent_since_ms"][ended[is_real]] = -1
         state.silent.difference_update(ended.tolist())
     if boundary % HOUR_MS == 0:
@@ -197,7 +197,7 @@ def watch_silence(state: State, boundary: int) -> None:
             state.shop_rate,
             state.settings.silence,
         )
-        state.effects.extend(state.alerts.call_silences(silent, state.items, boundary))
+        state.effects.extend(state.alerts.raise_phantom_stock(silent, state.items, boundary))
         state.silent.update(silent.tolist())
 
 
@@ -215,8 +215,8 @@ def _ended_silences(state: State, boundary: int) -> Int32Array:
 
 def _is_news(rows: Columns, boundary: int, settings: SurgeSettings) -> BoolArray:
     """Which open surges have twice the orders that were told, or go on at full evidence today."""
-    has_doubled = rows["surge_orders"] >= 2 * rows["surge_told_orders"]
-    is_today = rows["surge_told_ms"] // DAY_MS == boundary // DAY_MS
+    has_doubled = rows["surge_orders"] >= 2 * rows["surge_published_orders"]
+    is_today = rows["surge_published_ms"] // DAY_MS == boundary // DAY_MS
     goes_on = ~is_today & (rows["surge_day_orders"] >= settings.minimum_orders)
     news: BoolArray = has_doubled | goes_on
     return news

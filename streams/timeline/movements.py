@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from policy.compiled import compiled
-from streams.contracts.events import Kind
+from streams.contracts.codes import Kind
 from streams.demand.exposure import note_sale, note_stock
 from streams.state.backlog_age import owe, settle
 from streams.types import BoolArray, Float64Array, Int32Array, Record, Table

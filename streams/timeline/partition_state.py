@@ -12,16 +12,16 @@ import msgspec
 import numpy as np
 
 from streams.contracts import events
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.demand.baseline import pool_items
 from streams.demand.campaigns import Lines, Uplift, campaign_lines
 from streams.demand.estimate import Correction, EstimateSettings
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
-from streams.detection.groups import Levels, groups_of
+from streams.detection.groups import Groups, groups_of
 from streams.detection.phantom_stock import SilenceSettings
 from streams.detection.surge import SurgeSettings
 from streams.incidents.incidents import Alerts, AlertSettings
-from streams.index_set import Marks
+from streams.index_set import IndexSet
 from streams.replenishment.reviews import ReviewSettings
 from streams.replenishment.supplier_terms import has_terms
 from streams.state.items import Items
@@ -30,7 +30,7 @@ from streams.timestamps import DAY_MS
 from streams.types import Float64Array, Int32Array, Table
 
 
-class Word(NamedTuple):
+class OrderResponse(NamedTuple):
     """What people, ERP or suppliers said of a purchase order."""
 
     po_id: str
@@ -64,10 +64,10 @@ class State:
         self.settings = settings
         self.items = Items()
         self.supply = Supply()
-        self.levels = Levels(settings.surge)
-        self.changed = Marks()  # items whose rows have to be stored
+        self.groups = Groups(settings.surge)
+        self.changed = IndexSet()  # items whose rows have to be stored
         self.alerts = Alerts(
-            partition, settings.alerts, settings.surge, self._groups_of, self.levels, self.changed
+            partition, settings.alerts, settings.surge, self._groups_of, self.groups, self.changed
         )
         self.catalog: dict[int, events.Item] = {}
         self.special: set[int] = set()  # items whose suppliers have breaks or dispatch days
@@ -82,7 +82,7 @@ class State:
         self.silent: set[int] = set()  # items in suspicious silence
         self.reviews = 0
         self.start_ms = 0  # of the history
-        self.effects: list[Outgoing | Word] = []
+        self.effects: list[OutboxRecord | OrderResponse] = []
         self._decisions: list[Table] = []
         self._told_changed: set[int] = set()
         self._is_plan_old = False
@@ -105,7 +105,7 @@ class State:
         else:
             self.special.discard(item)
 
-    def note_told(self, item: int, *, changes_plan: bool) -> None:
+    def note_catalog_changed(self, item: int, *, changes_plan: bool) -> None:
         """Note that an item's catalog or campaign lines changed."""
         self._told_changed.add(item)
         self._is_plan_old |= changes_plan
@@ -115,7 +115,7 @@ class State:
         if self._is_plan_old:
             self.lines, self._is_plan_old = campaign_lines(self.campaigns), False
             day_ms = applied_ms // DAY_MS * DAY_MS
-            self.levels.set_lines(self.lines, len(self.items), day_ms)
+            self.groups.set_lines(self.lines, len(self.items), day_ms)
 
     def lines_between(self, start_ms: int, end_ms: int) -> Lines:
         """Campaign lines whose window lies in a stretch, at least in part."""
@@ -142,7 +142,7 @@ class State:
     def pool_items(self) -> None:
         """Tell anew what the items have in common; between two days' ends it stays the same."""
         shop_days = float(self.profile.days.sum())
-        self.pool = pool_items(self.rows(), shop_days, self.settings.surge.usual)
+        self.pool = pool_items(self.rows(), shop_days, self.settings.surge.baseline)
 
     def learn_rate(self) -> None:
         """Take the shop's rate from the items, from a closed day on."""
@@ -157,7 +157,7 @@ class State:
         self.reviews += decisions.size
         self._decisions.append(decisions)
 
-    def take_effects(self) -> list[Outgoing | Word]:
+    def take_effects(self) -> list[OutboxRecord | OrderResponse]:
         """Return purchase orders, alerts and what was said of orders since the last call.
 
         In the order of event time: what was said of an order before it was decided says nothing,
@@ -171,7 +171,7 @@ class State:
         decisions, self._decisions = self._decisions, []
         return decisions
 
-    def take_told(self) -> dict[int, bytes]:
+    def take_catalog_changes(self) -> dict[int, bytes]:
         """Return the catalog and campaign lines of items where they changed, as stored."""
         changed, self._told_changed = sorted(self._told_changed), set()
         return {
@@ -190,7 +190,7 @@ class State:
         self.learn_rate()
         self.pool_items()
 
-    def restore_told(self, item: int, stored: bytes) -> None:
+    def restore_catalog(self, item: int, stored: bytes) -> None:
         """Take over stored catalog and campaign lines of an item."""
         line, lines = msgspec.json.decode(
             stored,
@@ -198,7 +198,7 @@ class State:
         )
         if line is not None:
             self.keep_line(item, line)
-            self.levels.set_category(item, line.category)
+            self.groups.set_category(item, line.category)
         if lines:
             self.campaigns[item] = {one.campaign_id: one for one in lines}
             self._is_plan_old = True

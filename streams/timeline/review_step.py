@@ -3,7 +3,7 @@
 import numpy as np
 
 from policy import PolicyCache
-from streams.contracts.outgoing import Outgoing, order_record
+from streams.contracts.outgoing import OutboxRecord, order_record
 from streams.contracts.purchase_orders import PurchaseOrder, SupplierRole
 from streams.demand.campaigns import planned_extra_units
 from streams.demand.week_profile import operational_days
@@ -55,7 +55,7 @@ def review_surges(state: State, cache: PolicyCache, called: Int64Array, boundary
 
 
 def _with_surge(state: State, items: Int64Array, demand: Float64Array) -> Float64Array:
-    """What decisions see: of items in a surge more than the everyday, while it lasts."""
+    """What decisions see: of items in a surge more than the baseline, while it lasts."""
     raised = demand.copy()
     for place in np.flatnonzero(state.items.rows["surge_since_ms"][items] > 0):
         row = state.items.rows[items[place]]
@@ -128,7 +128,7 @@ def _order(state: State, decision: Table) -> None:
     count_supply(state, item)
 
 
-def _order_record(state: State, item: int, order: PurchaseOrder, decided_ms: int) -> Outgoing:
+def _order_record(state: State, item: int, order: PurchaseOrder, decided_ms: int) -> OutboxRecord:
     """Count the order on its day; the hand-over looks at the sum."""
     row = state.items.rows[item]
     day = decided_ms // DAY_MS
@@ -142,7 +142,7 @@ def _order_record(state: State, item: int, order: PurchaseOrder, decided_ms: int
 
 
 def _planned(state: State, items: Int64Array, boundary: int) -> Float64Array:
-    """Campaign units per day beyond the everyday level, over the time a decision covers."""
+    """Campaign units per day beyond the baseline level, over the time a decision covers."""
     lines = state.lines.chosen(state.lines.ends_ms > boundary)
     if not lines.item.size:
         return np.zeros(items.size)

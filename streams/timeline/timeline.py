@@ -8,11 +8,11 @@ Boundaries at which nothing can happen are jumped over; the result is that of vi
 import numpy as np
 
 from policy import PolicyCache
-from streams.contracts.events import Kind
+from streams.contracts.codes import Kind
 from streams.demand.campaigns import in_window
 from streams.state.pending import ENTRY, Due, Pending
 from streams.timeline.day_end import close_day
-from streams.timeline.detectors import close_tick, watch_plans, watch_silence
+from streams.timeline.detectors import close_tick, update_group_shortfalls, watch_silence
 from streams.timeline.movements import apply_entries
 from streams.timeline.partition_state import State, TimelineSettings
 from streams.timeline.review_step import review_due, review_surges
@@ -36,7 +36,7 @@ class Timeline:
         self._settings = settings
         self._cache = cache
         self.state = state = State(partition, settings)
-        self.items, self.supply, self.levels = state.items, state.supply, state.levels
+        self.items, self.supply, self.groups = state.items, state.supply, state.groups
         self.alerts, self.catalog, self.campaigns = state.alerts, state.catalog, state.campaigns
         self.pending = Pending()
         self.applied_ms: int | None = None
@@ -102,7 +102,7 @@ class Timeline:
             review_surges(state, self._cache, called.astype(np.int64), boundary)
         watch_silence(state, boundary)
         if boundary % HOUR_MS == 0:
-            watch_plans(state, boundary)
+            update_group_shortfalls(state, boundary)
         if boundary % DAY_MS == 0:
             close_day(state, boundary)
         review_due(state, self._cache, boundary)
@@ -121,15 +121,15 @@ class Timeline:
         self.state.renew_plan(self.applied_ms)
         entries = self._due.entries
         stop = int(np.searchsorted(entries["effective_ms"], boundary))
-        told = [place for place in self._due.told if self._due_place <= place < stop]
-        for place in [*sorted(told), stop]:
+        updates = [place for place in self._due.updates if self._due_place <= place < stop]
+        for place in [*sorted(updates), stop]:
             moment = int(entries["effective_ms"][place]) if place < stop else boundary
             self._apply_plain(place, moment)
             if place < stop:
                 item = int(entries["item"][place])
-                tell(self.state, item, self._due.told[place], moment)
+                tell(self.state, item, self._due.updates[place], moment)
                 self._due_place = place + 1
-        self._forget_told(stop)
+        self._forget_updates(stop)
 
     def _apply_plain(self, stop: int, until_ms: int) -> None:
         """Apply entries up to a place, with the arrivals that are due among them."""
@@ -150,14 +150,14 @@ class Timeline:
             newest_ms = int(entries["effective_ms"][bad][-1])
             self.alerts.inputs.note_dead_letters(int(bad.sum()), newest_ms)
             entries = entries[~bad]
-        is_told = entries["code"] == Kind.TOLD
-        plain = entries[~is_told] if is_told.any() else entries
+        is_update = entries["code"] == Kind.ENTITY
+        plain = entries[~is_update] if is_update.any() else entries
         touched = self._move(plain)
         self.state.changed.add(touched)
         self.alerts.touch(touched)
         opened = plain["effective_ms"][plain["is_new_order"]]
         if opened.size:
-            self.alerts.feed.note(opened.size, int(opened[0]), int(opened[-1]))
+            self.alerts.order_feed.note(opened.size, int(opened[0]), int(opened[-1]))
             self.state.shop_orders += opened.size
 
     def _move(self, entries: Table) -> Int32Array:
@@ -165,9 +165,9 @@ class Timeline:
         in_campaign = in_window(self.state.lines, items, entries["effective_ms"])
         # A shop that begins with a sale has nothing else to learn the hours of its day from.
         teaches = ~in_campaign if self.state.profile.is_known else np.True_
-        everyday = entries["effective_ms"][entries["is_new_order"] & teaches]
-        self.state.hour_orders += np.bincount(everyday // HOUR_MS % 24, minlength=24)
-        self.levels.count(entries, in_campaign, len(self.items))
+        baseline = entries["effective_ms"][entries["is_new_order"] & teaches]
+        self.state.hour_orders += np.bincount(baseline // HOUR_MS % 24, minlength=24)
+        self.groups.count(entries, in_campaign, len(self.items))
         return apply_entries(
             entries,
             self.items.rows,
@@ -177,7 +177,7 @@ class Timeline:
             0.5 ** (1.0 / self._settings.estimate.size_half_life_orders),
         )
 
-    def _forget_told(self, stop: int) -> None:
-        if self._due.told:
-            left = {place: event for place, event in self._due.told.items() if place >= stop}
+    def _forget_updates(self, stop: int) -> None:
+        if self._due.updates:
+            left = {place: event for place, event in self._due.updates.items() if place >= stop}
             self._due = Due(self._due.entries, left)

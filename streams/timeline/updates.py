@@ -10,7 +10,7 @@ from streams.detection.shortfall import forget_plans
 from streams.replenishment.reviews import service_type_code
 from streams.replenishment.schedule import first_review_ms, period_ms
 from streams.state.open_orders import OpenOrder
-from streams.timeline.partition_state import State, Word
+from streams.timeline.partition_state import OrderResponse, State
 from streams.timestamps import one_time
 
 
@@ -22,15 +22,15 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
         case events.CampaignLine():
             lines = state.campaigns.setdefault(item, {})
             if event.campaign_id not in lines:
-                state.levels.join(f"campaign:{event.campaign_id}", state.items.rows[item])
+                state.groups.join(f"campaign:{event.campaign_id}", state.items.rows[item])
             lines[event.campaign_id] = event
-            state.note_told(item, changes_plan=True)
+            state.note_catalog_changed(item, changes_plan=True)
         case events.CampaignCancelled():
             state.campaigns.get(item, {}).pop(event.campaign_id, None)
             state.items.rows[item]["campaign_units"] = 0
-            state.items.rows[item]["campaign_everyday_units"] = 0.0
+            state.items.rows[item]["campaign_baseline_units"] = 0.0
             forget_plans(state.items.rows, np.array([item]))
-            state.note_told(item, changes_plan=True)
+            state.note_catalog_changed(item, changes_plan=True)
         case events.Inbound():
             _inbound(state, item, event, moment)
         case events.Response():
@@ -42,9 +42,9 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
 def _describe(state: State, item: int, line: events.Item, moment: int) -> None:
     row = state.items.rows[item]
     state.keep_line(item, line)
-    if state.levels.set_category(item, line.category):
-        state.levels.join(f"category:{line.category}", row)
-    state.note_told(item, changes_plan=False)
+    if state.groups.set_category(item, line.category):
+        state.groups.join(f"category:{line.category}", row)
+    state.note_catalog_changed(item, changes_plan=False)
     for name in line.__struct_fields__:
         if name in row.dtype.names and name not in ("service_type", "service_target"):
             value = getattr(line, name)
@@ -74,7 +74,7 @@ def _put_on_shelf(state: State, item: int, units: int, moment: int) -> None:
 
 def _respond(state: State, item: int, event: events.Response) -> None:
     said = str(event.__struct_config__.tag)
-    state.effects.append(Word(event.po_id, *state.items.names[item], said))
+    state.effects.append(OrderResponse(event.po_id, *state.items.names[item], said))
     order = state.supply.get(event.po_id)
     if order is None or order.item != item:
         return

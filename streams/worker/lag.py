@@ -6,35 +6,35 @@ from faust.types import TP
 
 from streams.contracts.events import TOPICS
 from streams.ingest.transport import BatchConsumer
-from streams.worker.shard_task import Owned
+from streams.worker.shard_task import ShardTask
 
 
 class Progress:
-    """Looks at the owned shards; remembers when it last saw each partition move.
+    """Looks at the task shards; remembers when it last saw each partition move.
 
     Args:
-        owned: the shards of the worker, by partition; looked at, never changed.
+        task: the shards of the worker, by partition; looked at, never changed.
         topic_prefix: in front of every topic's name.
         clock: wall-clock seconds.
     """
 
     def __init__(
-        self, owned: Mapping[int, Owned], topic_prefix: str, clock: Callable[[], float]
+        self, task: Mapping[int, ShardTask], topic_prefix: str, clock: Callable[[], float]
     ) -> None:
-        self._owned = owned
+        self._tasks = task
         self._prefix = topic_prefix
         self._clock = clock
         self._moved: dict[tuple[str, int], tuple[int, float]] = {}
         self.consumer: BatchConsumer | None = None
 
-    def lags(self, owned: Owned) -> dict[str, int | None]:
+    def lags(self, task: ShardTask) -> dict[str, int | None]:
         """Return the records of each topic that are not stored yet; none: Kafka has not told."""
         if self.consumer is None:
             return {}
         lags: dict[str, int | None] = {}
         for topic in TOPICS:
-            end = self.consumer.highwater(TP(self._prefix + topic, owned.shard.partition))
-            stored = owned.stored_offsets.get(topic, 0)
+            end = self.consumer.highwater(TP(self._prefix + topic, task.shard.partition))
+            stored = task.stored_offsets.get(topic, 0)
             lags[topic] = None if end is None else max(0, end - stored)
         return lags
 
@@ -42,18 +42,18 @@ class Progress:
         """Return the same of every input partition, as far as Kafka has told."""
         return {
             (topic, partition): lag or 0
-            for partition, owned in self._owned.items()
-            for topic, lag in self.lags(owned).items()
+            for partition, task in self._tasks.items()
+            for topic, lag in self.lags(task).items()
         }
 
     def lag_seconds(self) -> dict[int, float]:
         """How long ago the newest record that is stored was written, where others wait; else 0."""
         now_s = self._clock()
         return {
-            partition: max(0.0, now_s - owned.newest_written_ms / 1000)
-            if any(self.lags(owned).values()) and owned.newest_written_ms > 0
+            partition: max(0.0, now_s - task.newest_written_ms / 1000)
+            if any(self.lags(task).values()) and task.newest_written_ms > 0
             else 0.0
-            for partition, owned in self._owned.items()
+            for partition, task in self._tasks.items()
         }
 
     def stuck_for_s(self) -> float:
@@ -65,9 +65,9 @@ class Progress:
         now_s = self._clock()
         longest_s = 0.0
         for (topic, partition), lag in self.lag_records().items():
-            owned = self._owned[partition]
-            position = owned.shard.offsets.get(topic, 0)
-            waits = lag or owned.unread_beat_ms > owned.shard.clocks[topic]
+            task = self._tasks[partition]
+            position = task.shard.offsets.get(topic, 0)
+            waits = lag or task.unread_heartbeat_ms > task.shard.clocks[topic]
             before = self._moved.get((topic, partition))
             if before is None or before[0] != position or not waits:
                 self._moved[topic, partition] = (position, now_s)
@@ -76,7 +76,7 @@ class Progress:
         return longest_s
 
 
-def oldest_unread_s(owned: Owned, lags: Mapping[str, int | None], now_s: float) -> float:
+def oldest_unread_s(task: ShardTask, lags: Mapping[str, int | None], now_s: float) -> float:
     """Return a time that is not after any record that waits to be read; now: none waits.
 
     A record that waits is newer than the last one that was read, and it came after the log was last
@@ -85,13 +85,13 @@ def oldest_unread_s(owned: Owned, lags: Mapping[str, int | None], now_s: float) 
     oldest_s = now_s
     for topic, lag in lags.items():
         if not lag:
-            owned.at_end_s[topic] = now_s
+            task.at_end_s[topic] = now_s
         else:
-            read_s = owned.written_ms.get(topic, 0) / 1000
-            oldest_s = min(oldest_s, max(read_s, owned.at_end_s.get(topic, 0.0)))
+            read_s = task.written_ms.get(topic, 0) / 1000
+            oldest_s = min(oldest_s, max(read_s, task.at_end_s.get(topic, 0.0)))
     return oldest_s
 
 
-def went_back_s(owned: Owned) -> float:
+def went_back_s(task: ShardTask) -> float:
     """Return the seconds by which Kafka's times lie behind the newest that it gave."""
-    return (owned.newest_written_ms - max(owned.written_ms.values(), default=0)) / 1000
+    return (task.newest_written_ms - max(task.written_ms.values(), default=0)) / 1000

@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from streams.contracts.outgoing import Outgoing, Terms
-from streams.handover.gate import Bounds, Facts, Gate
+from streams.contracts.outgoing import OrderSummary, OutboxRecord
+from streams.handover.gate import Gate, GateInputs, GateThresholds
 from streams.handover.rules import PEOPLES, Controls, Limits, judge_orders, person_needed
 from streams.timestamps import NO_CLOCK
 from streams.types import BoolArray
 from streams.worker.lag import oldest_unread_s, went_back_s
 from streams.worker.ports import Recorder
-from streams.worker.shard_task import Owned
+from streams.worker.shard_task import ShardTask
 
 log = logging.getLogger("tidegate.release")
 
-_Batch = list[tuple[int, Outgoing]]  # by number in the outbox
+_Batch = list[tuple[int, OutboxRecord]]  # by number in the outbox
 
 _AT_ONCE = 2_000
 _STALE_LOOK_S = 10.0
@@ -42,7 +42,7 @@ class OrderRelease:
 
     def __init__(
         self,
-        bounds: Bounds,
+        bounds: GateThresholds,
         limits: Limits,
         live_within_s: float,
         stock_valid_ms: int,
@@ -58,32 +58,34 @@ class OrderRelease:
         self._recorder = recorder
         self._clock = clock
 
-    def shut(self, owned: Owned) -> None:
+    def shut(self, task: ShardTask) -> None:
         """Begin with a shut gate, as after every change of hands."""
-        owned.gate, owned.judgement = Gate(self._bounds), None
+        task.gate, task.judgement = Gate(self._bounds), None
 
-    def look(self, owned: Owned, lags: Mapping[str, int | None], *, is_store_away: bool) -> None:
+    def look(self, task: ShardTask, lags: Mapping[str, int | None], *, is_store_away: bool) -> None:
         """Let the gate of a partition see how things stand."""
-        before = owned.gate.reasons
-        owned.gate.look(self._facts(owned, lags, is_store_away), self._clock())
-        if owned.gate.reasons != before:
-            self._recorder.gate_moved(owned.shard.partition, owned.gate.reasons)
+        before = task.gate.reasons
+        task.gate.look(self._facts(task, lags, is_store_away), self._clock())
+        if task.gate.reasons != before:
+            self._recorder.gate_moved(task.shard.partition, task.gate.reasons)
 
-    def _facts(self, owned: Owned, lags: Mapping[str, int | None], is_store_away: bool) -> Facts:
+    def _facts(
+        self, task: ShardTask, lags: Mapping[str, int | None], is_store_away: bool
+    ) -> GateInputs:
         now_s = self._clock()
-        clocks_s = [clock / 1000 for clock in owned.shard.clocks.values() if clock != NO_CLOCK]
+        clocks_s = [clock / 1000 for clock in task.shard.clocks.values() if clock != NO_CLOCK]
         newest_s = max(clocks_s, default=-math.inf)
-        owned.was_live |= abs(now_s - newest_s) <= self._live_within_s
+        task.was_live |= abs(now_s - newest_s) <= self._live_within_s
         known = [lag for lag in lags.values() if lag is not None]
-        back_s = max(0.0, owned.looked_at_s - now_s)
-        owned.looked_at_s = now_s
-        for topic in owned.at_end_s:  # what waits is no younger because a clock went back
-            owned.at_end_s[topic] -= back_s
-        oldest_s = oldest_unread_s(owned, lags, now_s)
-        if owned.was_live:  # a log that lives has to go on; one of old events may end
+        back_s = max(0.0, task.looked_at_s - now_s)
+        task.looked_at_s = now_s
+        for topic in task.at_end_s:  # what waits is no younger because a clock went back
+            task.at_end_s[topic] -= back_s
+        oldest_s = oldest_unread_s(task, lags, now_s)
+        if task.was_live:  # a log that lives has to go on; one of old events may end
             oldest_s = min(oldest_s, *clocks_s)
-            back_s = max(back_s, went_back_s(owned))
-        return Facts(
+            back_s = max(back_s, went_back_s(task))
+        return GateInputs(
             is_control_known=self._controls().is_known,
             is_store_away=is_store_away,
             lag_records=sum(known) if len(known) == len(lags) else None,
@@ -92,66 +94,70 @@ class OrderRelease:
             back_s=back_s,
         )
 
-    def _basis(self, owned: Owned) -> object:
+    def _basis(self, task: ShardTask) -> object:
         """All that a judgement of waiting orders rests on; the same: the same judgement."""
-        moment = self._clock() // _STALE_LOOK_S if owned.was_live else 0
-        return (owned.gate.reasons, self._controls(), owned.shard.outbox.verdicts, moment)
+        moment = self._clock() // _STALE_LOOK_S if task.was_live else 0
+        return (task.gate.reasons, self._controls(), task.shard.outbox.responses, moment)
 
-    def has_to_judge(self, owned: Owned) -> bool:
+    def has_to_judge(self, task: ShardTask) -> bool:
         """Whether orders wait that the last judgement does not hold for."""
-        return owned.shard.outbox.orders > 0 and (
-            self._basis(owned) != owned.judgement or owned.judged_to < owned.publishable_to
+        return task.shard.outbox.orders > 0 and (
+            self._basis(task) != task.judgement or task.judged_to < task.publishable_to
         )
 
-    def leaving(self, owned: Owned) -> Iterator[tuple[_Batch, bool]]:
+    def leaving(self, task: ShardTask) -> Iterator[tuple[_Batch, bool]]:
         """Yield batches of orders that the outbox may part with, and whether to publish them.
 
         What was called off while it waited for a person is not published. The caller notes each
         batch by `note_left`, then looks. Ends early, with no judgement, once what the judgement
         rests on has changed.
         """
-        if (basis := self._basis(owned)) != owned.judgement:
-            owned.judgement, owned.judged_to = basis, 0
-            owned.held.clear()
-        going, called_off = self._judge(owned)
+        if (basis := self._basis(task)) != task.judgement:
+            task.judgement, task.judged_to = basis, 0
+            task.held.clear()
+        going, called_off = self._judge(task)
         if called_off:
             yield called_off, False
         for start in range(0, len(going), _AT_ONCE):
-            if self._basis(owned) != basis:
-                owned.judgement = None
+            if self._basis(task) != basis:
+                task.judgement = None
                 return
             batch = going[start : start + _AT_ONCE]
             yield batch, True
 
-    async def note_left(self, batch: Sequence[tuple[int, Outgoing]]) -> None:
+    async def note_left(self, batch: Sequence[tuple[int, OutboxRecord]]) -> None:
         """Let it be written down which orders leave, before they are forgotten.
 
         Raises:
             OSError: that did not work.
         """
-        left = [outgoing.terms for _, outgoing in batch if outgoing.terms is not None]
+        left = [
+            outgoing.order_summary for _, outgoing in batch if outgoing.order_summary is not None
+        ]
         if left:
             await self._recorder.orders_left(left)
 
-    def _judge(self, owned: Owned) -> tuple[_Batch, _Batch]:
+    def _judge(self, task: ShardTask) -> tuple[_Batch, _Batch]:
         """Judge the orders that were not judged yet; return those that may go and those that were
         called off.
         """
-        waiting = owned.shard.outbox.orders_between(owned.judged_to, owned.publishable_to)
-        owned.judged_to = owned.publishable_to
-        terms = [outgoing.terms for _, outgoing in waiting if outgoing.terms is not None]
+        waiting = task.shard.outbox.orders_between(task.judged_to, task.publishable_to)
+        task.judged_to = task.publishable_to
+        summaries = [
+            outgoing.order_summary for _, outgoing in waiting if outgoing.order_summary is not None
+        ]
         reasons = judge_orders(
-            terms,
-            self._is_stale(owned, terms),
-            owned.gate.reasons,
+            summaries,
+            self._is_stale(task, summaries),
+            task.gate.reasons,
             self._controls(),
             self._limits,
-            owned.held,
+            task.held,
         )
         going: _Batch = []
         called_off: _Batch = []
-        for entry, one, reason in zip(waiting, terms, reasons, strict=True):
-            if reason in PEOPLES and one.verdict.is_called_off:
+        for entry, one, reason in zip(waiting, summaries, reasons, strict=True):
+            if reason in PEOPLES and one.status.is_called_off:
                 log.info(
                     "%s was called off while it waited for a person: it never leaves", one.po_id
                 )
@@ -160,20 +166,20 @@ class OrderRelease:
             if reason is None:
                 going.append(entry)
             else:
-                owned.held[one.po_id] = reason
+                task.held[one.po_id] = reason
             if (needed := person_needed(one, self._limits)) is not None:
                 self._recorder.order_waits(one, needed)
         return going, called_off
 
-    def _is_stale(self, owned: Owned, terms: Sequence[Terms]) -> BoolArray:
+    def _is_stale(self, task: ShardTask, summaries: Sequence[OrderSummary]) -> BoolArray:
         """Whether the stock that each order rests on has grown too old while it waited.
 
         In a replay of old events the wall clock says nothing of it.
         """
-        if not owned.was_live:
-            return np.zeros(len(terms), bool)
-        items = owned.shard.timeline.items
-        places = [items.find(one.sku, one.warehouse) for one in terms]
+        if not task.was_live:
+            return np.zeros(len(summaries), bool)
+        items = task.shard.timeline.items
+        places = [items.find(one.sku, one.warehouse) for one in summaries]
         counted_ms = np.array(
             [0 if at is None else items.rows[at]["counted_at_ms"] for at in places]
         )

@@ -6,47 +6,47 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from streams.contracts.outgoing import Outgoing, Terms
+from streams.contracts.outgoing import OrderSummary, OutboxRecord
 from streams.handover.rules import HoldReason
 from streams.state.commit import Commit, StoredShard
 
 
-class Claim(Protocol):
+class Lease(Protocol):
     """The right to commit a shard."""
 
     partition: int
     epoch: int
     sequence: int
     offsets: str
-    writer: str  # the claim under which the newest commit came
+    writer: str  # the lease under which the newest commit came
 
 
 class Store(Protocol):
     """Where shards are kept. `commit` may raise `OSError` or the store's own error when away."""
 
-    async def claim(self, partition: int, generation: int) -> Any:
+    async def acquire(self, partition: int, generation: int) -> Any:
         """Take a shard over."""
 
-    async def load(self, claim: Any) -> StoredShard | None:
+    async def load(self, lease: Any) -> StoredShard | None:
         """Return what is stored."""
 
-    def resume(self, claim: Any, before: Any) -> None:
-        """Go on under a new claim with a shard that was kept since an older one."""
+    def resume(self, lease: Any, before: Any) -> None:
+        """Go on under a new lease with a shard that was kept since an older one."""
 
-    async def commit(self, claim: Any, commit: Commit) -> str:
+    async def commit(self, lease: Any, commit: Commit) -> str:
         """Store, and say "stored" or "fenced"."""
 
     async def ping(self) -> None:
         """Return if the store answers."""
 
-    async def stands(self, claim: Any) -> bool:
-        """Return whether the store stands where the claim does, and nobody else took the shard."""
+    async def is_current(self, lease: Any) -> bool:
+        """Return whether the store stands where the lease does, and nobody else took the shard."""
 
 
-Publish = Callable[[Sequence[Outgoing]], Awaitable[None]]
+Publish = Callable[[Sequence[OutboxRecord]], Awaitable[None]]
 """Writes records to Kafka and returns when all of them are there (acks=all)."""
 
-Beat = Callable[[Sequence[tuple[str, int]], int], Awaitable[None]]
+WriteHeartbeats = Callable[[Sequence[tuple[str, int]], int], Awaitable[None]]
 """Writes a heartbeat of a time to each (topic, partition)."""
 
 
@@ -66,10 +66,10 @@ class Recorder(Protocol):
     def gate_moved(self, partition: int, reasons: Sequence[HoldReason]) -> None:
         """A partition is held, or, without a reason, is not any more."""
 
-    def order_waits(self, terms: Terms, reason: HoldReason) -> None:
+    def order_waits(self, summary: OrderSummary, reason: HoldReason) -> None:
         """An order waits for a person's word."""
 
-    async def orders_left(self, orders: Sequence[Terms]) -> None:
+    async def orders_left(self, orders: Sequence[OrderSummary]) -> None:
         """Orders were handed over, or will never be; only when this returns they are forgotten.
 
         Raises:
@@ -83,8 +83,8 @@ class NoRecorder:
     def gate_moved(self, partition: int, reasons: Sequence[HoldReason]) -> None:
         """Forget it."""
 
-    def order_waits(self, terms: Terms, reason: HoldReason) -> None:
+    def order_waits(self, summary: OrderSummary, reason: HoldReason) -> None:
         """Forget it."""
 
-    async def orders_left(self, orders: Sequence[Terms]) -> None:
+    async def orders_left(self, orders: Sequence[OrderSummary]) -> None:
         """Forget it."""

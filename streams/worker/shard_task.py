@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.handover.gate import Bounds, Gate
+from streams.handover.gate import Gate, GateThresholds
 from streams.handover.rules import HoldReason
 from streams.shard.shard import Shard
 from streams.state.commit import Commit
@@ -15,13 +15,13 @@ _HELD_AT_MOST = 200_000  # orders that may be held before it does: about 2 kB of
 
 
 @dataclass(slots=True)
-class Owned:
+class ShardTask:
     """A shard that this worker owns."""
 
     shard: Shard
-    claim: Any
+    lease: Any
     stored_offsets: dict[str, int]
-    gate: Gate = field(default_factory=lambda: Gate(Bounds()))
+    gate: Gate = field(default_factory=lambda: Gate(GateThresholds()))
     is_dirty: bool = False
     in_flight: Commit | None = None  # sent, and its fate is not known yet
     newest_written_ms: int = -1
@@ -33,7 +33,9 @@ class Owned:
     judged_to: int = 0  # in the outbox
     looked_at_s: float = 0.0
     at_end_s: dict[str, float] = field(default_factory=dict)  # topic -> last seen read to its end
-    unread_beat_ms: int = NO_CLOCK  # the oldest heartbeat that was written and not yet read back
+    unread_heartbeat_ms: int = (
+        NO_CLOCK  # the oldest heartbeat that was written and not yet read back
+    )
 
     @property
     def is_stored(self) -> bool:

@@ -16,8 +16,8 @@ from faust.types import TP
 
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
-from streams.contracts.outgoing import Outgoing
-from streams.handover.gate import Bounds, Gate
+from streams.contracts.outgoing import OutboxRecord
+from streams.handover.gate import Gate, GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits
 from streams.ingest.chunks import from_offset, in_parts, values_of, written_ms
 from streams.ingest.dead_letters import set_aside
@@ -27,8 +27,16 @@ from streams.shard.shard import Shard, ShardSettings
 from streams.timestamps import NO_CLOCK
 from streams.worker.lag import Progress
 from streams.worker.order_release import OrderRelease
-from streams.worker.ports import Beat, Claim, NoRecorder, Observer, Publish, Recorder, Store
-from streams.worker.shard_task import Owned
+from streams.worker.ports import (
+    Lease,
+    NoRecorder,
+    Observer,
+    Publish,
+    Recorder,
+    Store,
+    WriteHeartbeats,
+)
+from streams.worker.shard_task import ShardTask
 
 log = logging.getLogger("tidegate.worker")
 
@@ -59,7 +67,7 @@ class WorkerSettings:
     live_within_s: float = 300.0  # a log this near to now is live: heartbeats are written to it
     stuck_after_s: float = 60.0  # records wait and none is read: the worker is not alive
     limits: DecodeLimits = field(default_factory=DecodeLimits)
-    handover: Bounds = field(default_factory=Bounds)
+    handover: GateThresholds = field(default_factory=GateThresholds)
     order_limits: Limits = field(default_factory=Limits)
     shard: ShardSettings = field(default_factory=ShardSettings)
 
@@ -70,7 +78,7 @@ class Worker:
     Args:
         store: where shards are kept.
         publish: writes to output topics.
-        beat: writes heartbeats to input topics.
+        write_heartbeats: writes heartbeats to input topics.
         settings: as above.
         observer: takes measurements.
         unreachable: errors that mean "away for now".
@@ -85,7 +93,7 @@ class Worker:
         self,
         store: Store,
         publish: Publish,
-        beat: Beat,
+        write_heartbeats: WriteHeartbeats,
         settings: WorkerSettings,
         observer: Observer,
         *,
@@ -98,7 +106,7 @@ class Worker:
     ) -> None:
         self._store = store
         self._publish = publish
-        self._beat = beat
+        self._write_heartbeats = write_heartbeats
         self._settings = settings
         self._observer = observer
         self._unreachable = unreachable
@@ -120,16 +128,16 @@ class Worker:
         self._decoders = {topic: TopicDecoder(topic, settings.limits) for topic in TOPICS}
         self._consumer: BatchConsumer | None = None
         self._generation: Callable[[], int] = lambda: 0
-        self.owned: dict[int, Owned] = {}
-        self.progress = Progress(self.owned, topic_prefix, clock)
-        self._parked: dict[int, Owned] = {}
+        self.tasks: dict[int, ShardTask] = {}
+        self.progress = Progress(self.tasks, topic_prefix, clock)
+        self._parked: dict[int, ShardTask] = {}
         self._work = asyncio.Event()
         self._outgoing = asyncio.Event()
         self._overdue = asyncio.Event()
         self._committed = asyncio.Event()
         self._taking_over = asyncio.Lock()
         self._committing = asyncio.Lock()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready_since: float | None = None
         self.store_failed_since: float | None = None
@@ -144,13 +152,13 @@ class Worker:
         self._generation = generation
 
     def start(self) -> None:
-        """Begin to commit, publish and beat."""
+        """Begin to commit, publish and write heartbeats."""
         loops = (
-            *(self._commit_loop, self._publish_loop, self._offsets_loop, self._beat_loop),
-            *(self._store_loop, self._overdue_loop, self._look_loop),
+            *(self._commit_loop, self._publish_loop, self._offsets_loop, self._heartbeat_loop),
+            *(self._store_loop, self._overdue_loop, self._gate_loop),
         )
         for loop in loops:
-            self._tasks.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
+            self._loops.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
 
     async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -172,8 +180,8 @@ class Worker:
 
     async def stop(self) -> None:
         """Commit and publish what there is, tell Kafka, and end the tasks."""
-        await _end(self._tasks)
-        self._tasks = []
+        await _end(self._loops)
+        self._loops = []
         try:
             async with asyncio.timeout(10):
                 await self._commit_all()
@@ -192,9 +200,9 @@ class Worker:
         """
         async with self._taking_over:
             wanted = {tp.partition for tp in assigned}
-            for partition in [*self.owned, *self._parked]:
+            for partition in [*self.tasks, *self._parked]:
                 if partition not in wanted:
-                    self.owned.pop(partition, None)
+                    self.tasks.pop(partition, None)
                     self._parked.pop(partition, None)
             for partition in sorted(wanted):
                 await self._take_over(partition)
@@ -211,36 +219,36 @@ class Worker:
         except self._away as error:
             log.warning("no commit before the rebalance, the next owner reads again: %s", error)
         async with self._taking_over:
-            self._parked.update(self.owned)
-            self.owned.clear()
+            self._parked.update(self.tasks)
+            self.tasks.clear()
             self.ready_since = None
             self._parked_since = self._parked_since or self._clock()
 
     async def _take_over(self, partition: int) -> None:
-        if partition in self.owned:
+        if partition in self.tasks:
             return
         parked = self._parked.pop(partition, None)
-        owned = await self._patiently(lambda: self._claim(partition, parked), "claim")
-        self.owned[partition] = owned
-        self._resume_outbox(owned)
+        task = await self._patiently(lambda: self._acquire(partition, parked), "lease")
+        self.tasks[partition] = task
+        self._resume_outbox(task)
         self._overdue.set()
 
-    async def _claim(self, partition: int, parked: Owned | None) -> Owned:
-        """Claim a shard and load it, unless it is parked here and nothing happened to it since.
+    async def _acquire(self, partition: int, parked: ShardTask | None) -> ShardTask:
+        """Lease a shard and load it, unless it is parked here and nothing happened to it since.
 
         A shard can move to somebody else between the two; then both are tried again.
         """
-        claim = await self._store.claim(partition, self._generation())
-        if parked and parked.is_stored and _same_past(parked.claim, claim):
-            self._store.resume(claim, parked.claim)
-            parked.claim = claim
+        lease = await self._store.acquire(partition, self._generation())
+        if parked and parked.is_stored and _same_past(parked.lease, lease):
+            self._store.resume(lease, parked.lease)
+            parked.lease = lease
             self._release.shut(parked)
             return parked  # itself: who is publishing for it will say so there
-        stored = await self._store.load(claim)
+        stored = await self._store.load(lease)
         shard = Shard(partition, self._settings.shard, self._cache)
         if stored is not None:
             shard.restore(stored)
-        return Owned(shard, claim, dict(shard.offsets), Gate(self._settings.handover))
+        return ShardTask(shard, lease, dict(shard.offsets), Gate(self._settings.handover))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[Any]], what: str) -> Any:
         while True:
@@ -252,22 +260,22 @@ class Worker:
                 log.warning("%s: %s; trying again", what, error)
                 await asyncio.sleep(0.5)
 
-    def _resume_outbox(self, owned: Owned) -> None:
+    def _resume_outbox(self, task: ShardTask) -> None:
         """What an earlier owner stored and perhaps did not publish goes out now."""
-        owned.publishable_to = owned.shard.outbox.next_number
-        if len(owned.shard.outbox):
+        task.publishable_to = task.shard.outbox.next_number
+        if len(task.shard.outbox):
             self._outgoing.set()
 
     async def _beginnings(self, assigned: set[TP]) -> Mapping[TP, int]:
         fresh = {
-            tp for tp in assigned if self._topic(tp) not in self.owned[tp.partition].shard.offsets
+            tp for tp in assigned if self._topic(tp) not in self.tasks[tp.partition].shard.offsets
         }
         if not fresh or self._consumer is None:
             return {}
         return await self._consumer.earliest(fresh)
 
     def _next_offset(self, tp: TP, beginning: int) -> int:
-        shard = self.owned[tp.partition].shard
+        shard = self.tasks[tp.partition].shard
         topic = self._topic(tp)
         if topic not in shard.offsets:
             shard.skip_to(topic, beginning)
@@ -284,7 +292,7 @@ class Worker:
         topic: str = tp.topic.removeprefix(self._prefix)
         return topic
 
-    async def _disown(self, lost: Owned) -> None:
+    async def _disown(self, lost: ShardTask) -> None:
         """Somebody else took the shard, or Redis lost it: load it again if it is still ours."""
         partition = lost.shard.partition
         log.warning(
@@ -292,9 +300,9 @@ class Worker:
         )
         consumer = self._consumer
         async with self._taking_over:
-            if self.owned.get(partition) is not lost or consumer is None:
+            if self.tasks.get(partition) is not lost or consumer is None:
                 return
-            del self.owned[partition]
+            del self.tasks[partition]
             tps = {tp for tp in consumer.assignment() if tp.partition == partition}
             if not tps:
                 return
@@ -311,73 +319,73 @@ class Worker:
         Chunks that were folded already are passed over; after a gap the log is read again from
         where the state stands.
         """
-        owned = self.owned.get(tp.partition)
-        if owned is None:
+        task = self.tasks.get(tp.partition)
+        if task is None:
             return
         topic = self._topic(tp)
-        await self._wait_for_room(owned)
+        await self._wait_for_room(task)
         for part in in_parts(chunks):
-            owned = self.owned.get(tp.partition)
-            if owned is None:
+            task = self.tasks.get(tp.partition)
+            if task is None:
                 return
-            expected = owned.shard.offsets.get(topic, 0)
+            expected = task.shard.offsets.get(topic, 0)
             part = from_offset(part, expected)
             if not part:
                 continue
             if part[0].start > expected:
-                await self._mend_gap(tp, owned, expected)
+                await self._mend_gap(tp, task, expected)
                 return
-            self._fold(owned, topic, part)
-            await self._advance(owned)
+            self._fold(task, topic, part)
+            await self._advance(task)
 
-    async def _mend_gap(self, tp: TP, owned: Owned, expected: int) -> None:
+    async def _mend_gap(self, tp: TP, task: ShardTask, expected: int) -> None:
         """Read again from where the state stands, or, if the log has lost that, from its start."""
         if self._consumer is None:
             return
         beginning = (await self._consumer.earliest({tp}))[tp]
         if beginning > expected:
             log.warning("%s/%d: lost %d to %d", tp.topic, tp.partition, expected, beginning)
-            owned.shard.skip_to(self._topic(tp), beginning)
-            owned.is_dirty = True
+            task.shard.skip_to(self._topic(tp), beginning)
+            task.is_dirty = True
             expected = beginning
         else:
             log.warning("%s/%d: gap at %d, reading again", tp.topic, tp.partition, expected)
         await self._consumer.read_again({tp: expected})
 
-    async def _wait_for_room(self, owned: Owned) -> None:
+    async def _wait_for_room(self, task: ShardTask) -> None:
         """Backpressure: nothing more is read while a commit or Kafka is behind."""
-        while not owned.has_room and self.owned.get(owned.shard.partition) is owned:
+        while not task.has_room and self.tasks.get(task.shard.partition) is task:
             self._committed.clear()
             self._work.set()
             await self._committed.wait()
 
-    def _fold(self, owned: Owned, topic: str, part: Sequence[Chunk]) -> None:
+    def _fold(self, task: ShardTask, topic: str, part: Sequence[Chunk]) -> None:
         values = values_of(part)
         decoded = self._decoders[topic].decode(values, written_ms(part))
-        folded = owned.shard.fold(topic, decoded, part[-1].next_offset)
+        folded = task.shard.fold(topic, decoded, part[-1].next_offset)
         if decoded.rejects or folded.late_rows:
-            source, partition = self._prefix + topic, owned.shard.partition
+            source, partition = self._prefix + topic, task.shard.partition
             for copy in set_aside(
                 topic, source, partition, part, decoded.rejects, folded.late_rows
             ):
-                owned.shard.outbox.put(copy)
+                task.shard.outbox.put(copy)
         self._rows_folded += len(values)
-        owned.newest_written_ms = max(owned.newest_written_ms, part[-1].written_ms)
-        owned.written_ms[topic] = part[-1].written_ms
-        owned.is_dirty = True
+        task.newest_written_ms = max(task.newest_written_ms, part[-1].written_ms)
+        task.written_ms[topic] = part[-1].written_ms
+        task.is_dirty = True
         self._work.set()
 
-    async def _advance(self, owned: Owned) -> None:
-        before_ms = owned.shard.timeline.applied_ms
-        while not owned.shard.advance(_BOUNDARIES_AT_ONCE):
-            owned.is_dirty = True
+    async def _advance(self, task: ShardTask) -> None:
+        before_ms = task.shard.timeline.applied_ms
+        while not task.shard.advance(_BOUNDARIES_AT_ONCE):
+            task.is_dirty = True
             self._work.set()
             await asyncio.sleep(0)
-            await self._wait_for_room(owned)
-            if self.owned.get(owned.shard.partition) is not owned:
+            await self._wait_for_room(task)
+            if self.tasks.get(task.shard.partition) is not task:
                 return
-        if owned.shard.timeline.applied_ms != before_ms:
-            owned.is_dirty = True
+        if task.shard.timeline.applied_ms != before_ms:
+            task.is_dirty = True
             self._work.set()
 
     async def _overdue_loop(self) -> None:
@@ -385,8 +393,8 @@ class Worker:
         while True:
             await self._overdue.wait()
             self._overdue.clear()
-            for owned in list(self.owned.values()):
-                await self._advance(owned)
+            for task in list(self.tasks.values()):
+                await self._advance(task)
 
     # -- committing ---------------------------------------------------------------------------
 
@@ -403,28 +411,28 @@ class Worker:
     async def _commit_all(self) -> float:
         """Commit every changed shard; return the seconds that this took from the event loop."""
         async with self._committing:
-            return sum(await asyncio.gather(*map(self._commit, list(self.owned.values()))))
+            return sum(await asyncio.gather(*map(self._commit, list(self.tasks.values()))))
 
-    async def _commit(self, owned: Owned) -> float:
-        if owned.in_flight is None and not owned.is_dirty:
+    async def _commit(self, task: ShardTask) -> float:
+        if task.in_flight is None and not task.is_dirty:
             return 0.0
         started = time.perf_counter()
-        newest_ms = owned.newest_written_ms
-        if owned.in_flight is None:
-            owned.is_dirty = False
-            owned.in_flight = owned.shard.take_commit()
-        commit = owned.in_flight
+        newest_ms = task.newest_written_ms
+        if task.in_flight is None:
+            task.is_dirty = False
+            task.in_flight = task.shard.take_commit()
+        commit = task.in_flight
         busy = time.perf_counter() - started
-        verdict = await self._patiently(lambda: self._store.commit(owned.claim, commit), "commit")
-        owned.in_flight = None
+        outcome = await self._patiently(lambda: self._store.commit(task.lease, commit), "commit")
+        task.in_flight = None
         self._note_store(ok=True)
         self._committed.set()
-        if verdict != "stored":
-            await self._disown(owned)
+        if outcome != "stored":
+            await self._disown(task)
             return busy
-        owned.stored_offsets = commit.offsets
-        owned.publishable_to = commit.outbox_stored_to
-        if len(owned.shard.outbox):
+        task.stored_offsets = commit.offsets
+        task.publishable_to = commit.outbox_stored_to
+        if len(task.shard.outbox):
             self._outgoing.set()
         visible = self._clock() - newest_ms / 1000 if newest_ms > 0 else 0.0
         self._observer.committed(time.perf_counter() - started, visible)
@@ -442,19 +450,19 @@ class Worker:
             await asyncio.sleep(_PING_SECONDS)
             await self._patiently(self._store.ping, "ping")
             self._note_store(ok=True)
-            for owned in list(self.owned.values()):
-                await self._require_known_past(owned)
+            for task in list(self.tasks.values()):
+                await self._require_known_past(task)
 
-    async def _require_known_past(self, owned: Owned) -> None:
+    async def _require_known_past(self, task: ShardTask) -> None:
         """Load a shard again of which the store has another past: a store that came back older.
 
         The next commit would notice it, too; where nothing more is read, there is none.
         """
         async with self._committing:
-            if owned.in_flight is None and not await self._patiently(
-                lambda: self._store.stands(owned.claim), "ping"
+            if task.in_flight is None and not await self._patiently(
+                lambda: self._store.is_current(task.lease), "ping"
             ):
-                await self._disown(owned)
+                await self._disown(task)
 
     async def _offsets_loop(self) -> None:
         while True:
@@ -465,8 +473,8 @@ class Worker:
         """Tell Kafka what Redis has: Kafka is only ever behind Redis."""
         offsets = {
             TP(self._prefix + topic, partition): offset
-            for partition, owned in self.owned.items()
-            for topic, offset in owned.stored_offsets.items()
+            for partition, task in self.tasks.items()
+            for topic, offset in task.stored_offsets.items()
         }
         if offsets and self._consumer is not None:
             await self._consumer.commit_stored(offsets)
@@ -480,24 +488,24 @@ class Worker:
             await self._publish_all()
 
     async def _publish_all(self) -> None:
-        for owned in list(self.owned.values()):
-            while batch := self._free_to_go(owned):
-                await self._let_go(owned, batch)
-            await self._hand_over(owned)
+        for task in list(self.tasks.values()):
+            while batch := self._free_to_go(task):
+                await self._let_go(task, batch)
+            await self._hand_over(task)
 
-    def _free_to_go(self, owned: Owned) -> list[tuple[int, Outgoing]]:
+    def _free_to_go(self, task: ShardTask) -> list[tuple[int, OutboxRecord]]:
         """Records that no gate holds. While the store is away alerts do not wait for it.
 
         An alert follows from the log alone: lost with this worker, it is made again, byte for byte.
         """
-        outbox = owned.shard.outbox
-        batch = outbox.stored_before(owned.publishable_to, _PUBLISH_AT_ONCE)
+        outbox = task.shard.outbox
+        batch = outbox.stored_before(task.publishable_to, _PUBLISH_AT_ONCE)
         if not batch and self.store_failed_since is not None:
             return outbox.alerts(_PUBLISH_AT_ONCE)
         return batch
 
     async def _let_go(
-        self, owned: Owned, batch: Sequence[tuple[int, Outgoing]], *, is_wanted: bool = True
+        self, task: ShardTask, batch: Sequence[tuple[int, OutboxRecord]], *, is_wanted: bool = True
     ) -> None:
         """Publish records, unless nobody wants them any more, and let the outbox forget them.
 
@@ -510,57 +518,57 @@ class Worker:
             await self._release.note_left(batch)
         except BaseException:
             self._outgoing.set()
-            owned.judgement = None
+            task.judgement = None
             raise
-        owned.shard.outbox.published([number for number, _ in batch])
-        owned.is_dirty = True
+        task.shard.outbox.published([number for number, _ in batch])
+        task.is_dirty = True
         self._work.set()
 
     # -- hand-over ----------------------------------------------------------------------------
 
-    async def _look_loop(self) -> None:
+    async def _gate_loop(self) -> None:
         """Look whether the gates have moved, and wake the publishing where they have."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            for owned in list(self.owned.values()):
-                self._look(owned)
-                if self._release.has_to_judge(owned) or self.store_failed_since is not None:
+            for task in list(self.tasks.values()):
+                self._look(task)
+                if self._release.has_to_judge(task) or self.store_failed_since is not None:
                     self._outgoing.set()
 
-    def _look(self, owned: Owned) -> None:
+    def _look(self, task: ShardTask) -> None:
         """Let the gate of a partition see how things stand."""
         is_store_away = self.store_failed_since is not None
-        self._release.look(owned, self.progress.lags(owned), is_store_away=is_store_away)
+        self._release.look(task, self.progress.lags(task), is_store_away=is_store_away)
 
-    async def _hand_over(self, owned: Owned) -> None:
+    async def _hand_over(self, task: ShardTask) -> None:
         """Publish the orders that may go; the others stay where they are."""
-        self._look(owned)
-        for batch, is_wanted in self._release.leaving(owned):
-            await self._let_go(owned, batch, is_wanted=is_wanted)
-            self._look(owned)
-        if owned.judgement is None:
+        self._look(task)
+        for batch, is_wanted in self._release.leaving(task):
+            await self._let_go(task, batch, is_wanted=is_wanted)
+            self._look(task)
+        if task.judgement is None:
             self._outgoing.set()
-        if owned.is_dirty:
+        if task.is_dirty:
             self._work.set()
 
-    async def _beat_loop(self) -> None:
+    async def _heartbeat_loop(self) -> None:
         while True:
             await asyncio.sleep(self._settings.heartbeat_interval_s)
             now_ms = int(self._clock() * 1000)
-            if self.owned and self.is_live(now_ms):
-                targets = [(topic, partition) for partition in self.owned for topic in TOPICS]
-                await self._beat(targets, now_ms)
-                self._note_beat(now_ms)
+            if self.tasks and self.is_live(now_ms):
+                targets = [(topic, partition) for partition in self.tasks for topic in TOPICS]
+                await self._write_heartbeats(targets, now_ms)
+                self._note_heartbeat(now_ms)
 
-    def _note_beat(self, now_ms: int) -> None:
-        for owned in self.owned.values():
-            if owned.unread_beat_ms <= min(owned.shard.clocks.values()):
-                owned.unread_beat_ms = now_ms
+    def _note_heartbeat(self, now_ms: int) -> None:
+        for task in self.tasks.values():
+            if task.unread_heartbeat_ms <= min(task.shard.clocks.values()):
+                task.unread_heartbeat_ms = now_ms
 
     def is_live(self, now_ms: int) -> bool:
         """Whether the logs are near to now, as against a replay of old events."""
         newest = max(
-            (max(owned.shard.clocks.values()) for owned in self.owned.values()), default=NO_CLOCK
+            (max(task.shard.clocks.values()) for task in self.tasks.values()), default=NO_CLOCK
         )
         return abs(now_ms - newest) <= self._settings.live_within_s * 1000
 
@@ -569,17 +577,17 @@ class Worker:
     @property
     def shards(self) -> list[Shard]:
         """The shards that this worker owns now."""
-        return [owned.shard for owned in self.owned.values()]
+        return [task.shard for task in self.tasks.values()]
 
     def holds(self) -> list[str]:
         """Why purchase orders wait, in words; empty when they go out."""
         said = []
-        for partition, owned in sorted(self.owned.items()):
-            if owned.gate.reasons:
-                said.append(f"partition {partition}: {', '.join(owned.gate.reasons)}")
+        for partition, task in sorted(self.tasks.items()):
+            if task.gate.reasons:
+                said.append(f"partition {partition}: {', '.join(task.gate.reasons)}")
             said += [
                 f"partition {partition}: {count} orders wait, {reason}"
-                for reason, count in sorted(Counter(owned.held.values()).items())
+                for reason, count in sorted(Counter(task.held.values()).items())
                 if reason in _OF_AN_ORDER
             ]
         for pause in self.controls().pauses:
@@ -620,7 +628,7 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, waiting = await asyncio.wait(waiting, timeout=0.5)
 
 
-def _same_past(before: Claim, now: Claim) -> bool:
+def _same_past(before: Lease, now: Lease) -> bool:
     """Whether nobody else committed in between; two histories can come to the same numbers."""
     stands = before.sequence, before.offsets, before.writer
     return stands == (now.sequence, now.offsets, now.writer) and now.sequence > 0

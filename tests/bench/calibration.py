@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import beta
 
-from streams.demand.baseline import Pool, learn_usual, pool_items
+from streams.demand.baseline import Pool, learn_baseline, pool_items
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
 from streams.detection.shortfall import close_plan_day, is_short, weigh_plans
 from streams.detection.surge import (
@@ -88,7 +88,7 @@ def week(has_profile: bool) -> Profile:
     return Profile.restore(state, ProfileSettings())
 
 
-def usual_rates(items: int, chance: np.random.Generator) -> Float64Array:
+def baseline_rates(items: int, chance: np.random.Generator) -> Float64Array:
     """Orders a day of the items of a shop: most sell seldom, a few a hundred times a day."""
     rates: Float64Array = np.clip(chance.lognormal(0.0, 1.5, items), 0.05, 300.0)
     return rates
@@ -99,7 +99,7 @@ def learned_rows(
 ) -> tuple[np.ndarray, Pool]:
     """Rows that have learned 60 days of the shop with the production code."""
     rows = np.zeros(rates.size, ROW)
-    pool = pool_items(rows, 0.0, settings.usual)
+    pool = pool_items(rows, 0.0, settings.baseline)
     profile = week(shop.has_profile)
     for day in range(60):
         days = _operational(profile, day)
@@ -107,14 +107,14 @@ def learned_rows(
         rows["day_taught_orders"] = chance.poisson(
             rates * days * _paces(rates.size, shop.size, chance)
         )
-        learn_usual(
+        learn_baseline(
             rows,
             pool,
-            settings.usual,
+            settings.baseline,
             null_factor=NULL_FACTOR,
             least_rate=settings.least_rate,
         )
-        pool = pool_items(rows, float(day + 1), settings.usual)
+        pool = pool_items(rows, float(day + 1), settings.baseline)
     return rows, pool
 
 
@@ -193,7 +193,7 @@ def false_alarms(
 ) -> FalseAlarms:
     """Simulate sales of `settings.sale_days` in a shop without surges."""
     chance = np.random.default_rng(seed)
-    rates = usual_rates(items, chance)
+    rates = baseline_rates(items, chance)
     learned, pool = learned_rows(rates, shop, settings, chance)
     days = max(1, round(settings.sale_days))
     false = 0
@@ -230,7 +230,7 @@ def false_plans(
     """Simulate campaign windows of `_PLAN_DAYS` days, looked at six times a day."""
     chance = np.random.default_rng(seed)
     rows = np.zeros(windows, ROW)
-    rows["usual_squares"], rows["usual_excess"] = 1e15, 1e15 / size
+    rows["baseline_squares"], rows["baseline_excess"] = 1e15, 1e15 / size
     everyone = np.arange(windows)
     called = np.zeros(windows, np.bool_)
     for _ in range(_PLAN_DAYS):
@@ -286,9 +286,9 @@ def delays(
     """
     chance = np.random.default_rng(seed)
     rows = np.zeros(items, ROW)
-    rows["usual_days"] = 1e6
-    rows["usual_orders"] = rate * 1e6
-    rows["usual_squares"] = 1e9  # and no excess: the largest size there is
+    rows["baseline_days"] = 1e6
+    rows["baseline_orders"] = rate * 1e6
+    rows["baseline_squares"] = 1e9  # and no excess: the largest size there is
     rows["surge_ticked_ms"] = _START_MS
     tick_ms = MINUTE_MS
     begins = 150
@@ -381,7 +381,7 @@ def plot_delays(rows: Sequence[tuple[float, ...]], path: Path) -> None:
 def tick_milliseconds(items: int, ticks: int = 20) -> tuple[float, float]:
     """Return the median and the longest time of a tick in which every item has orders."""
     chance = np.random.default_rng(2)
-    rates = usual_rates(items, chance)
+    rates = baseline_rates(items, chance)
     rows, pool = learned_rows(rates, Shop("plain", size=10.0), SurgeSettings(), chance)
     chosen = np.arange(items, dtype=np.int32)
     times = []
@@ -418,9 +418,9 @@ def main() -> int:
     print(tell_delays(rows))
     if arguments.plot:
         plot_delays(rows, arguments.plot)
-    usual, first = tick_milliseconds(100_000)
+    baseline, first = tick_milliseconds(100_000)
     print(
-        f"a tick of 100,000 items, all with orders: {usual:.0f} ms of one core; the first of a "
+        f"a tick of 100,000 items, all with orders: {baseline:.0f} ms of one core; the first of a "
         f"day, at noon: {first:.0f} ms; {ROW.itemsize} bytes an item, all that is known of it"
     )
     budget = settings.false_items_per_100000 * ITEM_SHARE

@@ -16,7 +16,7 @@ import numpy as np
 
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.ingest.decode import TopicDecoder
 from streams.shard.shard import Shard, ShardSettings
 from streams.timestamps import DAY_MS
@@ -76,11 +76,11 @@ class Replay:
         for _, outgoing in self.shard.take_commit().outbox_added:
             self._note(outgoing)
 
-    def _note(self, outgoing: Outgoing) -> None:
+    def _note(self, outgoing: OutboxRecord) -> None:
         if outgoing.topic == "alerts":
             alert = json.loads(outgoing.value)
-            if alert["kind"] == "raised":
-                self._raised[alert["alert"]] += 1
+            if alert["state"] == "raised":
+                self._raised[alert["kind"]] += 1
 
     def raised(self) -> dict[str, int]:
         """Return how many incidents of each kind began so far."""

@@ -391,8 +391,8 @@ def raised_in(shop: Shop, replayed: Replayed) -> Iterator[tuple[str, str, int]]:
     for alert in replayed.alerts:
         at_ms = one_time(alert["occurred_at"])
         is_open = at_ms <= START_MS + shop.days * DAY_MS
-        if alert["kind"] == "raised" and alert["alert"] in _KINDS.values() and is_open:
-            yield str(alert["alert"]), str(alert["subject"]).removesuffix("@main"), at_ms
+        if alert["state"] == "raised" and alert["kind"] in _KINDS.values() and is_open:
+            yield str(alert["kind"]), str(alert["subject"]).removesuffix("@main"), at_ms
 
 
 def _finds(truth: Truth, subject: str, at_ms: int) -> bool:

@@ -60,7 +60,7 @@ class Replayed:
 
 
 def replay(records: Iterable[Record], settings: ShardSettings) -> Replayed:
-    """Feed records in time order to one shard, an hour at a time, and collect its alerts."""
+    """OrderFeed records in time order to one shard, an hour at a time, and collect its alerts."""
     shard = Shard(0, settings, PolicyCache())
     decoders = {topic: TopicDecoder(topic, DecodeLimits()) for topic in TOPICS}
     alerts: list[dict[str, Any]] = []
@@ -104,13 +104,13 @@ def incidents_of(alerts: Sequence[dict[str, Any]]) -> list[Incident]:
     """Put the steps of each surge together."""
     found: dict[str, Incident] = {}
     for alert in alerts:
-        if alert["alert"] != "surge":
+        if alert["kind"] != "surge":
             continue
         at_ms = _milliseconds(alert["occurred_at"])
-        if alert["kind"] == "raised":
+        if alert["state"] == "raised":
             found[alert["incident_id"]] = Incident(alert["sku"], at_ms, alert["figures"])
         incident = found[alert["incident_id"]]
-        if alert["kind"] == "resolved":
+        if alert["state"] == "resolved":
             incident.resolved_ms = at_ms
         else:
             incident.told_days.add((at_ms - 1) // DAY_MS)
@@ -164,8 +164,8 @@ def tell(replayed: Replayed, found: dict[str, Any]) -> str:
     factors = [one.figures["factor"] for one in untouched]
     others = defaultdict(int)
     for alert in replayed.alerts:
-        if alert["kind"] == "raised":
-            others[alert["alert"]] += 1
+        if alert["state"] == "raised":
+            others[alert["kind"]] += 1
     minutes = statistics.median(map(_minutes_to_alarm, replayed.incidents))
     lines = [
         f"{replayed.events:,} events in {replayed.seconds:.0f} s, one shard, no look-ahead",

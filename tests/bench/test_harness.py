@@ -1,4 +1,4 @@
-"""The benchmarks' own parts: the records are what they claim, and a tiny run goes through."""
+"""The benchmarks' own parts: the records are what they lease, and a tiny run goes through."""
 
 import json
 import os

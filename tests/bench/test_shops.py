@@ -15,7 +15,7 @@ AT_MS = START_MS + (FIRST_DAYS + 2) * DAY_MS + 10 * HOUR_MS
 
 def alert(kind: str, subject: str, at_ms: int) -> dict[str, str]:
     """An incident that is raised."""
-    return {"kind": "raised", "alert": kind, "subject": subject, "occurred_at": rfc3339(at_ms)}
+    return {"state": "raised", "kind": kind, "subject": subject, "occurred_at": rfc3339(at_ms)}
 
 
 def test_a_seed_draws_the_same_shop_again():

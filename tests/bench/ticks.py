@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from policy import PolicyCache
-from streams.contracts.events import Kind
-from streams.demand.baseline import Pool, UsualSettings, learn_usual, pool_items
+from streams.contracts.codes import Kind
+from streams.demand.baseline import BaselineSettings, Pool, learn_baseline, pool_items
 from streams.demand.estimate import Correction, EstimateSettings, close_day
 from streams.demand.exposure import close_exposure
 from streams.demand.week_profile import flat_profile
@@ -63,7 +63,7 @@ def end_day(rows: np.ndarray, end_ms: int, correction: Correction, pool: Pool) -
     """Close a day: exposures, what is usual, and estimates."""
     elapsed, nothing = flat_profile().elapsed, np.zeros(rows.size)
     close_exposure(rows, elapsed, end_ms - DAY_MS, end_ms, 1.0, nothing)
-    learn_usual(rows, pool, UsualSettings(), null_factor=NULL_FACTOR, least_rate=0.2)
+    learn_baseline(rows, pool, BaselineSettings(), null_factor=NULL_FACTOR, least_rate=0.2)
     categories = np.zeros(rows.size, np.int32)
     return close_day(rows, end_ms, categories, correction, EstimateSettings())
 
@@ -126,7 +126,7 @@ def measured(rows: np.ndarray) -> Iterator[tuple[str, float, str]]:
         name = f"a tick, each item with an order, {shards} shard{'s' * (shards > 1)}"
         yield name, tick_milliseconds(rows, shards, noon_ms), "wall, least"
     end_ms = START_MS + (DAYS + 1) * DAY_MS
-    elapsed, pool = flat_profile().elapsed, pool_items(rows, DAYS, UsualSettings())
+    elapsed, pool = flat_profile().elapsed, pool_items(rows, DAYS, BaselineSettings())
     everyone = np.arange(rows.size, dtype=np.int32)
     tested = rows.copy()
 

@@ -90,9 +90,9 @@ def save(shard: Any, redis_url: str) -> None:
 
     async def run() -> None:
         store = _store(redis_url)
-        claim = await store.claim(0, 1)
-        await store.load(claim)
-        await store.commit(claim, shard.take_commit())
+        lease = await store.acquire(0, 1)
+        await store.load(lease)
+        await store.commit(lease, shard.take_commit())
 
     asyncio.run(run())
 
@@ -103,7 +103,7 @@ def load(redis_url: str) -> Any:
     async def run() -> Shard:
         store = _store(redis_url)
         shard = Shard(0, Settings().worker().shard, PolicyCache())
-        stored = await store.load(await store.claim(0, 2))
+        stored = await store.load(await store.acquire(0, 2))
         assert stored is not None
         shard.restore(stored)
         return shard

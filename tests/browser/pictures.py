@@ -103,7 +103,7 @@ async def take(
     settings: dict[str, Any] = {"minimum_history_days": 1, "live_within_seconds": 1}
     async with open_shop(redis_url, clock=_clock, **settings) as shop:
         await shop.feed(records)
-        await shop.beat(now_ms - 400)
+        await shop.write_heartbeats(now_ms - 400)
         await shop.settle()
         async with (
             serving(redis_url, clock=_clock) as server,

@@ -24,7 +24,7 @@ from infra.replay.faults import Record
 from infra.replay.log_writer import partition_for
 from infra.settings import Settings
 from streams.contracts.events import TOPICS
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.worker.worker import Worker
 from tests.infra.memory_log import MemoryLog
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
@@ -56,18 +56,18 @@ class Shop:
         self.worker = Worker(
             store,
             self._publish,
-            self._beat,
+            self._write_heartbeats,
             self.settings.worker(),
             FakeObserver(),
             unreachable=UNREACHABLE,
             clock=clock,
         )
-        self.published: list[Outgoing] = []
+        self.published: list[OutboxRecord] = []
 
-    async def _publish(self, outgoing: Sequence[Outgoing]) -> None:
+    async def _publish(self, outgoing: Sequence[OutboxRecord]) -> None:
         self.published += outgoing
 
-    async def _beat(self, targets: Sequence[tuple[str, int]], now_ms: int) -> None:
+    async def _write_heartbeats(self, targets: Sequence[tuple[str, int]], now_ms: int) -> None:
         value = msgspec.json.encode({"kind": "heartbeat", "occurred_at": now_ms})
         for topic, partition in targets:
             await self._take(TP(topic, partition), [value], now_ms)
@@ -122,12 +122,12 @@ class Shop:
         for tp, values in batches.items():
             await self._take(tp, values, written_ms)
         batches.clear()
-        await self.beat(written_ms)
+        await self.write_heartbeats(written_ms)
 
-    async def beat(self, at_ms: int | None = None) -> None:
+    async def write_heartbeats(self, at_ms: int | None = None) -> None:
         """Let time pass on every topic."""
         targets = [(topic, partition) for topic in TOPICS for partition in range(PARTITIONS)]
-        await self._beat(targets, self.now_ms if at_ms is None else at_ms)
+        await self._write_heartbeats(targets, self.now_ms if at_ms is None else at_ms)
 
     async def _take(self, tp: TP, values: Sequence[bytes], written_ms: int) -> None:
         for start in range(0, len(values), _CHUNK):
@@ -150,7 +150,7 @@ class Shop:
     def _is_settled(self) -> bool:
         return not any(
             one.is_dirty or one.in_flight or one.stored_offsets != one.shard.offsets
-            for one in self.worker.owned.values()
+            for one in self.worker.tasks.values()
         )
 
 
@@ -212,7 +212,7 @@ def dispatched(sku: str, at: int, quantity: int = 1) -> dict[str, Any]:
 class NoWorker:
     """A worker's health, for a port that only shows the page."""
 
-    owned: dict[int, None] = {}  # noqa: RUF012
+    tasks: dict[int, None] = {}  # noqa: RUF012
 
     def is_alive(self) -> bool:
         """Whether reading goes on."""

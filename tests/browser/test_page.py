@@ -57,7 +57,7 @@ async def test_numbers_are_those_in_redis(shop, server, visit, redis_url):
     sales = [placed("lamp", at, 3) for at in range(start, shop.now_ms - MINUTE_MS, HOUR_MS)]
     await shop.tell("orders", *sales)
     await shop.tell("shipments", *[dispatched("lamp", one["occurred_at"], 3) for one in sales[:-4]])
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)
     await visitor.go("#/item?sku=lamp&warehouse=main")
@@ -90,7 +90,7 @@ async def test_numbers_are_those_in_redis(shop, server, visit, redis_url):
 async def test_what_happens_is_shown_soon(shop, server, visit):
     """An order, an incident and its end appear without a reload; the delay is printed."""
     await shop.tell("stock", counted("lamp", shop.now_ms - HOUR_MS, 500))
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)
     await visitor.go()
@@ -120,7 +120,7 @@ async def test_what_happens_is_shown_soon(shop, server, visit):
 async def test_no_sales_is_told_apart_from_no_data(shop, server, visit):
     """Quiet: the log is read up to now. No data: it is not."""
     await shop.tell("orders", placed("lamp", shop.now_ms - 2 * HOUR_MS))
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)
     await visitor.go()
@@ -132,7 +132,7 @@ async def test_a_log_that_is_not_read_is_no_data(redis_url, server, visit):
     """Two hours behind, the page does not say that nobody bought."""
     async with open_shop(redis_url, clock=lambda: time.time() - 2 * 3600) as late:
         await late.tell("orders", placed("lamp", late.now_ms - 1_000))
-        await late.beat()
+        await late.write_heartbeats()
         await late.settle()
         visitor = await visit(server.url)
         await visitor.go()
@@ -151,7 +151,7 @@ async def test_a_hostile_name_is_shown_and_not_run(shop, server, visit):
         *[{**placed(HOSTILE, shop.now_ms - 10 * MINUTE_MS + n), **where} for n in range(60)],
     )
     await shop.tell_bytes("orders", HOSTILE.encode())
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)
     page = visitor.page
@@ -173,7 +173,7 @@ async def test_ten_thousand_items_are_paged_and_found(shop, server, visit):
     names = [f"sku-{number:05d}" for number in range(count)]
     await shop.tell("stock", *[counted(name, start, 1 + n) for n, name in enumerate(names)])
     await shop.tell("orders", *[placed(name, start + 60_000 + n) for n, name in enumerate(names)])
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     started = time.monotonic()
     first = await ask(server, "items")
@@ -200,7 +200,7 @@ async def test_the_page_outlives_its_worker(shop, server, visit):
     """While the worker is away the page says how old its data is; then it goes on by itself."""
     await shop.tell("stock", counted("lamp", shop.now_ms - HOUR_MS, 50))
     await shop.tell("orders", placed("lamp", shop.now_ms - 1_000, 2))
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)
     await visitor.go("#/items")
@@ -220,7 +220,7 @@ async def test_a_picture_has_its_table(shop, server, visit):
     """What is drawn can be read as numbers, those of the API."""
     minute = shop.now_ms // MINUTE_MS * MINUTE_MS - 10 * MINUTE_MS
     await shop.tell("orders", placed("lamp", minute, 37))
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)
     await visitor.go()
@@ -236,9 +236,9 @@ async def test_a_picture_has_its_table(shop, server, visit):
 
 async def test_an_incident_is_taken_on(shop, server, visit, redis_url):
     """Somebody says that they have it; everybody sees who, also at another worker."""
-    await shop.beat(shop.now_ms - 10 * MINUTE_MS)
+    await shop.write_heartbeats(shop.now_ms - 10 * MINUTE_MS)
     await shop.tell_bytes("orders", b"{")  # it takes effect at the clock of its place in the log
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)
     await visitor.go("#/incidents")
@@ -266,7 +266,7 @@ async def test_a_dashboard_leads_to_the_item_that_it_shows(shop, server, visit):
     """The link of the panel, filled in as Grafana does it, opens the item, whatever its name."""
     name = "a&b=c#d 100%@x"
     await shop.tell("stock", counted(name, shop.now_ms - HOUR_MS, 5))
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     (url,) = re.findall(r'"url": "([^"]*__field[^"]*)"', LIVE_SALE.read_text())
     labels = {"sku": name, "warehouse": "main"}
@@ -284,7 +284,7 @@ async def test_all_decisions_can_be_paged_through(shop, server, visit):
     await shop.tell("catalog", *[item(name, start) for name in names])
     await shop.tell("stock", *[counted(name, start, 500) for name in names])
     await shop.tell("orders", *[placed("lamp-00", start + n * HOUR_MS) for n in range(9 * 24)])
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)
     await visitor.go("#/decisions?only=all")
@@ -328,7 +328,7 @@ async def test_the_page_is_painted_before_any_data_is_there(shop, server, visit)
 async def test_themes_differ_in_every_picture_too(shop, server, visit):
     """A picture is drawn anew in the colours of the theme that is chosen."""
     await shop.tell("orders", placed("lamp", shop.now_ms - 5 * MINUTE_MS, 3))
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url, color_scheme="light")
     await visitor.go()

@@ -68,7 +68,7 @@ async def busy_shop(shop):
     hours = range(start + HOUR_MS, shop.now_ms - 1_000, HOUR_MS)
     await shop.tell("orders", *[placed(sku, at, 2) for at in hours for sku in ("lamp", "rug")])
     await shop.tell_bytes("orders", b"not json")
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     return shop
 

@@ -89,7 +89,7 @@ async def test_an_incident_taken_on_at_one_worker_is_taken_on_at_all(install):
     async def taken_on(workers) -> None:
         for worker in workers:
             await eventually(lambda w=worker: who_has_it(w) == "Ada", "Ada has it")
-        count = 'tidegate_incidents_open{acknowledged="yes",alert="dead_letters"} 1.0'
+        count = 'tidegate_incidents_open{acknowledged="yes",kind="dead_letters"} 1.0'
         await eventually(
             lambda: any(count in worker.ask("/metrics").text for worker in workers),
             "the metrics tell it",

@@ -16,9 +16,9 @@ def main() -> None:
     started = time.monotonic()
     with Progress("records", given.records) as progress:
         outcomes = fold_fuzzed(given.seed, given.records, progress.update)
-    told = ", ".join(f"{outcomes[name]:,} {name}" for name in OUTCOMES)
+    updates = ", ".join(f"{outcomes[name]:,} {name}" for name in OUTCOMES)
     seconds = time.monotonic() - started
-    print(f"seed {given.seed}: {given.records:,} records in {seconds:.0f} s: {told}")
+    print(f"seed {given.seed}: {given.records:,} records in {seconds:.0f} s: {updates}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from infra.cli.solve import _read
 from infra.cli.terminal.failures import CommandError
 from infra.control.entries import AuditState
-from infra.page.api import _Refused, query_of
+from infra.page.api import ApiError, query_of
 from infra.page.contracts import ItemQuery
 from infra.page.routes import VIEWS
 from infra.replay.demand_history import read_history
@@ -95,7 +95,7 @@ def audit(data: bytes) -> None:
 def query(data: bytes) -> None:
     """What stands behind the question mark of a path of the page's API."""
     pairs = [pair.partition("=") for pair in data[1:].decode("utf-8", "replace").split("&")]
-    with suppress(_Refused):
+    with suppress(ApiError):
         query_of({name: value for name, _, value in pairs}, _QUERIES[_first(data) % len(_QUERIES)])
 
 

@@ -38,7 +38,7 @@ class Cases:
 
 def incidents(alert: str, values: str, acknowledged: str = "no") -> Series:
     """Open incidents of one kind, as a worker tells them: whether taken on or not."""
-    name = f'tidegate_incidents_open{{alert="{alert}",acknowledged='
+    name = f'tidegate_incidents_open{{kind="{alert}",acknowledged='
     other = {"no": "yes", "yes": "no"}[acknowledged]
     return {f'{name}"{acknowledged}"}}': values, f'{name}"{other}"}}': "0x60"}
 
@@ -260,7 +260,7 @@ def test_page_and_rules_send_people_to_the_same_team() -> None:
     """What a rule says of one kind of incident, the live page says too."""
     named = {}
     for alert in alerts():
-        kinds = re.findall(r'alert="(\w+)"', alert["expr"])
+        kinds = re.findall(r'kind="(\w+)"', alert["expr"])
         if kinds:
             named[kinds[0]] = alert["labels"]["team"]
     assert len(named) >= 6

@@ -174,7 +174,7 @@ def test_parts_get_what_was_set():
     assert shard.timeline.review.stock_valid_ms == 22 * DAY_MS
     assert shard.timeline.review.minimum_days == 23
     assert shard.timeline.surge.minimum_days == 24
-    assert shard.timeline.alerts.feed.silent_arrivals == 25
+    assert shard.timeline.alerts.order_feed.silent_arrivals == 25
     assert keys_of(settings).item(1, "a@b") == "x:item:{1}:a@b"
 
 

@@ -74,10 +74,33 @@ def test_digest_covers_the_constants_that_a_kernel_imports_from_afar(tmp_path):
     [
         ("streams/ingest/order_scanner.py", "streams/ingest/item_names.py"),
         ("streams/ingest/item_names.py", "streams/hashing.py"),
-        ("streams/timeline/movements.py", "streams/contracts/events.py"),
+        ("streams/timeline/movements.py", "streams/contracts/codes.py"),
         ("streams/detection/surge.py", "streams/state/items.py"),
     ],
 )
 def test_kernels_depend_on_every_file_they_take_something_from(kernels, needs):
     """What the old digest left out: kernels without the decorator's import, and codes of events."""
     assert ROOT / needs in imported_closure(ROOT / kernels)
+
+
+def test_contracts_can_change_without_compiling_anything():
+    """Kernels take their codes from a leaf: a new description of a field costs no minute."""
+    kernels = [path for path in (ROOT / "streams").rglob("*.py") if "@compiled" in path.read_text()]
+    assert len(kernels) > 10
+    contracts = ROOT / "streams" / "contracts" / "events.py"
+    assert [path for path in kernels if contracts in imported_closure(path)] == []
+
+
+NAMED = "from typing import NamedTuple\n\nclass {name}(NamedTuple):\n    x: int\n"
+TAKES_NAMED = (
+    "from policy.compiled import compiled\nfrom named import {name}\n\n"
+    "@compiled\ndef caller(point):\n    return point.x\n\nprint(caller({name}(1)))\n"
+)
+
+
+def test_a_type_that_was_renamed_is_no_error_of_the_cache(tmp_path):
+    """An installation keeps its cache over an upgrade; the index still names the old type."""
+    for name in ("Old", "New"):
+        (tmp_path / "named.py").write_text(NAMED.format(name=name))
+        (tmp_path / "caller.py").write_text(TAKES_NAMED.format(name=name))
+        assert run_caller(tmp_path) == "1\n"

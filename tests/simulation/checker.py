@@ -11,9 +11,9 @@ import numpy as np
 from faust.types import TP
 
 from infra.bootstrap import redis_pool
-from infra.redis.shard_store import Claim, RedisStore
+from infra.redis.shard_store import Lease, RedisStore
 from streams.contracts.events import TOPICS
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import PURCHASE_ORDERS
 from streams.ingest.decode import TopicDecoder
 from streams.replenishment.decision_record import DECISION
@@ -23,7 +23,7 @@ from streams.state.items import READABLE
 from tests.simulation.doorman import Listening, Order, check_hand_over, orders_of
 from tests.simulation.kafka import Kafka
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.network import Link, Network, Weather
+from tests.simulation.network import Link, Network, NetworkFaults
 from tests.simulation.redis_server import RedisServer, Value
 from tests.simulation.violation import Violation
 from tests.streams.against_oracle import require_as_oracle
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 OUTCOMES = ("folded", "duplicate", "late", "dead_lettered", "heartbeat")
 _DECODERS = {topic: TopicDecoder(topic) for topic in TOPICS}
-_OF_THE_HAND_OVER = ("outputs", "verdicts", "late")  # the pure fold hands nothing over
+_OF_THE_HAND_OVER = ("outputs", "statuses", "late")  # the pure fold hands nothing over
 _OF_A_RESUMED_RUN = (*_OF_THE_HAND_OVER, "decisions", "days")  # it did not see how they began
 
 
@@ -76,8 +76,8 @@ def is_settled(
             return f"shard {partition} is decided to {meta['applied_ms']} of {watermark_ms}"
         waiting = redis.data.get(b"tg:outbox:{%d}" % partition, {})
         assert isinstance(waiting, dict)
-        records = [msgspec.msgpack.decode(stored, type=Outgoing) for stored in waiting.values()]
-        if wrong := [record.topic for record in records if outbox or record.terms is None]:
+        records = [msgspec.msgpack.decode(stored, type=OutboxRecord) for stored in waiting.values()]
+        if wrong := [record.topic for record in records if outbox or record.order_summary is None]:
             return f"{len(wrong)} records of shard {partition} wait to be published"
     return None
 
@@ -90,7 +90,7 @@ async def check_end(world: "World") -> None:
     that with a plain reading, record by record.
     """
     kafka, redis, settings = world.kafka, world.redis, world.plan.settings
-    expected: list[Outgoing] = []
+    expected: list[OutboxRecord] = []
     orders: list[Order] = []
     set_aside: list[tuple[Any, ...]] = []
     counted_ms: dict[tuple[str, str], int] = {}
@@ -151,7 +151,7 @@ def fold(
     return run
 
 
-def _waits(record: Outgoing, left: Collection[str]) -> bool:
+def _waits(record: OutboxRecord, left: Collection[str]) -> bool:
     """Whether it is an order that may not have left."""
     return record.topic == PURCHASE_ORDERS and as_json(record.value)["po_id"] not in left
 
@@ -171,11 +171,11 @@ async def load(
     from tests.simulation.node import KEYS, RETENTION
 
     calm = Network(loop, _Calm())  # type: ignore[arg-type]
-    loop.connect = lambda protocol: Link(calm, Weather(), protocol, redis.answer)
+    loop.connect = lambda protocol: Link(calm, NetworkFaults(), protocol, redis.answer)
     pool = redis_pool("redis://simulated")
     run = Run(settings, partition=partition)
     try:
-        run.restart(await RedisStore(pool, KEYS, RETENTION).load(_claim_of(redis, partition)))
+        run.restart(await RedisStore(pool, KEYS, RETENTION).load(_lease_of(redis, partition)))
     finally:
         await pool.disconnect()
     _restore_history(run, redis, partition)
@@ -194,12 +194,12 @@ class _Calm:
         return 0.0
 
 
-def _claim_of(redis: RedisServer, partition: int) -> Claim:
-    """The claim of whoever owns the shard."""
+def _lease_of(redis: RedisServer, partition: int) -> Lease:
+    """The lease of whoever owns the shard."""
     stored = redis.data.get(b"tg:shard:{%d}" % partition, {})
     assert isinstance(stored, dict)
     sequence, offsets = int(stored.get(b"sequence", b"0")), stored.get(b"offsets", b"{}").decode()
-    return Claim(partition, 0, sequence, offsets, stored.get(b"claim", b"").decode(), writer="")
+    return Lease(partition, 0, sequence, offsets, stored.get(b"claim", b"").decode(), writer="")
 
 
 def _restore_history(run: Run, redis: RedisServer, partition: int) -> None:
@@ -261,7 +261,7 @@ def difference(found: Any, expected: Any) -> str:
 # --- what was published -----------------------------------------------------------------------
 
 
-def _compare_outputs(kafka: Kafka, expected: Sequence[Outgoing]) -> None:
+def _compare_outputs(kafka: Kafka, expected: Sequence[OutboxRecord]) -> None:
     """Each output is there, with one body, and nothing else is."""
     for topic in ("purchase-orders", "alerts"):
         bodies: dict[str, set[bytes]] = defaultdict(set)
@@ -276,7 +276,7 @@ def _compare_outputs(kafka: Kafka, expected: Sequence[Outgoing]) -> None:
             raise Violation(f"{topic}: {difference(found, wanted)}")
 
 
-def _identity(record: Outgoing) -> str:
+def _identity(record: OutboxRecord) -> str:
     told = as_json(record.value)
     return f"{told.get('po_id') or told.get('incident_id')}/{told['version']}"
 
@@ -306,7 +306,7 @@ def _compare_set_aside(kafka: Kafka, expected: Sequence[tuple[Any, ...]]) -> Non
         raise Violation(f"set aside: {difference([*found], [*expected])}")
 
 
-def _origin(record: Outgoing) -> tuple[int, int]:
+def _origin(record: OutboxRecord) -> tuple[int, int]:
     headers = dict(record.headers)
     (partition,) = struct.unpack(">i", headers["kafka_dlt-original-partition"])
     (offset,) = struct.unpack(">q", headers["kafka_dlt-original-offset"])

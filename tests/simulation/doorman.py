@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from faust.types import TP
 
 from streams.contracts.events import TOPICS
-from streams.contracts.outgoing import Outgoing, Terms, Verdict
+from streams.contracts.outgoing import OrderStatus, OrderSummary, OutboxRecord
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
-from streams.handover.gate import Bounds, Gate
+from streams.handover.gate import Gate, GateThresholds
 from streams.handover.rules import Limits, Pause, person_needed
 from streams.state.outbox import Outbox
 from streams.timeline.timeline import Timeline
 from streams.timestamps import NO_CLOCK
-from streams.worker.shard_task import Owned
+from streams.worker.shard_task import ShardTask
 from tests.simulation.people import KNOWN_FOR_S, partition_of, waiting_orders
 from tests.simulation.violation import Violation
 from tests.streams.fakes import as_json
@@ -53,26 +53,28 @@ class Doors:
         release: Any = worker._release
         look = release.look
 
-        def watched(owned: Owned, lags: Any, *, is_store_away: bool) -> None:
-            before_s = owned.looked_at_s
-            look(owned, lags, is_store_away=is_store_away)
-            self._note_look(node, worker, owned, before_s)
+        def watched(task: ShardTask, lags: Any, *, is_store_away: bool) -> None:
+            before_s = task.looked_at_s
+            look(task, lags, is_store_away=is_store_away)
+            self._note_look(node, worker, task, before_s)
 
         release.look = watched
 
-    def _note_look(self, node: "Node", worker: "Worker", owned: Owned, before_s: float) -> None:
+    def _note_look(self, node: "Node", worker: "Worker", task: ShardTask, before_s: float) -> None:
         now_s = node.clock_s()
-        is_new = id(owned.gate) not in self._shut_at_s
+        is_new = id(task.gate) not in self._shut_at_s
         went_back_s = 0.0 if is_new else before_s - now_s
-        if is_new or went_back_s > self._bounds.clock_s or self._breach(node, worker, owned):
-            self._shut_at_s[id(owned.gate)] = owned.gate, now_s
+        if is_new or went_back_s > self._bounds.clock_s or self._breach(node, worker, task):
+            self._shut_at_s[id(task.gate)] = task.gate, now_s
 
     @property
-    def _bounds(self) -> Bounds:
+    def _bounds(self) -> GateThresholds:
         assert self._world.plan.hand_over is not None
         return self._world.plan.hand_over.bounds
 
-    def check_leaving(self, node: "Node", worker: "Worker", records: Sequence[Outgoing]) -> None:
+    def check_leaving(
+        self, node: "Node", worker: "Worker", records: Sequence[OutboxRecord]
+    ) -> None:
         """Look at what a worker is about to write to Kafka.
 
         Raises:
@@ -81,40 +83,42 @@ class Doors:
         if self._world.plan.hand_over is None:
             return
         for record in records:
-            if record.terms is None:
-                is_shut = any(owned.gate.reasons for owned in worker.owned.values())
+            if record.order_summary is None:
+                is_shut = any(task.gate.reasons for task in worker.tasks.values())
                 self.alerts_while_shut += is_shut and record.topic == ALERTS
                 continue
-            if (why := self._objection(node, worker, record.terms)) is not None:
-                raise Violation(f"{record.terms.po_id} leaves {node.name} although {why}")
-            owned = worker.owned.get(partition_of(record.terms.sku, self._world.kafka.partitions))
-            if owned is not None and owned.shard.timeline.applied_ms is not None:
-                self.left_at.append((record.terms.po_id, owned.shard.timeline.applied_ms))
+            if (why := self._objection(node, worker, record.order_summary)) is not None:
+                raise Violation(f"{record.order_summary.po_id} leaves {node.name} although {why}")
+            task = worker.tasks.get(
+                partition_of(record.order_summary.sku, self._world.kafka.partitions)
+            )
+            if task is not None and task.shard.timeline.applied_ms is not None:
+                self.left_at.append((record.order_summary.po_id, task.shard.timeline.applied_ms))
 
-    def _objection(self, node: "Node", worker: "Worker", terms: Terms) -> str | None:
+    def _objection(self, node: "Node", worker: "Worker", summary: OrderSummary) -> str | None:
         """Return why an order must not leave now, as far as its worker can know; none: it may."""
-        owned = worker.owned.get(partition_of(terms.sku, self._world.kafka.partitions))
-        if why := self._pause(terms):
+        task = worker.tasks.get(partition_of(summary.sku, self._world.kafka.partitions))
+        if why := self._pause(summary):
             return why
-        if owned is None:
+        if task is None:
             return None
-        if why := self._breach(node, worker, owned):
+        if why := self._breach(node, worker, task):
             return why
-        if is_stale(node, owned, terms, self._world.plan.stock_valid_ms):
+        if is_stale(node, task, summary, self._world.plan.stock_valid_ms):
             return "its stock was counted too long ago"
-        _, shut_s = self._shut_at_s[id(owned.gate)]
+        _, shut_s = self._shut_at_s[id(task.gate)]
         if 0 <= node.clock_s() - shut_s < self._bounds.calm_s:
             return f"all is calm only since {shut_s:.2f}"
         return None
 
-    def _pause(self, terms: Terms) -> str | None:
+    def _pause(self, summary: OrderSummary) -> str | None:
         """A pause holds as soon as the worker knows, and it has to know after so long."""
         for pause, since_s in self._world.audit.pauses.values():
-            if self._world.loop.time() - since_s > KNOWN_FOR_S and _covers(pause, terms):
+            if self._world.loop.time() - since_s > KNOWN_FOR_S and _covers(pause, summary):
                 return f"{pause.names() or 'everything'} is paused since {since_s:.2f}"
         return None
 
-    def _breach(self, node: "Node", worker: "Worker", owned: Owned) -> str | None:
+    def _breach(self, node: "Node", worker: "Worker", task: ShardTask) -> str | None:
         """Return which bound is exceeded now, from the logs and the true time."""
         world, bounds = self._world, self._bounds
         if worker.store_failed_since is not None:
@@ -122,9 +126,9 @@ class Doors:
         cut_s = node.control_cut_since_s
         if cut_s is not None and world.loop.time() - cut_s > KNOWN_FOR_S:
             return f"the audit log is away since {cut_s:.2f}"
-        partition = owned.shard.partition
+        partition = task.shard.partition
         places = [
-            (world.kafka.logs[TP(topic, partition)], owned.stored_offsets.get(topic, 0))
+            (world.kafka.logs[TP(topic, partition)], task.stored_offsets.get(topic, 0))
             for topic in TOPICS
         ]
         unread = sum(log.end - position for log, position in places)
@@ -134,24 +138,24 @@ class Doors:
         waits_s = max((world.wall_s() - one.came_s for one in first if one is not None), default=0)
         if waits_s > bounds.lag_s + bounds.clock_s:
             return f"a record of partition {partition} waits for {waits_s:.0f} s"
-        clocks_s = [clock / 1000 for clock in owned.shard.clocks.values() if clock != NO_CLOCK]
-        if owned.was_live and node.clock_s() - min(clocks_s) > bounds.lag_s:
+        clocks_s = [clock / 1000 for clock in task.shard.clocks.values() if clock != NO_CLOCK]
+        if task.was_live and node.clock_s() - min(clocks_s) > bounds.lag_s:
             return f"a topic of partition {partition} is silent since {min(clocks_s):.0f}"
         ahead_s = max(clocks_s, default=0) - node.clock_s()
         return f"its clock is {ahead_s:.0f} s behind" if ahead_s > bounds.clock_s else None
 
 
-def is_stale(node: "Node", owned: Owned, terms: Terms, valid_ms: int) -> bool:
+def is_stale(node: "Node", task: ShardTask, summary: OrderSummary, valid_ms: int) -> bool:
     """Whether the stock under an order is too old, as its worker knows it."""
-    items = owned.shard.timeline.items
-    place = items.find(terms.sku, terms.warehouse)
+    items = task.shard.timeline.items
+    place = items.find(summary.sku, summary.warehouse)
     counted_ms = 0 if place is None else int(items.rows[place]["counted_at_ms"])
-    return owned.was_live and node.clock_s() * 1000 - counted_ms > valid_ms
+    return task.was_live and node.clock_s() * 1000 - counted_ms > valid_ms
 
 
-def _covers(pause: Pause, terms: Terms) -> bool:
+def _covers(pause: Pause, summary: OrderSummary) -> bool:
     named = pause.names().items()
-    return all(getattr(terms, name) == wanted for name, wanted in named)
+    return all(getattr(summary, name) == wanted for name, wanted in named)
 
 
 # --- at the end -------------------------------------------------------------------------------
@@ -167,36 +171,36 @@ class Listening(Outbox):
     def __init__(self, timeline: Timeline) -> None:
         super().__init__()
         self._timeline = timeline
-        self.said: dict[str, list[tuple[int, Verdict]]] = defaultdict(list)
+        self.said: dict[str, list[tuple[int, OrderStatus]]] = defaultdict(list)
 
     def judge(self, po_id: str, sku: str, warehouse: str, response: str) -> None:
-        """Note the verdict that it leads to."""
+        """Note the status that it leads to."""
         super().judge(po_id, sku, warehouse, response)
         for number in self._numbers.get(po_id, ()):
-            terms = self._orders[number].terms
-            assert terms is not None
-            self.said[po_id].append((self._timeline.applied_ms or 0, terms.verdict))
+            summary = self._orders[number].order_summary
+            assert summary is not None
+            self.said[po_id].append((self._timeline.applied_ms or 0, summary.status))
 
 
 @dataclass(frozen=True)
 class Order:
     """A purchase order as the log decided it, and all that was said of it."""
 
-    terms: Terms
-    verdicts: list[tuple[int, Verdict]]  # since which boundary; the first is none
+    order_summary: OrderSummary
+    statuses: list[tuple[int, OrderStatus]]  # since which boundary; the first is none
     day_units: int  # ordered of its item on its day, up to this one
     day_amount: float
 
-    def needs_person(self, verdict: Verdict, limits: Limits) -> bool:
-        """Whether it had to wait for a person under a verdict."""
-        if verdict in (Verdict.HELD, Verdict.CALLED_OFF_WHILE_HELD):
+    def needs_person(self, status: OrderStatus, limits: Limits) -> bool:
+        """Whether it had to wait for a person under a status."""
+        if status in (OrderStatus.HELD, OrderStatus.CALLED_OFF_WHILE_HELD):
             return True
-        if verdict in (Verdict.APPROVED, Verdict.RELEASED):
+        if status in (OrderStatus.APPROVED, OrderStatus.RELEASED):
             return False
         return (
             _is_over(self.day_units, limits.cap_units_per_item_day)
             or _is_over(self.day_amount, limits.cap_amount_per_item_day)
-            or _is_over(self.terms.amount, limits.approval_amount)
+            or _is_over(self.order_summary.amount, limits.approval_amount)
         )
 
 
@@ -210,13 +214,13 @@ def orders_of(outbox: Listening) -> list[Order]:
     amounts: dict[Any, float] = defaultdict(float)
     found = []
     for _, record in outbox.orders_between(0, outbox.next_number):
-        assert record.terms is not None
+        assert record.order_summary is not None
         body = as_json(record.value)
         day = (body["sku"], body["warehouse"], body["decided_at"][:10])
         units[day] += body["quantity"]
         amounts[day] += body["quantity"] * body["unit_cost"]
-        verdicts = [(0, Verdict.NONE), *outbox.said[body["po_id"]]]
-        found.append(Order(record.terms, verdicts, units[day], amounts[day]))
+        statuses = [(0, OrderStatus.NONE), *outbox.said[body["po_id"]]]
+        found.append(Order(record.order_summary, statuses, units[day], amounts[day]))
     return found
 
 
@@ -235,31 +239,38 @@ def check_hand_over(
     """
     assert world.plan.hand_over is not None
     left = {as_json(record.value)["po_id"] for record in world.kafka.outputs[PURCHASE_ORDERS]}
-    waits = {record.terms.po_id for record in waiting_orders(world) if record.terms is not None}
+    waits = {
+        record.order_summary.po_id
+        for record in waiting_orders(world)
+        if record.order_summary is not None
+    }
     in_force = [pause for pause, _ in world.audit.pauses.values()]
     if untrue := world.audit.state.waiting.keys() - waits:
         raise Violation(f"the audit log says that {sorted(untrue)} wait, and they are not there")
     for order in orders:
-        left_at = (at for po_id, at in world.doors.left_at if po_id == order.terms.po_id)
+        left_at = (at for po_id, at in world.doors.left_at if po_id == order.order_summary.po_id)
         for applied_ms in left_at:
             _require_let_go(order, applied_ms, world.plan.hand_over.limits)
-        age_ms = world.wall_s() * 1000 - counted_ms[order.terms.sku, order.terms.warehouse]
-        if order.terms.po_id in waits - left and age_ms > world.plan.stock_valid_ms:
+        age_ms = (
+            world.wall_s() * 1000
+            - counted_ms[order.order_summary.sku, order.order_summary.warehouse]
+        )
+        if order.order_summary.po_id in waits - left and age_ms > world.plan.stock_valid_ms:
             continue
         why = _complaint(
             order, world.plan.hand_over.limits, left, waits, in_force, world.audit.ever
         )
         if why is not None:
-            raise Violation(f"{order.terms.po_id} {order.verdicts}: {why}")
+            raise Violation(f"{order.order_summary.po_id} {order.statuses}: {why}")
     return left
 
 
 def _require_let_go(order: Order, applied_ms: int, limits: Limits) -> None:
     """A worker goes by everything that its shard has read."""
-    verdict = [verdict for since_ms, verdict in order.verdicts if since_ms <= applied_ms][-1]
-    if order.needs_person(verdict, limits):
+    status = [status for since_ms, status in order.statuses if since_ms <= applied_ms][-1]
+    if order.needs_person(status, limits):
         raise Violation(
-            f"{order.terms.po_id} left at {applied_ms}, and waited for a person: {order}"
+            f"{order.order_summary.po_id} left at {applied_ms}, and waited for a person: {order}"
         )
 
 
@@ -271,19 +282,19 @@ def _complaint(
     in_force: Iterable[Pause],
     ever: Iterable[Pause],
 ) -> str | None:
-    verdicts = [verdict for _, verdict in order.verdicts]
-    waited = [order.needs_person(verdict, limits) for verdict in verdicts]
-    is_paused = any(_covers(pause, order.terms) for pause in in_force)
-    if order.terms.po_id in left:
+    statuses = [status for _, status in order.statuses]
+    waited = [order.needs_person(status, limits) for status in statuses]
+    is_paused = any(_covers(pause, order.order_summary) for pause in in_force)
+    if order.order_summary.po_id in left:
         return "left, and nobody had let it go" if all(waited) else None
-    if order.terms.po_id in waits:
-        if verdicts[-1].is_called_off and (waited[-1] or is_paused):
+    if order.order_summary.po_id in waits:
+        if statuses[-1].is_called_off and (waited[-1] or is_paused):
             return "waits, and was called off"
         return None if waited[-1] or is_paused else "waits for nothing"
-    was_paused = any(_covers(pause, order.terms) for pause in ever)
+    was_paused = any(_covers(pause, order.order_summary) for pause in ever)
     was_called_off = any(
-        verdict.is_called_off and (needed or was_paused)
-        for verdict, needed in zip(verdicts, waited, strict=True)
+        status.is_called_off and (needed or was_paused)
+        for status, needed in zip(statuses, waited, strict=True)
     )
     return None if was_called_off else "is gone"
 
@@ -293,25 +304,25 @@ def unsettled_order(world: "World") -> str | None:
     assert world.plan.hand_over is not None
     limits = world.plan.hand_over.limits
     for record in waiting_orders(world):
-        terms = record.terms
-        assert terms is not None
-        is_paused = any(_covers(pause, terms) for pause, _ in world.audit.pauses.values())
-        needed = person_needed(terms, limits)
-        if _is_stale_in_redis(world, terms):
+        summary = record.order_summary
+        assert summary is not None
+        is_paused = any(_covers(pause, summary) for pause, _ in world.audit.pauses.values())
+        needed = person_needed(summary, limits)
+        if _is_stale_in_redis(world, summary):
             continue
         if needed is None and not is_paused:
-            return f"{terms.po_id} may leave"
-        if terms.verdict.is_called_off:
-            return f"{terms.po_id} was called off"
+            return f"{summary.po_id} may leave"
+        if summary.status.is_called_off:
+            return f"{summary.po_id} was called off"
         told = world.audit.state.waiting.keys() | world.audit.state.left
-        if needed is not None and terms.po_id not in told:
-            return f"the audit log does not say that {terms.po_id} waits"
+        if needed is not None and summary.po_id not in told:
+            return f"the audit log does not say that {summary.po_id} waits"
     return None
 
 
-def _is_stale_in_redis(world: "World", terms: Terms) -> bool:
-    partition = partition_of(terms.sku, world.kafka.partitions)
-    key = f"tg:item:{{{partition}}}:{terms.sku}@{terms.warehouse}".encode()
+def _is_stale_in_redis(world: "World", summary: OrderSummary) -> bool:
+    partition = partition_of(summary.sku, world.kafka.partitions)
+    key = f"tg:item:{{{partition}}}:{summary.sku}@{summary.warehouse}".encode()
     shown = world.redis.data.get(key, {})
     assert isinstance(shown, dict)
     age_ms = world.wall_s() * 1000 - int(shown.get(b"counted_at_ms", 0))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tests.simulation.kafka import Group
-from tests.simulation.network import Weather
+from tests.simulation.network import NetworkFaults
 from tests.simulation.node import POINTS, Node
 from tests.simulation.plan import Fault, Plan
 
@@ -17,7 +17,7 @@ _BROKER_BACK_MS = 480_000
 _SNAPSHOTS_LOST = 8
 SNAPSHOTS_KEPT = _SNAPSHOTS_LOST + 1
 _STEPS = 300
-_LOADED_AFTER_S = 0.2  # what is claimed is loaded by then, more or less
+_LOADED_AFTER_S = 0.2  # what is acquired is loaded by then, more or less
 
 
 def strike(world: "World", fault: Fault) -> None:
@@ -70,9 +70,9 @@ def clock(world: "World", node: Node, fault: Fault) -> None:
 
 def unheard(world: "World", node: Node, fault: Fault) -> None:
     """The group does not hear it any more, but it goes on: two believe to own a partition."""
-    node.group_weather.is_cut = True
+    node.group_faults.is_cut = True
     lasts_s = Group.SESSION_S + 2 * fault.lasts_s
-    world.network.later(lasts_s, setattr, node.group_weather, "is_cut", False)
+    world.network.later(lasts_s, setattr, node.group_faults, "is_cut", False)
 
 
 def group_moves(world: "World", node: Node, fault: Fault) -> None:
@@ -110,11 +110,11 @@ def redis_forgets_in_load(world: "World", node: Node, fault: Fault) -> None:
     world.group.rebalance()
 
 
-def redis_forgets_claim(world: "World", node: Node, fault: Fault) -> None:
-    """It comes back as it was before the next claim, and the group counts from 1 again, while the
-    claimer is frozen: another one gets the epoch that this one has, and then it goes on.
+def redis_forgets_lease(world: "World", node: Node, fault: Fault) -> None:
+    """It comes back as it was before the next lease, and the group counts from 1 again, while the
+    acquirer is frozen: another one gets the epoch that this one has, and then it goes on.
     """
-    world.forgets_claim_after_s = _LOADED_AFTER_S * fault.amount
+    world.forgets_lease_after_s = _LOADED_AFTER_S * fault.amount
     world.group.rebalance()
 
 
@@ -123,35 +123,35 @@ def redis_forgets_all(world: "World", node: Node, fault: Fault) -> None:
     world.forget_all()
 
 
-def _storm(choose: Callable[[Node], Weather]) -> Strike:
+def _storm(choose: Callable[[Node], NetworkFaults]) -> Strike:
     """Requests and answers get lost."""
 
     def begin(world: "World", node: Node, fault: Fault) -> None:
-        weather = choose(node)
-        weather.loss = fault.amount * 0.7
-        world.network.later(fault.lasts_s, setattr, weather, "loss", 0.0)
+        network_faults = choose(node)
+        network_faults.loss = fault.amount * 0.7
+        world.network.later(fault.lasts_s, setattr, network_faults, "loss", 0.0)
 
     return begin
 
 
-def _cut(choose: Callable[[Node], Weather]) -> Strike:
+def _cut(choose: Callable[[Node], NetworkFaults]) -> Strike:
     """Nothing gets through."""
 
     def begin(world: "World", node: Node, fault: Fault) -> None:
-        weather = choose(node)
-        weather.is_cut = True
-        world.network.later(fault.lasts_s, setattr, weather, "is_cut", False)
+        network_faults = choose(node)
+        network_faults.is_cut = True
+        world.network.later(fault.lasts_s, setattr, network_faults, "is_cut", False)
 
     return begin
 
 
-def _slow(choose: Callable[[Node], Weather]) -> Strike:
+def _slow(choose: Callable[[Node], NetworkFaults]) -> Strike:
     """Everything takes up to 500 times as long."""
 
     def begin(world: "World", node: Node, fault: Fault) -> None:
-        weather = choose(node)
-        weather.slowness = 1.0 + 500.0 * fault.amount
-        world.network.later(fault.lasts_s, setattr, weather, "slowness", 1.0)
+        network_faults = choose(node)
+        network_faults.slowness = 1.0 + 500.0 * fault.amount
+        world.network.later(fault.lasts_s, setattr, network_faults, "slowness", 1.0)
 
     return begin
 
@@ -176,14 +176,14 @@ STRIKES: dict[str, Strike] = {
     "broker_clock": broker_clock,
     "redis_forgets": redis_forgets,
     "redis_forgets_in_load": redis_forgets_in_load,
-    "redis_forgets_claim": redis_forgets_claim,
+    "redis_forgets_lease": redis_forgets_lease,
     "redis_forgets_all": redis_forgets_all,
-    "redis_storm": _storm(lambda node: node.redis_weather),
-    "redis_cut": _cut(lambda node: node.redis_weather),
-    "redis_slow": _slow(lambda node: node.redis_weather),
-    "kafka_storm": _storm(lambda node: node.kafka_weather),
-    "kafka_cut": _cut(lambda node: node.kafka_weather),
-    "kafka_slow": _slow(lambda node: node.kafka_weather),
+    "redis_storm": _storm(lambda node: node.redis_faults),
+    "redis_cut": _cut(lambda node: node.redis_faults),
+    "redis_slow": _slow(lambda node: node.redis_faults),
+    "kafka_storm": _storm(lambda node: node.kafka_faults),
+    "kafka_cut": _cut(lambda node: node.kafka_faults),
+    "kafka_slow": _slow(lambda node: node.kafka_faults),
     "control_cut": control_cut,
-    "control_storm": _storm(lambda node: node.control_weather),
+    "control_storm": _storm(lambda node: node.control_faults),
 }

@@ -13,9 +13,9 @@ from infra.control.entries import AuditState, OrderLeft
 from infra.control.log import ControlLog
 from infra.control.recorder import AuditRecorder
 from infra.redis.shard_store import RedisStore
-from streams.contracts.outgoing import Terms, order_record
+from streams.contracts.outgoing import OrderSummary, order_record
 from streams.handover import rules as handover
-from streams.handover.gate import Bounds, Facts, Gate
+from streams.handover.gate import Gate, GateInputs, GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits
 from streams.shard import shard
 from streams.shard.shard import Shard
@@ -25,7 +25,7 @@ from streams.state.pending import Pending
 from streams.timeline import review_step as ordering
 from streams.timestamps import NO_CLOCK
 from streams.worker.order_release import OrderRelease
-from streams.worker.shard_task import Owned
+from streams.worker.shard_task import ShardTask
 from streams.worker.worker import Worker
 from tests.simulation.people import AuditClient
 from tests.simulation.redis_server import RedisServer
@@ -38,11 +38,11 @@ def no_fence(patch: Patch) -> None:
     patch.setattr(RedisServer, "refusal", lambda self, *_: None)
 
 
-def no_claim(patch: Patch) -> None:
+def no_lease(patch: Patch) -> None:
     """Redis asks where a commit starts from, but not who sends it."""
     refusal = RedisServer.refusal
 
-    def without(self: RedisServer, stored: Any, claim: bytes, *rest: bytes) -> bytes | None:
+    def without(self: RedisServer, stored: Any, lease: bytes, *rest: bytes) -> bytes | None:
         return refusal(self, stored, stored[0], *rest)
 
     patch.setattr(RedisServer, "refusal", without)
@@ -51,10 +51,10 @@ def no_claim(patch: Patch) -> None:
 def no_past(patch: Patch) -> None:
     """Redis asks who sends a commit, but not where it starts from."""
 
-    def without(self: RedisServer, stored: Any, claim: bytes, *_: bytes) -> bytes | None:
+    def without(self: RedisServer, stored: Any, lease: bytes, *_: bytes) -> bytes | None:
         if stored[0] is None:
             return b"missing"
-        return None if stored[0] == claim else b"stale_claim"
+        return None if stored[0] == lease else b"stale_lease"
 
     patch.setattr(RedisServer, "refusal", without)
 
@@ -65,8 +65,8 @@ def kafka_first(patch: Patch) -> None:
     async def commit_offsets(self: Worker) -> None:
         offsets = {
             TP(topic, partition): offset
-            for partition, owned in self.owned.items()
-            for topic, offset in owned.shard.offsets.items()
+            for partition, task in self.tasks.items()
+            for topic, offset in task.shard.offsets.items()
         }
         if offsets and self._consumer is not None:
             await self._consumer.commit_stored(offsets)
@@ -139,36 +139,36 @@ def wall_clock_idle(patch: Patch) -> None:
 def torn_load(patch: Patch) -> None:
     """A shard that moved while it was loaded is taken for whole."""
 
-    async def without(self: RedisStore, claim: Any) -> None:
+    async def without(self: RedisStore, lease: Any) -> None:
         pass
 
     patch.setattr(RedisStore, "_require_unmoved", without)
 
 
-def claims_by_number(patch: Patch) -> None:
-    """Redis knows a claim by its epoch, which can come twice."""
-    claim_script = RedisServer.claim_script
+def leases_by_number(patch: Patch) -> None:
+    """Redis knows a lease by its epoch, which can come twice."""
+    acquire_script = RedisServer.acquire_script
 
     def numbered(self: RedisServer, key: bytes, argv: list[bytes]) -> Any:
-        reply = claim_script(self, key, argv)
+        reply = acquire_script(self, key, argv)
         self._hset(key, b"claim", reply[0])
         return reply
 
-    claim = RedisStore.claim
+    lease = RedisStore.lease
 
     async def by_number(self: RedisStore, partition: int, generation: int) -> Any:
-        made = await claim(self, partition, generation)
-        made.token = str(made.epoch)
+        made = await lease(self, partition, generation)
+        made.fencing_token = str(made.epoch)
         return made
 
-    patch.setattr(RedisServer, "claim_script", numbered)
-    patch.setattr(RedisStore, "claim", by_number)
+    patch.setattr(RedisServer, "acquire_script", numbered)
+    patch.setattr(RedisStore, "acquire", by_number)
 
 
 def no_look_at_rest(patch: Patch) -> None:
     """Whether Redis came back older is only asked by the next commit."""
 
-    async def without(self: Worker, owned: Any) -> None:
+    async def without(self: Worker, task: Any) -> None:
         pass
 
     patch.setattr(Worker, "_require_known_past", without)
@@ -210,13 +210,13 @@ def amounts_not_looked_at(patch: Patch) -> None:
     """No order is so large that somebody has to approve it."""
     needed = handover.person_needed
 
-    def without(terms: Terms, limits: Limits) -> HoldReason | None:
-        return needed(terms, dataclasses.replace(limits, approval_amount=None))
+    def without(summary: OrderSummary, limits: Limits) -> HoldReason | None:
+        return needed(summary, dataclasses.replace(limits, approval_amount=None))
 
     patch.setattr(handover, "person_needed", without)
 
 
-def verdicts_not_stored(patch: Patch) -> None:
+def statuses_not_stored(patch: Patch) -> None:
     """What people said of a waiting order is known to the worker that read it, and to no other."""
     judge = Outbox.judge
 
@@ -234,7 +234,7 @@ def _fact_ignored(name: str, **values: Any) -> Callable[[Patch], None]:
     def guard(patch: Patch) -> None:
         breaches = handover.breaches
 
-        def without(facts: Facts, *bounds: Any, **share: float) -> Any:
+        def without(facts: GateInputs, *bounds: Any, **share: float) -> Any:
             return breaches(dataclasses.replace(facts, **values), *bounds, **share)
 
         patch.setattr(handover, "breaches", without)
@@ -255,14 +255,14 @@ _FACTS = (
 
 def stale_stock_ignored(patch: Patch) -> None:
     """An order leaves however old the count that it rests on has grown."""
-    patch.setattr(OrderRelease, "_is_stale", lambda self, _, terms: np.zeros(len(terms), bool))
+    patch.setattr(OrderRelease, "_is_stale", lambda self, _, summary: np.zeros(len(summary), bool))
 
 
 def gate_begins_open(patch: Patch) -> None:
     """Who takes a partition over lets its orders go before calm was seen."""
     begin = Gate.__init__
 
-    def opened(self: Gate, bounds: Bounds) -> None:
+    def opened(self: Gate, bounds: GateThresholds) -> None:
         begin(self, bounds)
         self.reasons = ()
 
@@ -273,7 +273,7 @@ def gate_opens_at_once(patch: Patch) -> None:
     """Orders leave at the first look after a breach."""
     look = Gate.look
 
-    def without(self: Gate, facts: Facts, now_s: float) -> None:
+    def without(self: Gate, facts: GateInputs, now_s: float) -> None:
         look(self, facts, now_s)
         self.reasons = handover.breaches(facts, self._bounds)
 
@@ -284,24 +284,24 @@ def alerts_held_too(patch: Patch) -> None:
     """Nothing leaves while a gate is shut."""
     free = Worker._free_to_go
 
-    def without(self: Worker, owned: Owned) -> Any:
-        return [] if owned.gate.reasons else free(self, owned)
+    def without(self: Worker, task: ShardTask) -> Any:
+        return [] if task.gate.reasons else free(self, task)
 
     patch.setattr(Worker, "_free_to_go", without)
 
 
 def judged_once(patch: Patch) -> None:
     """An order that waits is not looked at again when the reason is gone."""
-    patch.setattr(OrderRelease, "_basis", lambda self, owned: "always the same")
+    patch.setattr(OrderRelease, "_basis", lambda self, task: "always the same")
 
 
 def left_told_in_passing(patch: Patch) -> None:
     """That an order left is written down some time, and the outbox forgets it at once."""
 
-    async def without(self: AuditRecorder, orders: Sequence[Terms]) -> None:
-        for terms in orders:
-            if (why := self._why_it_left(terms)) is not None:
-                self._log.note(OrderLeft(who="t", why=why, po_id=terms.po_id, verdict=""))
+    async def without(self: AuditRecorder, orders: Sequence[OrderSummary]) -> None:
+        for summary in orders:
+            if (why := self._why_it_left(summary)) is not None:
+                self._log.note(OrderLeft(who="t", why=why, po_id=summary.po_id, status=""))
 
     patch.setattr(AuditRecorder, "orders_left", without)
 
@@ -329,7 +329,7 @@ AT_THE_HAND_OVER: dict[str, str | None] = {
     **dict.fromkeys(
         ["pause_forgotten_over_a_restart", "caps_not_counted", "amounts_not_looked_at"], None
     ),
-    **dict.fromkeys(["verdicts_not_stored", "stale_stock_ignored", "gate_begins_open"], None),
+    **dict.fromkeys(["statuses_not_stored", "stale_stock_ignored", "gate_begins_open"], None),
     "lag_in_seconds_ignored": None,
     "clock_behind_ignored": "clock_behind",
     "control_known_for_ever": "audit_log_away",
@@ -344,11 +344,11 @@ AT_THE_HAND_OVER: dict[str, str | None] = {
 GUARDS: dict[str, Callable[[Patch], None]] = {
     guard.__name__: guard
     for guard in (
-        *(no_fence, no_claim, no_past, kafka_first, no_dedupe, no_pending_persisted),
+        *(no_fence, no_lease, no_past, kafka_first, no_dedupe, no_pending_persisted),
         *(no_outbox_persisted, late_by_arrival, wall_clock_idle, torn_load),
-        *(claims_by_number, no_look_at_rest),
+        *(leases_by_number, no_look_at_rest),
         *(gate_ignored, pause_forgotten_over_a_restart, control_known_for_ever, caps_not_counted),
-        *(amounts_not_looked_at, verdicts_not_stored, judged_once),
+        *(amounts_not_looked_at, statuses_not_stored, judged_once),
         *(left_told_in_passing, late_word_believed),
         *(*_FACTS, stale_stock_ignored, gate_begins_open, gate_opens_at_once, alerts_held_too),
     )

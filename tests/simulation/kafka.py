@@ -11,9 +11,9 @@ import msgspec
 from faust.types import TP
 
 from streams.contracts.events import TOPICS, Heartbeat
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.ingest.transport import Chunk
-from tests.simulation.network import Network, Weather
+from tests.simulation.network import Network, NetworkFaults
 from tests.streams.fakes import batch_bytes
 
 BATCHES_AT_ONCE = 4
@@ -108,12 +108,12 @@ class Kafka:
         self.logs = {
             TP(topic, partition): Log(wall_s) for topic in TOPICS for partition in range(partitions)
         }
-        self.outputs: dict[str, list[Outgoing]] = defaultdict(list)
+        self.outputs: dict[str, list[OutboxRecord]] = defaultdict(list)
         self.committed: dict[TP, int] = {}
         self.takes_heartbeats = True
         self.silent: set[TP] = set()  # heartbeats do not reach these
 
-    def publish(self, records: Sequence[Outgoing]) -> None:
+    def publish(self, records: Sequence[OutboxRecord]) -> None:
         """Append to output topics."""
         for record in records:
             self.outputs[record.topic].append(record)
@@ -224,7 +224,7 @@ class Group:
 
 
 @dataclass
-class Mischief:
+class FaultInjector:
     """What a consumer does wrong, each as a share of its fetches."""
 
     again: float = 0.0  # hands over what it had handed over already
@@ -240,7 +240,7 @@ class Consumer:
         self,
         kafka: Kafka,
         network: Network,
-        weather: Weather,
+        network_faults: NetworkFaults,
         on_commit: Callable[[Mapping[TP, int]], None],
     ) -> None:
         self.assigned = Assignment(0, set())
@@ -248,7 +248,7 @@ class Consumer:
         self.seeks = 0
         self._kafka = kafka
         self._network = network
-        self._weather = weather
+        self._network_faults = network_faults
         self._on_commit = on_commit
 
     def assignment(self) -> set[TP]:
@@ -269,7 +269,7 @@ class Consumer:
     async def commit_stored(self, offsets: Mapping[TP, int]) -> bool:
         """Tell the broker; a failure is only logged by the runtime."""
         try:
-            await self._network.ask(self._weather, lambda: self._commit(dict(offsets)))
+            await self._network.ask(self._network_faults, lambda: self._commit(dict(offsets)))
         except ConnectionError:
             return False
         return True
@@ -289,20 +289,20 @@ class Consumer:
 
 
 class Fetcher:
-    """Reads what is assigned and hands it over, in order or, by its mischief, not."""
+    """Reads what is assigned and hands it over, in order or, by its fault_injector, not."""
 
     def __init__(
         self,
         kafka: Kafka,
         consumer: Consumer,
         chance: random.Random,
-        mischief: Mischief,
+        fault_injector: FaultInjector,
         hand_over: Callable[[TP, list[Chunk]], Any],
     ) -> None:
         self._kafka = kafka
         self._consumer = consumer
         self._chance = chance
-        self._mischief = mischief
+        self._fault_injector = fault_injector
         self._hand_over = hand_over
 
     async def run(self, tp: TP) -> None:
@@ -318,7 +318,7 @@ class Fetcher:
             if not chunks:
                 continue
             is_stale = consumer.assigned is not assigned or consumer.seeks != seeks
-            if is_stale and self._chance.random() >= self._mischief.stale:
+            if is_stale and self._chance.random() >= self._fault_injector.stale:
                 continue
             if not is_stale:
                 consumer.positions[tp] = chunks[-1].next_offset
@@ -326,12 +326,12 @@ class Fetcher:
 
     def _pause_s(self, tp: TP, *, is_idle: bool) -> float:
         usual = 0.4 if is_idle else 0.01
-        return self._chance.uniform(0.5, 1.5) * usual + self._mischief.slow.get(tp, 0.0)
+        return self._chance.uniform(0.5, 1.5) * usual + self._fault_injector.slow.get(tp, 0.0)
 
     def _twisted(self, position: int) -> int:
         draw = self._chance.random()
-        if draw < self._mischief.again:
+        if draw < self._fault_injector.again:
             return max(0, position - self._chance.randint(1, 20))
-        if draw < self._mischief.again + self._mischief.gap:
+        if draw < self._fault_injector.again + self._fault_injector.gap:
             return position + self._chance.randint(1, 5)
         return position

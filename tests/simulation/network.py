@@ -23,7 +23,7 @@ class Fate(Enum):
 
 
 @dataclass
-class Weather:
+class NetworkFaults:
     """How bad the network is at the moment; faults change it."""
 
     loss: float = 0.0  # share of requests that meet another fate than an answer
@@ -48,42 +48,45 @@ class Network:
         self.is_down_for_good = False
         self._chance = chance
 
-    def fate(self, weather: Weather) -> Fate:
+    def fate(self, network_faults: NetworkFaults) -> Fate:
         """Draw what becomes of a request."""
-        if self._chance.random() >= weather.loss:
+        if self._chance.random() >= network_faults.loss:
             return Fate.ANSWERED
         return self._chance.choice([Fate.REQUEST_LOST, Fate.REPLY_LOST, Fate.UNANSWERED])
 
-    def delay_s(self, weather: Weather) -> float:
+    def delay_s(self, network_faults: NetworkFaults) -> float:
         """Draw how long one way takes."""
-        return self._chance.expovariate(1.0) * 0.002 * weather.slowness
+        return self._chance.expovariate(1.0) * 0.002 * network_faults.slowness
 
     def later(self, seconds: float, action: Callable[..., object], *arguments: Any) -> None:
         """Let something happen outside of every process."""
         self.loop.call_later(seconds, action, *arguments, context=OUTSIDE)
 
-    async def ask(self, weather: Weather, serve: Callable[[], _Some]) -> _Some:
+    async def ask(self, network_faults: NetworkFaults, serve: Callable[[], _Some]) -> _Some:
         """Let a server do something; return its answer.
 
         Raises:
             ConnectionError: the request or its answer was lost.
         """
         answer: asyncio.Future[_Some] = self.loop.create_future()
-        self.later(self.delay_s(weather), self._arrive, weather, serve, answer)
+        self.later(self.delay_s(network_faults), self._arrive, network_faults, serve, answer)
         return await answer
 
     def _arrive(
-        self, weather: Weather, serve: Callable[[], _Some], answer: "asyncio.Future[_Some]"
+        self,
+        network_faults: NetworkFaults,
+        serve: Callable[[], _Some],
+        answer: "asyncio.Future[_Some]",
     ) -> None:
-        fate = self.fate(weather)
+        fate = self.fate(network_faults)
         if self.is_down_for_good:
             return
-        if weather.is_cut or fate is Fate.REQUEST_LOST:
-            self.later(self.delay_s(weather), _fail, answer)
+        if network_faults.is_cut or fate is Fate.REQUEST_LOST:
+            self.later(self.delay_s(network_faults), _fail, answer)
             return
         result = serve()
         if fate is Fate.ANSWERED:
-            self.later(self.delay_s(weather), _succeed, answer, result)
+            self.later(self.delay_s(network_faults), _succeed, answer, result)
         else:
             self.later(_PATIENCE_S if fate is Fate.UNANSWERED else 0.0, _fail, answer)
 
@@ -104,15 +107,15 @@ class Link(asyncio.Transport):
     def __init__(
         self,
         network: Network,
-        weather: Weather,
+        network_faults: NetworkFaults,
         protocol: Any,
         answer: Callable[[bytes], bytes],
     ) -> None:
         super().__init__()
-        if weather.is_cut:
+        if network_faults.is_cut:
             raise ConnectionRefusedError("nobody listens")
         self._network = network
-        self._weather = weather
+        self._network_faults = network_faults
         self._protocol = protocol
         self._answer = answer
         self._is_open = True
@@ -121,15 +124,15 @@ class Link(asyncio.Transport):
     def write(self, data: Any) -> None:
         """Send whole commands."""
         if self._is_open:
-            delay = self._network.delay_s(self._weather)
+            delay = self._network.delay_s(self._network_faults)
             self._network.later(delay, self._arrive, bytes(data))
 
     def _arrive(self, data: bytes) -> None:
-        fate = self._network.fate(self._weather)
+        fate = self._network.fate(self._network_faults)
         if self._network.is_down_for_good:
             return
-        delay = self._network.delay_s(self._weather)
-        if self._weather.is_cut or fate is Fate.REQUEST_LOST:
+        delay = self._network.delay_s(self._network_faults)
+        if self._network_faults.is_cut or fate is Fate.REQUEST_LOST:
             self._network.later(delay, self._break)
             return
         reply = self._answer(data)

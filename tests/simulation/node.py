@@ -15,14 +15,14 @@ from infra.control.recorder import AuditRecorder
 from infra.redis import shard_store as store
 from infra.redis.keys import Keys, Retention
 from infra.redis.shard_store import RedisStore
-from streams.contracts.outgoing import Outgoing
-from streams.handover.gate import Bounds
+from streams.contracts.outgoing import OutboxRecord
+from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls, Limits
 from streams.ingest.transport import Chunk
 from streams.worker.worker import Worker, WorkerSettings
 from tests.simulation.kafka import Assignment, Consumer, Fetcher, Group, Kafka
 from tests.simulation.loop import Process, SimulatedLoop, State
-from tests.simulation.network import Network, Weather
+from tests.simulation.network import Network, NetworkFaults
 from tests.simulation.people import KNOWN_FOR_S, AuditClient, AuditLog
 from tests.simulation.plan import Plan
 from tests.streams.fakes import FakeObserver
@@ -41,9 +41,9 @@ RETENTION = Retention(
     ring_days=SMALL.days,
 )
 # The gate of the hand-over judges by the wall clock, and every published order is compared here.
-_OPEN = Bounds(lag_records=1 << 60, lag_s=1e12, clock_s=1e12, calm_s=0.0)
+_OPEN = GateThresholds(lag_records=1 << 60, lag_s=1e12, clock_s=1e12, calm_s=0.0)
 _RESTART_S = (0.2, 2.0)
-POINTS = ("claim", "commit", "publish", "offsets", "audit")
+POINTS = ("lease", "commit", "publish", "offsets", "audit")
 """What a worker can ask for and die of before it knows that it is done."""
 _BUFFERED_FETCHES = 16
 
@@ -77,10 +77,10 @@ class Node:
         note: Callable[[str], None],
     ) -> None:
         self.name = name
-        self.redis_weather = Weather()
-        self.kafka_weather = Weather()
-        self.group_weather = Weather()
-        self.control_weather = Weather()
+        self.redis_faults = NetworkFaults()
+        self.kafka_faults = NetworkFaults()
+        self.group_faults = NetworkFaults()
+        self.control_faults = NetworkFaults()
         self.control_cut_since_s: float | None = None
         self.control_takes_nothing = False  # the audit log can be read, but not written
         self.skew_s = 0.0
@@ -159,12 +159,12 @@ class Node:
 
     def cut_control(self) -> None:
         """Keep the audit log from it."""
-        self.control_weather.is_cut = True
+        self.control_faults.is_cut = True
         self.control_cut_since_s = self._loop.time()
 
     def control_is_back(self) -> None:
         """Let it read the audit log again."""
-        self.control_weather.clear()
+        self.control_faults.clear()
         self.control_cut_since_s = None
 
     # -- life, from inside --------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Node:
             return AuditClient(
                 self._audit,
                 self._network,
-                self.control_weather,
+                self.control_faults,
                 lambda: self.control_takes_nothing,
                 lambda: self.reached("audit"),
             )
@@ -207,22 +207,22 @@ class Node:
 
     def make_worker(self, process: Process, control: ControlLog | None) -> tuple[Worker, Consumer]:
         """The production worker and store, and the consumer that it sees."""
-        weather = self.kafka_weather
-        claims = itertools.count()
+        network_faults = self.kafka_faults
+        leases = itertools.count()
 
-        async def publish(records: Sequence[Outgoing]) -> None:
+        async def publish(records: Sequence[OutboxRecord]) -> None:
             self._doors.check_leaving(self, worker, records)
             await self._publish(process, records)
 
         async def beat(targets: Sequence[tuple[str, int]], now_ms: int) -> None:
-            await self._network.ask(weather, lambda: self._kafka.beat(targets, now_ms))
+            await self._network.ask(network_faults, lambda: self._kafka.beat(targets, now_ms))
 
         pool = redis_pool("redis://simulated")
         self.pools.append(pool)
-        consumer = Consumer(self._kafka, self._network, weather, self._offsets_told)
+        consumer = Consumer(self._kafka, self._network, network_faults, self._offsets_told)
         hand_over = self._plan.hand_over
         worker = Worker(
-            RedisStore(pool, KEYS, RETENTION, lambda: f"{process.name}/{next(claims)}"),
+            RedisStore(pool, KEYS, RETENTION, lambda: f"{process.name}/{next(leases)}"),
             publish,
             beat,
             WorkerSettings(
@@ -243,17 +243,17 @@ class Node:
         worker.attach(consumer, lambda: consumer.assigned.generation)  # type: ignore[arg-type]
         return worker, consumer
 
-    async def _publish(self, process: Process, records: Sequence[Outgoing]) -> None:
+    async def _publish(self, process: Process, records: Sequence[OutboxRecord]) -> None:
         """Some of the records can arrive although it fails, as with a producer that is cut off."""
         arriving = list(records)
-        if self._chance.random() < self.kafka_weather.loss:
+        if self._chance.random() < self.kafka_faults.loss:
             arriving = arriving[: self._chance.randint(0, len(arriving))]
         self._note(f"{process.name}: publishes {len(records)}")
-        await self._network.ask(self.kafka_weather, lambda: self._take_published(arriving))
+        await self._network.ask(self.kafka_faults, lambda: self._take_published(arriving))
         if len(arriving) < len(records):
             raise ConnectionError("Kafka took a part")
 
-    def _take_published(self, records: Sequence[Outgoing]) -> None:
+    def _take_published(self, records: Sequence[OutboxRecord]) -> None:
         self._kafka.publish(records)
         self.reached("publish")
 
@@ -293,7 +293,7 @@ class _Running:
         await self._worker.stop()
         with suppress(ConnectionError):
             await self._network.ask(
-                self._node.group_weather, lambda: self._group.leave(self._process.name)
+                self._node.group_faults, lambda: self._group.leave(self._process.name)
             )
         if control is not None:
             await control.stop()
@@ -305,7 +305,7 @@ class _Running:
         while True:
             try:
                 if await self._network.ask(
-                    self._node.group_weather, lambda: self._group.sign_of_life(name)
+                    self._node.group_faults, lambda: self._group.sign_of_life(name)
                 ):
                     self._must_join.set()
             except ConnectionError:
@@ -325,12 +325,12 @@ class _Running:
         await self._worker.park()
         joined = asyncio.get_running_loop().create_future()
         await self._network.ask(
-            self._node.group_weather, lambda: self._group.join(self._process.name, joined)
+            self._node.group_faults, lambda: self._group.join(self._process.name, joined)
         )
         async with asyncio.timeout(3 * Group.SESSION_S):
             assignment = await joined
         self._consumer.assigned = assignment
-        if self._chance.random() >= self._node._plan.mischief.stale:
+        if self._chance.random() >= self._node._plan.fault_injector.stale:
             while not self._fetches.empty():
                 self._fetches.get_nowait()
         self._consumer.seek(await self._worker.read_from(assignment.tps))
@@ -338,7 +338,7 @@ class _Running:
             self._node._kafka,
             self._consumer,
             self._chance,
-            self._node._plan.mischief,
+            self._node._plan.fault_injector,
             lambda tp, chunks: self._fetches.put((tp, chunks)),
         )
         for tp in sorted(assignment.tps):

@@ -13,10 +13,10 @@ from aiokafka.errors import KafkaConnectionError, NotEnoughReplicasError
 from faust.types import TP
 
 from infra.control.entries import AuditState, Entry, make_pause, make_resume, sealed
-from streams.contracts.outgoing import Outgoing, Terms
+from streams.contracts.outgoing import OrderSummary, OutboxRecord
 from streams.handover.rules import Pause
 from streams.timestamps import rfc3339
-from tests.simulation.network import Network, Weather
+from tests.simulation.network import Network, NetworkFaults
 from tests.streams.logs import event
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ class AuditClient:
         self,
         log: AuditLog,
         network: Network,
-        weather: Weather,
+        network_faults: NetworkFaults,
         takes_nothing: Callable[[], bool],
         on_written: Callable[[], None],
     ) -> None:
         self._log = log
         self._network = network
-        self._weather = weather
+        self._network_faults = network_faults
         self._takes_nothing = takes_nothing
         self._on_written = on_written
         self._position = 0
@@ -87,7 +87,7 @@ class AuditClient:
 
     async def _ask(self, serve: Any) -> Any:
         try:
-            return await self._network.ask(self._weather, serve)
+            return await self._network.ask(self._network_faults, serve)
         except ConnectionError as error:
             raise KafkaConnectionError(str(error)) from error
 
@@ -163,10 +163,10 @@ def resume(world: "World", share: float) -> None:
     """End a pause, if there is one."""
     in_force = list(world.audit.pauses)
     if in_force:
-        end_pause(world, in_force[int(share * len(in_force))])
+        end_blackout(world, in_force[int(share * len(in_force))])
 
 
-def end_pause(world: "World", hold_id: str) -> None:
+def end_blackout(world: "World", hold_id: str) -> None:
     """Let the hand-over go on."""
     pauses = [pause for pause, _ in world.audit.pauses.values()]
     _write(world, make_resume("bob", "all is well", hold_id, pauses))
@@ -175,8 +175,8 @@ def end_pause(world: "World", hold_id: str) -> None:
 def approve_all(world: "World") -> None:
     """Let somebody approve every order that waits."""
     for place, order in enumerate(waiting_orders(world)):
-        assert order.terms is not None
-        _respond(world, "approved", f"all-{place}", order.terms)
+        assert order.order_summary is not None
+        _respond(world, "approved", f"all-{place}", order.order_summary)
 
 
 def count(world: "World", items: Iterable[tuple[str, str]]) -> None:
@@ -202,30 +202,30 @@ def _say(world: "World", what: "Act") -> None:
     waiting = waiting_orders(world)
     if not waiting:
         return
-    terms = waiting[int(what.chance * len(waiting))].terms
-    assert terms is not None
-    _respond(world, what.kind, f"word-{what.at_s}", terms)
+    summary = waiting[int(what.chance * len(waiting))].order_summary
+    assert summary is not None
+    _respond(world, what.kind, f"word-{what.at_s}", summary)
 
 
-def _respond(world: "World", kind: str, event_id: str, terms: Terms) -> None:
+def _respond(world: "World", kind: str, event_id: str, summary: OrderSummary) -> None:
     now_ms = int(world.wall_s() * 1000)
-    said = event(kind, event_id, now_ms, (terms.sku, terms.warehouse), po_id=terms.po_id)
-    partition = partition_of(terms.sku, world.kafka.partitions)
-    world.note(f"people: {kind} {terms.po_id}")
+    said = event(kind, event_id, now_ms, (summary.sku, summary.warehouse), po_id=summary.po_id)
+    partition = partition_of(summary.sku, world.kafka.partitions)
+    world.note(f"people: {kind} {summary.po_id}")
     world.kafka.logs[TP("order-responses", partition)].append([said], now_ms)
 
 
-def waiting_orders(world: "World") -> list[Outgoing]:
+def waiting_orders(world: "World") -> list[OutboxRecord]:
     """Purchase orders that are stored and not yet known to be handed over."""
     found = []
     for partition in range(world.kafka.partitions):
         stored = world.redis.data.get(b"tg:outbox:{%d}" % partition, {})
         assert isinstance(stored, dict)
         records = [
-            msgspec.msgpack.decode(stored[number], type=Outgoing)
+            msgspec.msgpack.decode(stored[number], type=OutboxRecord)
             for number in sorted(stored, key=int)
         ]
-        found += [record for record in records if record.terms is not None]
+        found += [record for record in records if record.order_summary is not None]
     return found
 
 

@@ -9,11 +9,11 @@ import msgspec
 from faust.types import TP
 
 from streams.contracts.events import TOPICS
-from streams.handover.gate import Bounds
+from streams.handover.gate import GateThresholds
 from streams.handover.rules import Limits
 from streams.shard.shard import ShardSettings
 from tests.oracle import DAY, HOUR, MINUTE
-from tests.simulation.kafka import Mischief
+from tests.simulation.kafka import FaultInjector
 from tests.simulation.people import draw_scope, partition_of
 from tests.simulation.resting import ABOUT_PEOPLE, TRIED
 from tests.streams.fakes import as_json
@@ -49,7 +49,7 @@ KINDS = (
     *(
         "redis_forgets",
         "redis_forgets_in_load",
-        "redis_forgets_claim",
+        "redis_forgets_lease",
         "redis_forgets_all",
         "redis_storm",
         "redis_cut",
@@ -74,7 +74,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Feed:
+class OrderFeed:
     """Records that a producer writes in one batch."""
 
     at_s: float
@@ -97,7 +97,7 @@ class Act:
 class HandOver:
     """The hand-over with its guards on, and people at it."""
 
-    bounds: Bounds
+    bounds: GateThresholds
     limits: Limits
     acts: list[Act]
     resumes_all: bool  # in the end
@@ -112,10 +112,10 @@ class Plan:
     seed: int
     partitions: int
     nodes: int
-    feeds: list[Feed]
+    feeds: list[OrderFeed]
     ends_s: float
     faults: list[Fault]
-    mischief: Mischief
+    fault_injector: FaultInjector
     heartbeat_s: float
     settings: ShardSettings
     commit_interval_s: float
@@ -157,7 +157,7 @@ def draw_plan(seed: int) -> Plan:
         feeds=feeds,
         ends_s=ends_s,
         faults=_faults(chance, nodes, ends_s, KINDS + CONTROL_KINDS * is_guarded),
-        mischief=_mischief(chance, partitions),
+        fault_injector=_fault_injector(chance, partitions),
         heartbeat_s=chance.choice([2.0, 5.0, 15.0, 1_000.0]),
         settings=settings,
         commit_interval_s=chance.choice([0.01, 0.01, 0.1, 0.3]),
@@ -186,7 +186,7 @@ def _logs(chance: random.Random, seed: int, settings: ShardSettings) -> Logs:
 
 def _feeds(
     chance: random.Random, logs: Logs, partitions: int, *, with_holds: bool
-) -> Iterator[Feed]:
+) -> Iterator[OrderFeed]:
     """Cut logs into batches, some of them written twice, some topics later than others."""
     lags_s = {topic: chance.choice([0.0, 0.0, 0.0, chance.uniform(0, 5)]) for topic in TOPICS}
     pace_s = chance.choice([0.05, 0.2, 0.4])
@@ -215,10 +215,10 @@ def _flush(
     waiting: dict[TP, list[tuple[int, bytes | None]]],
     at_s: float,
     lags_s: dict[str, float],
-) -> Iterator[Feed]:
+) -> Iterator[OrderFeed]:
     for tp, records in waiting.items():
         values = [value for _, value in records]
-        feed = Feed(at_s + lags_s[tp.topic], tp, values, records[-1][0])
+        feed = OrderFeed(at_s + lags_s[tp.topic], tp, values, records[-1][0])
         yield feed
         if chance.random() < 0.04:  # a producer that missed the answer sends it again
             yield feed
@@ -260,14 +260,14 @@ def _faults(
     return sorted(faults, key=lambda fault: fault.at_s)
 
 
-def _mischief(chance: random.Random, partitions: int) -> Mischief:
+def _fault_injector(chance: random.Random, partitions: int) -> FaultInjector:
     slow = {
         TP(topic, partition): chance.uniform(0.1, 2.0)
         for topic in TOPICS
         for partition in range(partitions)
         if chance.random() < 0.1
     }
-    return Mischief(
+    return FaultInjector(
         again=chance.choice([0.0, 0.05, 0.2]),
         gap=chance.choice([0.0, 0.0, 0.05]),
         stale=chance.choice([0.0, 0.3, 1.0]),
@@ -280,7 +280,7 @@ def _mischief(chance: random.Random, partitions: int) -> Mischief:
 
 def _hand_over(chance: random.Random, ends_s: float) -> HandOver:
     """Event time runs much faster here than the wall clock: hours without a record are usual."""
-    bounds = Bounds(
+    bounds = GateThresholds(
         lag_records=chance.choice([3, 12, 1 << 60]),
         lag_s=chance.choice([1e12, 1e12, _LAG_S]),
         clock_s=30.0,

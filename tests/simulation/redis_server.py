@@ -23,13 +23,13 @@ class RedisServer:
 
     def __init__(self) -> None:
         self.data: dict[bytes, Value] = {}
-        self.on_claim: Callable[[bytes], None] = lambda key: None
+        self.on_acquire: Callable[[bytes], None] = lambda key: None
         self.on_commit: Callable[[bytes], None] = lambda key: None
         self.on_refusal: Callable[[bytes, bytes], None] = lambda key, why: None
         self._loaded: set[bytes] = set()
         self._scripts = {
             _digest("commit_script.lua"): self.commit_script,
-            _digest("claim_script.lua"): self.claim_script,
+            _digest("acquire_script.lua"): self.acquire_script,
         }
         self._commands: dict[bytes, Callable[..., Reply]] = {
             name.encode(): getattr(self, f"_{name.lower()}")
@@ -77,9 +77,9 @@ class RedisServer:
 
     def commit_script(self, key: bytes, argv: list[bytes]) -> Reply:
         """`infra/redis/commit_script.lua`."""
-        claim, before, after, offsets_before, offsets_after, meta = argv[:_COMMANDS_IN_COMMIT]
+        lease, before, after, offsets_before, offsets_after, meta = argv[:_COMMANDS_IN_COMMIT]
         stored = self._hmget(key, b"claim", b"sequence", b"offsets")
-        refusal = self.refusal(stored, claim, before, after, offsets_before)
+        refusal = self.refusal(stored, lease, before, after, offsets_before)
         if refusal is not None:
             self.on_refusal(key, refusal)
             return refusal
@@ -89,7 +89,7 @@ class RedisServer:
             self.run(*argv[at + 1 : at + 1 + words])
             at += words + 1
         self._hset(
-            *(key, b"sequence", after, b"offsets", offsets_after, b"meta", meta, b"writer", claim)
+            *(key, b"sequence", after, b"offsets", offsets_after, b"meta", meta, b"writer", lease)
         )
         self.on_commit(key)
         return b"ok"
@@ -97,7 +97,7 @@ class RedisServer:
     def refusal(
         self,
         stored: list[bytes | None],
-        claim: bytes,
+        lease: bytes,
         before: bytes,
         after: bytes,
         offsets_before: bytes,
@@ -105,21 +105,21 @@ class RedisServer:
         """Why a commit is not taken, if it is not: the fence."""
         if stored[0] is None:
             return b"missing"
-        if stored[0] != claim:
-            return b"stale_claim"
+        if stored[0] != lease:
+            return b"stale_lease"
         if stored[1] == after:
             return b"already"
         if stored[1] != before or stored[2] != offsets_before:
             return b"mismatch"
         return None
 
-    def claim_script(self, key: bytes, argv: list[bytes]) -> Reply:
-        """`infra/redis/claim_script.lua`."""
-        self.on_claim(key)
-        generation, claim = argv
+    def acquire_script(self, key: bytes, argv: list[bytes]) -> Reply:
+        """`infra/redis/acquire_script.lua`."""
+        self.on_acquire(key)
+        generation, lease = argv
         stored = self._hmget(key, b"epoch", b"sequence", b"offsets", b"writer")
         epoch = max(int(stored[0] or 0) + 1, int(generation))
-        self._hset(key, b"epoch", b"%d" % epoch, b"claim", claim)
+        self._hset(key, b"epoch", b"%d" % epoch, b"claim", lease)
         if stored[1] is None:
             self._hset(key, b"sequence", b"0", b"offsets", b"{}", b"writer", b"")
         return [b"%d" % epoch, stored[1] or b"0", stored[2] or b"{}", stored[3] or b""]

@@ -45,7 +45,7 @@ async def clock_turned_back(world: "World") -> None:
     world.pass_day()
     await world.settle(orders=False)
     _turn_clocks(world, 0.0)
-    people.end_pause(world, hold_id)
+    people.end_blackout(world, hold_id)
 
 
 async def store_away(world: "World") -> None:
@@ -54,12 +54,12 @@ async def store_away(world: "World") -> None:
     world.pass_day()
     await world.settle(orders=False)
     for node in world.nodes:
-        node.redis_weather.is_cut = True
+        node.redis_faults.is_cut = True
     await asyncio.sleep(_NOTICED_AFTER_S)
-    people.end_pause(world, hold_id)
+    people.end_blackout(world, hold_id)
     await asyncio.sleep(_NOTICED_AFTER_S)
     for node in world.nodes:
-        node.redis_weather.is_cut = False
+        node.redis_faults.is_cut = False
 
 
 async def death_before_the_last_word(world: "World") -> None:

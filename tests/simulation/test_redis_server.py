@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 
 from tests.simulation.redis_server import RedisServer, Reply
 
-CLAIM, COMMIT = (
-    files("infra.redis").joinpath(f"{name}_script.lua").read_bytes() for name in ("claim", "commit")
+ACQUIRE, COMMIT = (
+    files("infra.redis").joinpath(f"{name}_script.lua").read_bytes()
+    for name in ("acquire", "commit")
 )
 SHARD = b"tg:shard:{0}"
 HASH, LIST, TEXT = b"tg:hash:{0}", b"tg:list:{0}", b"tg:text:{0}"
@@ -32,7 +33,7 @@ _OFFSETS = st.sampled_from([b"{}", b'{"orders": 1}', b'{"orders": 2}'])
 _COMMITS = st.builds(
     lambda head, commands: [COMMIT, *head, *_in_one_row(commands)],
     st.tuples(
-        st.sampled_from([b"ann", b"bob"]),  # claim
+        st.sampled_from([b"ann", b"bob"]),  # lease
         st.sampled_from([b"0", b"1", b"2"]),  # sequence before
         st.sampled_from([b"1", b"2", b"3"]),  # sequence after
         _OFFSETS,
@@ -42,7 +43,7 @@ _COMMITS = st.builds(
     st.lists(_COMMANDS, max_size=4),
 )
 _CLAIMS = st.builds(
-    lambda generation, claim: [CLAIM, b"%d" % generation, claim],
+    lambda generation, lease: [ACQUIRE, b"%d" % generation, lease],
     st.integers(1, 4),
     st.sampled_from([b"ann", b"bob"]),
 )
@@ -56,7 +57,7 @@ def _in_one_row(commands: Any) -> list[bytes]:
 def run_simulated(steps: list[list[bytes]]) -> tuple[list[Reply], dict[bytes, Any]]:
     """Return the replies, and everything that is held at the end."""
     server = RedisServer()
-    digests = {source: server.run(b"SCRIPT", b"LOAD", source) for source in (CLAIM, COMMIT)}
+    digests = {source: server.run(b"SCRIPT", b"LOAD", source) for source in (ACQUIRE, COMMIT)}
     replies = [
         server.run(b"EVALSHA", digests[script], b"1", SHARD, *arguments)
         for script, *arguments in steps
@@ -91,17 +92,17 @@ async def _value(redis: Any, key: bytes) -> Any:
 )
 @given(steps=_STEPS)
 def test_fence_and_commands_are_those_of_the_real_server(redis_url, steps):
-    """Any claims and commits, under any claim, number and past, end the same on both."""
+    """Any leases and commits, under any lease, number and past, end the same on both."""
     assert run_simulated(steps) == asyncio.run(run_really(redis_url, steps))
 
 
 def test_steps_reach_every_verdict():
     """What the property draws from has a way to each answer of the fence."""
-    ann, bob = [CLAIM, b"1", b"ann"], [CLAIM, b"1", b"bob"]
+    ann, bob = [ACQUIRE, b"1", b"ann"], [ACQUIRE, b"1", b"bob"]
     head = [b"{}", b'{"orders": 1}', b"{}"]
     first = [COMMIT, b"ann", b"0", b"1", *head]
     other_past = [COMMIT, b"ann", b"1", b"2", *head]
     replies, _ = run_simulated([first, ann, first, first, other_past, bob, first])
     assert [one for one in replies if isinstance(one, bytes)] == [
-        *(b"missing", b"ok", b"already", b"mismatch", b"stale_claim")
+        *(b"missing", b"ok", b"already", b"mismatch", b"stale_lease")
     ]

@@ -84,5 +84,5 @@ def has_everything(trace: list[str]) -> bool:
     """Whether a worker dies and a commit is refused."""
     text = "\n".join(trace)
     return all(
-        word in text for word in ("dies at step", "stale_claim", "publishes", "trying again")
+        word in text for word in ("dies at step", "stale_lease", "publishes", "trying again")
     )

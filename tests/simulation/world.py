@@ -22,7 +22,7 @@ from tests.simulation.kafka import Group, Kafka
 from tests.simulation.loop import PROCESS, Process, SimulatedLoop, State
 from tests.simulation.network import Link, Network
 from tests.simulation.node import Node
-from tests.simulation.plan import Feed, HandOver, Plan
+from tests.simulation.plan import HandOver, OrderFeed, Plan
 from tests.simulation.redis_server import RedisServer, Value
 from tests.simulation.resting import TRIED
 from tests.simulation.violation import Violation
@@ -56,18 +56,18 @@ class World:
         self.audit = people.AuditLog()
         self.doors = Doors(self)
         self.redis = RedisServer()
-        self.redis.on_claim = self._on_claim
+        self.redis.on_acquire = self._on_acquire
         self.redis.on_commit = self._on_commit
         self.redis.on_refusal = self._on_refusal
         self._caller = ""  # whose commands Redis runs
-        self._owners: dict[bytes, str] = {}  # who claimed each shard last, as Redis remembers
+        self._owners: dict[bytes, str] = {}  # who acquired each shard last, as Redis remembers
         self.stored_to: dict[TP, int] = {}
         self.commits = 0
         self.refusals = 0
         self.forgets_in_load = 0  # snapshots
         self.looked_at: dict[bytes, Value] | None = None
         self._snapshots: deque[_Snapshot] = deque(maxlen=SNAPSHOTS_KEPT)
-        self.forgets_claim_after_s: float | None = None
+        self.forgets_lease_after_s: float | None = None
         self._robbed: Process | None = None  # frozen, until another one has its shard
         self.moves_at_commit = False
         self.broker_skew_ms = 0
@@ -107,7 +107,7 @@ class World:
         node = self._node_of(process.name)
         return Link(
             self.network,
-            node.redis_weather,
+            node.redis_faults,
             protocol,
             lambda data: self._answer(process.name, data),
         )
@@ -130,21 +130,21 @@ class World:
             self.forget(snapshots)
         return reply
 
-    def _on_claim(self, key: bytes) -> None:
-        delay_s, self.forgets_claim_after_s = self.forgets_claim_after_s, None
+    def _on_acquire(self, key: bytes) -> None:
+        delay_s, self.forgets_lease_after_s = self.forgets_lease_after_s, None
         if delay_s is not None:
-            self.network.later(delay_s, self._lose_claim, self._caller, self._snapshot())
+            self.network.later(delay_s, self._lose_lease, self._caller, self._snapshot())
         self._owners[key] = self._caller
-        self.note(f"redis: {self._caller} claims {key.decode()}")
-        self._reached("claim")
+        self.note(f"redis: {self._caller} leases {key.decode()}")
+        self._reached("lease")
         if delay_s is None and self._robbed is not None and self._robbed.name != self._caller:
             self.network.later(self._chance.uniform(0.0, 0.05), self._robbed.thaw)
             self._robbed = None
 
-    def _lose_claim(self, claimer: str, before: "_Snapshot") -> None:
-        self.note(f"redis: comes back as it was before {claimer} claimed")
+    def _lose_lease(self, acquirer: str, before: "_Snapshot") -> None:
+        self.note(f"redis: comes back as it was before {acquirer} acquired")
         processes = [process for node in self.nodes for process in node.processes]
-        self._robbed = next(process for process in processes if process.name == claimer)
+        self._robbed = next(process for process in processes if process.name == acquirer)
         if self._robbed.state is State.RUNNING:
             self._robbed.freeze()
         self._come_back_with(before)
@@ -152,7 +152,7 @@ class World:
 
     def _on_commit(self, key: bytes) -> None:
         if self._owners[key] != self._caller:
-            raise Violation(f"{self._caller} wrote {key.decode()}, claimed by {self._owners[key]}")
+            raise Violation(f"{self._caller} wrote {key.decode()}, acquired by {self._owners[key]}")
         state = self.redis.data[key]
         assert isinstance(state, dict)
         self.commits += 1
@@ -224,7 +224,7 @@ class World:
             if self._is_forgetful and number % _TICKS_A_SNAPSHOT == 0:
                 self._snapshots.append(self._snapshot())
 
-    def _feed(self, feed: Feed) -> None:
+    def _feed(self, feed: OrderFeed) -> None:
         self.note(f"producer: {len(feed.values)} to {feed.tp.topic}/{feed.tp.partition}")
         values = feed.values
         if feed.tp in self.kafka.silent:
@@ -240,18 +240,18 @@ class World:
         self.kafka.takes_heartbeats = False
         self.kafka.silent.clear()
         self.moves_at_commit, self.broker_skew_ms = False, 0
-        self.forgets_in_load, self.forgets_claim_after_s = 0, None
+        self.forgets_in_load, self.forgets_lease_after_s = 0, None
         for node in self.nodes:
-            for weather in (node.redis_weather, node.kafka_weather, node.group_weather):
-                weather.clear()
+            for network_faults in (node.redis_faults, node.kafka_faults, node.group_faults):
+                network_faults.clear()
             node.dies_at = None
             node.start()
             node.process.thaw()
         if self.plan.hand_over is not None:
             self._calm_hand_over(self.plan.hand_over)
-        self._beat()
+        self._write_heartbeats()
 
-    def _beat(self) -> None:
+    def _write_heartbeats(self) -> None:
         now_ms = round(self.wall_s() * 1000)
         for log in self.kafka.logs.values():
             log.append([heartbeat(now_ms)], now_ms)
@@ -267,7 +267,7 @@ class World:
         self._add_hours(2)
 
     def owners(self) -> set[str]:
-        """The processes that claimed a shard last."""
+        """The processes that acquired a shard last."""
         return set(self._owners.values())
 
     def pass_day(self) -> None:
@@ -280,7 +280,7 @@ class World:
     def pass_hours(self, hours: int) -> None:
         """Let hours pass, in every log."""
         self._add_hours(hours)
-        self._beat()
+        self._write_heartbeats()
 
     def _add_hours(self, hours: int) -> None:
         now_ms = round(self.wall_s() * 1000)

@@ -11,7 +11,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.ingest.transport import Chunk
 from streams.state.bucket_rings import CELL, DAY_CELL
 from streams.state.commit import Commit, StoredShard
@@ -20,7 +20,7 @@ from streams.state.minute_totals import TOTAL
 
 
 @dataclass
-class FakeClaim:
+class FakeLease:
     """The right to commit a shard."""
 
     partition: int
@@ -42,9 +42,9 @@ class _Kept:
     cells: dict[str, dict[int, dict[int, bytes]]] = field(default_factory=dict)
     pending: dict[int, bytes] = field(default_factory=dict)
     orders: dict[str, bytes] = field(default_factory=dict)
-    told: dict[str, bytes] = field(default_factory=dict)
+    catalog: dict[str, bytes] = field(default_factory=dict)
     groups: dict[str, bytes] = field(default_factory=dict)
-    outbox: dict[int, Outgoing] = field(default_factory=dict)
+    outbox: dict[int, OutboxRecord] = field(default_factory=dict)
     totals: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -61,33 +61,33 @@ class MemoryStore:
         self.log: list[str] = []
         self.is_away = False
 
-    def claim_now(self, partition: int, generation: int = 1) -> FakeClaim:
+    def acquire_now(self, partition: int, generation: int = 1) -> FakeLease:
         """Take a shard over."""
         kept = self.kept.setdefault(partition, _Kept())
         kept.epoch = max(kept.epoch + 1, generation)
-        return FakeClaim(partition, kept.epoch, kept.sequence, kept.offsets)
+        return FakeLease(partition, kept.epoch, kept.sequence, kept.offsets)
 
-    async def claim(self, partition: int, generation: int) -> FakeClaim:
+    async def acquire(self, partition: int, generation: int) -> FakeLease:
         """Take a shard over, if the store is there."""
-        self.log.append(f"claim {partition}")
+        self.log.append(f"lease {partition}")
         self._answer()
-        return self.claim_now(partition, generation)
+        return self.acquire_now(partition, generation)
 
-    async def load(self, claim: FakeClaim) -> StoredShard | None:
+    async def load(self, lease: FakeLease) -> StoredShard | None:
         """Return what is stored, if the store is there."""
-        self.log.append(f"load {claim.partition}")
+        self.log.append(f"load {lease.partition}")
         self._answer()
-        return self.load_now(claim)
+        return self.load_now(lease)
 
     def _answer(self) -> None:
         if self.is_away:
             raise ConnectionError("the store is away")
 
-    def load_now(self, claim: FakeClaim) -> StoredShard | None:
+    def load_now(self, lease: FakeLease) -> StoredShard | None:
         """Return what is stored."""
-        if claim.sequence == 0:
+        if lease.sequence == 0:
             return None
-        kept = self.kept[claim.partition]
+        kept = self.kept[lease.partition]
         names = list(kept.names)
         rows = b"".join(kept.rows[f"{sku}@{warehouse}"] for sku, warehouse in names)
         return StoredShard(
@@ -102,7 +102,7 @@ class MemoryStore:
             cells={ring: _cells(ring, kept.cells.get(ring, {})) for ring in _RINGS},
             pending=dict(kept.pending),
             orders=list(kept.orders.values()),
-            told=dict(kept.told),
+            catalog=dict(kept.catalog),
             groups=dict(kept.groups),
             outbox=dict(kept.outbox),
             totals=(
@@ -111,45 +111,45 @@ class MemoryStore:
             ),
         )
 
-    def resume(self, claim: FakeClaim, before: FakeClaim) -> None:
-        """Nothing is known of the store beside the claim."""
+    def resume(self, lease: FakeLease, before: FakeLease) -> None:
+        """Nothing is known of the store beside the lease."""
 
     async def ping(self) -> None:
         """Answer, if the store is there."""
         self._answer()
 
-    async def stands(self, claim: FakeClaim) -> bool:
-        """Whether the claim is the newest and nothing was lost since."""
+    async def is_current(self, lease: FakeLease) -> bool:
+        """Whether the lease is the newest and nothing was lost since."""
         self._answer()
-        kept = self.kept.get(claim.partition, _Kept())
+        kept = self.kept.get(lease.partition, _Kept())
         return (kept.epoch, kept.sequence, kept.offsets) == (
-            *(claim.epoch, claim.sequence, claim.offsets),
+            *(lease.epoch, lease.sequence, lease.offsets),
         )
 
-    async def commit(self, claim: FakeClaim, commit: Commit) -> str:
+    async def commit(self, lease: FakeLease, commit: Commit) -> str:
         """Store, or refuse."""
         self._answer()
         reply = self.replies.pop(0) if self.replies else "ok"
         if reply == "away":
             self.log.append("commit away")
             raise ConnectionError("the store is away")
-        verdict = self.commit_now(claim, commit)
+        verdict = self.commit_now(lease, commit)
         self.log.append(f"commit {verdict}")
         if reply == "lost":
             raise TimeoutError("the reply was lost")
         if verdict == "stored":
-            claim.sequence += 1
-            claim.offsets = _offsets(commit)
+            lease.sequence += 1
+            lease.offsets = _offsets(commit)
         return verdict
 
-    def commit_now(self, claim: FakeClaim, commit: Commit) -> str:
+    def commit_now(self, lease: FakeLease, commit: Commit) -> str:
         """Store under the fence."""
         kept = self.kept.get(commit.partition)
-        if kept is None or kept.epoch != claim.epoch:
+        if kept is None or kept.epoch != lease.epoch:
             return "fenced"
-        if kept.sequence == claim.sequence + 1:
+        if kept.sequence == lease.sequence + 1:
             return "stored"
-        if (kept.sequence, kept.offsets) != (claim.sequence, claim.offsets):
+        if (kept.sequence, kept.offsets) != (lease.sequence, lease.offsets):
             return "fenced"
         _apply(kept, commit)
         kept.sequence += 1
@@ -195,7 +195,7 @@ def _apply(kept: _Kept, commit: Commit) -> None:
             kept.groups.pop(name, None)
         else:
             kept.groups[name] = row
-    kept.told.update(commit.told)
+    kept.catalog.update(commit.catalog)
     for minute, cell in zip(commit.totals.minutes.tolist(), commit.totals.cells, strict=True):
         kept.totals[minute] = bytes(cell)
 

@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 
 from policy import PolicyCache
-from streams.contracts.events import TOPICS, Kind
-from streams.contracts.outgoing import Outgoing
-from streams.demand.baseline import UsualSettings
-from streams.detection.order_feed import FeedSettings
+from streams.contracts.codes import Kind
+from streams.contracts.events import TOPICS
+from streams.contracts.outgoing import OutboxRecord
+from streams.demand.baseline import BaselineSettings
+from streams.detection.order_feed import OrderFeedSettings
 from streams.detection.phantom_stock import SilenceSettings
 from streams.detection.surge import SurgeSettings
 from streams.incidents.incidents import AlertSettings
@@ -46,11 +47,12 @@ SETTINGS = ShardSettings(
             minimum_orders=2,
             minimum_days=0.5,
             end_evidence=1.0,
-            usual=UsualSettings(mature_days=2.0),
+            baseline=BaselineSettings(mature_days=2.0),
         ),
         review=ReviewSettings(minimum_days=1, stock_valid_ms=6 * DAY),
         alerts=AlertSettings(
-            feed=FeedSettings(silent_arrivals=2.0, owing_arrivals=1.0), dead_letters_end_ms=HOUR
+            order_feed=OrderFeedSettings(silent_arrivals=2.0, debt_arrivals=1.0),
+            dead_letters_end_ms=HOUR,
         ),
     ),
 )
@@ -74,7 +76,7 @@ class Run:
         self.late: list[tuple[str, int]] = []
         self.days: dict[tuple[int, str], tuple[int, ...]] = {}
         self.outputs_told_to = 0
-        self.outputs: list[Outgoing] = []
+        self.outputs: list[OutboxRecord] = []
 
     def read(self, topic: str, log: Log) -> None:
         """Read the next records of a topic in one batch."""
@@ -103,7 +105,7 @@ class Run:
                 self.days[change.bucket, self.shard.timeline.items.key(item)] = cell
         for number, record in commit.outbox_added:
             if number >= self.outputs_told_to:  # else it was stored again, with a person's word
-                self.outputs.append(msgspec.structs.replace(record, terms=None))
+                self.outputs.append(msgspec.structs.replace(record, order_summary=None))
         self.outputs_told_to = commit.outbox_stored_to
         return commit
 
@@ -185,7 +187,7 @@ def tell(run: Run) -> dict[str, Any]:
         "offsets": dict(shard.offsets),
         "items": sorted(map(name, range(len(timeline.items)))),
         "rows": {name(i): bytes(timeline.items.rows[i]) for i in range(len(timeline.items))},
-        "groups": timeline.levels.tell(),
+        "groups": timeline.groups.tell(),
         "cells": _tell_cells(shard),
         "totals": shard.totals.sums(),
         "pending": _tell_pending(shard),
@@ -201,20 +203,20 @@ def tell(run: Run) -> dict[str, Any]:
         },
         "orders remembered": [len(shard.memories[one]) for one in ("orders", "orders-again")],
         "outputs": sorted(map(msgspec.msgpack.encode, run.outputs)),
-        "verdicts": _tell_verdicts(shard),
+        "statuses": _tell_statuses(shard),
         "decisions": sorted(run.decisions),
         "late": sorted(run.late),
         "days": {key: cell for key, cell in run.days.items() if any(cell)},
     }
 
 
-def _tell_verdicts(shard: Shard) -> dict[str, str]:
+def _tell_statuses(shard: Shard) -> dict[str, str]:
     """The last word of people about each order that was not handed over."""
     waiting = shard.outbox.orders_between(0, shard.outbox.next_number)
     return {
-        outgoing.terms.po_id: outgoing.terms.verdict
+        outgoing.order_summary.po_id: outgoing.order_summary.status
         for _, outgoing in waiting
-        if outgoing.terms is not None
+        if outgoing.order_summary is not None
     }
 
 
@@ -241,7 +243,7 @@ def _tell_pending(shard: Shard) -> dict[str, list[Any]]:
         is_bad = entry["code"] == Kind.DEAD_LETTER
         line = [entry[field].item() for field in ENTRY.names if field != "item"]
         name = "" if is_bad else shard.timeline.items.key(int(entry["item"]))
-        told["dead letters" if is_bad else "events"].append((*line, name, due.told.get(place)))
+        told["dead letters" if is_bad else "events"].append((*line, name, due.updates.get(place)))
     return told
 
 

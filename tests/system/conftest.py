@@ -151,14 +151,14 @@ def reference(
     directory = tmp_path_factory.mktemp("reference")
     installation = Installation(directory, broker.bootstrap, redis_url, "reference-")
     try:
-        yield asyncio.run(run_in_peace(installation, events))
+        yield asyncio.run(run_undisturbed(installation, events))
     finally:
         installation.close()
         if broker.running:
             asyncio.run(delete_topics(broker.bootstrap, "reference-"))
 
 
-async def run_in_peace(installation: Installation, events: Events) -> Reference:
+async def run_undisturbed(installation: Installation, events: Events) -> Reference:
     """Let one worker read everything, undisturbed; return what came out."""
     await installation.make_topics()
     result = await installation.replay(events.records)

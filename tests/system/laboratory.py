@@ -10,7 +10,7 @@ from infra.local.embedded import EmbeddedBroker, EmbeddedRedis
 from infra.replay.schemas import adapt
 from infra.sale import SaleSettings, generate_sale
 from tests.kafka_server import KafkaServer
-from tests.system.conftest import Events, run_in_peace
+from tests.system.conftest import Events, run_undisturbed
 from tests.system.lab import Lab
 from tests.system.running import Installation
 
@@ -39,7 +39,7 @@ async def laboratory(events: Events, *, on_kafka: bool) -> AsyncIterator[MakeLab
         directory = Path(scratch)
         peace = Installation(directory, broker.bootstrap, redis_server.url, "reference-")
         try:
-            reference = await run_in_peace(peace, events)
+            reference = await run_undisturbed(peace, events)
 
             def make(name: str, chance: random.Random) -> Lab:
                 own = directory / name

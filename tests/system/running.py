@@ -33,7 +33,7 @@ from infra.replay.faults import Record
 from infra.replay.replay import ReplayResult, replay
 from infra.settings import Settings
 from streams.contracts.events import TOPICS
-from streams.contracts.outgoing import Outgoing
+from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import PURCHASE_ORDERS
 from tests.system import slow_worker
 
@@ -403,7 +403,7 @@ class Installation:
                 became = {name: counts.get(f"{topic}:{name}", 0) for name in OUTCOMES}
                 assert sum(became.values()) == offset, f"{topic}/{shard.partition}: {became}"
 
-    def frozen_outbox(self) -> list[Outgoing]:
+    def frozen_outbox(self) -> list[OutboxRecord]:
         """Records that are stored and not yet known to be in Kafka."""
         keys = keys_of(self.settings)
         stored = [
@@ -411,7 +411,7 @@ class Installation:
             for partition in range(PARTITIONS)
             for record in self._hash_values(keys.outbox(partition))
         ]
-        return [msgspec.msgpack.decode(record, type=Outgoing) for record in stored]
+        return [msgspec.msgpack.decode(record, type=OutboxRecord) for record in stored]
 
     def open_orders(self) -> dict[str, bytes]:
         """Purchase orders that are not closed, as stored."""

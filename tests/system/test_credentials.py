@@ -84,8 +84,8 @@ def token(lifetime_s: float) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
     now = time.time()
-    claims = {"sub": USER, "iat": now - 600, "exp": now + lifetime_s}
-    return f"{part({'alg': 'none'})}.{part(claims)}."
+    leases = {"sub": USER, "iat": now - 600, "exp": now + lifetime_s}
+    return f"{part({'alg': 'none'})}.{part(leases)}."
 
 
 @pytest.mark.kafka
@@ -216,7 +216,7 @@ async def test_redis_by_access_list(guarded_redis: EmbeddedRedis, tmp_path: Path
     pool = redis_pool(looking.redis_url, **connection_options(looking))
     try:
         with pytest.raises(StoreError, match="permission"):
-            await RedisStore(pool, keys_of(looking), retention_of(looking)).claim(0, 1)
+            await RedisStore(pool, keys_of(looking), retention_of(looking)).acquire(0, 1)
     finally:
         await pool.disconnect()
 

@@ -149,7 +149,7 @@ async def _freeze_with_something_to_publish(tidegate: Installation, worker: Work
     raise AssertionError("the outbox was always empty when the worker was looked at")
 
 
-async def ended_politely_and_restarted(lab: Lab) -> None:
+async def shut_down_and_restarted(lab: Lab) -> None:
     """SIGTERM: it commits, tells Kafka, leaves with 0; the next one goes on where it stopped."""
     tidegate = await lab.install()
     worker = await tidegate.add_ready_worker()
@@ -176,7 +176,7 @@ async def _require_whole_incidents(tidegate: Installation) -> None:
     steps: dict[str, dict[int, str]] = defaultdict(dict)
     for record in await tidegate.read(ALERTS):
         alert = msgspec.json.decode(record.value or b"")
-        steps[alert["incident_id"]][alert["version"]] = alert["kind"]
+        steps[alert["incident_id"]][alert["version"]] = alert["state"]
     for versions in steps.values():
         assert sorted(versions) == list(range(1, len(versions) + 1))
         kinds = [versions[version] for version in sorted(versions)]
@@ -296,7 +296,7 @@ SCENARIOS = by_name(
     killed_when_all_is_read_and_not_all_decided,
     second_worker_joins_and_leaves,
     killed_between_commit_and_publish,
-    ended_politely_and_restarted,
+    shut_down_and_restarted,
     redis_frozen,
     redis_wiped,
     redis_killed_and_restarted,

@@ -44,11 +44,11 @@ class Found(NamedTuple):
     record: Table
 
 
-class _Told(msgspec.Struct, gc=False):
+class _CatalogLine(msgspec.Struct, gc=False):
     currency: str | None = None
 
 
-_told_decoder = msgspec.json.Decoder(tuple[_Told | None, msgspec.Raw])
+_catalog_decoder = msgspec.json.Decoder(tuple[_CatalogLine | None, msgspec.Raw])
 _name_decoder = msgspec.json.Decoder(tuple[str, str])
 
 
@@ -115,11 +115,11 @@ class DecisionsReader:
             pipeline.lindex(self._keys.names(one.cursor.partition), one.cursor.place)
         names = [_name_decoder.decode(name) for name in pipeline.execute()]
         for one, name in zip(found, names, strict=True):
-            pipeline.hget(self._keys.told(one.cursor.partition), item_key(*name))
-        told = pipeline.execute()
+            pipeline.hget(self._keys.catalog(one.cursor.partition), item_key(*name))
+        catalog = pipeline.execute()
         return [
             ReadDecision(*name, one.record, _currency(line), one.cursor)
-            for one, name, line in zip(found, names, told, strict=True)
+            for one, name, line in zip(found, names, catalog, strict=True)
         ]
 
     def _newest(self, shards: Sequence[ShardView], tables: dict[_Review, Table]) -> Iterator[Found]:
@@ -157,8 +157,8 @@ class DecisionsReader:
         return unpack(packed or b"", DECISION, review.key)
 
 
-def _currency(told: bytes | None) -> str | None:
-    line = None if told is None else _told_decoder.decode(told)[0]
+def _currency(catalog: bytes | None) -> str | None:
+    line = None if catalog is None else _catalog_decoder.decode(catalog)[0]
     return None if line is None else line.currency
 
 

@@ -26,7 +26,7 @@ _CAMPAIGNS_EVERY_SECONDS = 20.0
 _NAME_BYTES = 96  # by which names are sorted; longer ones with the same beginning: as first seen
 
 _Lines = list[CampaignPlanned | CampaignChanged]
-_told_decoder = msgspec.json.Decoder(tuple[msgspec.Raw, _Lines])
+_catalog_decoder = msgspec.json.Decoder(tuple[msgspec.Raw, _Lines])
 _name_decoder = msgspec.json.Decoder(tuple[str, str])
 
 
@@ -101,7 +101,7 @@ class ItemsReader:
             self._keys.names(partition),
             self._keys.rows(partition),
             *(self._keys.bucket(partition, "hour", max(0, one)) for one in (hour, hour - 1)),
-            self._keys.told(partition),
+            self._keys.catalog(partition),
         ]
         flags = [int(last >= len(known.names)), int(wants_campaigns)]
         arguments = [first, last, *flags, ROW.itemsize]
@@ -158,8 +158,8 @@ def _campaign_table(first: int, campaigns: Sequence[Any]) -> Table:
     """Return the lines of a piece, `CAMPAIGN` records, from places and stored lines in turn."""
     lines = [
         (first + place, one_time(line.starts_at), one_time(line.ends_at), line.expected_units)
-        for place, told in zip(campaigns[::2], campaigns[1::2], strict=True)
-        for line in _told_decoder.decode(told)[1]
+        for place, catalog in zip(campaigns[::2], campaigns[1::2], strict=True)
+        for line in _catalog_decoder.decode(catalog)[1]
     ]
     table: Table = np.array(lines, CAMPAIGN)
     return table

@@ -58,10 +58,10 @@ def _group(first: Incident, members: Sequence[Incident]) -> IncidentGroup:
 
 def incident(snapshot: Snapshot, alert: Alert) -> Incident:
     """Return an incident as it is shown."""
-    kind = INCIDENT_KINDS[alert.alert]
+    kind = INCIDENT_KINDS[alert.kind]
     return Incident(
         incident_id=alert.incident_id,
-        kind=str(alert.alert),
+        kind=str(alert.kind),
         severity=kind.severity,
         team=kind.team,
         subject=alert.subject,

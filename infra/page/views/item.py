@@ -21,7 +21,7 @@ from infra.page.views.items import ItemsView
 from infra.page.views.projection import NINETY_PERCENT, projected_stock
 from infra.redis.reader import ItemState
 from streams.detection.stock_cover import net_stock_units
-from streams.replenishment.supplier_terms import told_breaks
+from streams.replenishment.supplier_terms import given_breaks
 from streams.state.open_orders import OpenOrder
 from streams.timestamps import DAY_MS
 from streams.types import Table
@@ -193,6 +193,6 @@ def _supplier_text(record: Table, role: str, currency: str | None) -> str:
     if (delay := float(record[f"dispatch_delay_days_{role}"])) > 0:
         parts.append(f"dispatches in {_days(round(delay, 2))}")
     tiers = record[f"price_break_units_{role}"], record[f"price_break_unit_cost_{role}"]
-    for units, cost in told_breaks(*tiers):
+    for units, cost in given_breaks(*tiers):
         parts.append(f"from {units:,} units {cost:,.2f}{unit} each")
     return ", ".join(parts)

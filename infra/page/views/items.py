@@ -96,7 +96,7 @@ class ItemsView:
     def _basis(self, place: int) -> Basis:
         if self._by_last_hour[place]:
             return Basis.LAST_HOUR
-        return Basis.EVERYDAY if self._table.rows["observed_days"][place] else Basis.UNKNOWN
+        return Basis.BASELINE if self._table.rows["observed_days"][place] else Basis.UNKNOWN
 
 
 def first_of(keys: Sequence[Float64Array | Int64Array], count: int) -> Int64Array:

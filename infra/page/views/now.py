@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from infra.page.contracts import Clock, Feed, NextOut, Now, Partition, Rate
+from infra.page.contracts import Clock, NextOut, Now, OrderFeed, Partition, Rate
 from infra.page.snapshot import ShardView, Snapshot
 from infra.page.views.sales_rate import lasting_of, plan_units_per_minute
 from streams.contracts.alerts import AlertKind
@@ -88,17 +88,17 @@ def _delay_seconds(snapshot: Snapshot, clock: Clock, decided: int | None) -> flo
     return max(0.0, (until - decided) / 1000)
 
 
-def feed_of(snapshot: Snapshot, clock: Clock, lag_ms: int | None) -> Feed:
+def feed_of(snapshot: Snapshot, clock: Clock, lag_ms: int | None) -> OrderFeed:
     """Return what silence means: nobody buys, or nothing is known."""
     if not any("orders" in shard.clocks for shard in snapshot.shards):
-        return Feed.NEVER
+        return OrderFeed.NEVER
     if lag_ms is not None and lag_ms > NO_DATA_AFTER_MS:
-        return Feed.NO_DATA
-    if any(one.alert == AlertKind.STALE_INPUT for one in snapshot.incidents):
-        return Feed.SILENT
+        return OrderFeed.NO_DATA
+    if any(one.kind == AlertKind.STALE_INPUT for one in snapshot.incidents):
+        return OrderFeed.SILENT
     minute = (snapshot.shop_ms or 0) // MINUTE_MS
     sold = snapshot.totals.between(minute - QUIET_MINUTES, minute + 1)["lines"].sum()
-    return Feed.SELLING if sold else Feed.NO_SALES
+    return OrderFeed.SELLING if sold else OrderFeed.NO_SALES
 
 
 def _rate(snapshot: Snapshot, column: str) -> Rate:

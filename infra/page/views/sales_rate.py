@@ -25,7 +25,7 @@ def _profile(shard: ShardView) -> Profile:
     return Profile.restore(shard.profile, ProfileSettings()) if shard.profile else flat_profile()
 
 
-def everyday_units_per_hour(snapshot: Snapshot, at_ms: int) -> Float64Array:
+def baseline_units_per_hour(snapshot: Snapshot, at_ms: int) -> Float64Array:
     """Return what each item is expected to sell in an hour at a time, without campaigns."""
     table = snapshot.items
     hour = at_ms // HOUR_MS % HOURS
@@ -49,7 +49,7 @@ def _hour_shares(snapshot: Snapshot) -> Float64Array:
 
 
 def campaign_units_per_hour(table: ItemsTable, at_ms: int) -> Float64Array:
-    """Return what campaigns that run at a time are planned to sell an hour beyond the everyday."""
+    """Return what campaigns that run at a time are planned to sell an hour beyond the baseline."""
     lines = table.campaigns
     running = (lines["starts_ms"] <= at_ms) & (at_ms < lines["ends_ms"])
     extra = _extra_units_per_hour(table)[running]
@@ -59,7 +59,7 @@ def campaign_units_per_hour(table: ItemsTable, at_ms: int) -> Float64Array:
 
 
 def _extra_units_per_hour(table: ItemsTable) -> Float64Array:
-    """Return what each campaign line plans beyond everyday demand, shape (line,)."""
+    """Return what each campaign line plans beyond baseline demand, shape (line,)."""
     lines = table.campaigns
     length_ms = lines["ends_ms"] - lines["starts_ms"]
     level = table.rows["demand_level_units_per_day"][lines["item"]]
@@ -71,7 +71,7 @@ def _extra_units_per_hour(table: ItemsTable) -> Float64Array:
 def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array | None:
     """Return what the whole shop is planned to sell a minute at each time; none: nothing is known.
 
-    Everyday demand by the hour, and the units of campaigns that run then. Sums are over one item
+    Baseline demand by the hour, and the units of campaigns that run then. Sums are over one item
     after the other; they are shown, and decide nothing.
     """
     table = snapshot.items
@@ -90,18 +90,18 @@ def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array
 def speeds(snapshot: Snapshot) -> tuple[Float64Array, BoolArray]:
     """Return units an hour of each item, and whether the last hour told them.
 
-    The last hour counts where it is clearly above what is usual; otherwise the everyday demand of
+    The last hour counts where it is clearly above what is usual; otherwise the baseline demand of
     this hour with the campaigns that run, which a single sale cannot shake. Items of which no day
     has closed yet have nothing but the last hour.
     """
     table = snapshot.items
     at_ms = snapshot.shop_ms or 0
-    usual = everyday_units_per_hour(snapshot, at_ms) + campaign_units_per_hour(table, at_ms)
+    baseline = baseline_units_per_hour(snapshot, at_ms) + campaign_units_per_hour(table, at_ms)
     sold = table.last_hour_units
-    is_fast = sold > usual + _SURPRISE_SD * np.sqrt(usual) + _SURPRISE_UNITS
+    is_fast = sold > baseline + _SURPRISE_SD * np.sqrt(baseline) + _SURPRISE_UNITS
     is_new = table.rows["observed_days"] == 0
     by_last_hour: BoolArray = (is_fast | is_new) & (sold > 0)
-    return np.where(by_last_hour, sold, usual), by_last_hour
+    return np.where(by_last_hour, sold, baseline), by_last_hour
 
 
 class Lasting(NamedTuple):

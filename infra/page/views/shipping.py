@@ -20,7 +20,7 @@ def shipping(snapshot: Snapshot, query: PageQuery) -> Shipping:
     ordered, dispatched = _rates(snapshot)
     shown = order[query.offset : query.offset + query.limit].tolist()
     return Shipping(
-        is_told=any(shard.counts.get("shipments:folded") for shard in snapshot.shards),
+        has_dispatches=any(shard.counts.get("shipments:folded") for shard in snapshot.shards),
         backlog_units=int(backlog.sum()),
         backlog_items=waiting.size,
         oldest_unshipped_ms=None if first is None else int(table.oldest_open_ms[first]),

@@ -14,7 +14,7 @@ class Worker:
     """A worker's health."""
 
     def __init__(self) -> None:
-        self.owned = {3: None, 1: None}
+        self.tasks = {3: None, 1: None}
         self.wrong: list[str] = []
         self.stuck = 0.0
         self.progress = self

@@ -68,14 +68,14 @@ def test_gates_and_orders_are_followed():
     records = written([closed, waits(1), waits(2)])
     assert fold(records).closed == {3: [HoldReason.LAG]}
     assert set(fold(records).waiting) == {"po-1", "po-2"}
-    left = OrderLeft(who="t", why="w", po_id="po-1", verdict="approved")
+    left = OrderLeft(who="t", why="w", po_id="po-1", status="approved")
     records = written([closed, waits(1), left, Opened(who="t", why="w", partition=3)])
     assert fold(records).closed == fold(records).waiting == {}
 
 
 def test_order_that_left_waits_no_more_whatever_comes_late():
     """A worker that was robbed can write down late that it waited."""
-    left = OrderLeft(who="t", why="w", po_id="po-1", verdict="approved")
+    left = OrderLeft(who="t", why="w", po_id="po-1", status="approved")
     assert fold(written([left, waits(1), waits(2)])).waiting.keys() == {"po-2"}
 
 
@@ -146,10 +146,10 @@ def test_pause_without_a_name_or_reason_is_refused(arguments, field):
 
 
 INCIDENT = Alert(
-    kind=AlertState.RAISED,
+    state=AlertState.RAISED,
     incident_id="in-0123456789abcdef0123",
     version=1,
-    alert=AlertKind.LOW_COVER,
+    kind=AlertKind.LOW_COVER,
     subject="lamp@main",
     sku="lamp",
     warehouse="main",

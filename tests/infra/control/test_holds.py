@@ -7,12 +7,12 @@ from infra.control.holds import WaitingOrder, waiting_orders
 from infra.redis.options import keys_of
 from infra.redis.reader import Reader, ShardMeta, connect
 from infra.settings import Settings
-from streams.contracts.outgoing import Outgoing, Terms
+from streams.contracts.outgoing import OrderSummary, OutboxRecord
 from streams.handover.rules import Controls, HoldReason, Pause
 from streams.timestamps import DAY_MS
 
 NOW_S = 1_767_225_600.0
-TERMS = Terms("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0)
+TERMS = OrderSummary("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0)
 NOBODY = Controls()
 PAUSE = Pause(hold_id="h", who="ada", why="w", since="now", sku="lamp")
 
@@ -24,7 +24,7 @@ def waits(redis_url: str, *, counted_days_ago: float = 0.0, silent_s: float = 0.
     meta = ShardMeta({"orders": newest_ms, "stock": 0}, newest_ms, {}, {}, 0, {})
     shard = {"epoch": 1, "offsets": "{}", "meta": msgspec.json.encode(meta)}
     redis.hset("tg:shard:{0}", mapping=shard)
-    order = Outgoing("purchase-orders", b"lamp", b"{}", [], TERMS)
+    order = OutboxRecord("purchase-orders", b"lamp", b"{}", [], TERMS)
     redis.hset("tg:outbox:{0}", "0", msgspec.msgpack.encode(order))
     counted_ms = int(NOW_S * 1000 - counted_days_ago * DAY_MS)
     redis.hset("tg:item:{0}:lamp@main", "counted_at_ms", counted_ms)

@@ -4,14 +4,14 @@ import pytest
 
 from infra.control.entries import OrderLeft, OrderWaits
 from infra.control.recorder import AuditRecorder
-from streams.contracts.outgoing import Terms, Verdict
+from streams.contracts.outgoing import OrderStatus, OrderSummary
 from streams.handover.rules import HoldReason
 from tests.infra.memory_log import MemoryLog
 
 
-def terms(verdict: Verdict = Verdict.NONE) -> Terms:
+def summary(status: OrderStatus = OrderStatus.NONE) -> OrderSummary:
     """An order, and what people said of it."""
-    return Terms("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0, verdict)
+    return OrderSummary("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0, status)
 
 
 async def test_order_that_waited_is_told_twice():
@@ -19,27 +19,27 @@ async def test_order_that_waited_is_told_twice():
     log = MemoryLog()
     recorder = AuditRecorder(log)
     for _ in range(2):
-        recorder.order_waits(terms(), HoldReason.APPROVAL)
+        recorder.order_waits(summary(), HoldReason.APPROVAL)
         assert (log.state.waiting, len(log.entries)) == ({"po-1": HoldReason.APPROVAL}, 1)
     for _ in range(2):
-        await recorder.orders_left([terms(Verdict.APPROVED)])
+        await recorder.orders_left([summary(OrderStatus.APPROVED)])
         assert (log.state.waiting, len(log.entries)) == ({}, 2)
-    recorder.order_waits(terms(), HoldReason.APPROVAL)
+    recorder.order_waits(summary(), HoldReason.APPROVAL)
     assert len(log.entries) == 2
 
 
 async def test_order_nobody_had_a_say_in_is_not_told():
     """Most orders just go."""
     log = MemoryLog()
-    await AuditRecorder(log).orders_left([terms()])
+    await AuditRecorder(log).orders_left([summary()])
     assert log.entries == []
 
 
 async def test_next_worker_tells_that_an_order_left():
     """Who hands an order over says so, whoever had said that it waits."""
     log = MemoryLog()
-    AuditRecorder(log).order_waits(terms(), HoldReason.APPROVAL)
-    await AuditRecorder(log).orders_left([terms(Verdict.APPROVED)])
+    AuditRecorder(log).order_waits(summary(), HoldReason.APPROVAL)
+    await AuditRecorder(log).orders_left([summary(OrderStatus.APPROVED)])
     assert [type(entry) for entry in log.entries] == [OrderWaits, OrderLeft]
 
 
@@ -47,9 +47,9 @@ async def test_word_of_a_worker_that_was_robbed_comes_too_late():
     """Its entry was on its way while another worker handed the order over: it waits no more."""
     log = MemoryLog()
     log.is_away = True
-    AuditRecorder(log).order_waits(terms(), HoldReason.APPROVAL)
+    AuditRecorder(log).order_waits(summary(), HoldReason.APPROVAL)
     log.is_away = False
-    await AuditRecorder(log).orders_left([terms(Verdict.APPROVED)])
+    await AuditRecorder(log).orders_left([summary(OrderStatus.APPROVED)])
     for entry in log.on_their_way:
         log.note(entry)
     assert (log.state.waiting, log.state.left) == ({}, {"po-1"})
@@ -59,10 +59,10 @@ async def test_what_kafka_does_not_take_is_not_passed_over():
     """The worker must not forget the order; it says the same again later."""
     log = MemoryLog()
     recorder = AuditRecorder(log, patience_s=0.001)
-    recorder.order_waits(terms(), HoldReason.APPROVAL)
+    recorder.order_waits(summary(), HoldReason.APPROVAL)
     log.is_away = True
     with pytest.raises(TimeoutError):
-        await recorder.orders_left([terms(Verdict.APPROVED)])
+        await recorder.orders_left([summary(OrderStatus.APPROVED)])
     log.is_away = False
-    await recorder.orders_left([terms(Verdict.APPROVED)])
+    await recorder.orders_left([summary(OrderStatus.APPROVED)])
     assert log.state.left == {"po-1"}

@@ -15,9 +15,9 @@ from streams.contracts.events import TOPICS
 from streams.contracts.ids import incident_id
 from streams.contracts.purchase_orders import SupplierRole
 from streams.handover.rules import Controls, HoldReason
-from streams.incidents.group_incidents import BroadIncident
+from streams.incidents.group_incidents import GroupIncident
 from streams.state.open_orders import OpenOrder
-from streams.worker.shard_task import Owned
+from streams.worker.shard_task import ShardTask
 from tests.oracle import DAY
 from tests.streams.logs import START_MS, event, heartbeat
 from tests.streams.runs import SETTINGS, Run
@@ -28,8 +28,8 @@ class Worker:
 
     def __init__(self, *runs: Run, acknowledged: dict[str, Acknowledged] | None = None) -> None:
         self.acknowledged = acknowledged or {}
-        self.owned = {
-            number: Owned(run.shard, None, dict(run.shard.offsets))
+        self.tasks = {
+            number: ShardTask(run.shard, None, dict(run.shard.offsets))
             for number, run in enumerate(runs)
         }
         self.progress = self
@@ -38,7 +38,7 @@ class Worker:
 
     def lag_seconds(self) -> dict[int, float]:
         """Nothing lags."""
-        return dict.fromkeys(self.owned, 0.0)
+        return dict.fromkeys(self.tasks, 0.0)
 
     def controls(self) -> Controls:
         """Nobody paused anything."""
@@ -50,7 +50,7 @@ class Worker:
 
     def lag_records(self) -> dict[tuple[str, int], int]:
         """Three records everywhere."""
-        return {(topic, partition): 3 for topic in TOPICS for partition in self.owned}
+        return {(topic, partition): 3 for topic in TOPICS for partition in self.tasks}
 
 
 def run_of(skus: int) -> Run:
@@ -105,13 +105,13 @@ def test_labels_are_of_closed_sets():
         "topic": set(TOPICS),
         "outcome": set(OUTCOMES),
         "partition": {"0", "1"},
-        "alert": set(AlertKind),
+        "kind": set(AlertKind),
         "acknowledged": {"no", "yes"},
         "supplier_role": set(SupplierRole),
         "operation": {
-            *("claim", "load", "commit", "ping"),
-            *("commit_loop", "publish_loop", "offsets_loop", "beat_loop"),
-            *("store_loop", "overdue_loop", "look_loop"),
+            *("lease", "load", "commit", "ping"),
+            *("commit_loop", "publish_loop", "offsets_loop", "heartbeat_loop"),
+            *("store_loop", "overdue_loop", "gate_loop"),
         },
         "reason": set(HoldReason),
     }
@@ -143,8 +143,8 @@ def test_every_label_is_there_from_the_start():
         for outcome in OUTCOMES:
             labels = (("outcome", outcome), ("topic", topic))
             assert series["tidegate_records_total", labels] == 0
-    loops = ("commit_loop", "publish_loop", "offsets_loop", "beat_loop")
-    for operation in ("claim", "load", "commit", *loops):
+    loops = ("commit_loop", "publish_loop", "offsets_loop", "heartbeat_loop")
+    for operation in ("lease", "load", "commit", *loops):
         assert series["tidegate_retries_total", (("operation", operation),)] == 0
 
 
@@ -214,7 +214,7 @@ def test_demand_is_counted_in_orders_and_units():
 def incidents_of(worker: Worker, acknowledged: str = "no") -> dict[AlertKind, float]:
     """Open incidents of each kind that somebody has taken on, or not."""
     series = series_of(worker)
-    labels = {kind: (("acknowledged", acknowledged), ("alert", kind)) for kind in AlertKind}
+    labels = {kind: (("acknowledged", acknowledged), ("kind", kind)) for kind in AlertKind}
     return {kind: series["tidegate_incidents_open", labels[kind]] for kind in AlertKind}
 
 
@@ -247,8 +247,8 @@ def test_incidents_of_inputs_and_groups_are_taken_on_too():
     since, state = START_MS, alerts.state()
     state.silent_since_ms = since
     alerts.restore(state)
-    alerts.broad.open["shop"] = BroadIncident(window_ms=START_MS)
-    alerts.short.open["campaign:spring"] = BroadIncident(window_ms=START_MS)
+    alerts.group_surges.open["shop"] = GroupIncident(window_ms=START_MS)
+    alerts.group_shortfalls.open["campaign:spring"] = GroupIncident(window_ms=START_MS)
     mine = taken(AlertKind.STALE_INPUT, f"orders/{run.shard.partition}", since)
     shop = taken(AlertKind.BROAD_SURGE, "shop", START_MS)
     short = taken(AlertKind.PLAN_SHORTFALL, "campaign:spring", START_MS)

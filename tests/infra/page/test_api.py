@@ -41,7 +41,7 @@ async def test_answers_are_as_documented(redis_url):
         sold = range(start + 1, shop.now_ms - 1_000, HOUR_MS)
         await shop.tell("orders", *[placed("lamp", at) for at in sold])
         await shop.tell_bytes("orders", b"no json")
-        await shop.beat()
+        await shop.write_heartbeats()
         await shop.settle()
         async with aiohttp.ClientSession(server.url) as client:
             for path, query in QUERIES.items():
@@ -213,9 +213,9 @@ async def test_word_that_kafka_does_not_take_is_not_given(redis_url):
         serving(redis_url) as server,
         aiohttp.ClientSession(server.url) as client,
     ):
-        await shop.beat(shop.now_ms - HOUR_MS)
+        await shop.write_heartbeats(shop.now_ms - HOUR_MS)
         await shop.tell_bytes("orders", b"{")
-        await shop.beat()
+        await shop.write_heartbeats()
         await shop.settle()
         async with client.get(f"{PREFIX}/incidents") as answer:
             (incident,) = (await answer.json())["incidents"]

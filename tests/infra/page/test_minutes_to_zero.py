@@ -44,11 +44,11 @@ def alerts_of(run: Run, row: Table, profile: Profile, *, surges: bool) -> dict[s
     items.rows[0] = row
     items.rows["low_cover_since_ms"][0] = items.rows["surge_since_ms"][0] = 0
     first = np.zeros(1, np.int32)
-    told = [*alerts.call_surges(first, items, NOW_MS)] if surges else []
+    told = [*alerts.raise_surges(first, items, NOW_MS)] if surges else []
     alerts.touch(first)
     told += alerts.close_tick(NOW_MS, items)
     found = [json.loads(one.value) for one in told]
-    return {one["alert"]: one["figures"] for one in found}
+    return {one["kind"]: one["figures"] for one in found}
 
 
 @st.composite
@@ -64,9 +64,9 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
         "observed_days": 30,
         "demand_level_units_per_day": level,
         "order_level_per_day": level / draw(st.floats(1, 5)),
-        "usual_orders": draw(st.floats(0.1, 900)),
-        "usual_days": 30.0,
-        "usual_pace": draw(st.floats(0.5, 2)),
+        "baseline_orders": draw(st.floats(0.1, 900)),
+        "baseline_days": 30.0,
+        "baseline_pace": draw(st.floats(0.5, 2)),
         "surge_orders": draw(st.integers(8, 500)),
         "surge_days": draw(st.floats(0.001, 1)),
         "surge_start_ms": NOW_MS - 3_600_000,

@@ -37,7 +37,7 @@ async def workers_application(monkeypatch: pytest.MonkeyPatch) -> web.Applicatio
         built.append(app)
         raise _Built
 
-    no_producer = SimpleNamespace(publish=None, beat=None)
+    no_producer = SimpleNamespace(publish=None, write_heartbeats=None)
     monkeypatch.setattr(infra.bootstrap, "ensure_topics", no_topics)
     monkeypatch.setattr(infra.bootstrap, "ControlLog", lambda *_: MemoryLog())
     monkeypatch.setattr(infra.bootstrap.publisher, "Publisher", lambda *_: no_producer)

@@ -11,8 +11,8 @@ from infra.page.contracts import (
     Basis,
     Clock,
     DecisionsQuery,
-    Feed,
     ItemsQuery,
+    OrderFeed,
     PageQuery,
     Promise,
     Span,
@@ -114,7 +114,7 @@ def test_replay_that_reads_one_topic_ahead_does_not_say_that_nobody_buys():
     (shard,) = snapshot.shards
     ahead = replace(shard, clocks={"orders": orders_ms, "stock": stock_ms})
     told = now(replace(snapshot, shards=[ahead]))
-    assert (told.clock, told.shop_ms, told.feed) == (Clock.REPLAY, orders_ms, Feed.SELLING)
+    assert (told.clock, told.shop_ms, told.feed) == (Clock.REPLAY, orders_ms, OrderFeed.SELLING)
 
 
 # --- now --------------------------------------------------------------------------------------
@@ -138,10 +138,10 @@ def test_a_week_ago_is_known_only_if_the_log_reaches_there():
 @pytest.mark.parametrize(
     ("behind_ms", "sold", "feed"),
     [
-        (0, {2: SOLD}, Feed.SELLING),
-        (0, {90: SOLD}, Feed.NO_SALES),
-        (NO_DATA_AFTER_MS, {2: SOLD}, Feed.NO_DATA),
-        (5 * HOUR_MS, {}, Feed.NO_DATA),  # an outage of hours is no replay
+        (0, {2: SOLD}, OrderFeed.SELLING),
+        (0, {90: SOLD}, OrderFeed.NO_SALES),
+        (NO_DATA_AFTER_MS, {2: SOLD}, OrderFeed.NO_DATA),
+        (5 * HOUR_MS, {}, OrderFeed.NO_DATA),  # an outage of hours is no replay
     ],
 )
 def test_silence_is_told_apart_from_ignorance(behind_ms, sold, feed):
@@ -165,7 +165,7 @@ def test_a_replay_follows_its_own_time():
 def test_an_empty_shop_knows_nothing():
     """Nothing was read: no number is 0 that was not counted."""
     told = now(replace(snapshot_of(), shards=[]))
-    assert (told.clock, told.feed, told.shop_ms) == (Clock.EMPTY, Feed.NEVER, None)
+    assert (told.clock, told.feed, told.shop_ms) == (Clock.EMPTY, OrderFeed.NEVER, None)
     assert told.units.now is None
     assert told.watermark_delay_seconds is None
 
@@ -176,7 +176,7 @@ STEADY = {"demand_level_units_per_day": 24.0, "observed_days": 9, "on_hand_units
 
 
 def test_one_sale_does_not_shake_the_speed_but_a_surge_does():
-    """The last hour counts where it is clearly above the everyday rate of one an hour."""
+    """The last hour counts where it is clearly above the baseline rate of one an hour."""
     snapshot = snapshot_of(STEADY, STEADY, last_hour=np.array([3.0, 30.0]))
     units_per_hour, by_last_hour = speeds(snapshot)
     assert units_per_hour.tolist() == pytest.approx([1.0, 30.0])
@@ -184,7 +184,7 @@ def test_one_sale_does_not_shake_the_speed_but_a_surge_does():
 
 
 def test_a_running_campaign_is_in_the_plan():
-    """Its units beyond the everyday are spread over its window, and only there."""
+    """Its units beyond the baseline are spread over its window, and only there."""
     line = (0, NOW_MS - HOUR_MS, NOW_MS + 9 * HOUR_MS, 610)
     snapshot = snapshot_of(STEADY, campaigns=[line], sold={30: SOLD})
     assert now(snapshot).units.plan == pytest.approx((1 + 60) / 60, abs=1e-3)
@@ -293,7 +293,7 @@ def test_a_backlog_is_told_with_its_oldest_order():
     assert (told.backlog_units, told.total, told.items[0].sku) == (13, 2, "c")
     assert (told.ordered_units_per_hour, told.dispatched_units_per_hour) == (9.0, 31.0)
     assert told.clear_minutes == pytest.approx(60 * 13 / 22, abs=0.1)
-    assert told.is_told
+    assert told.has_dispatches
 
 
 def decided(**fields: Any) -> ReadDecision:
@@ -349,10 +349,10 @@ def test_decisions_are_read_on_from_where_a_page_ended():
 def alert(kind: AlertKind, number: int) -> Alert:
     """An open incident."""
     return Alert(
-        kind=AlertState.RAISED,
+        state=AlertState.RAISED,
         incident_id=f"in-{number:020x}",
         version=1,
-        alert=kind,
+        kind=kind,
         subject=f"lamp-{number}@main",
         sku=f"lamp-{number}",
         warehouse="main",
@@ -386,4 +386,4 @@ def test_group_that_surges_on_several_partitions_is_one_incident():
     (whole, other) = put_together([*parts, alert(AlertKind.SURGE, 2)])
     assert (whole.figures["items"], whole.figures["orders"]) == (53, 9)
     assert whole.figures["partition"] == 1  # the largest part stands for all
-    assert other.alert == AlertKind.SURGE
+    assert other.kind == AlertKind.SURGE

@@ -5,7 +5,7 @@ from faust.types import TP
 from infra.bootstrap import redis_pool
 from infra.redis.keys import Keys, Retention
 from infra.redis.shard_store import UNREACHABLE, RedisStore
-from streams.worker import shard_task as owned_module
+from streams.worker import shard_task as shard_task_module
 from streams.worker.worker import Worker, WorkerSettings
 from tests.oracle import DAY
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
@@ -21,7 +21,7 @@ RINGS = 3
 
 async def test_slow_redis_bounds_memory_and_loses_nothing(redis_server, redis_url, monkeypatch):
     """Behind a link that creeps, what waits never exceeds the bound by more than one fetch."""
-    monkeypatch.setattr(owned_module, "_CELLS_AT_MOST", 2)
+    monkeypatch.setattr(shard_task_module, "_CELLS_AT_MOST", 2)
     database = redis_url.rpartition("/")[2]
     async with proxy_to("127.0.0.1", redis_server.port) as proxy:
         pool = redis_pool(f"redis://127.0.0.1:{proxy.port}/{database}")
@@ -40,7 +40,7 @@ async def test_slow_redis_bounds_memory_and_loses_nothing(redis_server, redis_ur
         proxy.pause_s = 0.003  # for each piece of 1 kB, either way
         waited = []
         for number in range(BATCHES):
-            cells = worker.owned[0].shard.changed_cells()
+            cells = worker.tasks[0].shard.changed_cells()
             await worker.take(TP("t-orders", 0), [sales(number)])
             waited.append(cells)
         proxy.pause_s = 0.0
@@ -48,8 +48,8 @@ async def test_slow_redis_bounds_memory_and_loses_nothing(redis_server, redis_ur
         await pool.disconnect()
         assert max(waited) <= RINGS * len(ITEMS), "more than one fetch waited"
         assert max(waited) > 2, "reading never had to wait"
-        assert worker.owned[0].stored_offsets["orders"] == BATCH * BATCHES
-        assert worker.owned[0].shard.counts["orders:folded"] == BATCH * BATCHES
+        assert worker.tasks[0].stored_offsets["orders"] == BATCH * BATCHES
+        assert worker.tasks[0].shard.counts["orders:folded"] == BATCH * BATCHES
 
 
 def sales(number: int):

@@ -6,17 +6,17 @@ from infra.redis.keys import Keys
 from infra.redis.projection import DEAD_LETTERS_KEPT, DeadLetter, project
 from streams.contracts.alerts import Alert, AlertKind, AlertState
 from streams.contracts.ids import ACTIONS
-from streams.contracts.outgoing import Outgoing, alert_record
+from streams.contracts.outgoing import OutboxRecord, alert_record
 
 
-def alert(state: AlertState, incident: str = "in-1") -> Outgoing:
+def alert(state: AlertState, incident: str = "in-1") -> OutboxRecord:
     """One step of an incident."""
     return alert_record(
         Alert(
-            kind=state,
+            state=state,
             incident_id=incident,
             version=1,
-            alert=AlertKind.SURGE,
+            kind=AlertKind.SURGE,
             subject="lamp@main",
             sku="lamp",
             warehouse="main",
@@ -29,7 +29,7 @@ def alert(state: AlertState, incident: str = "in-1") -> Outgoing:
     )
 
 
-def letter(value: bytes | None, offset: int = 7) -> Outgoing:
+def letter(value: bytes | None, offset: int = 7) -> OutboxRecord:
     """A dead letter as the worker makes it."""
     headers = [
         ("kafka_dlt-original-partition", (3).to_bytes(4, "big")),
@@ -38,10 +38,10 @@ def letter(value: bytes | None, offset: int = 7) -> Outgoing:
         ("kafka_dlt-exception-message", b"quantity must be >= 1, got 0"),
         ("tidegate-error-code", b"out_of_range"),
     ]
-    return Outgoing("orders.dlt", b"lamp", value, headers)
+    return OutboxRecord("orders.dlt", b"lamp", value, headers)
 
 
-def numbered(*records: Outgoing, first: int = 0) -> list[tuple[int, Outgoing]]:
+def numbered(*records: OutboxRecord, first: int = 0) -> list[tuple[int, OutboxRecord]]:
     """Records as a commit carries them."""
     return [(first + n, record) for n, record in enumerate(records)]
 
@@ -74,7 +74,7 @@ def test_dead_letters_are_bounded():
 
 def test_other_records_leave_no_trace():
     """Purchase orders and late records have topics of their own."""
-    found = project(numbered(Outgoing("orders.late", b"k", b"v", [])))
+    found = project(numbered(OutboxRecord("orders.late", b"k", b"v", [])))
     assert not found.incidents
     assert not found.dead_letters
     assert Keys().incidents(0) != Keys().dead_letters(0)

@@ -12,7 +12,14 @@ from redis.asyncio import Redis
 
 from infra.bootstrap import redis_pool
 from infra.redis.keys import Keys, Retention
-from infra.redis.shard_store import UNREACHABLE, Claim, MovedError, RedisStore, StoreError, Verdict
+from infra.redis.shard_store import (
+    UNREACHABLE,
+    CommitOutcome,
+    Lease,
+    MovedError,
+    RedisStore,
+    StoreError,
+)
 from infra.redis.wire import WORDS_AT_MOST, ScriptCall, bulk
 from streams.contracts.events import TOPICS
 from streams.state.items import READABLE
@@ -54,7 +61,7 @@ async def redis_at(url: str):
 
 
 async def dump(redis: Redis) -> dict[bytes, bytes]:
-    """Everything that Redis holds, but for what each claim brings."""
+    """Everything that Redis holds, but for what each lease brings."""
     found = {}
     async for key in redis.scan_iter(count=1000):
         kind = (await redis.type(key)).decode()
@@ -87,9 +94,9 @@ def sales(count: int, at: int = START_MS, sku: Callable[[int], str] = "sku-{}".f
 
 
 async def ready(store, partition: int = 0):
-    """Claim and load."""
-    claim = await store.claim(partition, 1)
-    return claim, await store.load(claim)
+    """Lease and load."""
+    lease = await store.acquire(partition, 1)
+    return lease, await store.load(lease)
 
 
 # -- going on --------------------------------------------------------------------------------------
@@ -99,20 +106,20 @@ async def run_with_restarts(url: str, logs: Logs, schedule, restart_after: set[i
     """Read in pieces, commit, and at some points go on with a new shard from Redis."""
     async with redis_at(url) as redis, store_at(url) as store:
         await redis.flushdb()
-        claim, _ = await ready(store)
+        lease, _ = await ready(store)
         run = Run()
         for number, (topic, batch, limit) in enumerate(pieces(logs, schedule)):
             run.read(topic, batch)
             run.advance(limit)
             if number % 3 == 0 or number in restart_after:
-                assert await store.commit(claim, run.commit()) == Verdict.STORED
+                assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
             if number in restart_after:
                 async with store_at(url) as fresh:
-                    claim, stored = await ready(fresh)
-                claim, stored = await ready(store)
+                    lease, stored = await ready(fresh)
+                lease, stored = await ready(store)
                 run.restart(stored)
         run.advance_fully(7)
-        assert await store.commit(claim, run.commit()) == Verdict.STORED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
         run.restart((await ready(store))[1])
         return run
 
@@ -132,31 +139,31 @@ async def test_fake_store_and_redis_load_the_same(redis_url):
     """The fake that other tests use gives back what Redis gives back."""
     async with store_at(redis_url) as store:
         fake, run = MemoryStore(), Run()
-        claims = (await ready(store))[0], fake.claim_now(0)
+        leases = (await ready(store))[0], fake.acquire_now(0)
         for topic, batch, limit in pieces(sample(), PIECES):
             run.read(topic, batch)
             run.advance(limit)
             commit = run.commit()
-            assert await store.commit(claims[0], commit) == "stored"
-            assert await fake.commit(claims[1], commit) == "stored"
+            assert await store.commit(leases[0], commit) == "stored"
+            assert await fake.commit(leases[1], commit) == "stored"
         ours, theirs = Run(), Run()
         ours.restart((await ready(store))[1])
-        theirs.restart(fake.load_now(fake.claim_now(0)))
+        theirs.restart(fake.load_now(fake.acquire_now(0)))
         require_same(ours, theirs)
 
 
 # -- the fence -------------------------------------------------------------------------------------
 
 
-async def committed(store) -> tuple[Claim, Run]:
-    """A claim under which one commit was stored, and the run that goes on."""
-    claim, _ = await ready(store)
+async def committed(store) -> tuple[Lease, Run]:
+    """A lease under which one commit was stored, and the run that goes on."""
+    lease, _ = await ready(store)
     run = Run()
     for topic, log in sample():
         run.read(topic, log[:5])
     run.advance_fully()
-    assert await store.commit(claim, run.commit()) == Verdict.STORED
-    return claim, run
+    assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
+    return lease, run
 
 
 def read_on(run: Run) -> None:
@@ -165,103 +172,103 @@ def read_on(run: Run) -> None:
     run.advance_fully()
 
 
-async def test_stale_claim_is_refused(redis_url):
+async def test_stale_lease_is_refused(redis_url):
     """Who lost a shard to another worker writes nothing more."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         async with store_at(redis_url) as other:
             await ready(other)
         before = await dump(redis)
         read_on(run)
-        assert await store.commit(claim, run.commit()) == Verdict.FENCED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.FENCED
         assert await dump(redis) == before
 
 
-async def test_each_claim_has_a_higher_epoch_than_any_before(redis_url):
+async def test_each_lease_has_a_higher_epoch_than_any_before(redis_url):
     """Neither a lower nor a higher group generation can bring an epoch back."""
     async with store_at(redis_url) as store:
-        epochs = [(await store.claim(0, generation)).epoch for generation in (1, 7, 3, 7, 20, 1)]
+        epochs = [(await store.acquire(0, generation)).epoch for generation in (1, 7, 3, 7, 20, 1)]
     assert epochs == sorted(set(epochs))
     assert epochs[1] >= 7
     assert epochs[4] >= 20
 
 
-async def test_epoch_that_comes_again_with_an_older_redis_is_no_claim(redis_url):
+async def test_epoch_that_comes_again_with_an_older_redis_is_no_lease(redis_url):
     """Redis came back older and another worker got the same number: the first one still has lost
     the shard, even where the other one's commit has the number and the offsets of its own.
     """
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         lost = await redis.hgetall(KEYS.shard(0))
         await redis.hset(KEYS.shard(0), "epoch", int(lost[b"epoch"]) - 1)
         async with store_at(redis_url) as other:
             again, stored = await ready(other)
-            assert again.epoch == claim.epoch
-            assert not await store.stands(claim)
+            assert again.epoch == lease.epoch
+            assert not await store.is_current(lease)
             heir = Run()
             heir.restart(stored)
             read_on(heir)
-            assert await other.commit(again, heir.commit()) == Verdict.STORED
+            assert await other.commit(again, heir.commit()) == CommitOutcome.STORED
         before = await dump(redis)
         read_on(run)
-        assert await store.commit(claim, run.commit()) == Verdict.FENCED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.FENCED
         assert await dump(redis) == before
 
 
-async def test_claim_stands_until_redis_stands_elsewhere(redis_url):
-    """Its own commits move it along; a wipe, an older state or another claim end it."""
+async def test_lease_is_current_until_redis_stands_elsewhere(redis_url):
+    """Its own commits move it along; a wipe, an older state or another lease end it."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         older = await redis.hgetall(KEYS.shard(0))
-        assert await store.stands(claim)
+        assert await store.is_current(lease)
         read_on(run)
-        await store.commit(claim, run.commit())
-        assert await store.stands(claim)
+        await store.commit(lease, run.commit())
+        assert await store.is_current(lease)
         await redis.hset(KEYS.shard(0), mapping=older)
-        assert not await store.stands(claim)
+        assert not await store.is_current(lease)
         await redis.flushdb()
-        assert not await store.stands(claim)
+        assert not await store.is_current(lease)
 
 
 @pytest.mark.parametrize("field", ["offsets", "sequence"])
 async def test_another_past_is_refused(redis_url, field):
     """A commit that does not start where Redis stands is refused, even under a valid epoch."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         other = {"offsets": '{"orders": 4}', "sequence": 7}[field]
         await redis.hset(KEYS.shard(0), field, other)
         before = await dump(redis)
         read_on(run)
-        assert await store.commit(claim, run.commit()) == Verdict.FENCED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.FENCED
         assert await dump(redis) == before
 
 
 async def test_wiped_redis_is_another_past(redis_url):
     """After a wipe nothing is written onto nothing: the shard has to be loaded, empty, again."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         await redis.flushdb()
         read_on(run)
-        assert await store.commit(claim, run.commit()) == Verdict.FENCED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.FENCED
         assert await redis.dbsize() == 0
         assert (await ready(store))[1] is None
 
 
 async def test_shard_that_moves_while_it_is_loaded_is_not_taken_for_whole(redis_url):
-    """Loading takes many commands: if Redis changes between them, the shard is claimed again."""
+    """Loading takes many commands: if Redis changes between them, the shard is acquired again."""
     async with store_at(redis_url) as store, store_at(redis_url) as other:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         read_on(run)
-        await store.commit(claim, run.commit())
-        late = await other.claim(0, 1)
-        late.sequence -= 1  # as if the claim had come before that commit
+        await store.commit(lease, run.commit())
+        late = await other.acquire(0, 1)
+        late.sequence -= 1  # as if the lease had come before that commit
         with pytest.raises(MovedError):
             await other.load(late)
         assert (await ready(other))[1] is not None
     assert issubclass(MovedError, UNREACHABLE)  # so that the worker tries again
 
 
-async def test_commit_under_an_old_claim_spoils_nothing_of_the_next(redis_url):
+async def test_commit_under_an_old_lease_spoils_nothing_of_the_next(redis_url):
     """A commit that is still tried when its shard was loaded anew is refused without a trace, in
     Redis and in what the store believes that Redis has.
     """
@@ -269,13 +276,13 @@ async def test_commit_under_an_old_claim_spoils_nothing_of_the_next(redis_url):
         old, run = await committed(store)
         run.read("orders", sales(4, sku="new-{}".format))
         unanswered = run.commit()
-        claim, stored = await ready(store)
-        assert await store.commit(old, unanswered) == Verdict.FENCED
+        lease, stored = await ready(store)
+        assert await store.commit(old, unanswered) == CommitOutcome.FENCED
         heir = Run()
         heir.restart(stored)
         heir.read("orders", sales(4, sku="other-{}".format)[::-1])
         heir.read("orders", sales(4, sku="new-{}".format))
-        assert await store.commit(claim, heir.commit()) == Verdict.STORED
+        assert await store.commit(lease, heir.commit()) == CommitOutcome.STORED
         for name in heir.shard.timeline.items.names:
             assert await redis.hlen(KEYS.item(0, f"{name[0]}@{name[1]}")) == len(READABLE)
         fresh = Run()
@@ -286,7 +293,7 @@ async def test_commit_under_an_old_claim_spoils_nothing_of_the_next(redis_url):
 @pytest.mark.parametrize(
     "guard",
     [
-        "if stored[1] ~= ARGV[1] then return 'stale_claim' end",
+        "if stored[1] ~= ARGV[1] then return 'stale_lease' end",
         "if stored[2] ~= ARGV[2] or stored[3] ~= ARGV[4] then return 'mismatch' end",
         "if not stored[1] then return 'missing' end",
         "if stored[2] == ARGV[3] then return 'already' end",
@@ -300,13 +307,13 @@ async def test_each_guard_of_the_script_is_needed(redis_url, guard):
         assert guard in whole
         script = redis.register_script(whole.replace(guard, ""))
         stands = await redis.hmget(KEYS.shard(0), "claim", "sequence", "offsets")
-        claim, sequence, offsets = stands
+        lease, sequence, offsets = stands
         following = str(int(sequence) + 1)
         refused = {
-            "stale_claim": [b"0", sequence, following, offsets],
-            "mismatch": [claim, sequence, following, b"{}"],
-            "missing": [claim, sequence, following, offsets],
-            "already": [claim, int(sequence) - 1, sequence, offsets],
+            "stale_lease": [b"0", sequence, following, offsets],
+            "mismatch": [lease, sequence, following, b"{}"],
+            "missing": [lease, sequence, following, offsets],
+            "already": [lease, int(sequence) - 1, sequence, offsets],
         }
         name = next(name for name in refused if name in guard)
         if name == "missing":
@@ -344,23 +351,23 @@ async def test_repeated_commit_is_applied_once(redis_url):
         redis_at(redis_url) as redis,
         store_at(behind(redis_url, proxy)) as store,
     ):
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         read_on(run)
         run.read("orders", sales(3, sku="new-{}".format))
         commit = run.commit()
         proxy.cut_reply_at = 0
         with pytest.raises(UNREACHABLE):
-            await store.commit(claim, commit)
+            await store.commit(lease, commit)
         assert proxy.cuts == 1
         after_first = await dump(redis)
-        verdict, _ = await until_it_works(lambda: store.commit(claim, commit))
-        assert verdict == Verdict.STORED
+        outcome, _ = await until_it_works(lambda: store.commit(lease, commit))
+        assert outcome == CommitOutcome.STORED
         assert await dump(redis) == after_first
-        assert int(await redis.hget(KEYS.shard(0), "sequence")) == claim.sequence
+        assert int(await redis.hget(KEYS.shard(0), "sequence")) == lease.sequence
         names = await redis.lrange(KEYS.names(0), 0, -1)
         assert len(names) == len(set(names)) == len(run.shard.timeline.items)
         read_on(run)
-        assert await store.commit(claim, run.commit()) == Verdict.STORED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
 
 
 @pytest.mark.parametrize("sent_bytes", [0, 1, 40, 5_000, 100_000])
@@ -372,18 +379,18 @@ async def test_cut_in_the_middle_leaves_all_or_nothing(redis_url, sent_bytes):
         redis_at(redis_url) as redis,
         store_at(behind(redis_url, proxy)) as store,
     ):
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         before = await dump(redis)
         run.read("orders", sales(300))
         run.advance_fully()
         commit = run.commit()
         proxy.cut_request_at = sent_bytes
         with pytest.raises(UNREACHABLE):
-            await store.commit(claim, commit)
+            await store.commit(lease, commit)
         await asyncio.sleep(0.05)
         assert await dump(redis) == before
-        verdict, _ = await until_it_works(lambda: store.commit(claim, commit))
-        assert verdict == Verdict.STORED
+        outcome, _ = await until_it_works(lambda: store.commit(lease, commit))
+        assert outcome == CommitOutcome.STORED
         fresh = Run()
         fresh.restart((await ready(store))[1])
         require_same(_silent(fresh), _silent(run))
@@ -398,15 +405,15 @@ def _silent(run: Run) -> Run:
 async def test_refusal_by_redis_is_told_and_the_commit_can_be_sent_again(redis_url):
     """Redis without room refuses; nothing is stored; once there is room the same commit goes in."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         read_on(run)
         commit = run.commit()
         await redis.rename(KEYS.shard(0), "aside")
         await redis.set(KEYS.shard(0), "no hash")
         with pytest.raises(StoreError, match="Redis refused"):
-            await store.commit(claim, commit)
+            await store.commit(lease, commit)
         await redis.rename("aside", KEYS.shard(0))
-        assert await store.commit(claim, commit) == Verdict.STORED
+        assert await store.commit(lease, commit) == CommitOutcome.STORED
 
 
 async def test_refused_ping_is_a_refusal_too(redis_url):
@@ -427,17 +434,17 @@ async def test_refused_ping_is_a_refusal_too(redis_url):
 async def test_commit_that_failed_half_way_is_whole_when_sent_again(redis_url):
     """A script that fails keeps what it did so far; the same commit, sent again, mends that."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         run.read("orders", [*sales(20), (b"{", START_MS)])
         run.advance_fully()
         commit = run.commit()
         await redis.rename(KEYS.pending(0), "aside")
         await redis.set(KEYS.pending(0), "no hash")
         with pytest.raises(StoreError):
-            await store.commit(claim, commit)
-        assert int(await redis.hget(KEYS.shard(0), "sequence")) == claim.sequence
+            await store.commit(lease, commit)
+        assert int(await redis.hget(KEYS.shard(0), "sequence")) == lease.sequence
         await redis.rename("aside", KEYS.pending(0))
-        assert await store.commit(claim, commit) == Verdict.STORED
+        assert await store.commit(lease, commit) == CommitOutcome.STORED
         assert await redis.llen(KEYS.names(0)) == len(run.shard.timeline.items)
         fresh = Run()
         fresh.restart((await ready(store))[1])
@@ -445,12 +452,12 @@ async def test_commit_that_failed_half_way_is_whole_when_sent_again(redis_url):
 
 
 async def test_forgotten_scripts_are_loaded_again(redis_url):
-    """After SCRIPT FLUSH, as after a failover, claim and commit heal themselves."""
+    """After SCRIPT FLUSH, as after a failover, lease and commit heal themselves."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, run = await committed(store)
+        lease, run = await committed(store)
         await redis.script_flush()
         read_on(run)
-        assert await store.commit(claim, run.commit()) == Verdict.STORED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
         await redis.script_flush()
         assert (await ready(store))[1] is not None
 
@@ -461,10 +468,10 @@ async def test_forgotten_scripts_are_loaded_again(redis_url):
 async def test_large_commit_is_cut_into_commands_that_lua_can_run(redis_url):
     """9,000 items in one commit: more words than one command takes, none of them lost."""
     async with store_at(redis_url) as store:
-        claim, _ = await ready(store)
+        lease, _ = await ready(store)
         run = Run()
         run.read("orders", sales(9_000))
-        assert await store.commit(claim, run.commit()) == Verdict.STORED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
         fresh = Run()
         fresh.restart((await ready(store))[1])
         require_same(_silent(fresh), _silent(run))
@@ -510,7 +517,7 @@ HOSTILE = [
 async def test_hostile_names_are_only_names(redis_url):
     """Items with any characters in their names are stored, found by name, and loaded again."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, _ = await ready(store)
+        lease, _ = await ready(store)
         run = Run()
         for warehouse in ("main", "no rth\n"):
             for number, sku in enumerate(HOSTILE):
@@ -522,7 +529,7 @@ async def test_hostile_names_are_only_names(redis_url):
             run.read(topic, [(heartbeat(START_MS + HOUR), START_MS + HOUR)])
         run.read("orders", sales(len(HOSTILE), START_MS + HOUR, HOSTILE.__getitem__))
         run.advance_fully()
-        assert await store.commit(claim, run.commit()) == Verdict.STORED
+        assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
         for number, sku in enumerate(HOSTILE):
             found = await redis.hget(KEYS.item(0, f"{sku}@main"), "on_hand_units")
             assert found == b"%d" % number
@@ -534,7 +541,7 @@ async def test_hostile_names_are_only_names(redis_url):
 async def test_item_is_readable_by_its_name(redis_url):
     """HGETALL of an item shows named fields with units, as they are now."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, _ = await ready(store)
+        lease, _ = await ready(store)
         run = Run()
         logs = Logs()
         logs.add("stock", event("counted", "s", START_MS, ITEMS[0], level=12), START_MS)
@@ -542,7 +549,7 @@ async def test_item_is_readable_by_its_name(redis_url):
         for topic, log in logs:
             run.read(topic, log)
         run.advance_fully()
-        await store.commit(claim, run.commit())
+        await store.commit(lease, run.commit())
         shown = await redis.hgetall("tg:item:{0}:lamp@main")
         assert set(shown) >= {name.encode() for name in READABLE}
         assert shown[b"on_hand_units"] == b"12"
@@ -552,7 +559,7 @@ async def test_item_is_readable_by_its_name(redis_url):
         for topic in TOPICS:
             run.read(topic, [(heartbeat(START_MS + 2 * HOUR), START_MS + 2 * HOUR)])
         run.advance_fully()
-        await store.commit(claim, run.commit())
+        await store.commit(lease, run.commit())
         shown = await redis.hgetall("tg:item:{0}:lamp@main")
         assert shown[b"on_hand_units"] == b"7"
 
@@ -560,7 +567,7 @@ async def test_item_is_readable_by_its_name(redis_url):
 async def test_old_buckets_are_forgotten(redis_url):
     """Redis keeps as many minutes, hours and days as it was told, over steps and jumps."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, _ = await ready(store)
+        lease, _ = await ready(store)
         run = Run()
         at = START_MS
         for step in (
@@ -578,7 +585,7 @@ async def test_old_buckets_are_forgotten(redis_url):
             at += step
             run.read("orders", sales(2, at))
             run.advance_fully()
-            await store.commit(claim, run.commit())
+            await store.commit(lease, run.commit())
             for ring, kept in (("minute", 10), ("hour", 5), ("day", 30)):
                 width = {"minute": MINUTE, "hour": HOUR, "day": DAY}[ring]
                 allowed = {
@@ -592,11 +599,11 @@ async def test_old_buckets_are_forgotten(redis_url):
 async def test_history_of_days_outlives_the_shards_own_ring(redis_url):
     """Days that left the shard before a commit are in Redis all the same."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
-        claim, _ = await ready(store)
+        lease, _ = await ready(store)
         run = Run()
         log = [line for day in range(20) for line in sales(2, START_MS + day * DAY)]
         run.read("orders", log)
-        await store.commit(claim, run.commit())
+        await store.commit(lease, run.commit())
         for day in range(20):
             assert await redis.hlen(KEYS.bucket(0, "day", START_MS // DAY + day)) == 2
 

@@ -169,13 +169,13 @@ def test_heartbeats_are_as_few_as_the_boundaries_need(times: list[int], step_ms:
     assert told == [times[0]]
     newest_ms = times[0]
     for at_ms in times[1:]:
-        beat_ms = clock.advance(at_ms)
+        heartbeat_ms = clock.advance(at_ms)
         boundary_ms = at_ms - at_ms % step_ms
         crossed = at_ms > newest_ms and boundary_ms > max(beat for beat in told if beat is not None)
-        assert beat_ms == (boundary_ms if crossed else None)
+        assert heartbeat_ms == (boundary_ms if crossed else None)
         newest_ms = max(newest_ms, at_ms)
         assert clock.now_ms == newest_ms
-        told.append(beat_ms)
+        told.append(heartbeat_ms)
 
 
 async def test_batch_size_changes_no_log(broker: EmbeddedBroker) -> None:

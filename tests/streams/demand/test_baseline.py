@@ -1,4 +1,4 @@
-"""What teaches the everyday level, through a whole shard: stock-outs, phantom stock, campaigns."""
+"""What teaches the baseline level, through a whole shard: stock-outs, phantom stock, campaigns."""
 
 import dataclasses
 from typing import Any
@@ -64,10 +64,10 @@ def lamps(run: Run) -> Any:
 def alerts_of(run: Run, kind: str) -> list[dict[str, Any]]:
     """The alerts of a kind, in order."""
     told = [as_json(out.value) for out in run.outputs if out.topic == "alerts"]
-    return [alert for alert in told if alert["alert"] == kind]
+    return [alert for alert in told if alert["kind"] == kind]
 
 
-def usual_level() -> float:
+def baseline_level() -> float:
     """The level of twenty days without anything special."""
     run = Sale().sell(LAMP, range(20)).sell(DESK, range(20)).run(20)
     return float(lamps(run)["demand_level_units_per_day"])
@@ -76,7 +76,7 @@ def usual_level() -> float:
 @pytest.fixture(scope="module")
 def level() -> float:
     """The level that the lamps should keep."""
-    return usual_level()
+    return baseline_level()
 
 
 def test_a_stock_out_leaves_the_estimate_as_it_was(level):
@@ -104,13 +104,13 @@ def test_phantom_stock_is_told_and_does_not_teach(level):
     sale = Sale().sell(LAMP, range(20)).sell(DESK, range(27))
     run = sale.run(26)
     (raised,) = alerts_of(run, "phantom_stock")
-    assert raised["kind"] == "raised"
+    assert raised["state"] == "raised"
     assert raised["sku"] == LAMP[0]
     assert rfc3339(FIRST + 20 * DAY) < raised["occurred_at"] < rfc3339(FIRST + 23 * DAY)
     np.testing.assert_allclose(lamps(run)["demand_level_units_per_day"], level, rtol=0.06)
     sale = Sale().sell(LAMP, range(20)).sell(LAMP, range(26, 27)).sell(DESK, range(27))
     run = sale.run(27)
-    assert [one["kind"] for one in alerts_of(run, "phantom_stock")] == ["raised", "resolved"]
+    assert [one["state"] for one in alerts_of(run, "phantom_stock")] == ["raised", "resolved"]
     np.testing.assert_allclose(lamps(run)["demand_level_units_per_day"], level, rtol=0.06)
 
 
@@ -122,7 +122,7 @@ def test_a_count_says_that_the_silence_is_real(level):
     sale.tell("stock", 24 * DAY, event, LAMP, kind="counted", level=9_000)
     run = sale.run(34)
     told = alerts_of(run, "phantom_stock")
-    assert [one["kind"] for one in told] == ["raised", "resolved"]
+    assert [one["state"] for one in told] == ["raised", "resolved"]
     assert lamps(run)["demand_level_units_per_day"] < 0.6 * level
 
 
@@ -133,7 +133,7 @@ def test_a_silent_feed_makes_no_phantom_stock():
 
 
 def test_campaign_hours_do_not_teach_and_leave_an_uplift(level):
-    """Two days at five times the usual: the everyday level stands, and the promotion's type is
+    """Two days at five times the usual: the baseline level stands, and the promotion's type is
     told to have brought that.
     """
     sale = Sale().sell(LAMP, range(20)).sell(DESK, range(24))
@@ -164,8 +164,8 @@ def test_a_sale_leaves_the_shops_week_as_it_was(sold):
         sale.tell("campaigns", 18 * DAY, event, item, kind="planned", campaign_id="c",
                   expected_units=432, **window)  # fmt: skip
     week = sale.run(24).shard.timeline.state.profile.elapsed
-    usual = Sale().sell(LAMP, range(24)).sell(DESK, range(24)).run(24)
-    np.testing.assert_allclose(week, usual.shard.timeline.state.profile.elapsed, atol=0.05)
+    baseline = Sale().sell(LAMP, range(24)).sell(DESK, range(24)).run(24)
+    np.testing.assert_allclose(week, baseline.shard.timeline.state.profile.elapsed, atol=0.05)
 
 
 def test_a_shop_that_begins_with_a_sale_learns_its_hours_from_it():
@@ -182,7 +182,7 @@ def test_a_shop_that_begins_with_a_sale_learns_its_hours_from_it():
 
 
 def test_a_shop_that_is_shut_during_a_sale_is_not_taken_for_open():
-    """Where nothing sells at all, no everyday orders are made up for the hours of the sale."""
+    """Where nothing sells at all, no baseline orders are made up for the hours of the sale."""
     sale = Sale().sell(LAMP, range(21)).sell(DESK, range(21))
     window = {"starts_at": FIRST + 21 * DAY, "ends_at": FIRST + 22 * DAY}
     for item in (LAMP, DESK):
@@ -199,7 +199,7 @@ def test_what_items_have_in_common_follows_from_their_stored_rows(days):
     sale = Sale().sell(LAMP, range(20)).sell(LAMP, range(20, days), orders_per_hour=2)
     state = sale.run(days).shard.timeline.state
     assert lamps_observed(state) == days
-    assert (state.pool.pace > 1.0) == (days >= USUAL.timeline.surge.usual.mature_observed_days)
+    assert (state.pool.pace > 1.0) == (days >= USUAL.timeline.surge.baseline.mature_observed_days)
     pool = state.pool
     state.pool_items()
     assert state.pool == pool

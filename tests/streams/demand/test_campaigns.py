@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from streams.contracts.events import CampaignPlanned
 from streams.demand.campaigns import (
     Uplift,
+    baseline_orders,
     campaign_lines,
-    everyday_orders,
     in_window,
     item_window_days,
     planned_extra_units,
@@ -51,8 +51,8 @@ def test_a_plan_spreads_over_its_window():
     np.testing.assert_allclose(orders, [0, 0, 0.5, 0])
 
 
-def test_a_plan_adds_what_the_everyday_would_not_sell():
-    """A plan of 48 beside 8 a day adds 40; a plan below the everyday level adds nothing."""
+def test_a_plan_adds_what_the_baseline_would_not_sell():
+    """A plan of 48 beside 8 a day adds 40; a plan below the baseline level adds nothing."""
     plans = {0: {"a": line("a", 0, DAY)}, 1: {"b": line("b", 0, DAY, 5)}}
     lines = campaign_lines(plans)
     start, end = np.full(2, START), np.full(2, START + 5 * DAY)
@@ -89,7 +89,7 @@ def test_events_in_windows_are_those_of_a_loop(windows, events):
     ),
     pace=st.floats(0.2, 5.0),
 )
-def test_everyday_orders_are_those_of_the_day_without_windows(windows, pace):
+def test_baseline_orders_are_those_of_the_day_without_windows(windows, pace):
     """What is left outside of windows gives the whole day back, hours that are all inside too."""
     quarter = HOUR // 4
     lines = campaign_lines(
@@ -105,7 +105,7 @@ def test_everyday_orders_are_those_of_the_day_without_windows(windows, pace):
     ]
     share = sum(rate * free.mean(axis=1) for rate, free in zip(rates, outside, strict=True))
     came = pace * hours * share
-    found = everyday_orders(came, hours * rates.sum(), lines, rates, START)
+    found = baseline_orders(came, hours * rates.sum(), lines, rates, START)
     is_told = (share / rates.sum() >= 0.25).any()
     np.testing.assert_allclose(found, (pace if is_told else 1.0) * hours * rates.sum())
 

@@ -238,16 +238,16 @@ def test_the_spread_is_learned_from_whole_days():
 
 def test_a_bulk_order_widens_the_spread_no_further_than_its_edge():
     """A day of ten thousand units counts for the spread as one of seven standard deviations."""
-    random, (usual, bulk) = np.random.default_rng(19), (Shop(30), Shop(30))
+    random, (baseline, bulk) = np.random.default_rng(19), (Shop(30), Shop(30))
     for _ in range(80):
         orders = random.poisson(4.0, 30)
-        usual.close(orders)
+        baseline.close(orders)
         bulk.close(orders)
     first = np.arange(30) == 0
     sd = math.sqrt(bulk.rows["demand_variance_units"][0])
-    usual.close(np.full(30, 4))
+    baseline.close(np.full(30, 4))
     bulk.close(np.full(30, 4), size=np.where(first, 2_500.0, 1.0))
-    more = bulk.rows["unit_error_squares"][0] - usual.rows["unit_error_squares"][0]
+    more = bulk.rows["unit_error_squares"][0] - baseline.rows["unit_error_squares"][0]
     assert more == pytest.approx((SETTINGS.error_edge * max(sd, 1.0)) ** 2, rel=0.2)
 
 

@@ -106,7 +106,7 @@ def test_a_day_never_counts_for_more_than_itself(steps):
 # -- silence ---------------------------------------------------------------------------------------
 
 
-def usual(rate: float, orders: float = 50.0) -> Shelf:
+def baseline(rate: float, orders: float = 50.0) -> Shelf:
     """An item with a well-known rate that sold at the start."""
     shelf = Shelf(100).sell(START)
     shelf.row["quiet_rate"], shelf.row["quiet_dispersion"] = rate, 1.0
@@ -124,7 +124,7 @@ def is_suspicious(shelf: Shelf, after_ms: int, shop_orders: int = 10**6, **chang
 
 def test_silence_is_suspicious_when_chance_is_no_explanation():
     """Ten a day and two days without any: e**-20 by a known rate. Half a day says nothing."""
-    shelf = usual(10.0, orders=1e9)
+    shelf = baseline(10.0, orders=1e9)
     assert not is_suspicious(shelf, DAY // 2)
     assert not is_suspicious(shelf, 13 * DAY // 10)
     assert is_suspicious(shelf, 14 * DAY // 10)
@@ -133,9 +133,9 @@ def test_silence_is_suspicious_when_chance_is_no_explanation():
 
 def test_an_uncertain_rate_takes_longer():
     """What rests on twenty orders may be wrong: (1 + mean / 20)**-20. On five it is not judged."""
-    assert not is_suspicious(usual(10.0, orders=20), 19 * DAY // 10)
-    assert is_suspicious(usual(10.0, orders=20), 21 * DAY // 10)
-    assert not is_suspicious(usual(10.0, orders=5), 60 * DAY)
+    assert not is_suspicious(baseline(10.0, orders=20), 19 * DAY // 10)
+    assert is_suspicious(baseline(10.0, orders=20), 21 * DAY // 10)
+    assert not is_suspicious(baseline(10.0, orders=5), 60 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_uncertain_rate_takes_longer():
 )
 def test_only_stock_by_the_record_can_be_missing(change):
     """Nothing on the shelf, an unknown stock, and a silence that was looked into raise nothing."""
-    shelf = usual(10.0)
+    shelf = baseline(10.0)
     for name, value in change.items():
         shelf.row[name] = value
     assert not is_suspicious(shelf, 10 * DAY)
@@ -151,13 +151,13 @@ def test_only_stock_by_the_record_can_be_missing(change):
 
 def test_a_silent_shop_makes_no_item_suspicious():
     """When the feed stops, the shop's own orders stop the clock of every item."""
-    assert is_suspicious(usual(10.0), 10 * DAY)
-    assert not is_suspicious(usual(10.0), 10 * DAY, shop_orders=500)
+    assert is_suspicious(baseline(10.0), 10 * DAY)
+    assert not is_suspicious(baseline(10.0), 10 * DAY, shop_orders=500)
 
 
 def test_time_of_suspicion_does_not_count_and_its_end_restores_the_days_before():
     """The silence that turned out to be an empty shelf teaches nothing at all."""
-    shelf = usual(10.0)
+    shelf = baseline(10.0)
     shelf.row["quiet_days"] = 1.5
     shelf.row["silent_since_ms"] = START + DAY + 6 * HOUR
     assert shelf.close(1) == 0

@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.contracts.events import Kind
+from streams.contracts.codes import Kind
 from streams.demand.campaigns import campaign_lines
 from streams.demand.week_profile import flat_profile
-from streams.detection.groups import Levels
-from streams.detection.surge import Pause, SurgeSettings
+from streams.detection.groups import Groups
+from streams.detection.surge import Blackout, SurgeSettings
 from streams.state.items import ROW
 from streams.state.pending import ENTRY
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
@@ -29,9 +29,9 @@ def entries_of(items: list[int], times: list[int]) -> np.ndarray:
     return entries
 
 
-def count(levels: Levels, items: list[int], times: list[int], known: int = 100) -> None:
+def count(groups: Groups, items: list[int], times: list[int], known: int = 100) -> None:
     """Let new orders come in."""
-    levels.count(entries_of(items, times), np.zeros(len(items), bool), known)
+    groups.count(entries_of(items, times), np.zeros(len(items), bool), known)
 
 
 # -- what is counted -----------------------------------------------------------------------------
@@ -39,12 +39,12 @@ def count(levels: Levels, items: list[int], times: list[int], known: int = 100) 
 
 def test_a_cart_is_one_arrival_whatever_is_in_it():
     """A hundred lines at one moment, then one line: two customers, hundred and one orders."""
-    levels = Levels(SETTINGS)
+    groups = Groups(SETTINGS)
     for item in range(100):
-        levels.set_category(item, "lamps" if item < 50 else "desks")
-    count(levels, list(range(100)), [7_000] * 100)
-    count(levels, [3], [9_000])
-    told = {name: levels.row(name) for name in ("shop", "category:lamps", "category:desks")}
+        groups.set_category(item, "lamps" if item < 50 else "desks")
+    count(groups, list(range(100)), [7_000] * 100)
+    count(groups, [3], [9_000])
+    told = {name: groups.row(name) for name in ("shop", "category:lamps", "category:desks")}
     assert {name: int(row["tick_orders"]) for name, row in told.items()} == {
         "shop": 2, "category:lamps": 2, "category:desks": 1,
     }  # fmt: skip
@@ -62,93 +62,93 @@ def test_counts_do_not_depend_on_the_numbers_of_items(seed, times):
     renumbered = chance.permutation(8)
     told = []
     for numbers, order in ((np.arange(8), np.arange(len(times))), (renumbered, None)):
-        levels = Levels(SETTINGS)
+        groups = Groups(SETTINGS)
         for item in range(8):
-            levels.set_category(int(numbers[item]), f"c{item % 3}")
+            groups.set_category(int(numbers[item]), f"c{item % 3}")
         places = np.lexsort((chance.random(len(times)), times)) if order is None else order
-        count(levels, numbers[items[places]].tolist(), [times[place] for place in places])
-        told.append(levels.tell())
+        count(groups, numbers[items[places]].tolist(), [times[place] for place in places])
+        told.append(groups.tell())
     assert told[0] == told[1]
 
 
 def test_refill_of_many_items_is_no_surge_of_their_group():
     """Two thirds of a group were out of stock for a fortnight: what is usual of it stands."""
-    levels = Levels(SETTINGS)
+    groups = Groups(SETTINGS)
     rows = np.zeros(30, ROW)
-    rows["usual_days"], rows["usual_orders"] = 20.0, 200.0
+    rows["baseline_days"], rows["baseline_orders"] = 20.0, 200.0
     for day in range(34):
         on_sale = np.where((np.arange(30) < 20) & (day >= 20), 0.0, 1.0)
-        levels.row("shop")["day_taught_orders"] = int(10 * on_sale.sum())
-        levels.row("shop")["day_taught_units"] = int(10 * on_sale.sum())
+        groups.row("shop")["day_taught_orders"] = int(10 * on_sale.sum())
+        groups.row("shop")["day_taught_units"] = int(10 * on_sale.sum())
         rows["day_exposure_days"] = on_sale
-        levels.close_day(rows, 1.0, (day + 1) * DAY_MS)
-    row = levels.row("shop")
-    np.testing.assert_allclose(row["usual_orders"] / row["usual_days"], 300.0, rtol=0.05)
+        groups.close_day(rows, 1.0, (day + 1) * DAY_MS)
+    row = groups.row("shop")
+    np.testing.assert_allclose(row["baseline_orders"] / row["baseline_days"], 300.0, rtol=0.05)
 
 
 def test_a_campaign_begins_with_what_its_items_sell():
     """Planned today, tested tomorrow: arrivals are at most the orders of its items."""
-    levels = Levels(SETTINGS)
+    groups = Groups(SETTINGS)
     item = np.zeros(1, ROW)
-    item["usual_days"], item["usual_orders"] = 20.0, 60.0
+    item["baseline_days"], item["baseline_orders"] = 20.0, 60.0
     for _ in range(4):
-        levels.join("campaign:c", item[0])
-    row = levels.row("campaign:c")
-    np.testing.assert_allclose(row["usual_orders"] / row["usual_days"], 12.0)
-    assert row["usual_days"] >= 0.9 * SETTINGS.usual.weight_of(SETTINGS.minimum_days)
+        groups.join("campaign:c", item[0])
+    row = groups.row("campaign:c")
+    np.testing.assert_allclose(row["baseline_orders"] / row["baseline_days"], 12.0)
+    assert row["baseline_days"] >= 0.9 * SETTINGS.baseline.weight_of(SETTINGS.minimum_days)
 
 
 def test_groups_keep_their_state_over_a_restart():
     """What is taken and restored is the same, and a campaign that is over is removed."""
-    levels = Levels(SETTINGS)
-    levels.set_category(0, "lamps")
-    levels.row("campaign:old")
-    count(levels, [0, 0], [5, 9])
-    stored = levels.take_changes()
-    assert levels.take_changes() == {}
-    again = Levels(SETTINGS)
+    groups = Groups(SETTINGS)
+    groups.set_category(0, "lamps")
+    groups.row("campaign:old")
+    count(groups, [0, 0], [5, 9])
+    stored = groups.take_changes()
+    assert groups.take_changes() == {}
+    again = Groups(SETTINGS)
     again.restore({name: row for name, row in stored.items() if row is not None})
-    assert again.tell() == levels.tell()
-    levels.close_day(np.zeros(1, ROW), 1.0, DAY_MS)
-    assert levels.take_changes()["campaign:old"] is None
-    assert "campaign:old" not in levels.tell()
+    assert again.tell() == groups.tell()
+    groups.close_day(np.zeros(1, ROW), 1.0, DAY_MS)
+    assert groups.take_changes()["campaign:old"] is None
+    assert "campaign:old" not in groups.tell()
 
 
 def test_a_campaign_that_is_over_teaches_the_other_groups_no_more():
     """What groups have in common follows from those that are stored: a restart pools them."""
-    levels = Levels(SETTINGS)
+    groups = Groups(SETTINGS)
     for name, orders in (("shop", 40.0), ("campaign:old", 400.0)):
-        row = levels.row(name)
-        row["usual_days"], row["usual_orders"] = 10.0, orders
-        row["usual_excess"], row["usual_squares"] = orders, 1_000.0
-    levels.close_day(np.zeros(1, ROW), 1.0, DAY_MS)
-    again = Levels(SETTINGS)
-    again.restore(levels.tell())
-    assert again.pool == levels.pool
+        row = groups.row(name)
+        row["baseline_days"], row["baseline_orders"] = 10.0, orders
+        row["baseline_excess"], row["baseline_squares"] = orders, 1_000.0
+    groups.close_day(np.zeros(1, ROW), 1.0, DAY_MS)
+    again = Groups(SETTINGS)
+    again.restore(groups.tell())
+    assert again.pool == groups.pool
 
 
 def test_a_plan_raises_what_is_expected_of_its_groups():
     """A line that plans ten orders a day beyond four of a group's twenty: half as many again."""
-    levels = Levels(SETTINGS)
+    groups = Groups(SETTINGS)
     rows = np.zeros(5, ROW)
-    rows["usual_days"], rows["usual_orders"] = 10.0, 40.0
-    levels.grow(5)
-    levels.set_lines(campaign_lines({}), 5, 0)
-    factors = levels.plan_factors((np.array([2]), np.array([14.0])), rows, 1.0)
+    rows["baseline_days"], rows["baseline_orders"] = 10.0, 40.0
+    groups.grow(5)
+    groups.set_lines(campaign_lines({}), 5, 0)
+    factors = groups.plan_factors((np.array([2]), np.array([14.0])), rows, 1.0)
     np.testing.assert_allclose(factors, [1.5])
 
 
 def test_total_surges_when_its_arrivals_do_and_ends():
     """Thirty arrivals an hour where five are usual; then five again."""
-    levels = Levels(SETTINGS)
-    row = levels.row("shop")
-    row["usual_days"], row["usual_orders"], row["usual_squares"] = 1e4, 120e4, 1e9
+    groups = Groups(SETTINGS)
+    row = groups.row("shop")
+    row["baseline_days"], row["baseline_orders"], row["baseline_squares"] = 1e4, 120e4, 1e9
     told = []
     for hour in range(30):
         row["tick_orders"] = 30 if 4 <= hour < 8 else 5
         boundary = 400 * DAY_MS + (hour + 1) * HOUR_MS
-        levels.close_hour(boundary, flat_profile(), Pause(), np.ones(1))
-        told.append(bool(levels.surging))
+        groups.close_hour(boundary, flat_profile(), Blackout(), np.ones(1))
+        told.append(bool(groups.surging))
     assert not any(told[:4])
     assert told[5]
     assert not told[-1]
@@ -185,7 +185,7 @@ def test_many_thin_items_surge_by_their_total():
     run = read_whole(thin_shop(8), USUAL)
     assert of_kind(run, "surge") == []
     broad = of_kind(run, "broad_surge")
-    raised = {one["subject"]: one["figures"] for one in broad if one["kind"] == "raised"}
+    raised = {one["subject"]: one["figures"] for one in broad if one["state"] == "raised"}
     assert "shop" in raised
     figures = raised["shop"]
     assert (figures["judged_by"], figures["items"]) == ("total", 0)
@@ -193,6 +193,6 @@ def test_many_thin_items_surge_by_their_total():
     assert "thin" in figures["shown_items"]
 
 
-def test_thin_items_that_sell_as_usual_are_no_broad_surge():
+def test_thin_items_that_sell_as_baseline_are_no_broad_surge():
     """The same shop without the last day's rush."""
     assert states(of_kind(read_whole(thin_shop(1), USUAL), "broad_surge")) == []

@@ -20,15 +20,15 @@ from streams.incidents.actions import CASES, CHECK_OFFER
 from streams.incidents.incidents import AlertSettings
 from streams.state.items import ROW
 from tests.oracle import DAY, MINUTE
-from tests.streams.demand import test_baseline as everyday
+from tests.streams.demand import test_baseline as baseline
 from tests.streams.demand.test_baseline import DESK, FIRST, LAMP, Sale, alerts_of
 from tests.streams.logs import event
 from tests.streams.runs import Run
 
 SETTINGS = SurgeSettings()
 USUAL = dataclasses.replace(  # the limits of production
-    everyday.USUAL,
-    timeline=dataclasses.replace(everyday.USUAL.timeline, surge=SETTINGS, alerts=AlertSettings()),
+    baseline.USUAL,
+    timeline=dataclasses.replace(baseline.USUAL.timeline, surge=SETTINGS, alerts=AlertSettings()),
 )
 EVERYONE = np.arange(20_000)
 
@@ -39,7 +39,7 @@ def sell_windows(
     """Let windows pass in which this share of the plan sells; say which were called, and rows."""
     chance = np.random.default_rng(seed)
     rows = np.zeros(EVERYONE.size, ROW)
-    rows["usual_squares"], rows["usual_excess"] = 1e15, 1e15 / size
+    rows["baseline_squares"], rows["baseline_excess"] = 1e15, 1e15 / size
     called = np.zeros(rows.size, bool)
     for _ in range(days):
         pace = share * due * chance.gamma(size, 1 / size, rows.size)
@@ -120,14 +120,14 @@ def short_sale(days: int = 24) -> Sale:
 
 def shortfalls(run: Run) -> list[tuple[str, str]]:
     """State and subject of each step."""
-    return [(one["kind"], one["subject"]) for one in alerts_of(run, "plan_shortfall")]
+    return [(one["state"], one["subject"]) for one in alerts_of(run, "plan_shortfall")]
 
 
 def test_a_line_that_sells_a_tenth_of_its_plan_is_told_until_its_window_ends():
     """One incident with the share and its range, what will be left, and one action."""
     run = short_sale().run(24, USUAL)
     mine = [one for one in alerts_of(run, "plan_shortfall") if one["sku"] == LAMP[0]]
-    assert [one["kind"] for one in mine] == ["raised", "resolved"]
+    assert [one["state"] for one in mine] == ["raised", "resolved"]
     raised = mine[0]
     figures = raised["figures"]
     assert raised["occurred_at"] < mine[1]["occurred_at"]
@@ -149,7 +149,7 @@ def test_a_plan_that_is_caught_up_resolves_the_shortfall():
     sale = Sale().sell(LAMP, range(21)).sell(LAMP, range(21, 25), 12).sell(DESK, range(26), 3)
     told = [one for one in alerts_of(plan(sale, 20, 5, 5 * 240).run(26, USUAL), "plan_shortfall")
             if one["sku"]]  # fmt: skip
-    assert [one["kind"] for one in told] == ["raised", "resolved"]
+    assert [one["state"] for one in told] == ["raised", "resolved"]
     assert told[1]["figures"]["factor"] > told[0]["figures"]["factor"]
 
 
@@ -165,7 +165,7 @@ def test_a_silent_feed_is_no_shortfall():
     sale = Sale().sell(LAMP, range(20)).sell(DESK, range(20), 3)
     run = plan(sale, 20, 3, 3 * 240).run(24, USUAL)
     assert shortfalls(run) == []
-    assert [one["kind"] for one in alerts_of(run, "stale_input")] == ["raised"]
+    assert [one["state"] for one in alerts_of(run, "stale_input")] == ["raised"]
 
 
 def test_a_cancelled_line_ends_its_shortfall():
@@ -174,7 +174,7 @@ def test_a_cancelled_line_ends_its_shortfall():
     sale.tell("campaigns", 21 * DAY, event, LAMP, kind="cancelled", campaign_id="c")
     run = sale.run(24, USUAL)
     told = [one for one in alerts_of(run, "plan_shortfall") if one["sku"]]
-    assert [one["kind"] for one in told] == ["raised", "resolved"]
+    assert [one["state"] for one in told] == ["raised", "resolved"]
     rows = run.shard.timeline.items.rows
     assert not rows["plan_due_orders"].any()
     assert not rows["plan_logs"].any()
@@ -192,5 +192,5 @@ def test_thin_lines_of_a_campaign_are_told_by_their_total():
             order_id = f"t{day}-{number}"
             sale.tell("orders", at, event, item, kind="placed", order_id=order_id, quantity=1)
     told = alerts_of(sale.run(24, USUAL), "plan_shortfall")
-    assert [one["subject"] for one in told if one["kind"] == "raised"] == ["campaign:c"]
+    assert [one["subject"] for one in told if one["state"] == "raised"] == ["campaign:c"]
     assert told[0]["figures"]["judged_by"] == "total"

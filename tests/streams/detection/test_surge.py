@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from streams.demand.baseline import (
     LARGEST_SIZE,
     LEAST_SIZE,
+    BaselineSettings,
     Pool,
-    UsualSettings,
-    learn_usual,
+    learn_baseline,
     pool_items,
 )
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
@@ -21,7 +21,7 @@ from streams.detection.stock_cover import minutes_to_zero
 from streams.detection.surge import (
     NULL_FACTOR,
     PATH_FACTOR,
-    Pause,
+    Blackout,
     SurgeSettings,
     is_proved_still,
     surge_tick,
@@ -39,10 +39,10 @@ ITEM = np.zeros(1, np.int32)
 def item_rows(rates: np.ndarray, size: float = 10.0) -> np.ndarray:
     """Items whose usual rate and size are known for certain."""
     rows = np.zeros(rates.size, ROW)
-    rows["usual_days"] = 1e6
-    rows["usual_orders"] = rates * 1e6
-    rows["usual_squares"] = 1e15
-    rows["usual_excess"] = 1e15 / size
+    rows["baseline_days"] = 1e6
+    rows["baseline_orders"] = rates * 1e6
+    rows["baseline_squares"] = 1e15
+    rows["baseline_excess"] = 1e15 / size
     rows["surge_ticked_ms"] = START_MS
     return rows
 
@@ -70,14 +70,14 @@ def plain_sums(
         if new and path <= 0:
             calm, path = before, 0.0
         spent = seen, before, calm, days
-        usual = polya(new, spent, null, size, 1.0)
+        baseline = polya(new, spent, null, size, 1.0)
         for place, factor in enumerate(SURGE_FACTORS):
             if tick * minutes % 60 == 0 and hour >= 0.01:
                 sums[place] += hour * 2.0 / (2.0 + null * hour)
             if new:
                 sums[place] += days * null * hour / (2.0 + null * hour)
-            sums[place] *= polya(new, spent, null, size, factor) / usual
-        path += math.log(polya(new, spent, null, size, PATH_FACTOR) / usual)
+            sums[place] *= polya(new, spent, null, size, factor) / baseline
+        path += math.log(polya(new, spent, null, size, PATH_FACTOR) / baseline)
         seen, before = seen + new, before + days
     return sums
 
@@ -111,7 +111,7 @@ def test_skipping_empty_ticks_is_visiting_each(drawn, rate, size, weights):
             boundary = START_MS + (tick + 1) * minutes * MINUTE_MS
             surge_tick(rows, ITEM, profile, boundary, minutes * MINUTE_MS, POOL, UNHELD)
     shares = profile.hours[:24] / 24
-    drawn_to_shop = SETTINGS.usual.prior_days / 1e6
+    drawn_to_shop = SETTINGS.baseline.prior_days / 1e6
     own = (1 / size + drawn_to_shop * POOL.dispersion) / (1 + drawn_to_shop)
     doubtful = 1 / (own + 1 / (rate * 1e6 + 1) + own / (1e6 + 1))
     expected = plain_sums(counts, rate, doubtful, shares, minutes)
@@ -193,7 +193,7 @@ def test_few_orders_are_no_surge_whatever_their_pace():
     assert rows["surge_orders"][0] < SETTINGS.minimum_orders
 
 
-def test_what_a_few_orders_proved_is_over_when_the_next_come_as_usual():
+def test_what_a_few_orders_proved_is_over_when_the_next_come_as_baseline():
     """Seven orders at once, then four a day as ever: the eighth comes late, and calls no surge."""
     rows = item_rows(np.array([4.0]))
     for hour, orders in [(0, 7), (6, 1), (12, 1), (18, 1)]:
@@ -208,7 +208,7 @@ def test_what_a_few_orders_proved_is_over_when_the_next_come_as_usual():
 def test_young_items_of_a_young_shop_are_not_tested():
     """Without history nothing is known that a surge could exceed."""
     rows = np.zeros(1, ROW)
-    rows["usual_days"] = SETTINGS.minimum_days / 2
+    rows["baseline_days"] = SETTINGS.minimum_days / 2
     rows["tick_orders"] = 500
     young = Pool(0.0, 0.2)
     assert surge_tick(rows, ITEM, flat_profile(), START_MS, MINUTE_MS, young, SETTINGS)[0] == 0
@@ -227,10 +227,10 @@ def test_what_takes_off_at_once_is_a_surge():
 def test_orders_in_a_pause_count_for_nothing_and_take_no_time():
     """What a silent feed owed is not tested, and the silence is not held against what follows."""
     paused, plain = (item_rows(np.array([5.0])) for _ in range(2))
-    pause = Pause(START_MS + HOUR_MS, START_MS + 9 * HOUR_MS)
+    blackout = Blackout(START_MS + HOUR_MS, START_MS + 9 * HOUR_MS)
     paused["tick_orders"] = 80
     boundary = START_MS + 9 * HOUR_MS
-    surge_tick(paused, ITEM, flat_profile(), boundary, HOUR_MS, POOL, SETTINGS, pause)
+    surge_tick(paused, ITEM, flat_profile(), boundary, HOUR_MS, POOL, SETTINGS, blackout)
     assert not paused["surge_is_proved"][0]
     assert paused["surge_day_orders"][0] == 0
     assert paused["surge_day_days"][0] == pytest.approx(1 / 24)
@@ -240,17 +240,17 @@ def test_orders_in_a_pause_count_for_nothing_and_take_no_time():
 
 
 def test_what_a_campaign_plans_is_no_surge_and_what_exceeds_it_is():
-    """Ten times the everyday orders inside a window that plans them; then six times the plan."""
+    """Ten times the baseline orders inside a window that plans them; then six times the plan."""
     rows = item_rows(np.array([24.0]))
     plans = np.array([10.0])
     for hour, orders in enumerate([10, 11, 9, 10, 12, 8]):
         rows["tick_orders"] = orders
         boundary = START_MS + (hour + 1) * HOUR_MS
-        surge_tick(rows, ITEM, flat_profile(), boundary, HOUR_MS, POOL, SETTINGS, Pause(), plans)
+        surge_tick(rows, ITEM, flat_profile(), boundary, HOUR_MS, POOL, SETTINGS, Blackout(), plans)
     assert not rows["surge_is_proved"][0]
     rows["tick_orders"] = 60
     boundary += HOUR_MS
-    surge_tick(rows, ITEM, flat_profile(), boundary, HOUR_MS, POOL, SETTINGS, Pause(), plans)
+    surge_tick(rows, ITEM, flat_profile(), boundary, HOUR_MS, POOL, SETTINGS, Blackout(), plans)
     assert rows["surge_is_proved"][0]
 
 
@@ -276,27 +276,27 @@ def learn(rows: np.ndarray, counts: np.ndarray, pool: Pool = POOL) -> None:
     for orders in counts:
         rows["day_taught_orders"] = orders
         rows["day_exposure_days"] = 1.0
-        learn_usual(rows, pool, UsualSettings(), null_factor=1.5, least_rate=0.2)
+        learn_baseline(rows, pool, BaselineSettings(), null_factor=1.5, least_rate=0.2)
 
 
-def test_a_surge_hardly_teaches_what_is_usual():
+def test_a_surge_hardly_teaches_what_is_baseline():
     """One day at twenty times the rate moves it by less than a fifth."""
     rows = np.zeros(1, ROW)
     learn(rows, np.full((40, 1), 5), Pool(0.0, 0.1))
-    before = rows["usual_orders"][0] / rows["usual_days"][0]
+    before = rows["baseline_orders"][0] / rows["baseline_days"][0]
     learn(rows, np.full((1, 1), 100))
-    assert rows["usual_orders"][0] / rows["usual_days"][0] < 1.2 * before
+    assert rows["baseline_orders"][0] / rows["baseline_days"][0] < 1.2 * before
 
 
-def test_a_lasting_change_becomes_usual():
+def test_a_lasting_change_becomes_baseline():
     """Three times as many orders for ten weeks are no surge any more."""
     rows = np.zeros(1, ROW)
     learn(rows, np.full((40, 1), 5), Pool(0.0, 0.1))
     learn(rows, np.full((70, 1), 15))
-    assert rows["usual_orders"][0] / rows["usual_days"][0] == pytest.approx(15, rel=0.15)
+    assert rows["baseline_orders"][0] / rows["baseline_days"][0] == pytest.approx(15, rel=0.15)
 
 
-def test_growth_of_the_shop_is_usual_of_each_of_its_items():
+def test_growth_of_the_shop_is_baseline_of_each_of_its_items():
     """The mean of four weeks lags a growth of 2 % a day by a third; with the pace it does not."""
     chance = np.random.default_rng(4)
     rates = np.repeat([0.2, 2.0, 20.0], 100)
@@ -305,12 +305,12 @@ def test_growth_of_the_shop_is_usual_of_each_of_its_items():
     for day in range(120):
         learn(rows, chance.poisson(rates * 1.02**day, (1, rates.size)), pool)
         rows["observed_days"] += 1
-        pool = pool_items(rows, day, UsualSettings())._replace(rate=0.0)
-    mean = rows["usual_orders"] / rows["usual_days"] / (rates * 1.02**120)
+        pool = pool_items(rows, day, BaselineSettings())._replace(rate=0.0)
+    mean = rows["baseline_orders"] / rows["baseline_days"] / (rates * 1.02**120)
     for kind in range(3):
         some = slice(100 * kind, 100 * kind + 100)
         assert mean[some].mean() < 0.75
-        followed = (mean * rows["usual_pace"])[some].mean() * UsualSettings().pace_allowed
+        followed = (mean * rows["baseline_pace"])[some].mean() * BaselineSettings().pace_allowed
         assert followed == pytest.approx(1.0, rel=0.12)
 
 
@@ -324,8 +324,8 @@ def test_an_item_that_grows_alone_has_a_pace_of_its_own():
         grown = np.where(np.arange(rates.size) >= 499, 1.02**day, 1.0)
         learn(rows, chance.poisson(rates * grown, (1, rates.size)), pool)
         rows["observed_days"] += 1
-        pool = pool_items(rows, day, UsualSettings())._replace(rate=0.0)
-    pace = rows["usual_pace"] * UsualSettings().pace_allowed
+        pool = pool_items(rows, day, BaselineSettings())._replace(rate=0.0)
+    pace = rows["baseline_pace"] * BaselineSettings().pace_allowed
     assert pace[-2:].min() > 1.35
     assert pace[:499].max() < 1.3
     assert pool.pace < 1.2
@@ -339,7 +339,7 @@ def test_spread_of_days_is_learned_over_the_shop(size):
     rates = chance.uniform(1, 6, rows.size)
     paces = chance.gamma(size, 1 / size, (60, rows.size))
     learn(rows, chance.poisson(rates * paces), Pool(0.0, 0.2))
-    assert 1 / pool_items(rows, 60.0, UsualSettings()).dispersion == pytest.approx(size, rel=0.4)
+    assert 1 / pool_items(rows, 60.0, BaselineSettings()).dispersion == pytest.approx(size, rel=0.4)
 
 
 @given(seed=st.integers(0, 10_000))
@@ -347,12 +347,12 @@ def test_pool_does_not_depend_on_the_order_of_items(seed):
     """Items are numbered as first seen, which differs between runs: the sums are exact."""
     chance = np.random.default_rng(seed)
     rows = np.zeros(50, ROW)
-    for name in ("usual_orders", "usual_days", "usual_excess", "usual_squares"):
+    for name in ("baseline_orders", "baseline_days", "baseline_excess", "baseline_squares"):
         rows[name] = chance.lognormal(0, 3, rows.size)
     for name in ("observed_days", "pace_orders", "pace_due"):
         rows[name] = chance.lognormal(3, 1, rows.size)
-    pool = pool_items(rows, 30.0, UsualSettings())
-    assert pool == pool_items(chance.permutation(rows), 30.0, UsualSettings())
+    pool = pool_items(rows, 30.0, BaselineSettings())
+    assert pool == pool_items(chance.permutation(rows), 30.0, BaselineSettings())
     assert 1 / LARGEST_SIZE <= pool.dispersion <= 1 / LEAST_SIZE
 
 
@@ -360,23 +360,23 @@ def test_a_closed_shop_teaches_nothing():
     """A day without a time in which it was on sale leaves an item as it was."""
     rows = item_rows(np.array([3.0]))
     before = rows.copy()
-    learn_usual(rows, POOL, UsualSettings(), null_factor=1.5, least_rate=0.2)
+    learn_baseline(rows, POOL, BaselineSettings(), null_factor=1.5, least_rate=0.2)
     assert rows.tobytes() == before.tobytes()
 
 
 # -- what an incident says -----------------------------------------------------------------------
 
 
-@given(orders=st.integers(5, 500), usual=st.floats(0.1, 100))
-def test_range_of_the_factor_holds_its_mean_and_narrows_with_orders(orders, usual):
+@given(orders=st.integers(5, 500), baseline=st.floats(0.1, 100))
+def test_range_of_the_factor_holds_its_mean_and_narrows_with_orders(orders, baseline):
     """The range lies around the mean, and twice the evidence makes it narrower."""
-    factor, more = factor_of(orders, usual), factor_of(2 * orders, 2 * usual)
+    factor, more = factor_of(orders, baseline), factor_of(2 * orders, 2 * baseline)
     assert factor.low < factor.mean < factor.high
     assert more.high / more.low < factor.high / factor.low
 
 
 @given(factor=st.floats(1, 30), cover=st.floats(0.1, 60))
-def test_surge_decays_back_to_the_everyday(factor, cover):
+def test_surge_decays_back_to_the_baseline(factor, cover):
     """Over a longer time the mean factor is lower, and never below one."""
     mean = decayed_factor(factor, cover, 2.0)
     assert 1.0 <= mean <= factor * (1 + 1e-12)

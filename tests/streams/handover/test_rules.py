@@ -5,21 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.contracts.outgoing import Terms, Verdict
-from streams.handover.gate import Bounds, Facts, Gate, breaches
+from streams.contracts.outgoing import OrderStatus, OrderSummary
+from streams.handover.gate import Gate, GateInputs, GateThresholds, breaches
 from streams.handover.rules import Controls, HoldReason, Limits, Pause, judge_orders, person_needed
 
-BOUNDS = Bounds(lag_records=100, lag_s=60.0, clock_s=10.0, calm_s=5.0)
-CALM = Facts(True, False, lag_records=0, lag_s=0.0, ahead_s=-1.0, back_s=0.0)
+BOUNDS = GateThresholds(lag_records=100, lag_s=60.0, clock_s=10.0, calm_s=5.0)
+CALM = GateInputs(True, False, lag_records=0, lag_s=0.0, ahead_s=-1.0, back_s=0.0)
 
 
-def facts(**changed) -> Facts:
+def facts(**changed) -> GateInputs:
     """Calm facts, but for some."""
     values = {name: getattr(CALM, name) for name in CALM.__slots__}
-    return Facts(**{**values, **changed})
+    return GateInputs(**{**values, **changed})
 
 
-def terms(po_id: str = "po-1", **changed) -> Terms:
+def summary(po_id: str = "po-1", **changed) -> OrderSummary:
     """An order of 10 lamps for 100."""
     values = {
         "supplier": "acme",
@@ -30,9 +30,9 @@ def terms(po_id: str = "po-1", **changed) -> Terms:
         "currency": "EUR",
         "day_units": 10,
         "day_amount": 100.0,
-        "verdict": Verdict.NONE,
+        "status": OrderStatus.NONE,
     }
-    return Terms(po_id, **{**values, **changed})
+    return OrderSummary(po_id, **{**values, **changed})
 
 
 def judge(waiting, *, gate=(), pauses=(), limits=Limits(), stale=()):  # noqa: B008
@@ -63,7 +63,7 @@ BREACHES = [
 @pytest.mark.parametrize(("wrong", "reason"), BREACHES)
 def test_gate_shuts_at_once_and_says_why(wrong, reason):
     """One fact beyond its bound is enough."""
-    gate = Gate(Bounds(calm_s=0.0))
+    gate = Gate(GateThresholds(calm_s=0.0))
     gate.look(CALM, 0.0)
     assert gate.is_open
     gate = Gate(BOUNDS)
@@ -152,7 +152,7 @@ def test_open_gate_has_seen_calm_for_long_enough(steps):
 
 def test_order_goes_when_nothing_holds_it():
     """No pause, an open gate, no limit."""
-    assert judge([terms()]) == [None]
+    assert judge([summary()]) == [None]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_order_goes_when_nothing_holds_it():
 def test_pause_holds_what_it_names(what, is_held):
     """A pause without names holds everything, with names all that they fit together."""
     expected = HoldReason.PAUSED if is_held else None
-    assert judge([terms()], pauses=[pause(**what)]) == [expected]
+    assert judge([summary()], pauses=[pause(**what)]) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -185,14 +185,14 @@ def test_pause_holds_what_it_names(what, is_held):
 )
 def test_limit_is_the_largest_value_that_passes(limits, reason):
     """What exceeds a limit waits; what reaches it goes."""
-    assert judge([terms()], limits=limits) == [reason]
+    assert judge([summary()], limits=limits) == [reason]
 
 
-@pytest.mark.parametrize("verdict", [Verdict.APPROVED, Verdict.RELEASED])
-def test_persons_word_lifts_limits_but_no_pause_and_no_gate(verdict):
+@pytest.mark.parametrize("status", [OrderStatus.APPROVED, OrderStatus.RELEASED])
+def test_persons_word_lifts_limits_but_no_pause_and_no_gate(status):
     """An approved order still waits for the kill switch and for calm."""
     limits = Limits(1.0, 1, 1.0)
-    order = terms(verdict=verdict)
+    order = summary(status=status)
     assert judge([order], limits=limits) == [None]
     assert judge([order], limits=limits, pauses=[pause()]) == [HoldReason.PAUSED]
     assert judge([order], limits=limits, gate=[HoldReason.LAG]) == [HoldReason.LAG]
@@ -200,30 +200,30 @@ def test_persons_word_lifts_limits_but_no_pause_and_no_gate(verdict):
 
 def test_amount_that_is_no_number_needs_a_person():
     """NaN exceeds every limit: fail closed."""
-    order = terms(amount=float("nan"))
+    order = summary(amount=float("nan"))
     assert person_needed(order, Limits(approval_amount=1e9)) == HoldReason.APPROVAL
 
 
 def test_stale_stock_holds_only_its_own_item():
     """Others go on."""
-    orders = [terms("po-1"), terms("po-2", sku="vase")]
+    orders = [summary("po-1"), summary("po-2", sku="vase")]
     assert judge(orders, stale={"po-1"}) == [HoldReason.STALE_STOCK, None]
 
 
 def test_later_record_of_an_order_never_overtakes_an_earlier_one():
     """A change goes after what it changes, though itself it would be allowed to go."""
-    orders = [terms(verdict=Verdict.HELD), terms(), terms("po-2")]
+    orders = [summary(status=OrderStatus.HELD), summary(), summary("po-2")]
     assert judge(orders) == [HoldReason.HELD, HoldReason.HELD, None]
 
 
 ORDERS = st.builds(
-    terms,
+    summary,
     st.sampled_from(["po-1", "po-2", "po-3", "po-4"]),
     supplier=st.sampled_from(["acme", "other"]),
     sku=st.sampled_from(["lamp", "vase"]),
     amount=st.floats(0, 1_000),
     day_units=st.integers(0, 100),
-    verdict=st.sampled_from(Verdict),
+    status=st.sampled_from(OrderStatus),
 )
 
 

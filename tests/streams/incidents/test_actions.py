@@ -73,8 +73,8 @@ def test_shortfall_action_follows_what_is_sold_and_what_comes():
 
 def test_bulk_order_that_takes_all_is_offered_in_parts():
     """A hundred on the shelf."""
-    usual, parts = item_row(bulk_units=50), item_row(bulk_units=150)
-    assert told(AlertKind.BULK_ORDER, usual) == ACTIONS[AlertKind.BULK_ORDER]
+    baseline, parts = item_row(bulk_units=50), item_row(bulk_units=150)
+    assert told(AlertKind.BULK_ORDER, baseline) == ACTIONS[AlertKind.BULK_ORDER]
     assert told(AlertKind.BULK_ORDER, parts) == actions.PART_DELIVERY
 
 

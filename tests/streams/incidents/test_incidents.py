@@ -11,7 +11,7 @@ from streams.contracts.alerts import AlertKind
 from streams.contracts.events import TOPICS
 from streams.contracts.ids import incident_id
 from streams.demand.week_profile import flat_profile
-from streams.detection.order_feed import NEVER, Feed, FeedSettings
+from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedSettings
 from streams.detection.surge import SurgeSettings
 from streams.incidents.actions import CASES
 from streams.incidents.incidents import AlertSettings
@@ -36,7 +36,7 @@ def alerts_of(run: Run) -> list[dict[str, Any]]:
 
 def of_kind(run: Run, kind: str) -> list[dict[str, Any]]:
     """Alerts of one kind."""
-    return [alert for alert in alerts_of(run) if alert["alert"] == kind]
+    return [alert for alert in alerts_of(run) if alert["kind"] == kind]
 
 
 def check_incidents(alerts: list[dict[str, Any]]) -> None:
@@ -45,21 +45,21 @@ def check_incidents(alerts: list[dict[str, Any]]) -> None:
     versions: dict[str, list[int]] = collections.defaultdict(list)
     open_now: dict[tuple[str, str], str] = {}
     for alert in alerts:
-        told[alert["incident_id"]].append(alert["kind"])
-        thing = (alert["alert"], alert["subject"])
-        if alert["kind"] == "raised":
+        told[alert["incident_id"]].append(alert["state"])
+        thing = (alert["kind"], alert["subject"])
+        if alert["state"] == "raised":
             assert thing not in open_now
             open_now[thing] = alert["incident_id"]
             assert alert["version"] == 1
-        elif alert["kind"] == "updated":
+        elif alert["state"] == "updated":
             assert open_now[thing] == alert["incident_id"]
         else:
             assert open_now.pop(thing) == alert["incident_id"]
         versions[alert["incident_id"]].append(alert["version"])
         started = milliseconds(alert["started_at"])
         assert started is not None
-        assert alert["incident_id"] == incident_id(alert["alert"], alert["subject"], started)
-        assert alert["action"] in CASES[AlertKind(alert["alert"])]
+        assert alert["incident_id"] == incident_id(alert["kind"], alert["subject"], started)
+        assert alert["action"] in CASES[AlertKind(alert["kind"])]
     assert all(
         [state for state in states if state != "updated"] in (["raised"], ["raised", "resolved"])
         for states in told.values()
@@ -122,7 +122,7 @@ class Story:
 
 def states(alerts: list[dict[str, Any]]) -> list[str]:
     """Raised, resolved, ..."""
-    return [alert["kind"] for alert in alerts]
+    return [alert["state"] for alert in alerts]
 
 
 def test_surge_is_raised_and_resolved():
@@ -243,15 +243,15 @@ def test_silence_of_the_orders_is_told_and_ends_with_the_next_order():
 
 
 def test_silence_after_a_straggler_is_still_the_outage():
-    """One order, twenty quiet minutes, then the burst: the pause lasts until all is as usual."""
-    feed = Feed(FeedSettings())
+    """One order, twenty quiet minutes, then the burst: the blackout lasts until all is as usual."""
+    feed = OrderFeed(OrderFeedSettings())
     feed.learn_rate(1440.0, flat_profile())  # an order a minute
     ends = {}
     for minute in [0, 120, *[140] * 3, *range(141, 175)]:
         at = START_MS // MINUTE * MINUTE + minute * MINUTE
         feed.note(40 if minute == 140 else 1, at, at)
         feed.close_tick(at + MINUTE, MINUTE)
-        ends[minute] = feed.pause.end_ms
+        ends[minute] = feed.blackout.end_ms
     assert ends[0] == 0
     assert ends[120] == ends[140] == ends[150] == NEVER
     assert ends[174] < START_MS + 174 * MINUTE
@@ -259,9 +259,9 @@ def test_silence_after_a_straggler_is_still_the_outage():
 
 def test_basket_in_the_midst_of_an_outage_does_not_end_it():
     """Three orders of one customer, nothing for 26 minutes in which eleven customers were due, then
-    the burst: the pause goes on, though three orders are within what clumps may bring.
+    the burst: the blackout goes on, though three orders are within what clumps may bring.
     """
-    feed = Feed(FeedSettings())
+    feed = OrderFeed(OrderFeedSettings())
     feed.state.clump_orders, feed.state.clump_arrivals = 26.0, 10.0
     feed.learn_rate(1600.0, flat_profile())
     ends = {}
@@ -269,7 +269,7 @@ def test_basket_in_the_midst_of_an_outage_does_not_end_it():
         at = START_MS // MINUTE * MINUTE + minute * MINUTE
         feed.note(12 if 117 <= minute < 127 else 3 - minute % 3, at, at)
         feed.close_tick(at + MINUTE, MINUTE)
-        ends[minute] = feed.pause.end_ms
+        ends[minute] = feed.blackout.end_ms
     assert all(ends[minute] == NEVER for minute in [90, *range(117, 128)])
     assert ends[179] < START_MS + 179 * MINUTE
 
@@ -340,7 +340,7 @@ def test_one_large_order_is_told_as_a_bulk_order_and_never_as_a_surge():
     bulk = of_kind(run, "bulk_order")
     assert states(bulk) == ["raised", "resolved"]
     assert bulk[0]["figures"]["units"] == 74_215
-    assert bulk[0]["figures"]["usual_units_per_order"] == pytest.approx(1, rel=0.01)
+    assert bulk[0]["figures"]["baseline_units_per_order"] == pytest.approx(1, rel=0.01)
     assert of_kind(run, "surge") == []
 
 
@@ -389,7 +389,7 @@ def test_the_same_burst_without_an_outage_is_a_surge():
 
 
 def test_a_surge_that_outlasts_the_debt_of_an_outage_is_called():
-    """The pause ends when the outage's orders are paid: what goes on after it is demand."""
+    """The blackout ends when the outage's orders are paid: what goes on after it is demand."""
     story = outage(steady(Story(level=100_000), 24 * 6), 2, is_told_late=False)
     for _ in range(120):
         for _ in range(2):
@@ -420,7 +420,7 @@ def test_many_items_at_once_are_one_broad_incident():
     """It carries the items by name and number, has a window's id, and theirs say whose part."""
     run = read_whole(crowd(8, 20), USUAL)
     broad = of_kind(run, "broad_surge")
-    raised = {one["subject"]: one for one in broad if one["kind"] == "raised"}
+    raised = {one["subject"]: one for one in broad if one["state"] == "raised"}
     assert set(raised) == {"shop", "category:lamps"}
     figures = raised["shop"]["figures"]
     assert figures["items"] >= 10
@@ -428,7 +428,7 @@ def test_many_items_at_once_are_one_broad_incident():
     started = milliseconds(raised["shop"]["started_at"])
     assert started is not None
     assert started % DAY == 0
-    surges = [one for one in of_kind(run, "surge") if one["kind"] == "raised"]
+    surges = [one for one in of_kind(run, "surge") if one["state"] == "raised"]
     assert {one["figures"]["part_of"] for one in surges} == {raised["shop"]["incident_id"]}
 
 
@@ -459,4 +459,4 @@ def test_refill_after_a_stock_out_is_no_surge():
     run = story.sell(36, 6).run()
     assert of_kind(run, "surge") == []
     row = run.shard.timeline.items.rows[0]
-    assert row["usual_orders"] / row["usual_days"] == pytest.approx(144, rel=0.2)
+    assert row["baseline_orders"] / row["baseline_days"] == pytest.approx(144, rel=0.2)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.contracts.events import DEFAULT_WAREHOUSE, Kind
+from streams.contracts.codes import DEFAULT_WAREHOUSE, Kind
 from streams.ingest.byte_kernels import PADDING
 from streams.ingest.decode import Columns, DecodeLimits, TopicDecoder
 from streams.ingest.item_names import Names
@@ -294,7 +294,7 @@ def test_a_batch_decodes_alike_with_and_without_the_scanner(values):
     scanned, judged = (TopicDecoder("orders", LIMITS, scans=s).decode(values, None) for s in (1, 0))
     require_same(scanned.columns, judged.columns)
     assert scanned.rejects == judged.rejects
-    assert scanned.columns.told == judged.columns.told
+    assert scanned.columns.updates == judged.columns.updates
 
 
 # -- what has to be quick -------------------------------------------------------------------------

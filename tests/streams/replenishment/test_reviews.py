@@ -88,10 +88,10 @@ def test_deciding_a_window_again_gives_the_same_bytes_under_the_same_id(seed):
     """A worker dies after deciding and before its commit; the next one decides the same."""
     logs = build(random_steps(seed))
     store, run = MemoryStore(), Run()
-    claim = store.claim_now(0)
+    lease = store.acquire_now(0)
     for number, (topic, batch, _) in enumerate(pieces(logs, PIECES)):
         if number == 12:
-            store.commit_now(claim, run.commit())
+            store.commit_now(lease, run.commit())
             before = len(run.outputs)
             rest = list(pieces(logs, PIECES))[12:]
         run.read(topic, batch)
@@ -99,7 +99,7 @@ def test_deciding_a_window_again_gives_the_same_bytes_under_the_same_id(seed):
     run.commit()
     lost = [(out.key, out.value, out.headers) for out in run.outputs[before:]]
     again = Run()
-    again.restart(store.load_now(store.claim_now(0)))
+    again.restart(store.load_now(store.acquire_now(0)))
     for topic, batch, _ in rest:
         again.read(topic, batch)
         again.advance_fully()

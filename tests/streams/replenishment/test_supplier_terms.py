@@ -67,14 +67,14 @@ def test_terms_survive_a_restart():
     terms = {"price_breaks_lean": [{"from_units": 500, "unit_cost": 1.0}]}
     logs = stocked(6, **terms)
     store = MemoryStore()
-    run, claim = Run(), store.claim_now(0)
+    run, lease = Run(), store.acquire_now(0)
     whole = read_whole(stocked(6, **terms))
     for topic, batch in logs:
         run.read(topic, batch[:-1])
     run.advance_fully()
-    store.commit_now(claim, run.commit())
+    store.commit_now(lease, run.commit())
     again = Run()
-    again.restart(store.load_now(store.claim_now(0)))
+    again.restart(store.load_now(store.acquire_now(0)))
     for topic, batch in logs:
         again.read(topic, batch[-1:])
     again.advance_fully()
@@ -120,5 +120,5 @@ def test_a_line_with_terms_is_read_back_as_told():
     breaks = [{"from_units": 10, "unit_cost": 3.5}, {"from_units": 20, "unit_cost": 3.0}]
     value = catalog_line("c", START_MS, ITEM, price_breaks_lean=breaks)
     decoded = TopicDecoder("catalog").decode([value], None)
-    (line,) = decoded.columns.told.values()
+    (line,) = decoded.columns.updates.values()
     assert msgspec.to_builtins(line.price_breaks_lean) == breaks

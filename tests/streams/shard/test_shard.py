@@ -92,10 +92,11 @@ def test_sample_logs_reach_every_corner():
     """The logs that the properties run on bring orders, surges, and each kind of alert."""
     outputs = [out for seed in range(40) for out in read_whole(sample(seed)).outputs]
     told = [as_json(out.value) for out in outputs]
-    assert {one["alert"] for one in told if "alert" in one} >= {
+    assert {one["kind"] for one in told if "state" in one} >= {
         *("surge", "low_cover", "late_delivery", "stale_input", "stale_stock", "phantom_stock")
     }
-    assert {one["kind"] for one in told} == {"raised", "updated", "resolved", "proposed"}
+    assert {one["state"] for one in told if "state" in one} == {"raised", "updated", "resolved"}
+    assert {one["kind"] for one in told if "state" not in one} == {"proposed"}
     assert {one["occasion"] for one in told if "occasion" in one} == {"regular", "surge"}
 
 
@@ -154,31 +155,31 @@ def test_state_is_what_a_plain_reading_says_in_long_logs(drawn):
 def read_with_restarts(logs: Logs, schedule: Schedule, restart_after: set[int]) -> Run:
     """Read in pieces, commit after each, and at some points start anew from what was stored."""
     store = MemoryStore()
-    claim = store.claim_now(0)
+    lease = store.acquire_now(0)
     run = Run()
     for number, (topic, batch, limit) in enumerate(pieces(logs, schedule)):
         run.read(topic, batch)
         if limit:
             run.advance(limit)
         if number % 3 == 0 or number in restart_after:
-            claim = keep(store, claim, run)
+            lease = keep(store, lease, run)
         if number in restart_after:
-            claim = store.claim_now(0)
-            run.restart(store.load_now(claim))
+            lease = store.acquire_now(0)
+            run.restart(store.load_now(lease))
     run.advance_fully(7)
-    keep(store, claim, run)
+    keep(store, lease, run)
     waiting = {chunk.number for chunk in run.shard.timeline.pending._chunks}
     assert set(store.kept[0].pending) == waiting  # what took effect is not stored for ever
-    run.restart(store.load_now(store.claim_now(0)))
+    run.restart(store.load_now(store.acquire_now(0)))
     return run
 
 
-def keep(store: MemoryStore, claim, run: Run):
-    """Commit, and return the claim as it stands afterwards."""
+def keep(store: MemoryStore, lease, run: Run):
+    """Commit, and return the lease as it stands afterwards."""
     commit = run.commit()
-    assert store.commit_now(claim, commit) == "stored"
+    assert store.commit_now(lease, commit) == "stored"
     kept = store.kept[0]
-    return dataclasses.replace(claim, sequence=kept.sequence, offsets=kept.offsets)
+    return dataclasses.replace(lease, sequence=kept.sequence, offsets=kept.offsets)
 
 
 def check_restarts(logs: Logs, schedule: Schedule, restart_after: set[int]) -> None:
@@ -264,8 +265,8 @@ def _lose_due_dates(patch):
 
 
 def _forget_open_tick(patch):
-    take = marks.Marks.take
-    patch.setattr(marks.Marks, "take", lambda self: take(self)[1:])
+    take = marks.IndexSet.take
+    patch.setattr(marks.IndexSet, "take", lambda self: take(self)[1:])
 
 
 @pytest.mark.slow
@@ -317,7 +318,7 @@ def test_bad_record_has_the_time_of_its_place_in_the_log():
         for whole in (True, False)
     ]
     assert alerts[0] == alerts[1]
-    assert [(alert["kind"], alert["started_at"]) for alert in alerts[0]] == [
+    assert [(alert["state"], alert["started_at"]) for alert in alerts[0]] == [
         ("raised", rfc3339(-(-(START_MS + 1) // TICK_MS) * TICK_MS)),
         ("resolved", rfc3339(-(-(START_MS + 1) // TICK_MS) * TICK_MS)),
     ]
@@ -366,13 +367,13 @@ def test_duplicate_does_not_move_the_rings():
 def test_state_of_another_version_is_refused():
     """A state that this version cannot read is said to be so, not guessed at."""
     store = MemoryStore()
-    claim = store.claim_now(0)
+    lease = store.acquire_now(0)
     run = read_whole(sample(0))
-    store.commit_now(claim, run.commit())
+    store.commit_now(lease, run.commit())
     kept = store.kept[0]
     kept.meta = kept.meta.replace(b'"version":%d' % shard.STATE_VERSION, b'"version":99')
     with pytest.raises(ValueError, match=f"state version must be {shard.STATE_VERSION}, got 99"):
-        run.restart(store.load_now(store.claim_now(0)))
+        run.restart(store.load_now(store.acquire_now(0)))
 
 
 def test_nothing_is_decided_until_every_topic_has_spoken():
@@ -400,4 +401,4 @@ def test_what_is_said_of_an_order_before_it_is_decided_says_nothing(limit):
     for topic, log in logs:
         run.read(topic, log)
     run.advance_fully(limit)
-    assert set(tell(run)["verdicts"].values()) == {""}
+    assert set(tell(run)["statuses"].values()) == {""}

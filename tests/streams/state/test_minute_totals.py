@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.contracts.events import Kind
+from streams.contracts.codes import Kind
 from streams.state.minute_totals import DAYS_KEPT, MINUTES_A_DAY, TOTAL, MinuteTotals
 from streams.timestamps import MINUTE_MS
 

@@ -25,16 +25,16 @@ class Waiting:
         """Let events wait; every third one is told in full."""
         entries = np.zeros(len(times), ENTRY)
         entries["effective_ms"] = times
-        told = {}
+        updates = {}
         for place, time in enumerate(times):
             entries["quantity"][place] = self.numbers
             if topic == "order-responses" and self.numbers % 3 == 0:
-                told[place] = Approved(
+                updates[place] = Approved(
                     event_id=str(self.numbers), occurred_at=time, sku="a", po_id="p"
                 )
             self.plain.append((time, list(TOPICS).index(topic), self.numbers))
             self.numbers += 1
-        self.pending.add(topic, entries, told)
+        self.pending.add(topic, entries, updates)
 
     def store(self) -> None:
         """Commit."""
@@ -49,10 +49,10 @@ class Waiting:
         expected = sorted(event for event in self.plain if event[0] < before)
         self.plain = [event for event in self.plain if event[0] >= before]
         assert due.entries["quantity"].tolist() == [number for _, _, number in expected]
-        for place, event in due.told.items():
+        for place, event in due.updates.items():
             assert event.event_id == str(due.entries["quantity"][place])
-        told = [n for _, topic, n in expected if topic == len(TOPICS) - 1 and n % 3 == 0]
-        assert len(due.told) == len(told)
+        updates = [n for _, topic, n in expected if topic == len(TOPICS) - 1 and n % 3 == 0]
+        assert len(due.updates) == len(updates)
 
     def restart(self, applied: int) -> None:
         """Go on from what is stored."""

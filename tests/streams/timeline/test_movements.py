@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.contracts.events import Kind
+from streams.contracts.codes import Kind
 from streams.demand.week_profile import flat_profile
 from streams.state.items import ROW
 from streams.state.pending import ENTRY

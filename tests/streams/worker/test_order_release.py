@@ -4,21 +4,21 @@ import asyncio
 
 import pytest
 
-from streams.contracts.outgoing import Outgoing, order_record
+from streams.contracts.outgoing import OutboxRecord, order_record
 from streams.contracts.purchase_orders import Candidates, Occasion, PurchaseOrder, SupplierRole
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
-from streams.handover.gate import Bounds
+from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits, Pause
-from streams.worker import shard_task as owned_module
+from streams.worker import shard_task as shard_task_module
 from tests.oracle import DAY
 from tests.streams.logs import ITEMS, START_MS, event
 from tests.streams.worker.test_worker import ORDERS, PREFIX, Bench, bench, sales, short_sleeps  # noqa: F401
 
 EVERYTHING = Pause(hold_id="h", who="ada", why="w", since="now")
-ALERT = Outgoing(ALERTS, b"lamp", b"{}", [])
+ALERT = OutboxRecord(ALERTS, b"lamp", b"{}", [])
 
 
-def order(number: int, *, units: int = 10, day_units: int = 0) -> Outgoing:
+def order(number: int, *, units: int = 10, day_units: int = 0) -> OutboxRecord:
     """A purchase order of the first item."""
     sku, warehouse = ITEMS[0]
     proposed = PurchaseOrder(
@@ -52,23 +52,23 @@ class Controlled:
         """Let these be in force."""
         self.made.controls = Controls(pauses, is_known)
 
-    def decide(self, *records: Outgoing) -> None:
+    def decide(self, *records: OutboxRecord) -> None:
         """Put records into the outbox, as a review does."""
-        owned = self.made.worker.owned[0]
+        task = self.made.worker.tasks[0]
         for record in records:
-            owned.shard.outbox.put(record)
-        owned.is_dirty = True
+            task.shard.outbox.put(record)
+        task.is_dirty = True
         self.made.worker._work.set()
 
     @property
-    def sent(self) -> list[Outgoing]:
+    def sent(self) -> list[OutboxRecord]:
         """Purchase orders in Kafka."""
         return [one for one in self.made.kafka.published if one.topic == PURCHASE_ORDERS]
 
     @property
     def reasons(self) -> set[HoldReason]:
         """Why orders wait."""
-        return set(self.made.worker.owned[0].held.values())
+        return set(self.made.worker.tasks[0].held.values())
 
     async def until_held(self, reason: HoldReason) -> None:
         """Wait until an order waits for that; the worker's readiness says so."""
@@ -83,18 +83,18 @@ class Controlled:
 async def sell(made: Bench, first: int, count: int, *, counted_ms: int = START_MS) -> None:
     """Hand order lines of the first item over; its shelf was counted then."""
     await made.read("orders", sales(first, count), first)
-    made.worker.owned[0].shard.timeline.items.rows["counted_at_ms"] = counted_ms
+    made.worker.tasks[0].shard.timeline.items.rows["counted_at_ms"] = counted_ms
 
 
 async def looked_at(made: Bench, now: float) -> None:
     """Set the clock, and wait until the worker has looked at its gates by it."""
     made.now = now
-    await made.until(lambda: made.worker.owned[0].looked_at_s == now)
+    await made.until(lambda: made.worker.tasks[0].looked_at_s == now)
 
 
 async def until_open(made: Bench) -> None:
     """Wait until the gate of the first partition has opened."""
-    await made.until(lambda: made.worker.owned[0].gate.is_open)
+    await made.until(lambda: made.worker.tasks[0].gate.is_open)
 
 
 async def test_paused_orders_wait_and_alerts_pass():
@@ -110,7 +110,7 @@ async def test_paused_orders_wait_and_alerts_pass():
         control.pause()
         await control.until_sent(2)
         assert control.sent == [order(1), order(2)]
-        await made.until(lambda: len(made.worker.owned[0].shard.outbox) == 0)
+        await made.until(lambda: len(made.worker.tasks[0].shard.outbox) == 0)
 
 
 async def test_held_order_survives_the_worker():
@@ -123,7 +123,7 @@ async def test_held_order_survives_the_worker():
         await control.until_held(HoldReason.PAUSED)
         await made.until(lambda: len(made.store.kept[0].outbox) == 1)
     async with bench(made.store) as other:
-        other.worker.owned[0].shard.timeline.items.rows["counted_at_ms"] = START_MS
+        other.worker.tasks[0].shard.timeline.items.rows["counted_at_ms"] = START_MS
         assert [one for one in other.kafka.published if one.topic == PURCHASE_ORDERS] == []
         control = Controlled(other)
         await control.until_sent(1)
@@ -156,12 +156,12 @@ async def test_pause_of_a_supplier_holds_no_other():
 
 async def test_many_held_orders_do_not_stop_reading(monkeypatch):
     """Holding can last for days, and the shop sells on."""
-    monkeypatch.setattr(owned_module, "_OUTBOX_AT_MOST", 5)
+    monkeypatch.setattr(shard_task_module, "_OUTBOX_AT_MOST", 5)
     async with bench() as made:
         control = Controlled(made)
         control.pause(EVERYTHING)
         control.decide(*(order(number) for number in range(50)))
-        await made.until(lambda: len(made.worker.owned[0].held) == 50)
+        await made.until(lambda: len(made.worker.tasks[0].held) == 50)
         await sell(made, 0, 5)
         assert made.offset() == 5
         control.pause()
@@ -170,12 +170,12 @@ async def test_many_held_orders_do_not_stop_reading(monkeypatch):
 
 async def test_very_many_held_orders_do(monkeypatch):
     """Memory is bounded: at the bound reading rests, and nothing is dropped."""
-    monkeypatch.setattr(owned_module, "_HELD_AT_MOST", 5)
+    monkeypatch.setattr(shard_task_module, "_HELD_AT_MOST", 5)
     async with bench() as made:
         control = Controlled(made)
         control.pause(EVERYTHING)
         control.decide(*(order(number) for number in range(6)))
-        await made.until(lambda: len(made.worker.owned[0].held) == 6)
+        await made.until(lambda: len(made.worker.tasks[0].held) == 6)
         waiting = asyncio.create_task(sell(made, 0, 5))
         await asyncio.sleep(0.02)
         assert not waiting.done()
@@ -197,7 +197,7 @@ async def test_unread_audit_log_holds():
 
 async def test_without_redis_orders_wait_and_alerts_go_out_unstored():
     """A stored order waits with Redis; an alert follows from the log alone and needs no store."""
-    async with bench(handover=Bounds(calm_s=5.0)) as made:
+    async with bench(handover=GateThresholds(calm_s=5.0)) as made:
         control = Controlled(made)
         control.decide(order(1))
         await control.until_held(HoldReason.STARTING)
@@ -218,7 +218,7 @@ async def test_without_redis_orders_wait_and_alerts_go_out_unstored():
 
 async def test_lag_holds_until_the_log_is_read():
     """Records beyond the bound wait in Kafka: decisions would be old."""
-    async with bench(handover=Bounds(lag_records=4, calm_s=0.0)) as made:
+    async with bench(handover=GateThresholds(lag_records=4, calm_s=0.0)) as made:
         control = Controlled(made)
         made.consumer.highwaters[ORDERS] = 10
         control.decide(order(1))
@@ -263,7 +263,7 @@ async def test_stock_that_grew_old_while_an_order_waited_holds_it():
         await sell(made, 0, 1, counted_ms=START_MS - 401 * DAY)
         control.decide(order(1))
         await control.until_held(HoldReason.STALE_STOCK)
-        made.worker.owned[0].shard.timeline.items.rows["counted_at_ms"] = START_MS
+        made.worker.tasks[0].shard.timeline.items.rows["counted_at_ms"] = START_MS
         made.now += 10
         await control.until_sent(1)
 
@@ -282,20 +282,20 @@ async def test_clock_behind_the_logs_holds():
 
 async def test_clock_that_jumps_back_shuts_the_gate():
     """Though the logs agree with it before and after."""
-    async with bench(handover=Bounds(calm_s=5.0, clock_s=10.0)) as made:
+    async with bench(handover=GateThresholds(calm_s=5.0, clock_s=10.0)) as made:
         await looked_at(made, made.now + 10_000)
         await looked_at(made, made.now + 5)
-        assert made.worker.owned[0].gate.is_open
+        assert made.worker.tasks[0].gate.is_open
         await looked_at(made, made.now - 600)
-        assert made.worker.owned[0].gate.reasons == (HoldReason.CLOCK,)
+        assert made.worker.tasks[0].gate.reasons == (HoldReason.CLOCK,)
         await looked_at(made, made.now + 1)
         await looked_at(made, made.now + 5)
-        assert made.worker.owned[0].gate.is_open
+        assert made.worker.tasks[0].gate.is_open
 
 
 async def test_kafkas_time_that_runs_backwards_holds_in_a_live_log():
     """The broker's clock, or a producer's, went back."""
-    async with bench(handover=Bounds(calm_s=0.0, clock_s=10.0)) as made:
+    async with bench(handover=GateThresholds(calm_s=0.0, clock_s=10.0)) as made:
         control = Controlled(made)
         await sell(made, 0, 1)
         await until_open(made)
@@ -320,9 +320,9 @@ def response(kind: str, po_id: str, number: int) -> tuple[str, bytes]:
 
 def say(control: Controlled, kind: str, po_id: str = "po-1") -> None:
     """Let a response take effect, as `advance` does."""
-    owned = control.made.worker.owned[0]
-    owned.shard.outbox.judge(po_id, *ITEMS[0], kind)
-    owned.is_dirty = True
+    task = control.made.worker.tasks[0]
+    task.shard.outbox.judge(po_id, *ITEMS[0], kind)
+    task.is_dirty = True
     control.made.worker._work.set()
 
 
@@ -343,7 +343,7 @@ async def test_large_order_waits_for_a_persons_word(limits, reason):
         say(control, "approved")
         await control.until_sent(1)
         assert control.sent[0].value == order(1).value
-        assert list(made.worker.owned[0].held) == ["po-2"]
+        assert list(made.worker.tasks[0].held) == ["po-2"]
 
 
 async def test_word_about_an_order_survives_the_worker():
@@ -358,7 +358,7 @@ async def test_word_about_an_order_survives_the_worker():
         await control.until_held(HoldReason.PAUSED)
         await made.until(lambda: len(made.store.kept[0].outbox) == 1)
     async with bench(made.store, order_limits=limits) as other:
-        other.worker.owned[0].shard.timeline.items.rows["counted_at_ms"] = START_MS
+        other.worker.tasks[0].shard.timeline.items.rows["counted_at_ms"] = START_MS
         await Controlled(other).until_sent(1)
 
 
@@ -387,7 +387,7 @@ async def test_order_called_off_while_a_person_held_it_never_leaves(kind):
         await control.until_held(HoldReason.PAUSED)
         say(control, "held")
         say(control, kind)
-        await made.until(lambda: made.worker.owned[0].shard.outbox.orders == 1)
+        await made.until(lambda: made.worker.tasks[0].shard.outbox.orders == 1)
         control.pause()
         await control.until_sent(1)
         assert control.sent == [order(2)]
@@ -411,7 +411,7 @@ async def test_order_that_never_leaves_is_written_down_before_it_is_forgotten():
 
 async def test_order_called_off_while_the_log_lagged_leaves_all_the_same():
     """The ledger says the same at any speed: proposed, and called off after it."""
-    async with bench(handover=Bounds(lag_records=4, calm_s=0.0)) as made:
+    async with bench(handover=GateThresholds(lag_records=4, calm_s=0.0)) as made:
         control = Controlled(made)
         made.consumer.highwaters[ORDERS] = 10
         control.decide(order(1))
@@ -428,7 +428,7 @@ async def test_word_about_another_items_order_says_nothing():
         control = Controlled(made)
         control.decide(order(1))
         await control.until_held(HoldReason.APPROVAL)
-        made.worker.owned[0].shard.outbox.judge("po-1", "other", "main", "approved")
+        made.worker.tasks[0].shard.outbox.judge("po-1", "other", "main", "approved")
         await asyncio.sleep(0.05)
         assert control.reasons == {HoldReason.APPROVAL}
 
@@ -441,7 +441,7 @@ async def test_heartbeat_that_is_not_read_back_shows_a_hung_consumer():
     async with bench(stuck_after_s=60, heartbeat_interval_s=0.01) as made:
         await sell(made, 0, 1)
         await made.until(lambda: bool(made.kafka.beats))
-        await made.until(lambda: made.worker.owned[0].unread_beat_ms > 0)
+        await made.until(lambda: made.worker.tasks[0].unread_heartbeat_ms > 0)
         assert made.worker.is_alive()
         made.now += 61
         assert not made.worker.is_alive()

@@ -10,11 +10,11 @@ import pytest
 from faust.types import TP
 
 from streams.contracts.events import TOPICS
-from streams.contracts.outgoing import Outgoing, Terms
-from streams.handover.gate import Bounds
+from streams.contracts.outgoing import OrderSummary, OutboxRecord
+from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls
 from streams.ingest.transport import Chunk
-from streams.worker import shard_task as owned_module
+from streams.worker import shard_task as shard_task_module
 from streams.worker import worker as worker_module
 from streams.worker.ports import NoRecorder
 from streams.worker.worker import Worker, WorkerSettings
@@ -38,7 +38,7 @@ class Kafka:
     """Takes what the worker publishes."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self.published: list[Outgoing] = []
+        self.published: list[OutboxRecord] = []
         self.failures = 0
         self.beats: list[tuple[str, int]] = []
         self.is_slow: asyncio.Event | None = None  # answers when it is set
@@ -68,12 +68,12 @@ class Recorder(NoRecorder):
         self.asked = 0
         self.left: list[str] = []
 
-    async def orders_left(self, orders: Sequence[Terms]) -> None:
+    async def orders_left(self, orders: Sequence[OrderSummary]) -> None:
         """Write it down."""
         self.asked += 1
         if self.is_away:
             raise TimeoutError("the audit log is away")
-        self.left += [terms.po_id for terms in orders]
+        self.left += [summary.po_id for summary in orders]
 
 
 class Bench:
@@ -88,7 +88,7 @@ class Bench:
         values = {
             "commit_interval_s": 0.001,
             "shard": SETTINGS,
-            "handover": Bounds(calm_s=0.0),
+            "handover": GateThresholds(calm_s=0.0),
             **settings,
         }
         self.controls = Controls()
@@ -113,11 +113,11 @@ class Bench:
 
     def offset(self, topic: str = "orders") -> int:
         """Where the shard stands."""
-        return self.worker.owned[0].shard.offsets[topic]
+        return self.worker.tasks[0].shard.offsets[topic]
 
     def sold(self) -> int:
         """Units that the shard has counted."""
-        return int(self.worker.owned[0].shard.rings["day"].arrays.cells["units"].sum())
+        return int(self.worker.tasks[0].shard.rings["day"].arrays.cells["units"].sum())
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for the worker's own loops."""
@@ -183,7 +183,7 @@ async def test_records_read_again_are_passed_over():
         await made.read("orders", sales(5, 10), 5)
         assert made.offset() == 15
         assert made.sold() == 15
-        counts = made.worker.owned[0].shard.counts
+        counts = made.worker.tasks[0].shard.counts
         assert counts["orders:folded"] == 15
         assert counts["orders:duplicate"] == 0
 
@@ -228,7 +228,7 @@ async def test_log_that_begins_later_than_the_state_is_read_from_its_beginning()
         for _ in range(3):
             await made.read("orders", sales(50, 5), 50)
         assert made.offset() == 55
-        assert made.worker.owned[0].shard.history_from["orders"] == 50
+        assert made.worker.tasks[0].shard.history_from["orders"] == 50
 
 
 async def test_shard_without_history_says_where_it_begins():
@@ -238,7 +238,7 @@ async def test_shard_without_history_says_where_it_begins():
         offsets = await made.worker.read_from(ASSIGNED)
         assert offsets[ORDERS] == 7
         assert offsets[TP(PREFIX + "stock", 0)] == 0
-        assert made.worker.owned[0].shard.history_from == {"orders": 7}
+        assert made.worker.tasks[0].shard.history_from == {"orders": 7}
 
 
 async def test_partition_that_was_taken_away_is_not_folded():
@@ -246,7 +246,7 @@ async def test_partition_that_was_taken_away_is_not_folded():
     async with bench() as made:
         await made.worker.park()
         await made.read("orders", sales(0, 3), 0)
-        assert made.worker.owned == {}
+        assert made.worker.tasks == {}
 
 
 # -- bad records -----------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ async def test_away_store_is_asked_again_and_told():
         assert any("Redis" in fault for fault in made.worker.faults())
         await made.read("orders", sales(5, 5), 5)
         made.store.is_away = False
-        await made.until(lambda: made.worker.owned[0].stored_offsets.get("orders") == 10)
+        await made.until(lambda: made.worker.tasks[0].stored_offsets.get("orders") == 10)
         assert made.worker.faults() == []
 
 
@@ -325,7 +325,7 @@ async def test_lost_reply_of_a_commit_is_asked_for_again():
     async with bench() as made:
         made.store.replies = ["lost", "away", "lost"]
         await made.read("orders", sales(0, 5), 0)
-        await made.until(lambda: made.worker.owned[0].stored_offsets.get("orders") == 5)
+        await made.until(lambda: made.worker.tasks[0].stored_offsets.get("orders") == 5)
         assert [line for line in made.store.log if line.startswith("commit")] == [
             *("commit stored", "commit away", "commit stored", "commit stored")
         ]
@@ -336,14 +336,14 @@ async def test_fenced_worker_takes_the_shard_over_anew():
     """Redis has another past: what it has is loaded, and the log is read again from there."""
     async with bench() as made:
         await made.read("orders", sales(0, 5), 0)
-        await made.until(lambda: made.worker.owned[0].stored_offsets.get("orders") == 5)
-        made.store.claim_now(0)
+        await made.until(lambda: made.worker.tasks[0].stored_offsets.get("orders") == 5)
+        made.store.acquire_now(0)
         await made.read("orders", sales(5, 5), 5)
         await made.until(lambda: bool(made.consumer.read_again_from))
         assert made.consumer.read_again_from[0][ORDERS] == 5
         assert made.offset() == 5
         await made.read("orders", sales(5, 5), 5)
-        await made.until(lambda: made.worker.owned[0].stored_offsets.get("orders") == 10)
+        await made.until(lambda: made.worker.tasks[0].stored_offsets.get("orders") == 10)
         assert made.sold() == 10
 
 
@@ -351,13 +351,13 @@ async def test_wiped_store_is_filled_again_from_the_log():
     """If Redis lost everything the log is read from its beginning."""
     async with bench() as made:
         await made.read("orders", sales(0, 5), 0)
-        await made.until(lambda: made.worker.owned[0].stored_offsets.get("orders") == 5)
+        await made.until(lambda: made.worker.tasks[0].stored_offsets.get("orders") == 5)
         made.store.kept.clear()
         await made.read("orders", sales(5, 5), 5)
         await made.until(lambda: bool(made.consumer.read_again_from))
         assert made.consumer.read_again_from[0][ORDERS] == 0
         await made.read("orders", sales(0, 10), 0)
-        await made.until(lambda: made.worker.owned[0].stored_offsets.get("orders") == 10)
+        await made.until(lambda: made.worker.tasks[0].stored_offsets.get("orders") == 10)
         assert made.sold() == 10
 
 
@@ -365,15 +365,15 @@ async def test_fenced_worker_without_the_partition_lets_it_go():
     """If the partition has moved on there is nothing to take over."""
     async with bench() as made:
         await made.read("orders", sales(0, 5), 0)
-        made.store.claim_now(0)
+        made.store.acquire_now(0)
         made.consumer.assigned = {tp for tp in ASSIGNED if tp.partition == 1}
-        await made.until(lambda: 0 not in made.worker.owned)
+        await made.until(lambda: 0 not in made.worker.tasks)
         assert made.consumer.read_again_from == []
 
 
 async def test_reading_waits_while_the_store_is_behind(monkeypatch):
     """Backpressure: with much changed and nothing stored, no more is folded."""
-    monkeypatch.setattr(owned_module, "_CELLS_AT_MOST", 2)
+    monkeypatch.setattr(shard_task_module, "_CELLS_AT_MOST", 2)
     async with bench() as made:
         made.store.is_away = True
         await made.read("orders", sales(0, 5), 0)
@@ -396,7 +396,7 @@ async def test_rebalance_keeps_the_shard_that_nobody_touched():
         shard = made.worker._parked[0].shard
         loads = made.store.log.count("load 0")
         offsets = await made.worker.read_from(ASSIGNED)
-        assert made.worker.owned[0].shard is shard
+        assert made.worker.tasks[0].shard is shard
         assert made.store.log.count("load 0") == loads
         assert offsets[ORDERS] == 5
 
@@ -408,7 +408,7 @@ async def test_rebalance_loads_the_shard_that_another_had_meanwhile():
         await made.worker.park()
         async with bench(made.store) as other:
             await other.read("orders", sales(5, 5), 5)
-            await other.until(lambda: other.worker.owned[0].stored_offsets.get("orders") == 10)
+            await other.until(lambda: other.worker.tasks[0].stored_offsets.get("orders") == 10)
         offsets = await made.worker.read_from(ASSIGNED)
         assert offsets[ORDERS] == 10
         assert made.sold() == 10
@@ -419,9 +419,9 @@ async def test_zombie_commits_nothing():
     async with bench() as old, bench(old.store) as new:
         old.consumer.assigned = set()
         await new.read("orders", sales(0, 5), 0)
-        await new.until(lambda: new.worker.owned[0].stored_offsets.get("orders") == 5)
+        await new.until(lambda: new.worker.tasks[0].stored_offsets.get("orders") == 5)
         await old.read("orders", sales(0, 3), 0)
-        await old.until(lambda: 0 not in old.worker.owned)
+        await old.until(lambda: 0 not in old.worker.tasks)
         assert '"orders": 5' in old.store.kept[0].offsets
 
 
@@ -466,7 +466,7 @@ async def test_publishing_again_takes_only_what_is_stored():
         made.store.is_away = True
         await made.read("orders", [b"[]"], 1)
         made.kafka.failures = 0
-        await made.until(lambda: len(made.worker.owned[0].shard.outbox) == 1)
+        await made.until(lambda: len(made.worker.tasks[0].shard.outbox) == 1)
         await asyncio.sleep(0.02)
         assert {letter.value for letter in made.kafka.published} == {b"{"}
         made.store.is_away = False

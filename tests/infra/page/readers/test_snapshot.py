@@ -64,7 +64,7 @@ async def fill(shop: Shop) -> None:
     await shop.tell("campaigns", *[{**campaign, "sku": name} for name in NAMES[::5]])
     for at in range(start, shop.now_ms - MINUTE_MS, 2 * HOUR_MS):
         await shop.tell("orders", *[placed(name, at, 2) for name in NAMES[::3]])
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
 
 
@@ -112,7 +112,7 @@ async def test_items_stand_by_name_also_when_some_are_added(shop, redis):
     reader = ItemsReader(redis, KEYS, time.monotonic)
     before, _ = await asyncio.to_thread(read_table, redis, shop.now_ms, reader)
     await shop.tell("stock", *[counted(name, shop.now_ms, 1) for name in ("A", "zz", "m")])
-    await shop.beat()
+    await shop.write_heartbeats()
     await shop.settle()
     after, _ = await asyncio.to_thread(read_table, redis, shop.now_ms, reader)
     assert len(after.names) == len(before.names) + 3
@@ -140,7 +140,7 @@ async def test_incidents_beyond_the_limit_are_counted_and_not_read(shop, redis, 
 
 
 ALERT = (
-    b'{"kind":"raised","incident_id":"ID","version":1,"alert":"stale_stock","subject":"a@b",'
+    b'{"state":"raised","incident_id":"ID","version":1,"kind":"stale_stock","subject":"a@b",'
     b'"sku":"a","warehouse":"b","started_at":"2026-03-04T15:00:00Z","summary":"s","action":"a",'
     b'"occurred_at":"2026-03-04T15:00:00Z","figures":{}}'
 )

@@ -44,7 +44,7 @@ export function itemsTable(caption, { short = false, empty = "No item matches." 
 
 const BASIS = {
   last_hour: "sold in the last hour, clearly above the baseline",
-  everyday: "estimated for this hour of the day, with the campaigns that run",
+  baseline: "estimated for this hour of the day, with the campaigns that run",
   unknown: "no day has closed yet",
 };
 

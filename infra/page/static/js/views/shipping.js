@@ -39,7 +39,7 @@ export function mount(root, context) {
 
   async function refresh(changed, offset = pager.offset) {
     const [found] = await Promise.all([get("shipping", pager.query(offset)), changed === null || changed.has("sales") ? chart.refresh() : null]);
-    untold.hidden = found.is_told;
+    untold.hidden = found.has_dispatches;
     const age = found.oldest_unshipped_ms === null ? null : (shopMs() - found.oldest_unshipped_ms) / 60000;
     const show = (name, value, note) => {
       setText(facts[name], value);
