@@ -235,6 +235,14 @@ class Promise(StrEnum):
     UNKNOWN = "unknown"  # the stock was never counted
 
 
+class ItemIncident(msgspec.Struct, frozen=True, kw_only=True):
+    """The kind of an item's open incident, as a tag."""
+
+    kind: Annotated[str, described("Its kind, by its code.")]
+    label: Annotated[str, described("Its kind in two or three words.")]
+    severity: Annotated[str, described("How soon somebody has to act: high, medium or low.")]
+
+
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One item in the list."""
 
@@ -288,7 +296,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
             "When the promised units are due (event time), in ms since 1970; null means no date."
         ),
     ]
-    incidents: Annotated[list[str], described("Kinds of its open incidents.")]
+    incidents: Annotated[list[ItemIncident], described("Its open incidents, by kind.")]
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):

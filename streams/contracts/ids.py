@@ -1,26 +1,6 @@
-"""The contracts of what Tidegate writes: purchase orders and alerts.
-
-Both are pure functions of the logs: the same logs give the same bytes under the same id, at any
-speed and on any worker. So they carry event times only.
-"""
+"""The ids of purchase orders and incidents: pure functions of what they are about."""
 
 import hashlib
-
-from streams.contracts.alerts import AlertKind
-
-ACTIONS = {
-    AlertKind.SURGE: "Check stock and price; order from the flexible supplier if cover is short.",
-    AlertKind.BROAD_SURGE: "Look for one cause (a campaign, the press) before single items.",
-    AlertKind.BULK_ORDER: "Confirm the order with the customer; it counts as no surge.",
-    AlertKind.PLAN_SHORTFALL: "Push the campaign (place, price, newsletter) or lower its plan.",
-    AlertKind.LOW_COVER: "Weaken or end the promotion of this item, or expedite the next arrival.",
-    AlertKind.LATE_DELIVERY: "Call the supplier; move the next order to the other one if needed.",
-    AlertKind.STALE_INPUT: "Check the shop's order feed: orders were due and none came.",
-    AlertKind.STALE_STOCK: "Count the shelf: nothing is ordered on a stock that is not known.",
-    AlertKind.PHANTOM_STOCK: "Count the shelf: what the record says is there may be gone.",
-    AlertKind.DEAD_LETTERS: "Read the dead letters (tidegate dlt list), mend and replay them.",
-}
-"""The usual action for each kind of alert; `streams.incidents.actions` chooses by the case."""
 
 
 def purchase_order_id(key: str, window_ms: int, role: str, occasion: str) -> str:

@@ -1,13 +1,12 @@
 """The one action that an incident recommends: it follows from the case, in a bounded set of words.
 
 Stock against time decides most of it: what is left when the next goods can come, and which supplier
-can still be in time.
+can still be in time. Each function chooses for one kind; `streams.incidents.kinds` names it.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from streams.contracts.alerts import AlertKind
-from streams.contracts.ids import ACTIONS
 from streams.contracts.purchase_orders import SupplierRole
 from streams.timestamps import DAY_MS, MINUTE_MS
 from streams.types import Table
@@ -22,70 +21,44 @@ EXPEDITE = "Expedite the next arrival: the stock ends before it comes."
 RAISE_LEAN = "Raise the next order at the lean supplier: the stock lasts until it comes."
 WEAKEN = "Weaken or end the promotion of this item: it runs out before the next arrival."
 RAISE_PLAN = "Raise the plan of this campaign, so that orders and staff follow what it sells."
-FIND_CAUSE = ACTIONS[AlertKind.BROAD_SURGE]
+FIND_CAUSE = "Look for one cause (a campaign, the press) before single items."
+CONFIRM = "Confirm the order with the customer; it counts as no surge."
 PART_DELIVERY = "Confirm the order with the customer and offer it in parts: it takes all there is."
 CHECK_OFFER = "Try to buy it: nothing is sold, so price, page or shelf may be wrong."
 SHRINK_ORDERS = "Cut its open purchase orders or lower the plan: what is on its way will not sell."
-PUSH = ACTIONS[AlertKind.PLAN_SHORTFALL]
+PUSH = "Push the campaign (place, price, newsletter) or lower its plan."
+COUNT = "Count the shelf: nothing is ordered on a stock that is not known."
 FIRST_COUNT = "Count the shelf for the first time: nothing is ordered before."
 TURN_TO_FLEXIBLE = "Call the supplier; order what is urgent from the flexible one."
 TURN_TO_LEAN = "Call the supplier; the lean one may be as fast by now."
-
-CASES: dict[AlertKind, frozenset[str]] = {
-    **{kind: frozenset([action]) for kind, action in ACTIONS.items()},
-    AlertKind.SURGE: frozenset(
-        [COUNT_FIRST, NAME_SUPPLIERS, RATION, ORDER_FLEXIBLE, EXPEDITE, RAISE_LEAN]
-    ),
-    AlertKind.BROAD_SURGE: frozenset([FIND_CAUSE, RAISE_PLAN]),
-    AlertKind.BULK_ORDER: frozenset([ACTIONS[AlertKind.BULK_ORDER], PART_DELIVERY]),
-    AlertKind.LOW_COVER: frozenset([WEAKEN, EXPEDITE, ORDER_FLEXIBLE]),
-    AlertKind.LATE_DELIVERY: frozenset([TURN_TO_FLEXIBLE, TURN_TO_LEAN]),
-    AlertKind.STALE_STOCK: frozenset([ACTIONS[AlertKind.STALE_STOCK], FIRST_COUNT]),
-    AlertKind.PLAN_SHORTFALL: frozenset([CHECK_OFFER, SHRINK_ORDERS, PUSH]),
-}
-"""Every action that an alert of a kind may recommend."""
+CHECK_FEED = "Check the shop's order feed: orders were due and none came."
+FIND_STOCK = "Count the shelf: what the record says is there may be gone."
+READ_DEAD_LETTERS = "Read the dead letters (tidegate dlt list), mend and replay them."
 
 
-def item_action(
-    kind: AlertKind, row: Table, figures: Figures, boundary_ms: int, *, is_promoted: bool
-) -> str:
-    """Return the action for an incident of one item.
+class Case(NamedTuple):
+    """What an action is chosen by. A function looks at what its kind of incident has."""
 
-    Args:
-        kind: of the incident.
-        row: one record of `streams.state.items.ROW`.
-        figures: of the incident.
-        boundary_ms: event time.
-        is_promoted: a campaign plans the item.
-    """
-    match kind:
-        case AlertKind.SURGE:
-            return _surge_action(row, figures, boundary_ms)
-        case AlertKind.LOW_COVER:
-            return _low_cover_action(row, boundary_ms, is_promoted=is_promoted)
-        case AlertKind.PLAN_SHORTFALL:
-            on_order = row["on_order_lean_units"] + row["on_order_flexible_units"]
-            return shortfall_action(figures, int(on_order))
-        case AlertKind.BULK_ORDER:
-            is_counted = row["counted_at_ms"] > 0
-            takes_all = is_counted and row["on_hand_units"] <= row["bulk_units"]
-            return PART_DELIVERY if takes_all else ACTIONS[kind]
-        case AlertKind.STALE_STOCK:
-            return ACTIONS[kind] if row["counted_at_ms"] else FIRST_COUNT
-        case _:
-            return ACTIONS[kind]
+    figures: Figures  # of the incident
+    boundary_ms: int  # event time
+    row: Table | None = None  # one record of `streams.state.items.ROW`; None means no single item
+    is_promoted: bool = False  # a campaign plans the item
+    group: str = ""  # of items
+    role: SupplierRole | None = None  # whose order it is
 
 
-def _surge_action(row: Table, figures: Figures, boundary_ms: int) -> str:
-    if not row["counted_at_ms"]:
+def surge_action(case: Case) -> str:
+    """Return the action for an item that surges: what still helps before its stock ends."""
+    row = case.row
+    if row is None or not row["counted_at_ms"]:
         return COUNT_FIRST
     if not row["next_review_ms"]:
         return NAME_SUPPLIERS
-    minutes = figures["minutes_to_zero"]
+    minutes = case.figures["minutes_to_zero"]
     if minutes is None:
         return RAISE_LEAN
     ends_ms = float(minutes) * MINUTE_MS
-    arrives_ms, flexible_ms, lean_ms = _waits_ms(row, boundary_ms)
+    arrives_ms, flexible_ms, lean_ms = _waits_ms(row, case.boundary_ms)
     if arrives_ms is not None and ends_ms >= arrives_ms:
         return RAISE_LEAN
     if ends_ms < flexible_ms:
@@ -94,7 +67,7 @@ def _surge_action(row: Table, figures: Figures, boundary_ms: int) -> str:
 
 
 def _waits_ms(row: Table, boundary_ms: int) -> tuple[float | None, float, float]:
-    """Time until the next arrival (none: nothing is on order), and of an order placed now."""
+    """Time until the next arrival (None: nothing is on order), and of an order placed now."""
     due_ms = int(row["next_due_ms"])
     arrives_ms = float(due_ms - boundary_ms) if due_ms > boundary_ms else None
     flexible_ms, lean_ms = (
@@ -104,31 +77,42 @@ def _waits_ms(row: Table, boundary_ms: int) -> tuple[float | None, float, float]
     return arrives_ms, flexible_ms, lean_ms
 
 
-def _low_cover_action(row: Table, boundary_ms: int, *, is_promoted: bool) -> str:
-    if is_promoted:
+def group_surge_action(case: Case) -> str:
+    """Return the action for a group that surges: a campaign's plan is too low."""
+    return RAISE_PLAN if case.group.startswith("campaign:") else FIND_CAUSE
+
+
+def bulk_order_action(case: Case) -> str:
+    """Return the action for one large order: it may take all there is."""
+    row = case.row
+    takes_all = (
+        row is not None and row["counted_at_ms"] > 0 and row["on_hand_units"] <= row["bulk_units"]
+    )
+    return PART_DELIVERY if takes_all else CONFIRM
+
+
+def low_cover_action(case: Case) -> str:
+    """Return the action for an item that runs out before goods come."""
+    if case.is_promoted:
         return WEAKEN
-    return EXPEDITE if row["next_due_ms"] > boundary_ms else ORDER_FLEXIBLE
+    comes = case.row is not None and case.row["next_due_ms"] > case.boundary_ms
+    return EXPEDITE if comes else ORDER_FLEXIBLE
 
 
-def shortfall_action(figures: Figures, on_order_units: int) -> str:
-    """Return the action for what sells below its plan.
-
-    Args:
-        figures: of the incident.
-        on_order_units: open at the suppliers.
-    """
-    if figures.get("orders") == 0:
+def shortfall_action(case: Case) -> str:
+    """Return the action for what sells below its plan; of a group no open orders are known."""
+    if case.figures.get("orders") == 0:
         return CHECK_OFFER
-    return SHRINK_ORDERS if on_order_units > 0 else PUSH
+    row = case.row
+    on_order = 0 if row is None else row["on_order_lean_units"] + row["on_order_flexible_units"]
+    return SHRINK_ORDERS if on_order > 0 else PUSH
 
 
-def group_action(kind: AlertKind, group: str, figures: Figures) -> str:
-    """Return the action for an incident of a group of items."""
-    if kind == AlertKind.PLAN_SHORTFALL:
-        return shortfall_action(figures, 0)
-    return RAISE_PLAN if group.startswith("campaign:") else FIND_CAUSE
+def stale_stock_action(case: Case) -> str:
+    """Return the action for an item whose stock is not known."""
+    return COUNT if case.row is not None and case.row["counted_at_ms"] else FIRST_COUNT
 
 
-def late_action(role: SupplierRole) -> str:
+def late_delivery_action(case: Case) -> str:
     """Return the action for an order that has not arrived, by whose it is."""
-    return TURN_TO_FLEXIBLE if role == SupplierRole.LEAN else TURN_TO_LEAN
+    return TURN_TO_FLEXIBLE if case.role == SupplierRole.LEAN else TURN_TO_LEAN

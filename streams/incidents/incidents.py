@@ -20,7 +20,7 @@ from streams.detection.groups import SHOP, Groups
 from streams.detection.order_feed import OrderFeedSettings, OrderFeedState
 from streams.detection.stock_cover import cover_ratios
 from streams.detection.surge import SurgeSettings
-from streams.incidents.actions import group_action, item_action
+from streams.incidents.actions import Case
 from streams.incidents.figures import (
     bulk_figures,
     cover_figures,
@@ -30,7 +30,7 @@ from streams.incidents.figures import (
 )
 from streams.incidents.group_incidents import GroupIncident, GroupIncidents, GroupIncidentSettings
 from streams.incidents.input_incidents import InputAlerts
-from streams.incidents.kinds import ITEM_FIELDS
+from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS
 from streams.incidents.records import alert, late_alert
 from streams.index_set import IndexSet
 from streams.state.items import Columns, Items
@@ -224,7 +224,7 @@ class Alerts:
             incident.window_ms,
             boundary,
             {**figures, "shown_items": named, "partition": self._partition},
-            action=group_action(kind, group, figures),
+            action=INCIDENT_KINDS[kind].action(Case(figures, boundary, group=group)),
             version=incident.version,
         )
 
@@ -445,7 +445,7 @@ class Alerts:
             started,
             boundary,
             figures,
-            action=item_action(kind, row, figures, boundary, is_promoted=is_promoted),
+            action=INCIDENT_KINDS[kind].action(Case(figures, boundary, row, is_promoted)),
             version=int(row["surge_version"]) if kind == AlertKind.SURGE else 0,
         )
 

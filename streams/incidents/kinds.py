@@ -1,11 +1,13 @@
 """The registry of incident kinds: one row says of a kind what the other parts derive from it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from streams.contracts.alerts import AlertKind
+from streams.incidents import actions
+from streams.incidents.actions import Case
 
 Severity = Literal["high", "medium", "low"]
 Team = Literal["marketing", "warehouse", "logistics", "platform"]
@@ -32,107 +34,187 @@ class IncidentKind:
 
     Attributes:
         kind: its code.
+        label: two or three words, for a tag beside an item.
         subjects: what an incident of this kind can be about.
         summary: what has happened, a sentence with `{subject}` in it.
+        actions: every action that an incident of this kind may recommend.
+        choose: returns the action of a case. None: the kind has one action.
         severity: how soon somebody has to act.
-        team: who has to act, as grafana/rules/tidegate.yaml routes it.
+        team: who has to act, as the alert rule routes it.
+        rule: the rule in grafana/rules/tidegate.yaml that calls the team; its runbook has the same
+            name. None: the kind calls nobody, it is only shown.
         item_field: field of `streams.state.items.ROW` with the time since when an incident of the
             item is open, above 0 while it is. None: it is never about an item.
     """
 
     kind: AlertKind
+    label: str
     subjects: frozenset[SubjectClass]
     summary: str
+    actions: tuple[str, ...]
+    choose: Callable[[Case], str] | None = None
     severity: Severity
     team: Team
+    rule: str | None
     item_field: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a row that contradicts itself.
 
         Raises:
-            ValueError: a kind of items has no field in their rows, or the other way round.
+            ValueError: a kind of items has no field in their rows, or the other way round; or a
+                kind with several actions does not say how to choose.
         """
         if (SubjectClass.ITEM in self.subjects) != (self.item_field is not None):
             raise ValueError(f"item_field must be given exactly for a kind of items: {self.kind}")
+        if (len(self.actions) > 1) != (self.choose is not None):
+            raise ValueError(f"choose must be given exactly for several actions: {self.kind}")
+
+    def action(self, case: Case) -> str:
+        """Return the one action that an incident recommends."""
+        return self.actions[0] if self.choose is None else self.choose(case)
 
 
 _ROWS = (
     IncidentKind(
         kind=AlertKind.SURGE,
+        label="surge",
         subjects=_ITEM,
         summary="{subject} sells much faster than usual",
+        actions=(
+            actions.COUNT_FIRST,
+            actions.NAME_SUPPLIERS,
+            actions.RATION,
+            actions.ORDER_FLEXIBLE,
+            actions.EXPEDITE,
+            actions.RAISE_LEAN,
+        ),
+        choose=actions.surge_action,
         severity="medium",
         team="marketing",
+        rule="TidegateItemSurge",
         item_field="surge_since_ms",
     ),
     IncidentKind(
         kind=AlertKind.BROAD_SURGE,
+        label="group surge",
         subjects=_GROUP,
         summary="many items of {subject} sell much faster than usual at once",
+        actions=(
+            actions.FIND_CAUSE,
+            actions.RAISE_PLAN,
+        ),
+        choose=actions.group_surge_action,
         severity="high",
         team="marketing",
+        rule="TidegateBroadSurge",
     ),
     IncidentKind(
         kind=AlertKind.BULK_ORDER,
+        label="bulk order",
         subjects=_ITEM,
         summary="one order takes many days' demand of {subject}",
+        actions=(
+            actions.CONFIRM,
+            actions.PART_DELIVERY,
+        ),
+        choose=actions.bulk_order_action,
         severity="low",
         team="marketing",
+        rule=None,
         item_field="bulk_since_ms",
     ),
     IncidentKind(
         kind=AlertKind.PLAN_SHORTFALL,
+        label="below plan",
         subjects=_ITEM | _GROUP,
         summary="{subject} sells well below its plan",
+        actions=(
+            actions.CHECK_OFFER,
+            actions.SHRINK_ORDERS,
+            actions.PUSH,
+        ),
+        choose=actions.shortfall_action,
         severity="medium",
         team="marketing",
+        rule="TidegatePlanShortfall",
         item_field="plan_shortfall_since_ms",
     ),
     IncidentKind(
         kind=AlertKind.LOW_COVER,
+        label="low cover",
         subjects=_ITEM,
         summary="{subject} will run out before the next arrival",
+        actions=(
+            actions.WEAKEN,
+            actions.EXPEDITE,
+            actions.ORDER_FLEXIBLE,
+        ),
+        choose=actions.low_cover_action,
         severity="high",
         team="warehouse",
+        rule="TidegateLowCover",
         item_field="low_cover_since_ms",
     ),
     IncidentKind(
         kind=AlertKind.LATE_DELIVERY,
+        label="late delivery",
         subjects=_ORDER,
         summary="{subject} has not arrived",
+        actions=(
+            actions.TURN_TO_FLEXIBLE,
+            actions.TURN_TO_LEAN,
+        ),
+        choose=actions.late_delivery_action,
         severity="medium",
         team="logistics",
+        rule="TidegateLateSupplier",
     ),
     IncidentKind(
         kind=AlertKind.STALE_INPUT,
+        label="no orders",
         subjects=_INPUT,
         summary="no orders on {subject} where orders were due",
+        actions=(actions.CHECK_FEED,),
         severity="high",
         team="platform",
+        rule="TidegateStaleInput",
     ),
     IncidentKind(
         kind=AlertKind.STALE_STOCK,
+        label="count the shelf",
         subjects=_ITEM,
         summary="the stock of {subject} is not known: nothing is ordered",
+        actions=(
+            actions.COUNT,
+            actions.FIRST_COUNT,
+        ),
+        choose=actions.stale_stock_action,
         severity="medium",
         team="warehouse",
+        rule="TidegateStockUnknown",
         item_field="stale_stock_since_ms",
     ),
     IncidentKind(
         kind=AlertKind.PHANTOM_STOCK,
+        label="does not sell",
         subjects=_ITEM,
         summary="{subject} is in stock by the record, but does not sell",
+        actions=(actions.FIND_STOCK,),
         severity="medium",
         team="warehouse",
+        rule="TidegatePhantomStock",
         item_field="silent_since_ms",
     ),
     IncidentKind(
         kind=AlertKind.DEAD_LETTERS,
+        label="bad records",
         subjects=_INPUT,
         summary="bad records on {subject}",
+        actions=(actions.READ_DEAD_LETTERS,),
         severity="low",
         team="platform",
+        rule="TidegateDeadLetters",
     ),
 )
 

@@ -1,10 +1,10 @@
 """How the steps of an incident are told: as alerts, with a summary, figures and one action."""
 
 from streams.contracts.alerts import Alert, AlertKind, AlertState, Figures
-from streams.contracts.ids import ACTIONS, incident_id
+from streams.contracts.ids import incident_id
 from streams.contracts.outgoing import OutboxRecord, alert_record
 from streams.contracts.purchase_orders import SupplierRole
-from streams.incidents.actions import late_action
+from streams.incidents.actions import Case
 from streams.incidents.kinds import INCIDENT_KINDS
 from streams.state.items import Items
 from streams.state.open_orders import OpenOrder
@@ -20,7 +20,7 @@ def input_alert(
     figures: dict[str, int],
 ) -> OutboxRecord:
     """Return an alert about an input of the shard."""
-    action = ACTIONS[kind]
+    action = INCIDENT_KINDS[kind].action(Case(figures, boundary))
     widened: Figures = {**figures}
     return alert(kind, state, subject, (None, None), started, boundary, widened, action=action)
 
@@ -33,6 +33,7 @@ def late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int)
         "outstanding_units": order.outstanding,
         "expected_at": rfc3339(order.due_ms),
     }
+    case = Case(figures, boundary, role=SupplierRole(order.role))
     started = order.late_since_ms
     names = items.names[order.item]
     return alert(
@@ -43,7 +44,7 @@ def late_alert(state: AlertState, order: OpenOrder, items: Items, boundary: int)
         started,
         boundary,
         figures,
-        action=late_action(SupplierRole(order.role)),
+        action=INCIDENT_KINDS[AlertKind.LATE_DELIVERY].action(case),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.incidents.kinds import INCIDENT_KINDS
+from streams.incidents.kinds import INCIDENT_KINDS, IncidentKind
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "grafana" / "rules" / "tidegate.yaml"
@@ -256,12 +256,18 @@ def test_alert_says_who_what_and_where_to_look(alert: dict[str, Any]) -> None:
     assert annotations["dashboard_url"].startswith("/d/tidegate-")
 
 
-def test_page_and_rules_send_people_to_the_same_team() -> None:
-    """What a rule says of one kind of incident, the live page says too."""
-    named = {}
-    for alert in alerts():
-        kinds = re.findall(r'kind="(\w+)"', alert["expr"])
-        if kinds:
-            named[kinds[0]] = alert["labels"]["team"]
-    assert len(named) >= 6
-    assert {kind: INCIDENT_KINDS[kind].team for kind in named} == named
+@pytest.mark.parametrize("row", INCIDENT_KINDS.values(), ids=lambda row: row.kind)
+def test_a_kind_calls_its_team_by_its_rule_and_has_its_runbook(row: IncidentKind) -> None:
+    """The rule that a kind names is there, for the same team, and no other rule asks for it."""
+    asking = {
+        alert["alert"]: alert["labels"]["team"]
+        for alert in alerts()
+        if f'kind="{row.kind}"' in alert["expr"] and "acknowledged=" not in alert["expr"]
+    }
+    if row.rule is None:
+        assert asking == {}
+        return
+    (rule,) = [alert for alert in alerts() if alert["alert"] == row.rule]
+    assert rule["labels"]["team"] == row.team
+    assert asking in ({}, {row.rule: row.team})
+    assert rule["annotations"]["runbook_url"] == f"grafana/runbooks/{row.rule}.md"

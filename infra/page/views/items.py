@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from infra.page.contracts import Basis, Item, Items, ItemsQuery, Promise
+from infra.page.contracts import Basis, Item, ItemIncident, Items, ItemsQuery, Promise
 from infra.page.snapshot import ItemsTable, Snapshot
 from infra.page.views.now import decided_to_ms
 from infra.page.views.sales_rate import lasting_of, speeds
+from streams.contracts.alerts import AlertKind
 from streams.detection.stock_cover import available_units, net_stock_units, whole_minutes
-from streams.incidents.kinds import ITEM_FIELDS
+from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS
 from streams.types import BoolArray, Float64Array, Int64Array
 
 
@@ -90,7 +91,7 @@ class ItemsView:
             next_arrival_ms=arrival,
             promise=promise,
             promise_ms=promise_ms,
-            incidents=[str(kind) for kind, field in ITEM_FIELDS.items() if row[field] > 0],
+            incidents=[_tag(kind) for kind, field in ITEM_FIELDS.items() if row[field] > 0],
         )
 
     def _basis(self, place: int) -> Basis:
@@ -145,3 +146,8 @@ def place_of(table: ItemsTable, sku: str, warehouse: str) -> int | None:
         if name[0] == sku and warehouse in ("", name[1])
     ]
     return min(found, key=lambda place: table.names[place][1], default=None)
+
+
+def _tag(kind: AlertKind) -> ItemIncident:
+    row = INCIDENT_KINDS[kind]
+    return ItemIncident(kind=str(kind), label=row.label, severity=row.severity)

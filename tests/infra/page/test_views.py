@@ -29,7 +29,7 @@ from infra.page.views.sales import sales
 from infra.page.views.sales_rate import speeds
 from infra.page.views.shipping import shipping
 from streams.contracts.alerts import Alert, AlertKind, AlertState
-from streams.contracts.ids import ACTIONS
+from streams.incidents.kinds import INCIDENT_KINDS
 from streams.replenishment.decision_record import DECISION
 from streams.state.items import ROW
 from streams.state.minute_totals import MINUTES_A_DAY, TOTAL
@@ -359,7 +359,7 @@ def alert(kind: AlertKind, number: int) -> Alert:
         started_at="2026-03-04T15:00:00Z",
         occurred_at="2026-03-04T15:00:00Z",
         summary="something",
-        action=ACTIONS[kind],
+        action=INCIDENT_KINDS[kind].actions[0],
         figures={},
     )
 

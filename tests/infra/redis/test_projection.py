@@ -5,8 +5,8 @@ import msgspec
 from infra.redis.keys import Keys
 from infra.redis.projection import DEAD_LETTERS_KEPT, DeadLetter, project
 from streams.contracts.alerts import Alert, AlertKind, AlertState
-from streams.contracts.ids import ACTIONS
 from streams.contracts.outgoing import OutboxRecord, alert_record
+from streams.incidents.kinds import INCIDENT_KINDS
 
 
 def alert(state: AlertState, incident: str = "in-1") -> OutboxRecord:
@@ -23,7 +23,7 @@ def alert(state: AlertState, incident: str = "in-1") -> OutboxRecord:
             started_at="2026-03-02T10:00:00Z",
             occurred_at="2026-03-02T10:00:00Z",
             summary="lamp@main sells much faster than usual",
-            action=ACTIONS[AlertKind.SURGE],
+            action=INCIDENT_KINDS[AlertKind.SURGE].actions[0],
             figures={},
         )
     )

@@ -16,8 +16,9 @@ from streams.detection.shortfall import (
     weigh_plans,
 )
 from streams.detection.surge import SurgeSettings
-from streams.incidents.actions import CASES, CHECK_OFFER
+from streams.incidents.actions import CHECK_OFFER
 from streams.incidents.incidents import AlertSettings
+from streams.incidents.kinds import INCIDENT_KINDS
 from streams.state.items import ROW
 from tests.oracle import DAY, MINUTE
 from tests.streams.demand import test_baseline as baseline
@@ -135,7 +136,7 @@ def test_a_line_that_sells_a_tenth_of_its_plan_is_told_until_its_window_ends():
     assert figures["planned_orders"] > figures["orders"] > 0
     assert figures["units_short_at_end"] == pytest.approx(0.9 * 720, rel=0.15)
     assert figures["campaigns"] == "c"
-    assert raised["action"] in CASES[AlertKind.PLAN_SHORTFALL] - {CHECK_OFFER}
+    assert raised["action"] in {*INCIDENT_KINDS[AlertKind.PLAN_SHORTFALL].actions} - {CHECK_OFFER}
 
 
 def test_a_plan_that_is_met_raises_nothing():

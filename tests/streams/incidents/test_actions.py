@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from streams.contracts.alerts import AlertKind
-from streams.contracts.ids import ACTIONS
 from streams.contracts.purchase_orders import SupplierRole
 from streams.incidents import actions
-from streams.incidents.actions import CASES, group_action, item_action, late_action
+from streams.incidents.actions import Case
+from streams.incidents.kinds import INCIDENT_KINDS
 from streams.state.items import ROW
 from streams.timestamps import DAY_MS
 
@@ -27,7 +27,7 @@ def item_row(**fields: float) -> np.void:
 
 def told(kind: AlertKind, row: np.void, *, is_promoted: bool = False, **figures: float) -> str:
     """The action for an incident of the item."""
-    return item_action(kind, row, figures, NOW, is_promoted=is_promoted)
+    return INCIDENT_KINDS[kind].action(Case(figures, NOW, row, is_promoted))
 
 
 @pytest.mark.parametrize(
@@ -74,21 +74,21 @@ def test_shortfall_action_follows_what_is_sold_and_what_comes():
 def test_bulk_order_that_takes_all_is_offered_in_parts():
     """A hundred on the shelf."""
     baseline, parts = item_row(bulk_units=50), item_row(bulk_units=150)
-    assert told(AlertKind.BULK_ORDER, baseline) == ACTIONS[AlertKind.BULK_ORDER]
+    assert told(AlertKind.BULK_ORDER, baseline) == actions.CONFIRM
     assert told(AlertKind.BULK_ORDER, parts) == actions.PART_DELIVERY
 
 
 def test_groups_and_late_orders():
     """A campaign that surges needs a higher plan; a late lean order may need a fast one."""
-    kind = AlertKind.BROAD_SURGE
-    assert group_action(kind, "campaign:c", {}) == actions.RAISE_PLAN
-    assert group_action(kind, "shop", {}) == actions.FIND_CAUSE
-    assert late_action(SupplierRole.LEAN) == actions.TURN_TO_FLEXIBLE
-    assert late_action(SupplierRole.FLEXIBLE) == actions.TURN_TO_LEAN
+    surge, late = INCIDENT_KINDS[AlertKind.BROAD_SURGE], INCIDENT_KINDS[AlertKind.LATE_DELIVERY]
+    assert surge.action(Case({}, NOW, group="campaign:c")) == actions.RAISE_PLAN
+    assert surge.action(Case({}, NOW, group="shop")) == actions.FIND_CAUSE
+    assert late.action(Case({}, NOW, role=SupplierRole.LEAN)) == actions.TURN_TO_FLEXIBLE
+    assert late.action(Case({}, NOW, role=SupplierRole.FLEXIBLE)) == actions.TURN_TO_LEAN
 
 
 def test_actions_are_bounded_and_short():
     """Each kind has its few sentences, each short enough for a phone."""
-    assert set(CASES) == set(AlertKind)
-    assert all(len(action) <= LONGEST for cases in CASES.values() for action in cases)
-    assert sum(map(len, CASES.values())) <= 30
+    every = [action for row in INCIDENT_KINDS.values() for action in row.actions]
+    assert all(len(action) <= LONGEST for action in every)
+    assert len(every) <= 30

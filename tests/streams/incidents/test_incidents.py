@@ -13,8 +13,8 @@ from streams.contracts.ids import incident_id
 from streams.demand.week_profile import flat_profile
 from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedSettings
 from streams.detection.surge import SurgeSettings
-from streams.incidents.actions import CASES
 from streams.incidents.incidents import AlertSettings
+from streams.incidents.kinds import INCIDENT_KINDS
 from tests.oracle import DAY, HOUR, MINUTE, milliseconds
 from tests.streams.fakes import as_json
 from tests.streams.logs import ITEMS, START_MS, Logs, build, catalog_line, event, steps
@@ -59,7 +59,7 @@ def check_incidents(alerts: list[dict[str, Any]]) -> None:
         started = milliseconds(alert["started_at"])
         assert started is not None
         assert alert["incident_id"] == incident_id(alert["kind"], alert["subject"], started)
-        assert alert["action"] in CASES[AlertKind(alert["kind"])]
+        assert alert["action"] in INCIDENT_KINDS[AlertKind(alert["kind"])].actions
     assert all(
         [state for state in states if state != "updated"] in (["raised"], ["raised", "resolved"])
         for states in told.values()

@@ -10,20 +10,13 @@ export const parts = ["items"];
 
 export const itemLink = (sku, warehouse) => `#/item?${new URLSearchParams({ sku, warehouse })}`;
 
-const TAGS = {
-  surge: { text: "surge", class: "warn" },
-  bulk_order: { text: "bulk order", class: "" },
-  plan_shortfall: { text: "below plan", class: "warn" },
-  low_cover: { text: "low cover", class: "bad" },
-  stale_stock: { text: "count the shelf", class: "warn" },
-  phantom_stock: { text: "does not sell", class: "warn" },
-};
+const TAG_CLASS = { high: "bad", medium: "warn", low: "" };
 
 export function itemsTable(caption, { short = false, empty = "No item matches." } = {}) {
   let shopMs = null;
   let decidedMs = null;
   const columns = [
-    { title: "Item", class: "name", cell: (one) => ({ text: one.sku, href: itemLink(one.sku, one.warehouse), sub: one.warehouse, tags: one.incidents.map((name) => TAGS[name] ?? { text: f.words(name) }) }) },
+    { title: "Item", class: "name", cell: (one) => ({ text: one.sku, href: itemLink(one.sku, one.warehouse), sub: one.warehouse, tags: one.incidents.map(({ label, severity }) => ({ text: label, class: TAG_CLASS[severity] })) }) },
     { title: "Runs out in", number: true, cell: runsOut },
     { title: "Units an hour", number: true, cell: (one) => ({ text: f.rate(one.speed_units_per_hour), sub: short ? null : basis(one), title: BASIS[one.speed_basis] }) },
     { title: "Available", number: true, cell: (one) => ({ text: f.count(one.available_units), class: one.available_units !== null && one.available_units <= 0 ? "bad" : "", title: one.available_units === null ? "never counted" : "on hand less what customers wait for; 0 if they wait for more" }) },
