@@ -79,7 +79,7 @@ faults: setup $(READY_FOR_TESTS) ## Every fault on real servers, on Apache Kafka
 	$(BIN)/python -m tests.system.faults --times $(TIMES) --seed $(SEED)
 
 kills: setup $(READY_FOR_TESTS) ## Kill a worker again and again under load: make kills TIMES=200
-	$(BIN)/python -m tests.system.kills --times $(TIMES) --seed $(SEED)
+	$(BIN)/python -m tests.system.faults.kills --times $(TIMES) --seed $(SEED)
 
 soak: setup $(READY_FOR_TESTS) ## Half of what this machine can take, on Apache Kafka, for long: make soak MINUTES=30
 	$(BIN)/python -m tests.system.soak --minutes $(MINUTES)

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from infra.replay.log_writer import partition_for
 from tests.browser.shop import TOKEN, placed
-from tests.system.running import PARTITIONS, Installation, WorkerUnderTest, eventually
+from tests.system.support.running import PARTITIONS, Installation, WorkerUnderTest, eventually
 
 SKUS = [f"sku-{number}" for number in range(12)]  # on every partition some
 

@@ -20,7 +20,7 @@ from infra.replay.replay import ReplayResult
 from infra.replay.schemas import adapt
 from infra.sale import SaleSettings, generate_sale
 from tests.conftest import Broker, Stack
-from tests.system.running import Exports, Installation
+from tests.system.support.running import Exports, Installation
 
 SAMPLE = "uci_sample_2011_autumn_300skus"
 SLICE_LINES = 25_000

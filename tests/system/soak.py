@@ -46,7 +46,7 @@ from tests.bench.orders import (
     rfc3339,
 )
 from tests.kafka_server import KafkaServer
-from tests.system.running import PARTITIONS, Installation, WorkerUnderTest
+from tests.system.support.running import PARTITIONS, Installation, WorkerUnderTest
 
 PREFIX = "soak-"
 _TOPIC = f"{PREFIX}orders"

@@ -9,7 +9,7 @@ from infra.kafka.topic_reader import TopicRecord
 from streams.contracts.events import TOPICS
 from streams.contracts.topics import dead_letter_topic, late_topic
 from tests.system.conftest import Events, Install
-from tests.system.running import Installation
+from tests.system.support.running import Installation
 
 DEAD_LETTERS = [dead_letter_topic(topic) for topic in TOPICS]
 LATE = [late_topic(topic) for topic in TOPICS]

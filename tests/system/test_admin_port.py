@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra.local.embedded import EmbeddedRedis
 from tests.system.conftest import Events, Install
-from tests.system.running import WorkerUnderTest, eventually
+from tests.system.support.running import WorkerUnderTest, eventually
 
 _AWAY = "Redis has not answered"
 

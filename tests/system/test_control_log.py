@@ -6,7 +6,7 @@ from infra.control import log as control_log
 from infra.control.log import ControlLog
 from infra.kafka.topic_admin import ensure_topics
 from tests.conftest import Broker
-from tests.system.running import eventually
+from tests.system.support.running import eventually
 
 
 async def test_follower_outlives_its_broker(

@@ -29,7 +29,7 @@ from infra.redis.shard_store import RedisStore, StoreError
 from infra.settings import Settings
 from tests.certificates import Authority
 from tests.secure_kafka import PASSWORD, USER, SecureKafka
-from tests.system.running import WorkerUnderTest, eventually
+from tests.system.support.running import WorkerUnderTest, eventually
 
 WRONG = "wrong-password-of-the-tests"
 

@@ -10,9 +10,9 @@ import pytest
 from infra.local.embedded import EmbeddedRedis
 from tests.conftest import Broker
 from tests.kafka_server import KafkaServer
-from tests.system import network_faults, server_faults, worker_faults
 from tests.system.conftest import Events, Reference, delete_topics
-from tests.system.lab import Lab, run_all
+from tests.system.faults import network_faults, server_faults, worker_faults
+from tests.system.faults.lab import Lab, run_all
 
 _SEED_VARIABLE = "TIDEGATE_FAULT_SEED"  # other moments for the faults; the same ones without it
 _REDIS_DATABASE = 4_094

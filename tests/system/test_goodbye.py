@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.conftest import Broker
-from tests.system.running import Installation
+from tests.system.support.running import Installation
 
 
 async def test_worker_ends_though_its_broker_is_away(

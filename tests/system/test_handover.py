@@ -18,7 +18,7 @@ from infra.cli.wait import remaining
 from infra.replay.replay import ReplayResult
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 from tests.system.conftest import Events, Install, Reference
-from tests.system.running import Installation, WorkerUnderTest, eventually
+from tests.system.support.running import Installation, WorkerUnderTest, eventually
 
 WHO = ("--who", "ada", "--why", "the price is wrong")
 

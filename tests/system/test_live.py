@@ -12,7 +12,7 @@ from infra.replay.log_writer import partition_for
 from streams.contracts.events import TOPICS, Heartbeat
 from streams.timestamps import rfc3339
 from tests.system.conftest import Install, Reference
-from tests.system.running import PARTITIONS, Installation, eventually
+from tests.system.support.running import PARTITIONS, Installation, eventually
 
 HOUR_MS = 3_600_000
 SKU = "lamp"

@@ -7,8 +7,8 @@ from typing import Any
 from grafana.boards import BOARDS
 from tests.programs import program
 from tests.system.conftest import Events, Install
-from tests.system.prometheus_server import PrometheusServer
-from tests.system.running import eventually
+from tests.system.support.prometheus_server import PrometheusServer
+from tests.system.support.running import eventually
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "grafana" / "rules" / "tidegate.yaml"

@@ -23,7 +23,7 @@ from infra.replay.replay import ReplayResult
 from tests.conftest import Broker
 from tests.kafka_server import KafkaCluster, KafkaServer
 from tests.system.conftest import Events, Reference
-from tests.system.running import Installation, WorkerUnderTest
+from tests.system.support.running import Installation, WorkerUnderTest
 
 REPLAY_SECONDS = 6.0
 THINKING_SECONDS = 0.02  # of a worker that a fault must find at work, however fast the machine is

@@ -1,4 +1,4 @@
-"""Kill a worker again and again while events arrive: `python -m tests.system.kills --times 200`.
+"""Kill a worker again and again under load: `python -m tests.system.faults.kills --times 200`.
 
 Every fourth kill meets a worker that is just taking over, the others one that works. The outcome
 has to be, byte for byte, that of a run in peace over the same events; recovery times are told at
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from rich.progress import track
 
-from tests.system.lab import Lab
-from tests.system.laboratory import laboratory, made_up_events
-from tests.system.running import WorkerUnderTest, timed
+from tests.system.faults.lab import Lab
+from tests.system.faults.laboratory import laboratory, made_up_events
+from tests.system.support.running import WorkerUnderTest, timed
 
 _LONGEST_LIFE_SECONDS = 6.0
 _TAKEOVER_SHARE = 0.25

@@ -14,13 +14,13 @@ from aiokafka import AIOKafkaProducer
 from infra.cli.wait import remaining
 from streams.contracts.events import TOPICS
 from streams.contracts.topics import ALERTS
-from tests.system.lab import (
+from tests.system.faults.lab import (
     REPLAY_SECONDS,
     THINKING_SECONDS,
     Lab,
     by_name,
 )
-from tests.system.running import (
+from tests.system.support.running import (
     SESSION_TIMEOUT_SECONDS,
     Installation,
     WorkerUnderTest,

@@ -3,9 +3,9 @@
 import asyncio
 
 from infra.local.embedded import LOOPBACK
-from tests.system.bad_network import BadNetwork
-from tests.system.lab import THINKING_SECONDS, Lab, by_name
-from tests.system.running import Installation, eventually
+from tests.system.faults.bad_network import BadNetwork
+from tests.system.faults.lab import THINKING_SECONDS, Lab, by_name
+from tests.system.support.running import Installation, eventually
 
 _CUTS = 6
 _HELD_SECONDS = 12.0  # longer than the worker waits for an answer

@@ -35,7 +35,7 @@ from infra.settings import Settings
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import PURCHASE_ORDERS
-from tests.system import slow_worker
+from tests.system.support import slow_worker
 
 PARTITIONS = 4
 SESSION_TIMEOUT_SECONDS = 6.0

@@ -11,8 +11,8 @@ from infra.replay.schemas import adapt
 from infra.sale import SaleSettings, generate_sale
 from tests.kafka_server import KafkaServer
 from tests.system.conftest import Events, run_undisturbed
-from tests.system.lab import Lab
-from tests.system.running import Installation
+from tests.system.faults.lab import Lab
+from tests.system.support.running import Installation
 
 _EVENTS_AT_LEAST = 20_000  # fewer bring too few purchase orders to prove anything
 

@@ -15,9 +15,9 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.system import network_faults, server_faults, worker_faults
-from tests.system.lab import Scenario, needs_kafka, run_all
-from tests.system.laboratory import MakeLab, laboratory, made_up_events
+from tests.system.faults import network_faults, server_faults, worker_faults
+from tests.system.faults.lab import Scenario, needs_kafka, run_all
+from tests.system.faults.laboratory import MakeLab, laboratory, made_up_events
 
 ALL: dict[str, Scenario] = (
     worker_faults.SCENARIOS

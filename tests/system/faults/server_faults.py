@@ -13,14 +13,19 @@ import pytest
 import redis
 
 from tests.kafka_server import KafkaServer
-from tests.system.lab import (
+from tests.system.faults.lab import (
     REPLAY_SECONDS,
     THINKING_SECONDS,
     Lab,
     RedisOnDisk,
     by_name,
 )
-from tests.system.running import SESSION_TIMEOUT_SECONDS, Installation, WorkerUnderTest, eventually
+from tests.system.support.running import (
+    SESSION_TIMEOUT_SECONDS,
+    Installation,
+    WorkerUnderTest,
+    eventually,
+)
 
 _VISITS = 4
 _SOME_PINGS_SECONDS = 5.0  # Redis refuses those too
