@@ -145,7 +145,7 @@ _STEPS = {
         moved={"told": "catalog"},
         meta=_meta_to_8,
         values={"incidents": _alert_to_8, "outbox": _outbox_to_8},
-        columns={"row": ColumnChanges(renamed=_ROW_TO_8)},
+        columns={"row": ColumnChanges(renamed=_ROW_TO_8, added={"backlog_age_since_ms": 0})},
     ),
 }
 """By the version that a step starts from; none between the oldest and the newest is left out."""

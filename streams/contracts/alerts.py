@@ -29,6 +29,7 @@ class AlertKind(StrEnum):
     BULK_ORDER = "bulk_order"
     PLAN_SHORTFALL = "plan_shortfall"
     LOW_COVER = "low_cover"
+    BACKLOG_AGE = "backlog_age"
     LATE_DELIVERY = "late_delivery"
     STALE_INPUT = "stale_input"
     STALE_STOCK = "stale_stock"

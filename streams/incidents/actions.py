@@ -29,6 +29,8 @@ SHRINK_ORDERS = "Cut its open purchase orders or lower the plan: what is on its 
 PUSH = "Push the campaign (place, price, newsletter) or lower its plan."
 COUNT = "Count the shelf: nothing is ordered on a stock that is not known."
 FIRST_COUNT = "Count the shelf for the first time: nothing is ordered before."
+DISPATCH_FIRST = "Dispatch its oldest orders first: the stock is there, and the promise is broken."
+TELL_CUSTOMERS = "Tell the customers a new date: the stock cannot serve all who wait."
 TURN_TO_FLEXIBLE = "Call the supplier; order what is urgent from the flexible one."
 TURN_TO_LEAN = "Call the supplier; the lean one may be as fast by now."
 CHECK_FEED = "Check the shop's order feed: orders were due and none came."
@@ -111,6 +113,13 @@ def shortfall_action(case: Case) -> str:
 def stale_stock_action(case: Case) -> str:
     """Return the action for an item whose stock is not known."""
     return COUNT if case.row is not None and case.row["counted_at_ms"] else FIRST_COUNT
+
+
+def backlog_age_action(case: Case) -> str:
+    """Return the action for orders that wait longer than promised: is there stock for them?"""
+    row = case.row
+    has_stock = row is not None and row["on_hand_units"] >= row["backlog_units"]
+    return DISPATCH_FIRST if has_stock else TELL_CUSTOMERS
 
 
 def late_delivery_action(case: Case) -> str:

@@ -46,6 +46,7 @@ class AlertSettings:
     low_cover_ends_at: float = 1.25  # cover divided by the wait for goods; raised below 1
     order_feed: OrderFeedSettings = field(default_factory=OrderFeedSettings)
     group_incidents: GroupIncidentSettings = field(default_factory=GroupIncidentSettings)
+    dispatch_promise_ms: int = 2 * DAY_MS  # an order that waits longer breaks its promise
     dead_letters_end_ms: int = HOUR_MS  # without a further one
 
 
@@ -122,7 +123,8 @@ class Alerts:
     def next_ms(self, applied_ms: int, rows: Table) -> int:
         """Return the time after which an incident can begin or end by time alone, or never."""
         moments = [self.inputs.next_ms(applied_ms)]
-        if self.group_surges.open or (rows["surge_since_ms"] > 0).any():
+        looks_hourly = self.group_surges.open or (rows["surge_since_ms"] > 0).any()
+        if looks_hourly or (rows["backlog_units"] > 0).any():
             moments.append(applied_ms // HOUR_MS * HOUR_MS + HOUR_MS - 1)
         return min(moments)
 
@@ -137,6 +139,8 @@ class Alerts:
         """Raise and resolve what the boundary brings, except surges."""
         yield from self._low_cover(boundary, items)
         yield from self._late_deliveries(boundary, items)
+        if boundary % HOUR_MS == 0:
+            yield from self._backlog_age(boundary, items)
         yield from self.inputs.close_tick(boundary)
 
     def raise_surges(
@@ -377,6 +381,27 @@ class Alerts:
     def _cover_figures(self, item: int, row: Table, boundary: int) -> Figures:
         del item
         return cover_figures(row, boundary, self._profile, self._surge)
+
+    def _backlog_age(self, boundary: int, items: Items) -> Iterable[OutboxRecord]:
+        rows = items.rows[: len(items)]
+        since_ms = rows["waiting_since_ms"][:, 0]
+        is_late = (since_ms > 0) & (since_ms <= boundary - self._settings.dispatch_promise_ms)
+        is_open = rows["backlog_age_since_ms"] > 0
+        kind, figures = AlertKind.BACKLOG_AGE, self._backlog_figures
+        began, ended = np.flatnonzero(is_late & ~is_open), np.flatnonzero(~is_late & is_open)
+        yield from self._raise(kind, began, items, boundary, figures)
+        yield from self._resolve(kind, ended, items, boundary, figures)
+
+    def _backlog_figures(self, item: int, row: Table, boundary: int) -> Figures:
+        del item
+        since_ms = int(row["waiting_since_ms"][0])
+        return {
+            "oldest_order_at": rfc3339(since_ms) if since_ms else None,
+            "oldest_order_hours": round((boundary - since_ms) / HOUR_MS, 1) if since_ms else 0.0,
+            "promised_hours": self._settings.dispatch_promise_ms / HOUR_MS,
+            "backlog_units": int(row["backlog_units"]),
+            "on_hand_units": int(row["on_hand_units"]),
+        }
 
     def _late_deliveries(self, boundary: int, items: Items) -> Iterable[OutboxRecord]:
         outputs = []

@@ -157,6 +157,18 @@ _ROWS = (
         item_field="low_cover_since_ms",
     ),
     IncidentKind(
+        kind=AlertKind.BACKLOG_AGE,
+        label="waits too long",
+        subjects=_ITEM,
+        summary="orders of {subject} wait longer than promised",
+        actions=(actions.DISPATCH_FIRST, actions.TELL_CUSTOMERS),
+        choose=actions.backlog_age_action,
+        severity="high",
+        team="logistics",
+        rule="TidegateBacklogAge",
+        item_field="backlog_age_since_ms",
+    ),
+    IncidentKind(
         kind=AlertKind.LATE_DELIVERY,
         label="late delivery",
         subjects=_ORDER,

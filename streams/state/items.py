@@ -140,6 +140,7 @@ ROW = np.dtype(
         ("plan_sold_units", "<i8"),
         ("plan_due_orders", "<f8"),
         ("plan_shortfall_since_ms", "<i8"),  # open incident; 0: none
+        ("backlog_age_since_ms", "<i8"),  # open incident; 0: none
         ("stale_stock_since_ms", "<i8"),  # open incident; 0: none
         ("surge_reviewed_ms", "<i8"),  # window of the newest extra review
         ("ordered_day", "<i8"),  # days since 1970 of the newest purchase order

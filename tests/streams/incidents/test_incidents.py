@@ -13,6 +13,7 @@ from streams.contracts.ids import incident_id
 from streams.demand.week_profile import flat_profile
 from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedSettings
 from streams.detection.surge import SurgeSettings
+from streams.incidents import actions
 from streams.incidents.incidents import AlertSettings
 from streams.incidents.kinds import INCIDENT_KINDS
 from tests.oracle import DAY, HOUR, MINUTE, milliseconds
@@ -301,7 +302,7 @@ def test_dead_letters_are_one_incident_until_an_hour_without_any():
 
 def test_quiet_shop_says_nothing():
     """Steady sales, counted stock, goods on time: no alert at all."""
-    story = Story(level=100_000).sell(24 * 5, 3)
+    story = Story(level=100_000, assume_dispatched=True).sell(24 * 5, 3)
     assert alerts_of(story.run()) == []
 
 
@@ -460,3 +461,24 @@ def test_refill_after_a_stock_out_is_no_surge():
     assert of_kind(run, "surge") == []
     row = run.shard.timeline.items.rows[0]
     assert row["baseline_orders"] / row["baseline_days"] == pytest.approx(144, rel=0.2)
+
+
+def test_orders_that_wait_longer_than_promised_are_an_incident_until_they_leave():
+    """The promise is two days; with stock on the shelf they are to be dispatched."""
+    story = Story(level=9).sell(hours=1, orders_per_hour=1).pass_time(47 * HOUR)
+    assert of_kind(story.run(), "backlog_age") == []
+    story.pass_time(2 * HOUR)
+    (raised,) = of_kind(story.run(), "backlog_age")
+    assert (raised["state"], raised["action"]) == ("raised", actions.DISPATCH_FIRST)
+    assert raised["figures"]["promised_hours"] == 48
+    assert raised["figures"]["oldest_order_hours"] >= 48
+    story.event("shipments", "dispatched", order_id="o2", quantity=1)
+    story.pass_time(HOUR)
+    assert states(of_kind(story.run(), "backlog_age")) == ["raised", "resolved"]
+
+
+def test_orders_without_stock_that_wait_too_long_are_told_to_the_customers():
+    """What is not there cannot be dispatched."""
+    story = Story(level=0).sell(hours=1, orders_per_hour=1).pass_time(49 * HOUR)
+    (raised,) = of_kind(story.run(), "backlog_age")
+    assert raised["action"] == actions.TELL_CUSTOMERS
