@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,45 @@ FORBIDDEN_IMPORTS = {
     "streams": ("infra", "tests", "confluent_kafka"),
     "infra": ("tests", "confluent_kafka"),
 }
+
+# The rooms of each package, which are its folders and the modules at its top. A room imports only
+# those above it; rooms of one line do not import each other.
+ORDER = {
+    "streams": (
+        "types",
+        "hashing index_set exact_sums",
+        "timestamps",
+        "contracts",
+        "ingest",
+        "state",
+        "demand",
+        "detection replenishment",
+        "incidents",
+        "handover",
+        "timeline",
+        "shard",
+        "worker",
+    ),
+    "infra": (
+        "sale settings replay supervisor wording alertmanager contract_files compile",
+        "admin kafka settings_reference asyncapi",
+        "local redis",
+        "control",
+        "page metrics",
+        "bootstrap",
+        "cli",
+    ),
+    "policy": (
+        "errors compiled",
+        "rounding solver sourcing",
+        "review_inputs",
+        "decisions dual fit gap parameters policy_cache price_breaks",
+        "decide",
+        "allocation record studies",
+    ),
+}
+MAPPED = ("streams", "infra")  # their docstring draws the order
+MOST_MODULES_IN_A_FOLDER = 20
 
 TRANSPORT = "streams/ingest/transport.py"
 AIOKAFKA_PUBLIC = ("abc", "admin", "errors", "helpers", "partitioner", "ssl", "structs")
@@ -126,6 +166,61 @@ def import_direction(sources: Sources) -> list[str]:
     ]
 
 
+def order_of_rooms(sources: Sources) -> list[str]:
+    """A room imports only those above it in `ORDER`."""
+    complaints = []
+    for package, lines in ORDER.items():
+        lines_of = {room: number for number, line in enumerate(lines) for room in line.split()}
+        for path, module in python_files(sources, package):
+            if (room := room_of(path)) == "__init__":
+                continue  # what the package offers comes from all of its rooms
+            if room not in lines_of:
+                complaints.append(f"{path}: {room} has no place in ORDER[{package!r}]")
+                continue
+            for name in imported(module, path):
+                root, _, rest = name.partition(".")
+                other = rest.partition(".")[0]
+                if root != package or other in ("", room):
+                    continue
+                if lines_of.get(other, len(lines)) >= lines_of[room]:
+                    complaints.append(f"{path} imports {name}, which is not above {room}")
+    return complaints
+
+
+def room_of(path: str) -> str:
+    """The folder of a package, or the module at its top, that a file belongs to."""
+    return PurePosixPath(path).parts[1].removesuffix(".py")
+
+
+def maps(sources: Sources) -> list[str]:
+    """The docstring of a package names each of its rooms."""
+    return [
+        f"the docstring of {package}/__init__.py does not name {room}"
+        for package in MAPPED
+        for room in sorted({room_of(path) for path, _ in python_files(sources, package)})
+        if room != "__init__" and not re.search(rf"\b{room}\b", map_of(sources, package))
+    ]
+
+
+def map_of(sources: Sources, package: str) -> str:
+    return ast.get_docstring(ast.parse(sources.get(f"{package}/__init__.py", ""))) or ""
+
+
+def folders(sources: Sources) -> list[str]:
+    """No folder has more modules side by side than a reader can survey."""
+    counts = Counter(str(PurePosixPath(path).parent) for path in sources if is_module(path))
+    return [
+        f"{folder} has {count} modules, at most {MOST_MODULES_IN_A_FOLDER}: make folders in it"
+        for folder, count in counts.items()
+        if count > MOST_MODULES_IN_A_FOLDER
+    ]
+
+
+def is_module(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return name.endswith(".py") and not name.startswith("__")
+
+
 def library_insides(sources: Sources) -> list[str]:
     """Only the transport knows the insides of Faust's transport and of aiokafka."""
     public = tuple(f"aiokafka.{name}" for name in AIOKAFKA_PUBLIC)
@@ -216,7 +311,10 @@ def imports_alone(root: Path, sources: Sources) -> list[str]:
     return complaints
 
 
-CHECKS = (import_direction, library_insides, top_of_tree, places, code_from_data)
+CHECKS = (
+    *(import_direction, order_of_rooms, maps, folders),
+    *(library_insides, top_of_tree, places, code_from_data),
+)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -246,6 +344,20 @@ BAD = [
     (import_direction, "policy/a.py", "import importlib\nimportlib.import_module('infra.x')"),
     (import_direction, "streams/a.py", "from infra.redis.shard_store import Store"),
     (import_direction, "infra/a.py", "import tests.bench"),
+    # No detector imports incidents, the page never the command line, the solver nothing above it.
+    (order_of_rooms, "streams/detection/a.py", "from streams.incidents.kinds import KINDS"),
+    (order_of_rooms, "streams/detection/a.py", "from streams.replenishment import reviews"),
+    (order_of_rooms, "streams/detection/a.py", "from ..incidents import kinds"),
+    (order_of_rooms, "streams/types.py", "def f():\n    import streams.hashing"),
+    (order_of_rooms, "streams/shard/a.py", "from streams import Something"),
+    (order_of_rooms, "streams/nowhere/a.py", ""),
+    (order_of_rooms, "infra/page/views/a.py", "from infra.cli.terminal.output import note"),
+    (order_of_rooms, "infra/redis/a.py", "from infra.bootstrap import redis_pool"),
+    (order_of_rooms, "infra/sale/a.py", "from infra.settings import Settings"),
+    (order_of_rooms, "policy/solver/a.py", "from policy.decide import decide"),
+    (order_of_rooms, "policy/solver/a.py", "from policy import decide"),
+    (order_of_rooms, "policy/solver/a.py", "from policy.sourcing.model import Model"),
+    (maps, "streams/packing/a.py", ""),
     (library_insides, "streams/a.py", "from faust.transport.drivers import aiokafka"),
     (library_insides, "infra/a.py", "import aiokafka.consumer.fetcher"),
     (library_insides, "infra/a.py", "from aiokafka.consumer import fetcher"),
@@ -271,6 +383,20 @@ BAD = [
 ]
 GOOD = [
     (import_direction, "streams/a.py", "from policy.errors import E\nfrom . import text"),
+    (order_of_rooms, "streams/incidents/a.py", "from streams.detection.surge import test"),
+    (order_of_rooms, "streams/detection/a.py", "from streams.detection.surge import test"),
+    (
+        order_of_rooms,
+        "infra/cli/a.py",
+        "from infra.page.contracts import Now\nfrom infra import cli",
+    ),
+    (
+        order_of_rooms,
+        "policy/solver/a.py",
+        "from policy.compiled import compiled\nimport streams.x",
+    ),
+    (order_of_rooms, "policy/__init__.py", "from policy.decide import decide"),
+    (maps, "streams/__init__.py", "'The live system.'"),
     (library_insides, TRANSPORT, "import aiokafka.consumer.fetcher, faust.transport.base"),
     (library_insides, "infra/a.py", "from aiokafka import AIOKafkaConsumer, TopicPartition"),
     (library_insides, "infra/a.py", "from aiokafka.errors import KafkaError"),
@@ -294,6 +420,13 @@ def test_a_broken_rule_is_seen(check, path, text):
 def test_what_is_allowed_is_not_complained_of(check, path, text):
     """The checks leave in peace what the plan allows."""
     assert check({path: text}) == []
+
+
+def test_a_crowded_folder_is_seen():
+    """One module more than a folder may hold is complained of; package files do not count."""
+    full = {f"tests/a/m{number}.py": "" for number in range(MOST_MODULES_IN_A_FOLDER)}
+    assert folders({**full, "tests/a/__init__.py": "", "tests/a/b/c.py": ""}) == []
+    assert folders({**full, "tests/a/one_more.py": ""})
 
 
 @pytest.mark.parametrize(
