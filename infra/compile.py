@@ -77,6 +77,7 @@ def compile_streams() -> None:
     from policy import PolicyCache
     from streams.contracts.events import TOPICS
     from streams.ingest.decode import TopicDecoder
+    from streams.shard.checkpoint import take_commit
     from streams.shard.shard import Shard, ShardSettings
 
     shard = Shard(0, ShardSettings(), PolicyCache())
@@ -101,7 +102,7 @@ def compile_streams() -> None:
             take(topic, offset, beat)
         while not shard.advance():
             pass
-    shard.take_commit()
+    take_commit(shard)
 
 
 _PARTS: dict[str, Callable[[], None]] = {

@@ -33,7 +33,7 @@ from infra.settings import STATE_FILE, Settings, SettingsError, without_password
 from infra.wording.format import moment, number
 from streams.contracts.topics import all_topics, audit_topic, input_topics
 from streams.handover.rules import HoldReason
-from streams.shard.shard import STATE_VERSION
+from streams.shard.checkpoint import STATE_VERSION
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -17,7 +17,8 @@ from infra.metrics.open_incidents import open_incidents, open_ones, rows_of
 from streams.contracts.alerts import AlertKind
 from streams.contracts.purchase_orders import SupplierRole
 from streams.detection.stock_cover import available_units
-from streams.shard.shard import NEW_ORDERS, SOLD_UNITS, Shard
+from streams.shard.folding import NEW_ORDERS, SOLD_UNITS
+from streams.shard.shard import Shard
 from streams.timestamps import DAY_MS, MINUTE_MS, parse_times
 from streams.types import Float64Array, Table
 

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from streams.contracts.events import TOPICS
 from streams.handover.rules import HoldReason
-from streams.shard.shard import DEAD_LETTERED
+from streams.shard.folding import DEAD_LETTERED
 from streams.timestamps import NO_CLOCK
 from streams.worker.shard_task import ShardTask
 from streams.worker.worker import Worker

@@ -21,7 +21,7 @@ from infra.redis.projection import project
 from infra.redis.shard_upgrade import Staging
 from infra.redis.upgrades import Upgrade, packed_layout
 from infra.redis.wire import ScriptCall, bulk
-from streams.shard.shard import STATE_VERSION
+from streams.shard.checkpoint import STATE_VERSION
 from streams.state.bucket_rings import CELL, DAY_CELL
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import ROW

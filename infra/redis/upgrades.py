@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from streams.replenishment.decision_record import DECISION
-from streams.shard.shard import STATE_VERSION
+from streams.shard.checkpoint import STATE_VERSION
 from streams.state.bucket_rings import CELL, DAY_CELL
 from streams.state.items import ROW
 from streams.state.minute_totals import TOTAL

@@ -23,6 +23,7 @@ from streams.ingest.chunks import from_offset, in_parts, values_of, written_ms
 from streams.ingest.dead_letters import set_aside
 from streams.ingest.decode import DecodeLimits, TopicDecoder
 from streams.ingest.transport import BatchConsumer, Chunk
+from streams.shard.checkpoint import restore, take_commit
 from streams.shard.shard import Shard, ShardSettings
 from streams.timestamps import NO_CLOCK
 from streams.worker.lag import Progress
@@ -247,7 +248,7 @@ class Worker:
         stored = await self._store.load(lease)
         shard = Shard(partition, self._settings.shard, self._cache)
         if stored is not None:
-            shard.restore(stored)
+            restore(shard, stored)
         return ShardTask(shard, lease, dict(shard.offsets), Gate(self._settings.handover))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[Any]], what: str) -> Any:
@@ -420,7 +421,7 @@ class Worker:
         newest_ms = task.newest_written_ms
         if task.in_flight is None:
             task.is_dirty = False
-            task.in_flight = task.shard.take_commit()
+            task.in_flight = take_commit(task.shard)
         commit = task.in_flight
         busy = time.perf_counter() - started
         outcome = await self._patiently(lambda: self._store.commit(task.lease, commit), "commit")

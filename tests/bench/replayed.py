@@ -18,6 +18,7 @@ from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
 from streams.ingest.decode import TopicDecoder
+from streams.shard.checkpoint import take_commit
 from streams.shard.shard import Shard, ShardSettings
 from streams.timestamps import DAY_MS
 
@@ -73,7 +74,7 @@ class Replay:
             self.read(topic, [heartbeat(until_ms + self._lateness_ms)])
         while not self.shard.advance(100_000):
             pass
-        for _, outgoing in self.shard.take_commit().outbox_added:
+        for _, outgoing in take_commit(self.shard).outbox_added:
             self._note(outgoing)
 
     def _note(self, outgoing: OutboxRecord) -> None:

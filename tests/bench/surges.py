@@ -25,6 +25,7 @@ from infra.settings import Settings
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import DecodeLimits, TopicDecoder
+from streams.shard.checkpoint import take_commit
 from streams.shard.shard import Shard, ShardSettings
 from streams.timestamps import DAY_MS, HOUR_MS
 
@@ -93,7 +94,7 @@ def _read(
 
 
 def _alerts_of(shard: Shard) -> Iterator[dict[str, Any]]:
-    commit = shard.take_commit()
+    commit = take_commit(shard)
     for number, outgoing in commit.outbox_added:
         shard.outbox.published([number])
         if outgoing.topic == "alerts" and outgoing.value is not None:

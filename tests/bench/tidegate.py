@@ -15,6 +15,7 @@ from infra.settings import Settings
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import TopicDecoder
+from streams.shard.checkpoint import restore, take_commit
 from streams.shard.shard import Shard
 
 COMMAND = [sys.executable, "-m", "infra.cli", "worker", "--no-supervise"]
@@ -92,7 +93,7 @@ def save(shard: Any, redis_url: str) -> None:
         store = _store(redis_url)
         lease = await store.acquire(0, 1)
         await store.load(lease)
-        await store.commit(lease, shard.take_commit())
+        await store.commit(lease, take_commit(shard))
 
     asyncio.run(run())
 
@@ -105,7 +106,7 @@ def load(redis_url: str) -> Any:
         shard = Shard(0, Settings().worker().shard, PolicyCache())
         stored = await store.load(await store.acquire(0, 2))
         assert stored is not None
-        shard.restore(stored)
+        restore(shard, stored)
         return shard
 
     return asyncio.run(run())

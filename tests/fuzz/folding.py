@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from itertools import islice
 
+from streams.shard.checkpoint import take_commit
 from tests.fuzz.records import Record, fuzzed_records
 from tests.streams.runs import Run
 
@@ -27,7 +28,7 @@ def fold_fuzzed(
     while batch := list(islice(records, chance.randint(1, _AT_ONCE))):
         _read(run, batch)
         run.advance(3)
-        run.shard.take_commit()
+        take_commit(run.shard)
         done += len(batch)
         require_balance(run, seed, done)
         on_progress(done)

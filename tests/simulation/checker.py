@@ -17,6 +17,7 @@ from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import PURCHASE_ORDERS
 from streams.ingest.decode import TopicDecoder
 from streams.replenishment.decision_record import DECISION
+from streams.shard.checkpoint import readable_columns
 from streams.shard.shard import ShardSettings
 from streams.state.bucket_rings import DAY_CELL
 from streams.state.items import READABLE
@@ -219,7 +220,7 @@ def _restore_history(run: Run, redis: RedisServer, partition: int) -> None:
 def _compare_readable(redis: RedisServer, pure: Run, partition: int) -> None:
     """What an item shows by name is what decides about it."""
     items = pure.shard.timeline.items
-    shown = pure.shard._readable(np.arange(len(items)))
+    shown = readable_columns(pure.shard, np.arange(len(items)))
     for place in range(len(items)):
         found = redis.data.get(f"tg:item:{{{partition}}}:{items.key(place)}".encode(), {})
         assert isinstance(found, dict)

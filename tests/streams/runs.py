@@ -21,6 +21,7 @@ from streams.detection.surge import SurgeSettings
 from streams.incidents.incidents import AlertSettings
 from streams.ingest.decode import DecodeLimits, TopicDecoder
 from streams.replenishment.reviews import ReviewSettings
+from streams.shard.checkpoint import restore, take_commit
 from streams.shard.shard import Shard, ShardSettings
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import Items
@@ -97,7 +98,7 @@ class Run:
 
     def commit(self) -> Commit:
         """Take a commit and note what it carries to the outside."""
-        commit = self.shard.take_commit()
+        commit = take_commit(self.shard)
         for table in commit.decisions:
             self.decisions.extend(tell_decisions(table, self.shard.timeline.items))
         for change in commit.cells["day"]:
@@ -113,7 +114,7 @@ class Run:
         """Go on with what was stored."""
         self.shard = Shard(self.shard.partition, self.settings, self.cache)
         if stored is not None:
-            self.shard.restore(stored)
+            restore(self.shard, stored)
 
 
 def read_whole(logs: Logs, settings: ShardSettings = SETTINGS) -> Run:
@@ -179,7 +180,7 @@ def tell(run: Run) -> dict[str, Any]:
     shard = run.shard
     timeline = shard.timeline
     name = timeline.items.key
-    meta = json.loads(shard.take_commit().meta)
+    meta = json.loads(take_commit(shard).meta)
     for part in ("pending_next", "outbox_next", "memories"):  # numbers of batches and of places
         del meta[part]
     return {

@@ -6,7 +6,7 @@ from infra.cli.doctor import Status, check_state_versions
 from infra.redis.state_files import Stand
 from infra.redis.state_keys import ShardHash
 from infra.redis.upgrades import OLDEST_VERSION
-from streams.shard.shard import STATE_VERSION
+from streams.shard.checkpoint import STATE_VERSION
 
 
 def shards(*versions: int | None) -> dict[int, ShardHash]:

@@ -31,7 +31,7 @@ from infra.redis.upgrades import (
     version_of,
 )
 from streams.contracts.alerts import Alert
-from streams.shard.shard import STATE_VERSION, Meta
+from streams.shard.checkpoint import STATE_VERSION, Meta
 from streams.state.items import READABLE
 from streams.state.open_orders import OpenOrder
 from tests.infra.redis.test_shard_store import RETENTION, ready, redis_at, store_at

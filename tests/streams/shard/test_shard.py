@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from streams import index_set as marks
 from streams.contracts.events import TOPICS
 from streams.shard import shard
+from streams.shard.checkpoint import STATE_VERSION
 from streams.state import open_orders as supply
 from streams.state import pending
 from streams.state.key_memory import KeyMemory
@@ -371,8 +372,8 @@ def test_state_of_another_version_is_refused():
     run = read_whole(sample(0))
     store.commit_now(lease, run.commit())
     kept = store.kept[0]
-    kept.meta = kept.meta.replace(b'"version":%d' % shard.STATE_VERSION, b'"version":99')
-    with pytest.raises(ValueError, match=f"state version must be {shard.STATE_VERSION}, got 99"):
+    kept.meta = kept.meta.replace(b'"version":%d' % STATE_VERSION, b'"version":99')
+    with pytest.raises(ValueError, match=f"state version must be {STATE_VERSION}, got 99"):
         run.restart(store.load_now(store.acquire_now(0)))
 
 
