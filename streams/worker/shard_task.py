@@ -19,23 +19,33 @@ class ShardTask:
     """A shard that this worker owns."""
 
     shard: Shard
+
+    # Ownership writes these when it takes the shard over.
     lease: Any
+
+    # The committer writes these.
     stored_offsets: dict[str, int]
-    gate: Gate = field(default_factory=lambda: Gate(GateThresholds()))
-    is_dirty: bool = False
     in_flight: Commit | None = None  # sent, and its fate is not known yet
+    publishable_to: int = 0  # in the outbox; also by ownership, for what an earlier owner stored
+
+    # Whoever changes the shard sets this; the committer clears it.
+    is_dirty: bool = False
+
+    # The worker writes these as it reads.
     newest_written_ms: int = -1
-    publishable_to: int = 0
     written_ms: dict[str, int] = field(default_factory=dict)  # topic -> time of the newest record
+
+    # The release of orders writes these.
+    gate: Gate = field(default_factory=lambda: Gate(GateThresholds()))
     was_live: bool = False
     held: dict[str, HoldReason] = field(default_factory=dict)  # waiting orders by po_id
-    judgement: object = None  # all that the last judgement of the waiting orders rested on
+    judgement: object = None  # what the last one rested on; the publisher clears it after a failure
     judged_to: int = 0  # in the outbox
     looked_at_s: float = 0.0
     at_end_s: dict[str, float] = field(default_factory=dict)  # topic -> last seen read to its end
-    unread_heartbeat_ms: int = (
-        NO_CLOCK  # the oldest heartbeat that was written and not yet read back
-    )
+
+    # Heartbeats write this: the oldest one that was written and not yet read back.
+    unread_heartbeat_ms: int = NO_CLOCK
 
     @property
     def is_stored(self) -> bool:

@@ -50,7 +50,7 @@ class Doors:
         """Look with a worker whenever it looks at its gates."""
         if self._world.plan.hand_over is None:
             return
-        release: Any = worker._release
+        release: Any = worker.release
         look = release.look
 
         def watched(task: ShardTask, lags: Any, *, is_store_away: bool) -> None:

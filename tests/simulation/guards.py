@@ -24,9 +24,10 @@ from streams.state.outbox import Outbox
 from streams.state.pending import Pending
 from streams.timeline import review_step as ordering
 from streams.timestamps import NO_CLOCK
+from streams.worker.committer import Committer
 from streams.worker.order_release import OrderRelease
+from streams.worker.publisher import Publisher
 from streams.worker.shard_task import ShardTask
-from streams.worker.worker import Worker
 from tests.simulation.people import AuditClient
 from tests.simulation.redis_server import RedisServer
 
@@ -62,16 +63,16 @@ def no_past(patch: Patch) -> None:
 def kafka_first(patch: Patch) -> None:
     """Kafka is told what was read, not what is stored."""
 
-    async def commit_offsets(self: Worker) -> None:
+    async def commit_offsets(self: Committer) -> None:
         offsets = {
             TP(topic, partition): offset
-            for partition, task in self.tasks.items()
+            for partition, task in self._tasks.items()
             for topic, offset in task.shard.offsets.items()
         }
-        if offsets and self._consumer is not None:
-            await self._consumer.commit_stored(offsets)
+        if offsets and self._source.consumer is not None:
+            await self._source.consumer.commit_stored(offsets)
 
-    patch.setattr(Worker, "_commit_offsets", commit_offsets)
+    patch.setattr(Committer, "commit_offsets", commit_offsets)
 
 
 def no_dedupe(patch: Patch) -> None:
@@ -168,10 +169,10 @@ def leases_by_number(patch: Patch) -> None:
 def no_look_at_rest(patch: Patch) -> None:
     """Whether Redis came back older is only asked by the next commit."""
 
-    async def without(self: Worker, task: Any) -> None:
+    async def without(self: Committer, task: Any) -> None:
         pass
 
-    patch.setattr(Worker, "_require_known_past", without)
+    patch.setattr(Committer, "_require_known_past", without)
 
 
 # --- at the hand-over -------------------------------------------------------------------------
@@ -282,12 +283,12 @@ def gate_opens_at_once(patch: Patch) -> None:
 
 def alerts_held_too(patch: Patch) -> None:
     """Nothing leaves while a gate is shut."""
-    free = Worker._free_to_go
+    free = Publisher._free_to_go
 
-    def without(self: Worker, task: ShardTask) -> Any:
+    def without(self: Publisher, task: ShardTask) -> Any:
         return [] if task.gate.reasons else free(self, task)
 
-    patch.setattr(Worker, "_free_to_go", without)
+    patch.setattr(Publisher, "_free_to_go", without)
 
 
 def judged_once(patch: Patch) -> None:

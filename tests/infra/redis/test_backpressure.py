@@ -12,7 +12,7 @@ from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
 from tests.streams.logs import ITEMS, START_MS, event
 from tests.streams.runs import SETTINGS
 from tests.streams.tcp_proxy import proxy_to
-from tests.streams.worker.test_worker import ASSIGNED, Kafka, MemoryStore
+from tests.streams.worker.worker_bench import ASSIGNED, Kafka, MemoryStore
 
 BATCH = 500
 BATCHES = 20

@@ -12,7 +12,7 @@ from streams.handover.rules import Controls, HoldReason, Limits, Pause
 from streams.worker import shard_task as shard_task_module
 from tests.oracle import DAY
 from tests.streams.logs import ITEMS, START_MS, event
-from tests.streams.worker.test_worker import ORDERS, PREFIX, Bench, bench, sales, short_sleeps  # noqa: F401
+from tests.streams.worker.worker_bench import ORDERS, PREFIX, Bench, bench, sales
 
 EVERYTHING = Pause(hold_id="h", who="ada", why="w", since="now")
 ALERT = OutboxRecord(ALERTS, b"lamp", b"{}", [])
@@ -58,7 +58,7 @@ class Controlled:
         for record in records:
             task.shard.outbox.put(record)
         task.is_dirty = True
-        self.made.worker._work.set()
+        self.made.worker.signals.work.set()
 
     @property
     def sent(self) -> list[OutboxRecord]:
@@ -202,7 +202,7 @@ async def test_without_redis_orders_wait_and_alerts_go_out_unstored():
         control.decide(order(1))
         await control.until_held(HoldReason.STARTING)
         made.store.is_away = True
-        made.worker._note_store(ok=False)
+        made.worker.store_health.note(ok=False)
         control.decide(ALERT)
         await made.until(lambda: ALERT in made.kafka.published)
         await control.until_held(HoldReason.STORE_AWAY)
@@ -323,7 +323,7 @@ def say(control: Controlled, kind: str, po_id: str = "po-1") -> None:
     task = control.made.worker.tasks[0]
     task.shard.outbox.judge(po_id, *ITEMS[0], kind)
     task.is_dirty = True
-    control.made.worker._work.set()
+    control.made.worker.signals.work.set()
 
 
 @pytest.mark.parametrize(
@@ -453,5 +453,5 @@ async def test_worker_without_its_store_is_alive():
         made.consumer.highwaters[ORDERS] = 10
         assert made.worker.is_alive()
         made.now += 61
-        made.worker._note_store(ok=False)
+        made.worker.store_health.note(ok=False)
         assert made.worker.is_alive()

@@ -1,0 +1,58 @@
+"""Heartbeats: they let event time go on in the input topics while no event comes."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from streams.contracts.events import TOPICS
+from streams.timestamps import NO_CLOCK
+from streams.worker.ports import WriteHeartbeats
+from streams.worker.shard_task import ShardTask
+
+
+class Heartbeats:
+    """Writes heartbeats to the logs of the worker's partitions, while these logs are live.
+
+    Args:
+        write: writes heartbeats to input topics.
+        tasks: the shards of the worker by partition.
+        interval_s: between heartbeats.
+        live_within_s: a log this near to now is live; a replay of old events tells its own time.
+        clock: wall-clock seconds.
+    """
+
+    def __init__(
+        self,
+        write: WriteHeartbeats,
+        tasks: Mapping[int, ShardTask],
+        *,
+        interval_s: float,
+        live_within_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._write = write
+        self._tasks = tasks
+        self._interval_s = interval_s
+        self._live_within_s = live_within_s
+        self._clock = clock
+
+    async def heartbeat_loop(self) -> None:
+        """Write heartbeats at every interval."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            now_ms = int(self._clock() * 1000)
+            if self._tasks and self.is_live(now_ms):
+                targets = [(topic, partition) for partition in self._tasks for topic in TOPICS]
+                await self._write(targets, now_ms)
+                self._note(now_ms)
+
+    def is_live(self, now_ms: int) -> bool:
+        """Whether the logs are near to now, as against a replay of old events."""
+        newest = max(
+            (max(task.shard.clocks.values()) for task in self._tasks.values()), default=NO_CLOCK
+        )
+        return abs(now_ms - newest) <= self._live_within_s * 1000
+
+    def _note(self, now_ms: int) -> None:
+        for task in self._tasks.values():
+            if task.unread_heartbeat_ms <= min(task.shard.clocks.values()):
+                task.unread_heartbeat_ms = now_ms

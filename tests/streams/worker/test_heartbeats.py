@@ -1,0 +1,25 @@
+"""Heartbeats in the input topics."""
+
+import asyncio
+
+import pytest
+
+from streams.contracts.events import TOPICS
+from tests.streams.logs import START_MS, heartbeat
+from tests.streams.worker.worker_bench import (
+    bench,
+)
+
+
+@pytest.mark.parametrize(("behind_s", "beats"), [(10, True), (400, False)])
+async def test_heartbeats_are_written_to_live_logs_only(behind_s, beats):
+    """A replay of old events tells its own time; the wall clock does not mix in."""
+    async with bench(heartbeat_interval_s=0.001) as made:
+        made.now = START_MS / 1000 + behind_s
+        await made.read("orders", [heartbeat(START_MS)], 0)
+        if beats:
+            await made.until(lambda: len(made.kafka.beats) >= 12)
+            assert set(made.kafka.beats) == {(topic, p) for topic in TOPICS for p in (0, 1)}
+        else:
+            await asyncio.sleep(0.03)
+            assert made.kafka.beats == []
