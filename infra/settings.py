@@ -22,7 +22,7 @@ from streams.ingest.decode import DecodeLimits
 from streams.replenishment.reviews import ReviewSettings
 from streams.shard.shard import ShardSettings
 from streams.timeline.partition_state import TimelineSettings
-from streams.timestamps import DAY_MS
+from streams.timestamps import DAY_MS, HOUR_MS
 from streams.worker.worker import WorkerSettings
 
 Positive = Annotated[int, Field(gt=0)]
@@ -30,6 +30,11 @@ PositiveSeconds = Annotated[float, Field(gt=0)]
 PositiveMoney = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 SHORTEST_TOKEN = 16
+
+# What belongs to a part of the worker has its default there.
+_WORKER = WorkerSettings()
+_SHARD = _WORKER.shard
+_TIMELINE = _SHARD.timeline
 
 
 class SettingsError(ValueError):
@@ -123,57 +128,68 @@ class Settings(BaseSettings):
     )
 
     tick_seconds: Positive = Field(
-        60, description="event time between two runs of the detectors; must divide 3600"
+        _TIMELINE.tick_ms // 1000,
+        description="event time between two runs of the detectors; must divide 3600",
     )
     allowed_lateness_seconds: Annotated[int, Field(ge=0)] = Field(
-        10,
+        _SHARD.allowed_lateness_ms // 1000,
         description="how far events may be out of order; an older one counts at the topic's clock",
     )
     grace_seconds: Positive = Field(
-        86_400, description="an older event is not counted: it goes to `<topic>.late`"
+        _SHARD.grace_ms // 1000,
+        description="an older event is not counted: it goes to `<topic>.late`",
     )
-    minute_ring: Positive = Field(60, description="minutes of sums that are kept")
-    hour_ring: Positive = Field(48, description="hours of sums that are kept")
+    minute_ring: Positive = Field(_SHARD.minutes, description="minutes of sums that are kept")
+    hour_ring: Positive = Field(_SHARD.hours, description="hours of sums that are kept")
     day_ring: Annotated[int, Field(ge=4)] = Field(
-        35, description="days of sums that a shard works on, at least twice grace_seconds"
+        _SHARD.days, description="days of sums that a shard works on, at least twice grace_seconds"
     )
     day_history: Positive = Field(
         400, description="days of sums that Redis keeps, at least day_ring"
     )
     decision_history_days: Positive = Field(400, description="days of decisions that Redis keeps")
     dedupe_keys: Positive = Field(
-        1_000_000,
+        _SHARD.dedupe_keys,
         description="event ids remembered per topic and partition: at least so many, at most twice",
     )
     order_keys: Positive = Field(
-        1_000_000,
+        _SHARD.order_keys,
         description="orders remembered per partition, to count each once: at least so many",
     )
     record_bytes: Positive = Field(
-        65_536, description="largest record that is read; a larger one is a dead letter"
+        _WORKER.limits.record_bytes,
+        description="largest record that is read; a larger one is a dead letter",
     )
     future_seconds: Positive = Field(
-        600, description="a record dated further ahead of its write time is a dead letter"
+        _WORKER.limits.future_ms // 1000,
+        description="a record dated further ahead of its write time is a dead letter",
     )
 
     minimum_history_days: Annotated[int, Field(ge=1)] = Field(
-        2, description="closed days of demand before the first purchase order of an item"
+        _TIMELINE.review.minimum_days,
+        description="closed days of demand before the first purchase order of an item",
     )
     stock_valid_days: Positive = Field(
-        400, description="no purchase order for an item whose last count is older"
+        _TIMELINE.review.stock_valid_ms // DAY_MS,
+        description="no purchase order for an item whose last count is older",
     )
     false_surge_items_per_100000: Annotated[float, Field(gt=0, le=10_000)] = Field(
-        300.0,
+        _TIMELINE.surge.false_items_per_100000,
         description="budget of false surge alarms in one sale, items of 100,000, all tests",
     )
     sale_days: PositiveSeconds = Field(
-        1.0, description="length of the sale that this budget is for"
+        _TIMELINE.surge.sale_days, description="length of the sale that this budget is for"
     )
     surge_minimum_days: Annotated[int, Field(ge=1)] = Field(
-        3, description="days of history of an item before its surge test begins"
+        int(_TIMELINE.surge.minimum_days),
+        description="days of history of an item before its surge test begins",
+    )
+    dispatch_promise_hours: PositiveSeconds = Field(
+        _TIMELINE.alerts.dispatch_promise_ms / HOUR_MS,
+        description="customers' orders that wait longer to be dispatched are an incident",
     )
     silent_arrivals: PositiveSeconds = Field(
-        12.0,
+        _TIMELINE.alerts.order_feed.silent_arrivals,
         description="the order feed counts as stale when this many expected orders are missing",
     )
 
@@ -190,30 +206,35 @@ class Settings(BaseSettings):
         description="the same for the amount of an item a day, in the item's currency",
     )
     handover_lag_records: Positive = Field(
-        200_000, description="hand-over stops when a partition has more unread records"
+        _WORKER.handover.lag_records,
+        description="hand-over stops when a partition has more unread records",
     )
     handover_lag_seconds: PositiveSeconds = Field(
-        60.0, description="hand-over stops when the oldest unread record is older"
+        _WORKER.handover.lag_s, description="hand-over stops when the oldest unread record is older"
     )
     handover_clock_seconds: PositiveSeconds = Field(
-        60.0, description="hand-over stops when the machine's clock and the logs differ by more"
+        _WORKER.handover.clock_s,
+        description="hand-over stops when the machine's clock and the logs differ by more",
     )
     handover_calm_seconds: Annotated[float, Field(ge=0)] = Field(
-        2.0, description="hand-over resumes after this long below half of the three limits above"
+        _WORKER.handover.calm_s,
+        description="hand-over resumes after this long below half of the three limits above",
     )
 
     commit_interval_ms: Annotated[float, Field(ge=0)] = Field(
-        10.0, description="shortest time between two commits of a shard"
+        _WORKER.commit_interval_s * 1000, description="shortest time between two commits of a shard"
     )
     heartbeat_interval_seconds: PositiveSeconds = Field(
-        1.0, description="time between heartbeats that a worker writes to live input topics"
+        _WORKER.heartbeat_interval_s,
+        description="time between heartbeats that a worker writes to live input topics",
     )
     live_within_seconds: PositiveSeconds = Field(
-        300.0,
+        _WORKER.live_within_s,
         description="a log whose newest event is this close to the clock is live, not a replay",
     )
     stuck_after_seconds: PositiveSeconds = Field(
-        60.0, description="/livez fails when records wait and none was read for this long"
+        _WORKER.stuck_after_s,
+        description="/livez fails when records wait and none was read for this long",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe messages that are logged"
@@ -338,7 +359,8 @@ class Settings(BaseSettings):
                     stock_valid_ms=self.stock_valid_days * DAY_MS,
                 ),
                 alerts=AlertSettings(
-                    order_feed=OrderFeedSettings(silent_arrivals=self.silent_arrivals)
+                    dispatch_promise_ms=round(self.dispatch_promise_hours * HOUR_MS),
+                    order_feed=OrderFeedSettings(silent_arrivals=self.silent_arrivals),
                 ),
             ),
         )
