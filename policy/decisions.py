@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from policy.review_inputs import FloatArray, IntArray
-from policy.solver import reading_columns as reading
+from policy.solver.codes import Reason as Reason
 
 
 class Method(IntEnum):
@@ -15,22 +15,6 @@ class Method(IntEnum):
     EXACT = 0  # the dynamic program on a lattice, certified
     GAP_RULE = 1  # lean is more than a review slower: a rule, simulated beside a certified bound
     NO_DEMAND = 2  # nothing sells; only a backlog is ordered
-
-
-class Reason(IntEnum):
-    """Which cost or constraint bound the quantities."""
-
-    POSITION_COVERS = reading.REASON_POSITION_COVERS
-    COST_OPTIMAL = reading.REASON_COST_OPTIMAL
-    SERVICE_TARGET = reading.REASON_SERVICE_TARGET
-    SERVICE_OUT_OF_REACH = reading.REASON_SERVICE_OUT_OF_REACH
-    LEAN_CAPACITY_BOUND = reading.REASON_LEAN_CAPACITY_BOUND
-    MINIMUM_ORDER = reading.REASON_MINIMUM_ORDER
-    PACK_SIZE = reading.REASON_PACK_SIZE
-    FLEXIBLE_ONLY_SURGE = reading.REASON_FLEXIBLE_ONLY_SURGE
-    NO_DEMAND = reading.REASON_NO_DEMAND
-    GAP_RULE = reading.REASON_GAP_RULE
-    PRICE_BREAK = reading.REASON_PRICE_BREAK
 
 
 @dataclass(frozen=True)

@@ -10,29 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from policy.errors import PolicyInputError
+from policy.solver.codes import DemandFamily as DemandFamily
+from policy.solver.codes import ServiceType as ServiceType
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-
-class ServiceType(IntEnum):
-    """What `service_target` is a share of."""
-
-    COST = 0  # no target: the cheapest policy
-    CYCLE = 1  # replenishment cycles [tau_2, T + tau_2) without a stock-out
-    FILL = 2  # units served from stock
-    PAPER = 3  # P(D_{T + tau_2} <= U), the published condition; weak, see the model
-
-
-class DemandFamily(IntEnum):
-    """Distribution of demand; AUTO picks one by the dispersion index sd^2 / mean."""
-
-    AUTO = 0
-    NORMAL = 1
-    POISSON = 2
-    NEGATIVE_BINOMIAL = 3
-    GAMMA = 4
 
 
 ROLES = ("lean", "flexible")

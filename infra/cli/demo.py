@@ -33,8 +33,8 @@ from infra.settings import Settings, load_settings
 from infra.wording.format import duration, moment, number
 from streams.contracts.alerts import AlertKind, AlertState
 from streams.contracts.topics import ALERTS, INPUTS, PURCHASE_ORDERS, dead_letter_topic
+from streams.timestamps import DAY_MS
 
-_DAY_MS = 86_400_000
 _SHOWN_OF_A_KIND = 3  # the feed prints the first ones, then only counts
 _TOP_ITEMS = 5
 _LOOK_SECONDS = 0.25
@@ -133,7 +133,7 @@ class _Play:
 
     async def _send(self, stop: asyncio.Event, bar: Progress, task: Any) -> ReplayResult:
         first_ms = _start_ms(self.sale)
-        length_ms = self._demo.sale.days * _DAY_MS
+        length_ms = self._demo.sale.days * DAY_MS
 
         def show(sent: Sent) -> None:
             clock_ms = sent.clock_ms or first_ms
@@ -142,7 +142,7 @@ class _Play:
             bar.update(task, completed=share, description=text)
 
         records = list(adapt(self.sale.lines, schema="tidegate"))
-        calm = next(n for n, one in enumerate(records) if one.occurred_ms >= first_ms + _DAY_MS)
+        calm = next(n for n, one in enumerate(records) if one.occurred_ms >= first_ms + DAY_MS)
         # The first day only teaches the baseline: it is written at once.
         for part, speed in ((records[:calm], None), (records[calm:], self._demo.speed)):
             result = await replay(

@@ -12,10 +12,10 @@ from streams.contracts.alerts import Alert
 from streams.incidents.kinds import ITEM_FIELDS
 from streams.state.items import ROW
 from streams.state.minute_totals import TOTAL
-from streams.timestamps import MINUTE_MS
+from streams.timestamps import DAY_MS, MINUTE_MS
 from streams.types import Float64Array, Int64Array, Table
 
-LIVE_WITHIN_MS = 86_400_000  # an outage of hours is no data; only older events are a replay
+LIVE_WITHIN_MS = DAY_MS  # an outage of hours is no data; only older events are a replay
 SHOWN = np.dtype(
     [
         (name, ROW[name])

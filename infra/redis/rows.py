@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from policy.record import CODES
 from streams.contracts.purchase_orders import Occasion
 from streams.demand.campaigns import Uplift
 from streams.replenishment.decision_record import (
     CANDIDATE_UNITS,
     CANDIDATES,
-    CODES,
     DEMAND_BASIS,
     POLICY_INPUTS,
     RESULTS,

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from infra.replay.faults import Record
 from policy import ServiceType
+from policy.review_inputs import ROLES
 from streams.contracts.events import MOST_PRICE_BREAKS, Item, PriceBreak
-from streams.replenishment.supplier_terms import ROLES
+from streams.timestamps import DAY_MS
 
-DAY_MS = 86_400_000
 # How units of a line count towards the day's demand.
 _SIGNS = {"placed": 1, "cancelled": -1}
 

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from infra.sale.settings import DAY_MS, HOUR_MS, SaleSettings
+from infra.sale.settings import SaleSettings
 from infra.sale.telling import rfc_3339
 from infra.sale.world import Items
+from streams.timestamps import DAY_MS, HOUR_MS
 
 PER_CODE = 2
 _OVERSIZED_BYTES = 100_000  # above what Tidegate takes by default, below what a broker refuses

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from infra.sale.bad_records import BadRecord, make_bad_records
-from infra.sale.settings import DAY_MS, HOUR_MS, MINUTE_MS, SaleSettings, tell_story
+from infra.sale.settings import SaleSettings, tell_story
 from infra.sale.telling import (
     Telling,
     tell_catalog,
@@ -22,6 +22,7 @@ from infra.sale.telling import (
 )
 from infra.sale.truth import tell_truth
 from infra.sale.world import Flags, Ints, closed_stock, make_items, make_order_lines
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 
 _DUPLICATE_SHARE = 0.003
 _SLIGHTLY_LATE_SHARE = 0.003

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-MINUTE_MS = 60_000
+from streams.timestamps import DAY_MS, HOUR_MS
 
 WAREHOUSES = ("north", "south")
 WAREHOUSE_SHARES = (0.6, 0.4)

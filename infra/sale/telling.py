@@ -8,15 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from infra.sale.settings import (
-    CAMPAIGN_ID,
-    DAY_MS,
-    HOUR_MS,
-    WAREHOUSE_SHARES,
-    WAREHOUSES,
-    SaleSettings,
-    Story,
-)
+from infra.sale.settings import CAMPAIGN_ID, WAREHOUSE_SHARES, WAREHOUSES, SaleSettings, Story
 from infra.sale.world import (
     NEVER_MS,
     UNITS_PER_LINE_MEAN,
@@ -28,6 +20,7 @@ from infra.sale.world import (
     OrderLines,
     expected_lines,
 )
+from streams.timestamps import DAY_MS, HOUR_MS
 
 CURRENCY = "EUR"
 LEAD_TIME_DAYS_LEAN = 0.5

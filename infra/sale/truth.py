@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from infra.sale.settings import CAMPAIGN_ID, DAY_MS, WAREHOUSES, SaleSettings, Story
+from infra.sale.settings import CAMPAIGN_ID, WAREHOUSES, SaleSettings, Story
 from infra.sale.telling import rfc_3339
 from infra.sale.world import ClosedStock, Items, OrderLines
+from streams.timestamps import DAY_MS
 
 
 def tell_truth(

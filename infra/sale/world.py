@@ -8,14 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from infra.sale.settings import (
-    HOUR_MS,
-    MINUTE_MS,
-    WAREHOUSE_SHARES,
-    ClosedItem,
-    SaleSettings,
-    Story,
-)
+from infra.sale.settings import WAREHOUSE_SHARES, ClosedItem, SaleSettings, Story
+from streams.timestamps import HOUR_MS, MINUTE_MS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

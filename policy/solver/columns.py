@@ -1,5 +1,7 @@
 """Names of the columns that the kernels of one item share: its parameters, tables and answer."""
 
+from policy.solver.codes import DemandFamily, ServiceType
+
 # Columns of a parameter row. Times in days, money per unit, order or unit and day, lots in units.
 P_MEAN = 0
 P_SD = 1
@@ -22,16 +24,16 @@ P_FLEXIBLE_PACK = 17
 P_FAMILY = 18
 PARAMETERS = 19
 
-SERVICE_COST = 0
-SERVICE_CYCLE = 1
-SERVICE_FILL = 2
-SERVICE_PAPER = 3
+SERVICE_COST = int(ServiceType.COST)
+SERVICE_CYCLE = int(ServiceType.CYCLE)
+SERVICE_FILL = int(ServiceType.FILL)
+SERVICE_PAPER = int(ServiceType.PAPER)
 
-FAMILY_AUTO = 0
-FAMILY_NORMAL = 1
-FAMILY_POISSON = 2
-FAMILY_NEGATIVE_BINOMIAL = 3
-FAMILY_GAMMA = 4
+FAMILY_AUTO = int(DemandFamily.AUTO)
+FAMILY_NORMAL = int(DemandFamily.NORMAL)
+FAMILY_POISSON = int(DemandFamily.POISSON)
+FAMILY_NEGATIVE_BINOMIAL = int(DemandFamily.NEGATIVE_BINOMIAL)
+FAMILY_GAMMA = int(DemandFamily.GAMMA)
 
 LEVELS_CAP = 720
 """Most levels of a lattice: a lot or a capacity may ask for finer cells than usual."""

@@ -1,15 +1,14 @@
 """The record of a decision: its columns, and the purchase orders that it makes."""
 
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
 from policy import (
-    DemandFamily,
     ReviewInputs,
-    ServiceType,
 )
+from policy.record import CODES
+from policy.review_inputs import ROLES
 from streams.contracts.events import MOST_PRICE_BREAKS
 from streams.contracts.ids import purchase_order_id
 from streams.contracts.purchase_orders import (
@@ -21,12 +20,10 @@ from streams.contracts.purchase_orders import (
     PurchaseOrder,
     SupplierRole,
 )
-from streams.replenishment.supplier_terms import ROLES
 from streams.state.items import CATALOG, Items
 from streams.timestamps import DAY_MS, rfc3339
 from streams.types import Table
 
-CODES: dict[str, type[IntEnum]] = {"service_type": ServiceType, "demand_family": DemandFamily}
 _POLICY_FIELDS = [name for name in CATALOG.names or () if not name.startswith("assume_")]
 CANDIDATES = ("nothing", "lean_only", "flexible_only", "both")
 CANDIDATE_UNITS = (

@@ -14,6 +14,7 @@ from policy import (
     decide,
     fit_demand,
 )
+from policy.review_inputs import ROLES
 from streams.contracts.purchase_orders import (
     SupplierRole,
 )
@@ -28,7 +29,7 @@ from streams.replenishment.decision_record import (
     RESULTS,
     policy_inputs,
 )
-from streams.replenishment.supplier_terms import ROLES, SupplierTerms
+from streams.replenishment.supplier_terms import SupplierTerms
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int64Array, Table
 

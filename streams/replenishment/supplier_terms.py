@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from policy.review_inputs import ROLES
 from streams.contracts.events import MOST_PRICE_BREAKS, Item, PriceBreak
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int64Array
 
-ROLES = ("lean", "flexible")
 _THURSDAY = 3  # the weekday of 1970-01-01, Monday being 0
 
 
