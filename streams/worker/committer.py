@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from streams.shard.checkpoint import take_commit
 from streams.worker.ports import Observer, Store
 from streams.worker.shard_task import ShardTask
-from streams.worker.shared import Signals, Source, StoreHealth
+from streams.worker.shared import Shared
 
 _PING_SECONDS = 2.0
 _FLOOD_ROWS = 20_000  # folded between two commits
@@ -36,41 +36,31 @@ class Committer:
 
     Args:
         store: where shards are kept.
-        health: asks the store until it answers.
-        source: the input topics.
-        tasks: the shards of the worker by partition.
-        signals: wakes the other parts.
+        shared: what the parts of a worker share.
         disown: takes a shard of which the store has another past.
         observer: takes measurements.
         commit_interval_s: between commits, at the least.
         offsets_interval_s: between commits of offsets to Kafka.
-        clock: wall-clock seconds.
     """
 
     def __init__(
         self,
         store: Store,
-        health: StoreHealth,
-        source: Source,
-        tasks: Mapping[int, ShardTask],
-        signals: Signals,
+        shared: Shared,
         disown: Callable[[ShardTask], Awaitable[None]],
         observer: Observer,
         *,
         commit_interval_s: float,
         offsets_interval_s: float,
-        clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._health = health
-        self._source = source
-        self._tasks = tasks
-        self._signals = signals
+        self._source, self._health = shared.source, shared.health
+        self._tasks, self._signals = shared.tasks, shared.signals
         self._disown = disown
         self._observer = observer
         self._commit_interval_s = commit_interval_s
         self._offsets_interval_s = offsets_interval_s
-        self._clock = clock
+        self._clock = shared.clock
         self._committing = asyncio.Lock()
         self._rows_folded = 0
 

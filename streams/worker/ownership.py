@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from faust.types import TP
 
@@ -12,7 +12,7 @@ from streams.shard.shard import Shard, ShardSettings
 from streams.worker.order_release import OrderRelease
 from streams.worker.ports import Lease, Store
 from streams.worker.shard_task import ShardTask
-from streams.worker.shared import Signals, Source, StoreHealth
+from streams.worker.shared import Shared
 
 log = logging.getLogger("tidegate.worker")
 
@@ -22,37 +22,27 @@ class Ownership:
 
     Args:
         store: where shards are kept.
-        health: asks the store until it answers.
-        source: the input topics.
-        tasks: the shards of the worker by partition; changed in place.
-        signals: wakes the other parts.
+        shared: what the parts of a worker share.
         release: shuts the gate of what is taken over.
         settings: of each shard.
         cache: solved policies, shared by the shards.
-        clock: wall-clock seconds.
     """
 
     def __init__(
         self,
         store: Store,
-        health: StoreHealth,
-        source: Source,
-        tasks: dict[int, ShardTask],
-        signals: Signals,
+        shared: Shared,
         release: OrderRelease,
         settings: ShardSettings,
         cache: PolicyCache,
-        clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._health = health
-        self._source = source
-        self._tasks = tasks
-        self._signals = signals
+        self._source, self._health = shared.source, shared.health
+        self._tasks, self._signals = shared.tasks, shared.signals
         self._release = release
         self._settings = settings
         self._cache = cache
-        self._clock = clock
+        self._clock = shared.clock
         self._parked: dict[int, ShardTask] = {}
         self._taking_over = asyncio.Lock()
         self.ready_since: float | None = None

@@ -1,14 +1,14 @@
 """The publisher: what the outboxes hold goes to Kafka, orders only while no gate holds them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from streams.contracts.outgoing import OutboxRecord
 from streams.worker.lag import Progress
 from streams.worker.order_release import OrderRelease
 from streams.worker.ports import Publish
 from streams.worker.shard_task import ShardTask
-from streams.worker.shared import Signals, StoreHealth
+from streams.worker.shared import Shared
 
 _PUBLISH_AT_ONCE = 2_000
 _LOOK_SECONDS = 0.25  # between looks at whether held orders may go
@@ -21,9 +21,7 @@ class Publisher:
         publish: writes to output topics.
         release: says which orders may go.
         progress: says how far the logs are read.
-        health: knows whether the store is away.
-        tasks: the shards of the worker by partition.
-        signals: wakes the other parts.
+        shared: what the parts of a worker share.
     """
 
     def __init__(
@@ -31,16 +29,13 @@ class Publisher:
         publish: Publish,
         release: OrderRelease,
         progress: Progress,
-        health: StoreHealth,
-        tasks: Mapping[int, ShardTask],
-        signals: Signals,
+        shared: Shared,
     ) -> None:
         self._publish = publish
         self._release = release
         self._progress = progress
-        self._health = health
-        self._tasks = tasks
-        self._signals = signals
+        self._health = shared.health
+        self._tasks, self._signals = shared.tasks, shared.signals
 
     async def publish_loop(self) -> None:
         """Publish whenever something may go."""

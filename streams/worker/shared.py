@@ -10,6 +10,7 @@ from faust.types import TP
 
 from streams.ingest.transport import BatchConsumer
 from streams.worker.ports import Observer
+from streams.worker.shard_task import ShardTask
 
 log = logging.getLogger("tidegate.worker")
 
@@ -96,3 +97,22 @@ class StoreHealth:
                 self._observer.failed(what)
                 log.warning("%s: %s; trying again", what, error)
                 await asyncio.sleep(0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What every part of a worker works over.
+
+    Attributes:
+        source: the input topics.
+        health: asks the store until it answers.
+        tasks: the shards of the worker by partition; only ownership adds and takes away.
+        signals: wakes the other parts.
+        clock: wall-clock seconds.
+    """
+
+    source: Source
+    health: StoreHealth
+    tasks: dict[int, ShardTask]
+    signals: Signals
+    clock: Callable[[], float]

@@ -31,7 +31,7 @@ from streams.worker.ownership import Ownership
 from streams.worker.ports import NoRecorder, Observer, Publish, Recorder, Store, WriteHeartbeats
 from streams.worker.publisher import Publisher
 from streams.worker.shard_task import ShardTask
-from streams.worker.shared import Signals, Source, StoreHealth
+from streams.worker.shared import Shared, Signals, Source, StoreHealth
 
 log = logging.getLogger("tidegate.worker")
 
@@ -104,8 +104,9 @@ class Worker:
         self.tasks: dict[int, ShardTask] = {}
         self.signals = Signals()
         self.progress = Progress(self.tasks, topic_prefix, clock)
-        self._source = Source(topic_prefix)
         self.store_health = StoreHealth(unreachable, observer, clock)
+        self._source = Source(topic_prefix)
+        shared = Shared(self._source, self.store_health, self.tasks, self.signals, clock)
         self.release = OrderRelease(
             settings.handover,
             settings.order_limits,
@@ -115,32 +116,17 @@ class Worker:
             recorder or NoRecorder(),
             clock,
         )
-        self._ownership = Ownership(
-            store,
-            self.store_health,
-            self._source,
-            self.tasks,
-            self.signals,
-            self.release,
-            settings.shard,
-            PolicyCache() if cache is None else cache,
-            clock,
-        )
+        cache = PolicyCache() if cache is None else cache
+        self._ownership = Ownership(store, shared, self.release, settings.shard, cache)
         self._committer = Committer(
             store,
-            self.store_health,
-            self._source,
-            self.tasks,
-            self.signals,
+            shared,
             self._ownership.disown,
             observer,
             commit_interval_s=settings.commit_interval_s,
             offsets_interval_s=settings.offsets_interval_s,
-            clock=clock,
         )
-        self._publisher = Publisher(
-            publish, self.release, self.progress, self.store_health, self.tasks, self.signals
-        )
+        self._publisher = Publisher(publish, self.release, self.progress, shared)
         self._heartbeats = Heartbeats(
             write_heartbeats,
             self.tasks,
