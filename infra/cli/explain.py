@@ -15,6 +15,7 @@ from infra.control.holds import read_waiting_orders
 from infra.kafka.topic_reader import read_topics
 from infra.redis.reader import open_reader
 from infra.settings import Settings
+from infra.wording.decisions import service_text, supplier_text
 from infra.wording.format import moment, number, plain_time
 from infra.wording.orders import (
     basis_text,
@@ -186,36 +187,15 @@ def _surge_facts(known: Mapping[str, Any]) -> list[tuple[str, object]]:
 
 def _known_facts(order: PurchaseOrder) -> list[tuple[str, object]]:
     known = order.inputs
-    target = _value(known, "service_target")
     return [
         ("stock", stock_text(known)),
         ("demand", demand_text(known)),
         ("known from", basis_text(known)),
         *_surge_facts(known),
-        ("lean", _supplier_text(known, "lean")),
-        ("flexible", _supplier_text(known, "flexible")),
-        ("service", f"{target:.1%} wanted" if target else "no target: the cheapest"),
+        ("lean", supplier_text(known, "lean", order.currency)),
+        ("flexible", supplier_text(known, "flexible", order.currency)),
+        ("service", service_text(known)),
     ]
-
-
-def _supplier_text(known: Mapping[str, Any], role: str) -> str:
-    parts = [
-        f"{number(_value(known, f'unit_cost_{role}'), 4)} a unit",
-        f"{number(_value(known, f'setup_cost_{role}'), 2)} an order",
-        f"{number(_value(known, f'lead_time_days_{role}'), 1)} days",
-    ]
-    if (least := _value(known, f"minimum_order_units_{role}")) > 1:
-        parts.append(f"at least {number(least)}")
-    if (pack := _value(known, f"pack_size_units_{role}")) > 1:
-        parts.append(f"packs of {number(pack)}")
-    if (delay := float(known.get(f"dispatch_delay_days_{role}", 0.0))) > 0:
-        parts.append(f"dispatches in {number(delay, 2)} days")
-    breaks = (known.get(f"price_break_{what}_{role}", []) for what in ("units", "unit_cost"))
-    for units, cost in zip(*breaks, strict=True):
-        parts.append(f"from {number(units)} units {number(cost, 4)} each")
-    if role == "lean" and known.get("lean_capacity_units") is not None:
-        parts.append(f"at most {_units(known, 'lean_capacity_units')} a review")
-    return ", ".join(parts)
 
 
 def _verdict(order: PurchaseOrder, again: Mapping[str, Any]) -> list[str]:
@@ -233,8 +213,3 @@ def _verdict(order: PurchaseOrder, again: Mapping[str, Any]) -> list[str]:
 def _value(known: Mapping[str, Any], name: str) -> float:
     value = known.get(name)
     return float("inf") if value is None else float(value)
-
-
-def _units(known: Mapping[str, Any], name: str) -> str:
-    value = known.get(name)
-    return "unlimited" if value is None else number(float(value))

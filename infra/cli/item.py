@@ -16,6 +16,7 @@ from infra.cli.terminal.output import heading, make_console, make_facts, make_ta
 from infra.redis.reader import ItemState, Reader, open_reader
 from infra.redis.rows import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
 from infra.wording.codes import chosen_split, reason_text, split_rows
+from infra.wording.decisions import position_text
 from infra.wording.format import duration, moment, number, plain_time
 from streams.contracts.alerts import AlertKind
 from streams.demand.estimate import estimate_words
@@ -345,7 +346,7 @@ def _show_decision(console: Console, state: ItemState, decision: dict[str, Any])
             [
                 ("ordered", ordered),
                 ("why", f"{reason_text(decision['reason'])} ({decision['reason']})"),
-                ("position", _position_text(decision)),
+                ("position", position_text(decision)),
                 ("expected", f"{number(decision['demand_mean_units_per_day'], 1)} units a day"),
             ]
         )
@@ -361,12 +362,3 @@ def _show_decision(console: Console, state: ItemState, decision: dict[str, Any])
 def _decision_title(decision: dict[str, Any]) -> str:
     when = plain_time(decision["reviewed_at"])
     return f"latest decision, {when}, {decision['occasion']} review"
-
-
-def _position_text(decision: dict[str, Any]) -> str:
-    on_order = decision["on_order_lean_units"] + decision["on_order_flexible_units"]
-    return (
-        f"{number(decision['inventory_position_units'])} units: "
-        f"{number(decision['on_hand_units'])} on hand + {number(on_order)} on order "
-        f"- {number(decision['backlog_units'])} backlog"
-    )

@@ -1,6 +1,5 @@
 """What a catalog line says of its suppliers beyond numbers: price breaks and dispatch days."""
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -89,12 +88,3 @@ def dispatch_delay_days(at_ms: int, weekdays: Sequence[int], cut_off_hour: float
         if (day + ahead + _THURSDAY) % 7 + 1 in open_days
     )
     return 0.0 if days == 0 else days - in_day_ms / DAY_MS
-
-
-def given_breaks(units: Float64Array, unit_cost: Float64Array) -> list[tuple[int, float]]:
-    """Return the breaks of one item and role that are used, as (from_units, unit_cost)."""
-    return [
-        (int(one), float(cost))
-        for one, cost in zip(units.tolist(), unit_cost.tolist(), strict=True)
-        if math.isfinite(one)
-    ]

@@ -20,8 +20,9 @@ from infra.page.views.incidents import incidents
 from infra.page.views.items import ItemsView
 from infra.page.views.projection import NINETY_PERCENT, projected_stock
 from infra.redis.reader import ItemState
+from infra.wording.decisions import days_text, position_text, service_text, supplier_text
 from streams.detection.stock_cover import net_stock_units
-from streams.replenishment.supplier_terms import given_breaks
+from streams.replenishment.decision_record import inputs_record
 from streams.state.open_orders import OpenOrder
 from streams.timestamps import DAY_MS
 from streams.types import Table
@@ -154,45 +155,13 @@ def _verdict(record: Table, again: Mapping[str, Any] | None) -> tuple[bool | Non
 
 
 def _facts(record: Table, currency: str | None) -> Sequence[tuple[str, str]]:
+    known = inputs_record(record)
     mean, sd = (float(record[f"demand_{name}_units_per_day"]) for name in ("mean", "sd"))
-    target = float(record["service_target"])
     return [
-        ("Position", _position_text(record)),
+        ("Position", position_text(known)),
         ("Demand expected", f"{mean:,.1f} ± {sd:,.1f} units a day"),
-        ("Review every", _days(float(record["review_period_days"]))),
-        ("Lean supplier", _supplier_text(record, "lean", currency)),
-        ("Flexible supplier", _supplier_text(record, "flexible", currency)),
-        ("Service wanted", f"{target:.1%}" if target else "no target: the cheapest"),
+        ("Review every", days_text(float(record["review_period_days"]))),
+        ("Lean supplier", supplier_text(known, "lean", currency)),
+        ("Flexible supplier", supplier_text(known, "flexible", currency)),
+        ("Service wanted", service_text(known)),
     ]
-
-
-def _position_text(record: Table) -> str:
-    on_order = int(record["on_order_lean_units"]) + int(record["on_order_flexible_units"])
-    return (
-        f"{float(record['inventory_position_units']):,.0f} units: "
-        f"{int(record['on_hand_units']):,} on hand + {on_order:,} on order "
-        f"- {int(record['backlog_units']):,} that customers wait for"
-    )
-
-
-def _days(days: float) -> str:
-    return "1 day" if days == 1 else f"{days:g} days"
-
-
-def _supplier_text(record: Table, role: str, currency: str | None) -> str:
-    unit = f" {currency}" if currency else ""
-    parts = [
-        f"{float(record[f'unit_cost_{role}']):,.2f}{unit} a unit",
-        f"{float(record[f'setup_cost_{role}']):,.2f}{unit} an order",
-        _days(float(record[f"lead_time_days_{role}"])),
-    ]
-    if (least := int(record[f"minimum_order_units_{role}"])) > 1:
-        parts.append(f"at least {least:,}")
-    if (pack := int(record[f"pack_size_units_{role}"])) > 1:
-        parts.append(f"packs of {pack:,}")
-    if (delay := float(record[f"dispatch_delay_days_{role}"])) > 0:
-        parts.append(f"dispatches in {_days(round(delay, 2))}")
-    tiers = record[f"price_break_units_{role}"], record[f"price_break_unit_cost_{role}"]
-    for units, cost in given_breaks(*tiers):
-        parts.append(f"from {units:,} units {cost:,.2f}{unit} each")
-    return ", ".join(parts)
