@@ -155,10 +155,10 @@ def leases_by_number(patch: Patch) -> None:
         self._hset(key, b"claim", reply[0])
         return reply
 
-    lease = RedisStore.lease
+    acquire = RedisStore.acquire
 
     async def by_number(self: RedisStore, partition: int, generation: int) -> Any:
-        made = await lease(self, partition, generation)
+        made = await acquire(self, partition, generation)
         made.fencing_token = str(made.epoch)
         return made
 
