@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from policy.codes import Reason as Reason
 from policy.review_inputs import FloatArray, IntArray
-from policy.solver.codes import Reason as Reason
 
 
 class Method(IntEnum):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from policy.codes import DemandFamily as DemandFamily
+from policy.codes import ServiceType as ServiceType
 from policy.errors import PolicyInputError
-from policy.solver.codes import DemandFamily as DemandFamily
-from policy.solver.codes import ServiceType as ServiceType
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

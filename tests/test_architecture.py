@@ -60,7 +60,7 @@ ORDER = {
         "cli",
     ),
     "policy": (
-        "errors compiled",
+        "errors compiled codes",
         "rounding solver sourcing",
         "review_inputs",
         "decisions dual fit gap parameters policy_cache price_breaks",

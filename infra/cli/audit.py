@@ -4,9 +4,9 @@ import asyncio
 
 import msgspec
 
-from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.pause import what_is_paused
 from infra.cli.terminal.failures import ExitCode
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.output import make_console, make_table, safe
 from infra.control.entries import (
     Acknowledged,

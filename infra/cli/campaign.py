@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from infra.alertmanager import Alertmanager, AlertmanagerError, Matcher, Silence
-from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
 from infra.redis.reader import open_reader
 from infra.wording.format import plain_time
 from streams.contracts.events import CampaignLine

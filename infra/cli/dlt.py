@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from aiokafka import AIOKafkaProducer
 from cyclopts import App, Parameter
 
-from infra.cli.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.output import (
     heading,
     make_console,

@@ -15,9 +15,9 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from rich.text import Text
 
-from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.pause import what_is_paused
 from infra.cli.terminal.failures import ExitCode, outcome_of
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.output import make_console, make_table
 from infra.control.entries import AuditState
 from infra.control.holds import read_waiting_orders

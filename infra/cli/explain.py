@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.output import heading, make_console, make_facts, make_table
 from infra.control.holds import read_waiting_orders
 from infra.kafka.topic_reader import read_topics

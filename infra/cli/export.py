@@ -16,7 +16,7 @@ import msgspec
 from cyclopts import App, Parameter
 from redis.exceptions import RedisError
 
-from infra.cli.options import NOT_GIVEN, Connection, Flag
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag
 from infra.cli.terminal.output import note
 from infra.control.holds import read_waiting_orders
 from infra.kafka.topic_reader import Ledger, TopicReadError, read_topics

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infra.cli.options import Json
+from infra.cli.terminal.options import Json
 from infra.cli.terminal.output import make_console, make_facts
 from infra.wording.format import number
 

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from infra.cli.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.failures import CommandError
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.output import heading, make_console, make_facts, make_table
 from infra.redis.reader import ItemState, Reader, open_reader
 from infra.redis.rows import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none

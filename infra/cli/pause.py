@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from infra.cli.options import NOT_GIVEN, Connection, Json
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
 from infra.control.entries import (
     AnyEntry,
     AuditState,

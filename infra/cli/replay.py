@@ -14,8 +14,8 @@ from typing import Annotated, Literal, Protocol
 from cyclopts import Parameter, Token
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from infra.cli.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.output import complain, make_console, make_facts, note, safe
 from infra.cli.wait import Target, wait_until_reached
 from infra.kafka.options import clear_errors, client_options, security_options

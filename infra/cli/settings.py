@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from infra.cli.options import NOT_GIVEN, Connection, Json
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.output import make_console, make_table
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
-from infra.cli.options import Json
 from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.options import Json
 from infra.cli.terminal.output import heading, make_console, make_facts, make_table, note
 from infra.cli.terminal.progress import Tell, progress
 from infra.wording.format import number

@@ -13,8 +13,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from infra.cli.options import NOT_GIVEN, Connection, Flag
 from infra.cli.terminal.failures import CommandError
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag
 from infra.cli.terminal.output import note
 from infra.cli.terminal.progress import progress
 from infra.kafka.group_members import group_members

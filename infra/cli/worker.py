@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from infra.cli.options import Flag
+from infra.cli.terminal.options import Flag
 
 if TYPE_CHECKING:
     from infra.local.stack import LocalStack

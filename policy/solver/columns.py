@@ -1,6 +1,6 @@
 """Names of the columns that the kernels of one item share: its parameters, tables and answer."""
 
-from policy.solver.codes import DemandFamily, ServiceType
+from policy.codes import DemandFamily, ServiceType
 
 # Columns of a parameter row. Times in days, money per unit, order or unit and day, lots in units.
 P_MEAN = 0

@@ -1,6 +1,6 @@
 """Columns of what is read of a policy for one item, and codes of the reasons."""
 
-from policy.solver.codes import Reason
+from policy.codes import Reason
 
 REASON_POSITION_COVERS = int(Reason.POSITION_COVERS)
 REASON_COST_OPTIMAL = int(Reason.COST_OPTIMAL)
