@@ -30,7 +30,8 @@ from infra.redis.upgrades import (
     read_layout,
     version_of,
 )
-from streams.contracts.alerts import Alert
+from streams.contracts.alerts import Alert, AlertKind
+from streams.contracts.outgoing import OutboxRecord
 from streams.shard.checkpoint import STATE_VERSION, Meta
 from streams.state.items import READABLE
 from streams.state.open_orders import OpenOrder
@@ -168,6 +169,16 @@ async def test_what_was_stored_is_there(redis_url, version):
     assert run.shard.offsets == facts["offsets"]
 
 
+KINDS_SINCE = {7: frozenset({AlertKind.BACKLOG_AGE})}
+"""Kinds of incidents that a version did not know: they begin when its state is read."""
+
+
+def _known_to(version: int, records: list[OutboxRecord]) -> list[bytes | None]:
+    """What leaves, without alerts of kinds that came after a version."""
+    later = tuple(f'"kind":"{kind}"'.encode() for kind in KINDS_SINCE[version])
+    return [one.value for one in records if not any(kind in (one.value or b"") for kind in later)]
+
+
 @each_version
 async def test_old_shop_decides_on_as_if_never_stored(redis_url, version):
     """Folding on gives the decisions, orders and alerts of a shard that was never stored."""
@@ -186,7 +197,7 @@ async def test_old_shop_decides_on_as_if_never_stored(redis_url, version):
         expected.commit()
         assert run.decisions == expected.decisions
         assert len(run.decisions) > 5
-        assert [r.value for r in run.outputs] == [r.value for r in expected.outputs]
+        assert _known_to(version, run.outputs) == _known_to(version, expected.outputs)
         again, _ = await store.acquire(0, 1), None
         reloaded = Run()
         reloaded.restart(await store.load(again))
