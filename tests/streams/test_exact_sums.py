@@ -10,7 +10,7 @@ def test_sum_is_the_same_in_every_order() -> None:
     values = np.random.default_rng(5).exponential(100.0, 10_000)
     orders = [np.random.default_rng(seed).permutation(values) for seed in range(20)]
     assert len({float(order.sum()) for order in orders}) > 1
-    assert len({int(millionths(order).sum()) for order in orders}) == 1
+    assert len({millionths(order).sum().item() for order in orders}) == 1
 
 
 def test_value_is_rounded_to_the_nearest_millionth() -> None:
