@@ -18,7 +18,14 @@ from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from infra.redis.codec import decode_outbox_record
+from infra.redis.codec import (
+    ShardMeta,
+    decode_campaigns,
+    decode_catalog,
+    decode_meta,
+    decode_name,
+    decode_outbox_record,
+)
 from infra.redis.keys import Keys, glob_escape
 from infra.redis.options import connection_options, keys_of
 from infra.redis.rows import (
@@ -53,26 +60,6 @@ _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 _RETRIES = 2
 _Some = TypeVar("_Some")
-
-
-class ShardMeta(msgspec.Struct):
-    """What people want to know of a shard's state; the rest of it is the shard's own."""
-
-    clocks: dict[str, int]  # topic -> newest event time in its log
-    applied_ms: int | None  # event time up to which everything has taken effect
-    counts: dict[str, int]  # topic:outcome -> records
-    newest_buckets: dict[str, int]  # ring -> bucket
-    reviews: int
-    history_from: dict[str, int]  # topic -> where its log began, if that was not its beginning
-    uplifts: dict[str, Uplift] = {}  # by type of promotion
-    profile: list[float] = []  # of the shop's week
-
-
-_meta_decoder = msgspec.json.Decoder(ShardMeta)
-_name_decoder = msgspec.json.Decoder(tuple[str, str])
-_catalog_decoder = msgspec.json.Decoder(
-    tuple[CatalogLine | None, list[CampaignPlanned | CampaignChanged]]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +183,7 @@ class Reader:
                 partition,
                 int(epoch or 0),
                 msgspec.json.decode(offsets or b"{}", type=dict[str, int]),
-                None if meta is None else _meta_decoder.decode(meta),
+                None if meta is None else decode_meta(meta),
                 outbox,
             )
         except (msgspec.DecodeError, ValueError) as error:
@@ -206,7 +193,7 @@ class Reader:
         """Return the items of a partition by their places."""
         if partition not in self._names:
             stored = self._redis.lrange(self._keys.names(partition), 0, -1)
-            self._names[partition] = [_name_decoder.decode(name) for name in _bytes(stored)]
+            self._names[partition] = [decode_name(name) for name in _bytes(stored)]
         return self._names[partition]
 
     # -- tables -------------------------------------------------------------------------------
@@ -310,7 +297,7 @@ class Reader:
         row, orders, catalog, shown = pipeline.execute()
         if row is None:
             raise StateError(self._keys.rows(partition), f"with a row of {key}", None)
-        catalog, campaigns = (None, []) if catalog is None else _catalog_decoder.decode(catalog)
+        catalog, campaigns = decode_catalog(catalog)
         (shard,) = [one for one in self.shards() if one.partition == partition]
         return ItemState(
             partition=partition,
@@ -361,7 +348,7 @@ class Reader:
         found: list[CampaignLine] = []
         for partition in self.partitions():
             for catalog in _bytes(self._redis.hvals(self._keys.catalog(partition))):
-                _, lines = _catalog_decoder.decode(catalog)
+                lines = decode_campaigns(catalog)
                 found += [line for line in lines if line.campaign_id == campaign_id]
         return found
 

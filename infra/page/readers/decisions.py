@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-import msgspec
 from redis import Redis
 
 from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, ShardView
+from infra.redis.codec import decode_currency, decode_name
 from infra.redis.keys import Keys
 from infra.redis.rows import unpack
 from streams.replenishment.decision_record import DECISION
@@ -42,14 +42,6 @@ class Found(NamedTuple):
 
     cursor: Cursor
     record: Table
-
-
-class _CatalogLine(msgspec.Struct, gc=False):
-    currency: str | None = None
-
-
-_catalog_decoder = msgspec.json.Decoder(tuple[_CatalogLine | None, msgspec.Raw])
-_name_decoder = msgspec.json.Decoder(tuple[str, str])
 
 
 class DecisionsReader:
@@ -113,12 +105,12 @@ class DecisionsReader:
         pipeline = self._redis.pipeline(transaction=False)
         for one in found:
             pipeline.lindex(self._keys.names(one.cursor.partition), one.cursor.place)
-        names = [_name_decoder.decode(name) for name in pipeline.execute()]
+        names = [decode_name(name) for name in pipeline.execute()]
         for one, name in zip(found, names, strict=True):
             pipeline.hget(self._keys.catalog(one.cursor.partition), item_key(*name))
         catalog = pipeline.execute()
         return [
-            ReadDecision(*name, one.record, _currency(line), one.cursor)
+            ReadDecision(*name, one.record, decode_currency(line), one.cursor)
             for one, name, line in zip(found, names, catalog, strict=True)
         ]
 
@@ -155,11 +147,6 @@ class DecisionsReader:
     def _read_review(self, review: _Review) -> Table:
         packed: Any = self._redis.hget(review.key, review.name)
         return unpack(packed or b"", DECISION, review.key)
-
-
-def _currency(catalog: bytes | None) -> str | None:
-    line = None if catalog is None else _catalog_decoder.decode(catalog)[0]
-    return None if line is None else line.currency
 
 
 def _newest_day(shards: Sequence[ShardView]) -> int:

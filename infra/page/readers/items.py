@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-import msgspec
 import numpy as np
 from redis import Redis
 
 from infra.page.snapshot import CAMPAIGN, SHOWN, ItemsTable
+from infra.redis.codec import decode_campaigns, decode_name
 from infra.redis.keys import Keys
 from infra.redis.rows import unpack
-from streams.contracts.events import CampaignChanged, CampaignPlanned
 from streams.state.items import ROW
 from streams.timestamps import HOUR_MS, one_time
 from streams.types import Float64Array, Int64Array, Table
@@ -24,10 +23,6 @@ from streams.types import Float64Array, Int64Array, Table
 ITEMS_AT_ONCE = 500
 _CAMPAIGNS_EVERY_SECONDS = 20.0
 _NAME_BYTES = 96  # by which names are sorted; longer ones with the same beginning: as first seen
-
-_Lines = list[CampaignPlanned | CampaignChanged]
-_catalog_decoder = msgspec.json.Decoder(tuple[msgspec.Raw, _Lines])
-_name_decoder = msgspec.json.Decoder(tuple[str, str])
 
 
 @dataclass(slots=True)
@@ -146,7 +141,7 @@ class ItemsReader:
 
 
 def _remember(known: _Partition, stored: Sequence[bytes]) -> None:
-    added = [_name_decoder.decode(name) for name in stored]
+    added = [decode_name(name) for name in stored]
     if added:
         known.names += added
         known.folded += [sku.casefold() for sku, _ in added]
@@ -159,7 +154,7 @@ def _campaign_table(first: int, campaigns: Sequence[Any]) -> Table:
     lines = [
         (first + place, one_time(line.starts_at), one_time(line.ends_at), line.expected_units)
         for place, catalog in zip(campaigns[::2], campaigns[1::2], strict=True)
-        for line in _catalog_decoder.decode(catalog)[1]
+        for line in decode_campaigns(catalog)
     ]
     table: Table = np.array(lines, CAMPAIGN)
     return table

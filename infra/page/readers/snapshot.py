@@ -20,6 +20,7 @@ from infra.page.readers.decisions import DecisionsReader
 from infra.page.readers.pace import Pace
 from infra.page.readers.totals import TotalsReader
 from infra.page.snapshot import ShardView, Snapshot, no_items
+from infra.redis.codec import ShardMeta, decode_meta
 from infra.redis.keys import Keys
 from infra.redis.projection import DeadLetter
 from infra.redis.rows import text_of
@@ -34,18 +35,6 @@ _FIND_EVERY_SECONDS = 10.0
 _SCAN_AT_ONCE = 10_000
 
 
-class ShardMeta(msgspec.Struct):
-    """What the page wants of a shard's state."""
-
-    clocks: dict[str, int]
-    applied_ms: int | None
-    counts: dict[str, int]
-    history_from: dict[str, int]
-    newest_buckets: dict[str, int]
-    profile: list[float] = []
-
-
-_meta_decoder = msgspec.json.Decoder(ShardMeta)
 _alert_decoder = msgspec.json.Decoder(Alert)
 _letter_decoder = msgspec.json.Decoder(DeadLetter)
 
@@ -148,7 +137,7 @@ class PageReader:
             (sequence, meta), waiting = replies[2 * place : 2 * place + 2]
             sequences[partition] = int(sequence or 0)
             if meta is not None:
-                decoded = _meta_decoder.decode(meta)
+                decoded = decode_meta(meta)
                 shards.append(_shard_view(partition, decoded, waiting))
                 newest.append(decoded.newest_buckets.get("totals", -1))
         self._note(sequences, read_ms)

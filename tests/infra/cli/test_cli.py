@@ -25,7 +25,8 @@ from infra.cli.terminal.failures import CommandError, ExitCode, outcome_of
 from infra.cli.terminal.output import safe, safe_bytes
 from infra.cli.wait import Target, remaining
 from infra.control.entries import AuditState
-from infra.redis.reader import ShardMeta, ShardState
+from infra.redis.codec import ShardMeta
+from infra.redis.reader import ShardState
 from infra.settings import load_settings, without_password
 from infra.wording.codes import FAMILIES, FITS, REASONS, SPLITS, chosen_split, split_rows
 from infra.wording.format import duration

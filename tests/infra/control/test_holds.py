@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from infra.control.holds import WaitingOrder, waiting_orders
+from infra.redis.codec import ShardMeta
 from infra.redis.options import keys_of
-from infra.redis.reader import Reader, ShardMeta, connect
+from infra.redis.reader import Reader, connect
 from infra.settings import Settings
 from streams.contracts.outgoing import OrderSummary, OutboxRecord
 from streams.handover.rules import Controls, HoldReason, Pause
