@@ -85,11 +85,11 @@ class ReviewInputs:
     demand_family: IntArray | None = None
     """DemandFamily codes; None is AUTO for all."""
     dispatch_delay_days_lean: FloatArray | None = None
-    """Days until the supplier next dispatches, on top of its lead time; None: dispatches now."""
+    """Days until the supplier next dispatches, on top of its lead time; None means now."""
     dispatch_delay_days_flexible: FloatArray | None = None
     price_break_units_lean: FloatArray | None = None
     """Shape (item, tier): an order of so many units or more costs less a unit; ascending, inf where
-    an item has fewer breaks than others. None: no breaks."""
+    an item has fewer breaks than others. None means no breaks."""
     price_break_unit_cost_lean: FloatArray | None = None
     """Shape (item, tier): what all units of such an order cost; falling, below the unit cost."""
     price_break_units_flexible: FloatArray | None = None

@@ -27,7 +27,7 @@ class WaitingOrder:
 
     order_summary: OrderSummary
     value: bytes
-    reason: HoldReason | None  # none: it is about to go
+    reason: HoldReason | None  # None means it is about to go
 
 
 def read_waiting(

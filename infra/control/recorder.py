@@ -89,7 +89,7 @@ class AuditRecorder:
             self._waiting.pop(summary.po_id, None)
 
     def _why_it_left(self, summary: OrderSummary) -> str | None:
-        """Return what is to be said of an order; none: nothing, or it was said.
+        """Return what is to be said of an order; None means nothing, or it was said.
 
         Another worker's word that it waits can still be on its way, so a person's status is
         enough.

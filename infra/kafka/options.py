@@ -57,7 +57,7 @@ def security_options(settings: Settings) -> dict[str, Any]:
 
 
 def faust_credentials(settings: Settings) -> Any:
-    """Return the same for Faust; none: plain text.
+    """Return the same for Faust; None means plain text.
 
     Raises:
         SettingsError: as `client_options`.
@@ -99,7 +99,7 @@ def tls_context(name: str, ca_file: Path | None) -> ssl.SSLContext:
 
     Args:
         name: of the setting.
-        ca_file: who may sign the server's certificate; none: whom the system trusts.
+        ca_file: who may sign the server's certificate; None means whom the system trusts.
 
     Raises:
         SettingsError: the file holds no certificates.

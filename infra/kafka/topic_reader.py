@@ -88,7 +88,7 @@ async def read_topics(settings: Settings, topics: Iterable[str]) -> AsyncIterato
 async def read_one(
     settings: Settings, topic: str, partition: int, offset: int
 ) -> TopicRecord | None:
-    """Return the record at one place; none: nothing is there.
+    """Return the record at one place; None means nothing is there.
 
     Raises:
         TopicReadError: there is no such topic or partition.

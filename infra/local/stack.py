@@ -79,7 +79,7 @@ class LocalStack:
         directory: takes the logs and `tidegate.json`, by which other commands find the stack.
         settings: addresses in them are replaced by those of the servers started here.
         workers: how many share the partitions.
-        admin_port: of the first worker; none: any free port.
+        admin_port: of the first worker; None means any free port.
     """
 
     def __init__(

@@ -69,7 +69,7 @@ def decode_name(stored: bytes) -> tuple[str, str]:
 
 
 def decode_catalog(stored: bytes | None) -> tuple[CatalogLine | None, CampaignLines]:
-    """Return an item's catalog line and the lines of its campaigns; None: nothing is stored."""
+    """Return an item's catalog line and the lines of its campaigns; None means none is stored."""
     return (None, []) if stored is None else _catalog_decoder.decode(stored)
 
 
@@ -79,6 +79,6 @@ def decode_campaigns(stored: bytes) -> CampaignLines:
 
 
 def decode_currency(stored: bytes | None) -> str | None:
-    """Return the currency of an item's catalog line alone; None: it is not known."""
+    """Return the currency of an item's catalog line alone; None means it is not known."""
     line = None if stored is None else _currency_decoder.decode(stored)[0]
     return None if line is None else line.currency

@@ -36,7 +36,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 class Projection:
     """What a commit changes."""
 
-    incidents: dict[str, bytes | None] = field(default_factory=dict)  # none: resolved
+    incidents: dict[str, bytes | None] = field(default_factory=dict)  # None means resolved
     dead_letters: dict[int, bytes] = field(default_factory=dict)  # by place, below the number kept
 
 

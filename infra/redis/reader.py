@@ -69,7 +69,7 @@ class ShardState:
     partition: int
     epoch: int
     offsets: dict[str, int]  # topic without prefix -> where its log goes on
-    meta: ShardMeta | None  # none: claimed by a worker, and nothing was ever committed
+    meta: ShardMeta | None  # None means claimed by a worker, and nothing was ever committed
     outbox: int  # records that are not yet known to be in Kafka
 
     @property
@@ -332,7 +332,7 @@ class Reader:
         ]
 
     def latest_decision(self, partition: int, place: int) -> Table | None:
-        """Return the newest decision about one item, a `DECISION` record; none: never reviewed."""
+        """Return an item's newest decision, a `DECISION` record; None means never reviewed."""
         keys = [key for found, key in self._find("decisions") if found == partition]
         for key in sorted(keys, reverse=True):
             reviews = _bytes(self._redis.hvals(key))
@@ -344,7 +344,7 @@ class Reader:
         return None
 
     def campaign(self, campaign_id: str) -> list[CampaignLine]:
-        """Return the lines of a campaign over all partitions; none: it is not known."""
+        """Return the lines of a campaign over all partitions; None means it is not known."""
         found: list[CampaignLine] = []
         for partition in self.partitions():
             for catalog in _bytes(self._redis.hvals(self._keys.catalog(partition))):

@@ -62,7 +62,7 @@ class _Known:
     newest: dict[str, int] = field(default_factory=dict)
     shown: Table | None = None  # readable fields
     sent: tuple[Commit, bytes] | None = None  # a commit whose fate is not known yet
-    upgrade: Upgrade | None = None  # Redis still holds an older version; None: it does not
+    upgrade: Upgrade | None = None  # Redis still holds an older version; None means it does not
     has_layout: bool = False  # Redis knows how the packed tables of this version are laid out
 
 

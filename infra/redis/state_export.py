@@ -180,7 +180,7 @@ class StateExport:
         Args:
             partition: its number.
             values: of all its keys.
-            before: the shard before they were read; None: they are of one moment.
+            before: the shard before they were read; None means they are of one moment.
         """
         path = self._directory / file_name(partition)
         own = self._keys.shard(partition).encode()

@@ -22,7 +22,7 @@ class ShardHash:
 
     epoch: int
     claim: str
-    stand: Stand | None  # None: nothing was ever committed
+    stand: Stand | None  # None means nothing was ever committed
     state_version: int | None
     importing: str | None  # a word for the state that an unfinished import writes here
 
@@ -77,7 +77,7 @@ class StateKeys:
         return {partition: sorted(found[partition]) for partition in sorted(found)}
 
     def partition_of(self, key: bytes) -> int | None:
-        """Return the partition that a key is part of the state of; None: of none."""
+        """Return the partition that a key is part of the state of; None means of none."""
         match = self._shape.match(key)
         return None if match is None or match[1] == STAGED.encode() else int(match[2])
 

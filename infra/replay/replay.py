@@ -52,7 +52,7 @@ class ReplayResult:
     records_by_topic: dict[str, int]  # topic without prefix, without heartbeats
     heartbeats: int
     end_offsets: dict[tuple[str, int], int]  # (topic with prefix, partition): offset after the last
-    first_ms: int | None  # event time of the first record; None: there was none
+    first_ms: int | None  # event time of the first record; None means there was none
     last_ms: int | None  # newest event time of a record
     seconds: float
     complete: bool  # False: stopped before the end of the records
@@ -101,10 +101,10 @@ async def replay(
         bootstrap: `host:port`, several with commas between them.
         partitions: of every input topic.
         topic_prefix: in front of every topic name.
-        speed: event time over real time, > 0; None: as fast as possible.
+        speed: event time over real time, > 0; None means as fast as possible.
         heartbeat_seconds: between two heartbeats, in event time, >= 1.
         allowed_lateness_seconds: the last heartbeat is this much after the newest record, >= 0.
-        batch_records: records in one record batch, at most; None: as many as fit.
+        batch_records: records in one record batch, at most; None means as many as fit.
         compression: None, gzip, lz4, snappy or zstd.
         on_progress: called several times a second, and at the end, also of a cancelled replay.
         stop: once set, what was read is written, and the result says `complete=False`.

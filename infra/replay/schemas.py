@@ -84,7 +84,7 @@ def adapt(
         lines: UTF-8 JSON Lines, with or without line ends.
         schema: one of `SCHEMAS`.
         uci: choices of the `uci` schema.
-        on_bad: takes the error of a bad line, which is then left out. None: it is raised.
+        on_bad: takes the error of a bad line, which is then left out. None means it is raised.
 
     Raises:
         LineError: a line breaks the schema and `on_bad` is None.

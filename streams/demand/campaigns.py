@@ -269,7 +269,7 @@ class Uplift(msgspec.Struct):
 
     @property
     def factor(self) -> float | None:
-        """How many times the baseline units were sold; none: nothing to compare with."""
+        """How many times the baseline units were sold; None means nothing to compare with."""
         return self.units / self.baseline_units if self.baseline_units > 0 else None
 
     @property

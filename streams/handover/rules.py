@@ -92,7 +92,7 @@ class Controls:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What no order may exceed without a person's word; none: no limit. In the item's currency."""
+    """What no order may exceed without a person, in the item's currency; None means no limit."""
 
     approval_amount: float | None = None
     cap_units_per_item_day: int | None = None
@@ -107,7 +107,7 @@ def judge_orders(
     limits: Limits,
     held: Mapping[str, HoldReason] | None = None,
 ) -> list[HoldReason | None]:
-    """Return why each order waits; none: it may go.
+    """Return why each order waits; None means it may go.
 
     Args:
         waiting: oldest first. A later record of an order never overtakes an earlier one.
@@ -144,7 +144,7 @@ def _reason(
 
 
 def person_needed(summary: OrderSummary, limits: Limits) -> HoldReason | None:
-    """Return why an order waits for a person's word about it; none: it does not.
+    """Return why an order waits for a person's word about it; None means it does not.
 
     >>> summary = OrderSummary("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0)
     >>> person_needed(summary, Limits(approval_amount=500.0))

@@ -29,7 +29,7 @@ class InputAlerts:
         self.dead_letters_since_ms = 0  # open incident; 0: none
 
     def note_dead_letters(self, count: int, newest_ms: int) -> None:
-        """Note that bad records were set aside."""
+        """Note that bad records went to the dead-letter topic."""
         self.dead_letters += count
         self.last_dead_letter_ms = max(self.last_dead_letter_ms, newest_ms)
 

@@ -38,13 +38,13 @@ class IncidentKind:
         subjects: what an incident of this kind can be about.
         summary: what has happened, a sentence with `{subject}` in it.
         actions: every action that an incident of this kind may recommend.
-        choose: returns the action of a case. None: the kind has one action.
+        choose: returns the action of a case. None means the kind has one action.
         severity: how soon somebody has to act.
         team: who has to act, as the alert rule routes it.
         rule: the rule in grafana/rules/tidegate.yaml that calls the team; its runbook has the same
-            name. None: the kind calls nobody, it is only shown.
+            name. None means the kind calls nobody, it is only shown.
         item_field: field of `streams.state.items.ROW` with the time since when an incident of the
-            item is open, above 0 while it is. None: it is never about an item.
+            item is open, above 0 while it is. None means it is never about an item.
     """
 
     kind: AlertKind

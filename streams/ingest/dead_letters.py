@@ -9,7 +9,7 @@ from streams.ingest.transport import Chunk, RawRecord
 _LATE = "occurred_at must be within the grace period of its topic's clock"
 
 
-def set_aside(
+def side_exit_records(
     topic: str,
     source: str,
     partition: int,

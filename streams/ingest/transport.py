@@ -198,7 +198,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         )
 
     def highwater(self, tp: TP) -> int | None:
-        """Return where a log ends; none: Kafka has not told, or the partition was just revoked.
+        """Return where a log ends; None means Kafka has not told, or the partition was just
+        revoked.
 
         That happens in the consumer's thread, at any moment, and is an assertion there.
         """

@@ -72,12 +72,13 @@ def decide_items(
         is_surge: an extra review, which may use the flexible supplier only.
         settings: when to order at all.
         cache: solved policies.
-        planned_units_per_day: what `demand_mean` holds of campaigns, shape (n,); none: nothing.
+        planned_units_per_day: what `demand_mean` holds of campaigns, shape (n,); None means
+            nothing.
         demand_variance: of a day's units at the baseline level, with what the level itself may be
-            off over the cover, shape (n,); none: as if the level were known.
-        demand_before_surge: what the demand would be without open surges, shape (n,); none: there
-            are none.
-        terms: price breaks and dispatch days of the suppliers; none: no item has any.
+            off over the cover, shape (n,); None means as if the level were known.
+        demand_before_surge: what the demand would be without open surges, shape (n,); None means
+            there are none.
+        terms: price breaks and dispatch days of the suppliers; None means no item has any.
 
     Returns:
         `DECISION` records, shape (n,). An item without known stock or history gets no order, and

@@ -70,7 +70,7 @@ def dispatch_delay_days(at_ms: int, weekdays: Sequence[int], cut_off_hour: float
 
     Args:
         at_ms: when it is placed.
-        weekdays: ISO weekdays on which the supplier dispatches; none: every day.
+        weekdays: ISO weekdays on which the supplier dispatches; None means every day.
         cut_off_hour: an order of that hour of the day or later waits for the next such day.
 
     >>> friday_evening_ms = 1_793_383_200_000  # 2026-10-30T18:00:00Z

@@ -97,7 +97,7 @@ class Supply:
         return min((self._orders[po_id].due_ms for po_id in self._of_item.get(item, ())), default=0)
 
     def take_changes(self) -> dict[str, bytes | None]:
-        """Return what to store by order id; none: the order is closed, forget it."""
+        """Return what to store by order id; None means the order is closed, forget it."""
         changed, self._changed = self._changed, set()
         return {
             po_id: msgspec.json.encode(self._orders[po_id]) if po_id in self._orders else None

@@ -28,7 +28,7 @@ class Progress:
         self.consumer: BatchConsumer | None = None
 
     def lags(self, task: ShardTask) -> dict[str, int | None]:
-        """Return the records of each topic that are not stored yet; none: Kafka has not told."""
+        """Return the records of each topic not stored yet; None means Kafka has not told."""
         if self.consumer is None:
             return {}
         lags: dict[str, int | None] = {}

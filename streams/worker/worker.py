@@ -19,7 +19,7 @@ from streams.contracts.events import TOPICS
 from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits
 from streams.ingest.chunks import from_offset, in_parts, values_of, written_ms
-from streams.ingest.dead_letters import set_aside
+from streams.ingest.dead_letters import side_exit_records
 from streams.ingest.decode import DecodeLimits, TopicDecoder
 from streams.ingest.transport import BatchConsumer, Chunk
 from streams.shard.shard import Shard, ShardSettings
@@ -76,7 +76,7 @@ class Worker:
         clock: wall-clock seconds; serves freshness only.
         controls: returns what people have ordered; the same object as long as that is the same.
         recorder: takes what has to be known later about the hand-over.
-        cache: solved policies, to be shared with other workers; none: its own.
+        cache: solved policies, to be shared with other workers; None means one of its own.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class Worker:
         folded = task.shard.fold(topic, decoded, part[-1].next_offset)
         if decoded.rejects or folded.late_rows:
             source, partition = self._source.topic_prefix + topic, task.shard.partition
-            for copy in set_aside(
+            for copy in side_exit_records(
                 topic, source, partition, part, decoded.rejects, folded.late_rows
             ):
                 task.shard.outbox.put(copy)

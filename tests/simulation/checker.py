@@ -93,7 +93,7 @@ async def check_end(world: "World") -> None:
     kafka, redis, settings = world.kafka, world.redis, world.plan.settings
     expected: list[OutboxRecord] = []
     orders: list[Order] = []
-    set_aside: list[tuple[Any, ...]] = []
+    side_exit_records: list[tuple[Any, ...]] = []
     counted_ms: dict[tuple[str, str], int] = {}
     for partition in range(kafka.partitions):
         pure = fold(kafka, partition, settings)
@@ -104,7 +104,7 @@ async def check_end(world: "World") -> None:
         items = pure.shard.timeline.items
         rows = items.rows[: len(items)]
         counted_ms |= zip(items.names, rows["counted_at_ms"].tolist(), strict=True)
-        set_aside += _set_aside(kafka, partition, pure)
+        side_exit_records += _side_exits(kafka, partition, pure)
         stored = await load(redis, world.loop, partition, settings)
         _compare_readable(redis, pure, partition)
         _compare(tell(stored), tell(pure), f"shard {partition}", leave_out=_OF_THE_HAND_OVER)
@@ -112,7 +112,7 @@ async def check_end(world: "World") -> None:
         left = check_hand_over(world, orders, counted_ms)
         expected = [record for record in expected if not _waits(record, left)]
     _compare_outputs(kafka, expected)
-    _compare_set_aside(kafka, set_aside)
+    _compare_side_exits(kafka, side_exit_records)
 
 
 async def check_prefix(
@@ -282,7 +282,7 @@ def _identity(record: OutboxRecord) -> str:
     return f"{told.get('po_id') or told.get('incident_id')}/{told['version']}"
 
 
-def _set_aside(kafka: Kafka, partition: int, pure: Run) -> list[tuple[Any, ...]]:
+def _side_exits(kafka: Kafka, partition: int, pure: Run) -> list[tuple[Any, ...]]:
     """Bad and late records of the logs: output topic, partition, offset, value."""
     found: list[tuple[Any, ...]] = []
     for topic in TOPICS:
@@ -296,7 +296,7 @@ def _set_aside(kafka: Kafka, partition: int, pure: Run) -> list[tuple[Any, ...]]
     return found
 
 
-def _compare_set_aside(kafka: Kafka, expected: Sequence[tuple[Any, ...]]) -> None:
+def _compare_side_exits(kafka: Kafka, expected: Sequence[tuple[Any, ...]]) -> None:
     found = Counter(
         (topic, *_origin(record), record.value)
         for topic, records in kafka.outputs.items()

@@ -35,7 +35,7 @@ class ItemReader:
         self._keys = keys
 
     def read(self, snapshot: Snapshot, query: ItemQuery) -> ItemPage | None:
-        """Return what is shown of an item; none: there is none of that name."""
+        """Return what is shown of an item; None means there is none of that name."""
         place = place_of(snapshot.items, query.sku, query.warehouse)
         if place is None:
             return None

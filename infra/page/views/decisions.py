@@ -17,7 +17,7 @@ SplitName = Literal["nothing", "lean_only", "flexible_only", "both"]
 
 
 def decisions(snapshot: Snapshot, query: DecisionsQuery) -> Decisions | None:
-    """Return the page that is asked for, the newest first; none: it is not ready, read it."""
+    """Return the page that is asked for, the newest first; None means it is not ready, read it."""
     ready = snapshot.decisions
     if query.before:
         before = Cursor.parse(query.before)

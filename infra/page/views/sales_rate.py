@@ -69,7 +69,8 @@ def _extra_units_per_hour(table: ItemsTable) -> Float64Array:
 
 
 def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array | None:
-    """Return what the whole shop is planned to sell a minute at each time; none: nothing is known.
+    """Return what the whole shop is planned to sell a minute at each time; None means nothing is
+    known.
 
     Baseline demand by the hour, and the units of campaigns that run then. Sums are over one item
     after the other; they are shown, and decide nothing.

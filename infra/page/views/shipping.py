@@ -47,7 +47,7 @@ def _rates(snapshot: Snapshot) -> tuple[float | None, float | None]:
 def clear_minutes(
     backlog_units: int, ordered_per_hour: float | None, dispatched_per_hour: float | None
 ) -> float | None:
-    """Return when the backlog is gone if both speeds stay; none: it does not shrink.
+    """Return when the backlog is gone if both speeds stay; None means it does not shrink.
 
     >>> clear_minutes(50, 100.0, 150.0)
     60.0
