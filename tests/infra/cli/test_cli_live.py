@@ -428,9 +428,7 @@ def test_dead_letters_are_counted_by_code(sale: Played) -> None:
 
 def test_a_dead_letter_is_shown_safely(sale: Played) -> None:
     """Headers and value are shown whole, and nothing in them reaches the terminal."""
-    place = _make_dead_letter(
-        sale.tidegate, b"\x1b[2J[red]\xff not json", [("trace\x07", b"\x1b[31m")]
-    )
+    place = _dead_letter(sale.tidegate, b"\x1b[2J[red]\xff not json", [("trace\x07", b"\x1b[31m")])
     shown = sale.tidegate("dlt", "show", *place)
     assert shown.code == 0
     assert "\\x1b[2J[red]\\xff not json" in shown.out
@@ -456,7 +454,7 @@ def test_dead_letters_go_back_only_when_confirmed(sale: Played) -> None:
 
 def test_a_dead_letter_goes_back_as_it_came(sale: Played) -> None:
     """Key, value and own headers are kept; Tidegate's are gone, and it says where it comes from."""
-    topic, partition, offset = _make_dead_letter(sale.tidegate, b"mend me", [("trace", b"7")])
+    topic, partition, offset = _dead_letter(sale.tidegate, b"mend me", [("trace", b"7")])
     chosen = ("--topic", topic, "--partition", partition, "--offset", offset)
     sent = sale.tidegate("dlt", "replay", *chosen, "--yes", "--json")
     assert sent.json == {"sent": {"cli-orders": 1}}
@@ -470,7 +468,7 @@ def test_a_dead_letter_goes_back_as_it_came(sale: Played) -> None:
 
 def test_a_dead_letter_goes_back_mended(sale: Played, tmp_path: Path) -> None:
     """With another value it is marked, and keyed by the sku that it speaks of now."""
-    topic, partition, offset = _make_dead_letter(sale.tidegate, b"wrong", [])
+    topic, partition, offset = _dead_letter(sale.tidegate, b"wrong", [])
     chosen = ("--topic", topic, "--partition", partition, "--offset", offset)
     mended = tmp_path / "mended.json"
     mended.write_bytes(b'{"kind": "placed"}')
@@ -488,7 +486,7 @@ def test_a_dead_letter_goes_back_mended(sale: Played, tmp_path: Path) -> None:
     assert (many.code, "--value corrects one record" in many.err) == (ExitCode.USAGE, True)
 
 
-def _make_dead_letter(
+def _dead_letter(
     tidegate: Tidegate, value: bytes, headers: list[tuple[str, bytes]]
 ) -> tuple[str, str, str]:
     """Let the worker set a bad record aside; return topic, partition and offset as text."""
