@@ -20,7 +20,7 @@ from streams.detection.factors import (
 )
 from streams.detection.stock_cover import available_units, minutes_to_zero, whole_minutes
 from streams.detection.surge import SurgeSettings
-from streams.timestamps import rfc3339
+from streams.timestamps import HOUR_MS, rfc3339
 from streams.types import Table
 
 
@@ -155,3 +155,38 @@ def shortfall_figures(row: Table, units_left: float | None) -> dict[str, float |
             "units_short_at_end": round(max(missing, 0.0), 1),
         }
     return figures
+
+
+def silence_figures(row: Table) -> dict[str, float | int | str | None]:
+    """Return the figures of an item that is in stock by the record and does not sell."""
+    return {
+        "on_hand_units": int(row["on_hand_units"]),
+        "quiet_since": rfc3339(int(row["quiet_since_ms"])),
+        "baseline_orders_per_day": round(float(row["quiet_rate"]), 3),
+    }
+
+
+def stock_figures(row: Table) -> dict[str, float | int | str | None]:
+    """Return the figures of an item whose stock is not known well enough."""
+    counted = int(row["counted_at_ms"])
+    return {"counted_at": rfc3339(counted) if counted else None}
+
+
+def backlog_figures(
+    row: Table, boundary_ms: int, promise_ms: int
+) -> dict[str, float | int | str | None]:
+    """Return the figures of an item whose orders wait longer than promised.
+
+    Args:
+        row: one record of `streams.state.items.ROW`.
+        boundary_ms: event time of the alert.
+        promise_ms: within which an order is to be dispatched.
+    """
+    since_ms = int(row["waiting_since_ms"][0])
+    return {
+        "oldest_order_at": rfc3339(since_ms) if since_ms else None,
+        "oldest_order_hours": round((boundary_ms - since_ms) / HOUR_MS, 1) if since_ms else 0.0,
+        "promised_hours": promise_ms / HOUR_MS,
+        "backlog_units": int(row["backlog_units"]),
+        "on_hand_units": int(row["on_hand_units"]),
+    }

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from streams.contracts.alerts import AlertKind
 from streams.demand.campaigns import Lines, planned_orders, planned_units
 from streams.demand.week_profile import operational_days
 from streams.detection.factors import plan_factors
@@ -34,7 +35,7 @@ def close_tick(state: State, boundary: int) -> Int32Array:
     if called.size:
         state.effects.extend(alerts.raise_surges(called, items, boundary))
     elif is_hour:
-        state.effects.extend(alerts.update_group_surges(items, boundary))
+        state.effects.extend(alerts.of_groups.update_surges(items, boundary))
     # After the groups: an item that has calmed counts for its group until the next full hour.
     state.effects.extend(alerts.resolve_surges(ended, items, boundary))
     state.effects.extend(alerts.update_surges(grown, items, boundary))
@@ -116,7 +117,7 @@ def update_group_shortfalls(state: State, boundary: int) -> None:
     rows = state.rows()
     was_short = np.flatnonzero(rows["plan_shortfall_since_ms"] > 0)
     items = np.unique(np.concatenate([lines.item, was_short]))
-    if not items.size and not state.alerts.group_shortfalls.open:
+    if not items.size and not state.alerts.of_groups.shortfalls.open:
         return
     day_ms = (boundary - 1) // DAY_MS * DAY_MS
     until_ms = min(boundary, max(state.alerts.order_feed.last_order_ms, day_ms))
@@ -137,8 +138,7 @@ def _judge_plans(
     caught_up = is_open & ~is_over & has_caught_up(evidence, surge)
     ended = items[(is_open & is_over) | caught_up]
     left = _units_left(state, boundary)
-    state.effects.extend(state.alerts.raise_shortfalls(called, state.items, boundary, left))
-    state.effects.extend(state.alerts.resolve_shortfalls(ended, state.items, boundary, left))
+    state.effects.extend(state.alerts.close_shortfalls(called, ended, state.items, boundary, left))
     begin_plans_anew(rows, items[caught_up], evidence[caught_up])
     forget_plans(rows, items[is_over])
     if boundary % DAY_MS == 0:
@@ -175,7 +175,9 @@ def _judge_campaigns(
         close_plan_day(rows, places, groups.pool.dispersion, surge)
     groups.forget_plans_but(places)
     groups.note_changed(places)
-    state.effects.extend(state.alerts.update_group_shortfalls(groups.short, state.items, boundary))
+    state.effects.extend(
+        state.alerts.of_groups.update_shortfalls(groups.short, state.items, boundary)
+    )
 
 
 def watch_silence(state: State, boundary: int) -> None:
@@ -185,7 +187,9 @@ def watch_silence(state: State, boundary: int) -> None:
     if ended.size:
         is_real = rows["quiet_since_ms"][ended] < rows["silent_since_ms"][ended]
         is_real &= rows["out_since_ms"][ended] == 0
-        state.effects.extend(state.alerts.resolve_phantom_stock(ended, state.items, boundary))
+        state.effects.extend(
+            state.alerts.resolve(AlertKind.PHANTOM_STOCK, ended, state.items, boundary)
+        )
         rows["silent_since_ms"][ended[is_real]] = -1
         state.silent.difference_update(ended.tolist())
     if boundary % HOUR_MS == 0:
@@ -197,7 +201,9 @@ def watch_silence(state: State, boundary: int) -> None:
             state.shop_rate,
             state.settings.silence,
         )
-        state.effects.extend(state.alerts.raise_phantom_stock(silent, state.items, boundary))
+        state.effects.extend(
+            state.alerts.raise_(AlertKind.PHANTOM_STOCK, silent, state.items, boundary)
+        )
         state.silent.update(silent.tolist())
 
 

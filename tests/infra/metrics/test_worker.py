@@ -247,8 +247,8 @@ def test_incidents_of_inputs_and_groups_are_taken_on_too():
     since, state = START_MS, alerts.state()
     state.silent_since_ms = since
     alerts.restore(state)
-    alerts.group_surges.open["shop"] = GroupIncident(window_ms=START_MS)
-    alerts.group_shortfalls.open["campaign:spring"] = GroupIncident(window_ms=START_MS)
+    alerts.of_groups.surges.open["shop"] = GroupIncident(window_ms=START_MS)
+    alerts.of_groups.shortfalls.open["campaign:spring"] = GroupIncident(window_ms=START_MS)
     mine = taken(AlertKind.STALE_INPUT, f"orders/{run.shard.partition}", since)
     shop = taken(AlertKind.BROAD_SURGE, "shop", START_MS)
     short = taken(AlertKind.PLAN_SHORTFALL, "campaign:spring", START_MS)
