@@ -299,7 +299,7 @@ def test_alerts_are_told_in_order(sale: Played) -> None:
     rows = sale.tidegate("export", "alerts").rows
     keys = [(row["occurred_at"], row["incident_id"], int(row["version"])) for row in rows]
     assert keys == sorted(keys)
-    assert {"raised", "resolved"} <= {row["kind"] for row in rows}
+    assert {"raised", "resolved"} <= {row["state"] for row in rows}
     assert all(isinstance(json.loads(row["figures"]), dict) for row in rows)
 
 
