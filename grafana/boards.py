@@ -66,7 +66,7 @@ OVERVIEW = Board(
             Graph(
                 "Incidents by kind",
                 "Open incidents, acknowledged or not. A surge of many items at once has one cause.",
-                {"{{alert}}": "sum by (alert) (tidegate_incidents_open)"},
+                {"{{kind}}": "sum by (kind) (tidegate_incidents_open)"},
             ),
             Graph(
                 "Firing alerts",
