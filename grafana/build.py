@@ -71,7 +71,7 @@ def _frame(board: Board) -> dashboard.Dashboard:
         )
         .annotation(
             _marks(
-                "Incidents", "sum by (alert) (changes(tidegate_incidents_open[1m])) > 0", "orange"
+                "Incidents", "sum by (kind) (changes(tidegate_incidents_open[1m])) > 0", "orange"
             )
         )
         .annotation(_marks("Campaigns", "sum(changes(tidegate_campaign_items[1m])) > 0", "blue"))
