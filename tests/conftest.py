@@ -46,8 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two processes for each core: the tests with servers wait half of their time."""
-    return 2 * (os.cpu_count() or 1)
+    """Return one process for each core, and one more: tests with servers wait part of their time.
+
+    With two for each core a slow machine starved the servers: tests that pass alone ran out of
+    their patience.
+    """
+    return 1 + (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers

@@ -40,7 +40,7 @@ from tests.system.support import slow_worker
 PARTITIONS = 4
 SESSION_TIMEOUT_SECONDS = 6.0
 _ANSWER_SECONDS = 30.0  # a first decision loads its kernels, and the machine may be busy
-PATIENCE_SECONDS = 120.0  # the machine may be shared, and a rebalance waits for session timeouts
+PATIENCE_SECONDS = 240.0  # the machine may be shared, and a rebalance waits for session timeouts
 HEARTBEAT_SECONDS = 3_600
 
 OUTCOMES = ("folded", "duplicate", "late", "dead_lettered", "heartbeat")
