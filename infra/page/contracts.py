@@ -221,7 +221,7 @@ class Sales(msgspec.Struct, frozen=True, kw_only=True):
 class Basis(StrEnum):
     """What a speed rests on."""
 
-    LAST_HOUR = "last_hour"  # clearly above what is usual
+    LAST_HOUR = "last_hour"  # clearly above the baseline
     BASELINE = "baseline"  # the estimate for this hour, with the campaigns that run
     UNKNOWN = "unknown"
 
@@ -268,7 +268,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     speed_basis: Annotated[
         Basis,
         described(
-            "What the speed rests on: last_hour (clearly above what is usual), the estimate for"
+            "What the speed rests on: last_hour (clearly above the baseline), the estimate for"
             " this hour with the campaigns that run, or unknown."
         ),
     ]

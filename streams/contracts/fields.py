@@ -359,7 +359,7 @@ EndsAt = Annotated[
 ExpectedUnits = Annotated[
     Level,
     Meta(
-        description="Units that the item is planned to sell from start to end, everyday sales "
+        description="Units that the item is planned to sell from start to end, baseline sales "
         "included. From 0 to 1,000,000,000.",
         examples=[300],
     ),

@@ -91,7 +91,7 @@ def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array
 def speeds(snapshot: Snapshot) -> tuple[Float64Array, BoolArray]:
     """Return units an hour of each item, and whether the last hour told them.
 
-    The last hour counts where it is clearly above what is usual; otherwise the baseline demand of
+    The last hour counts where it is clearly above the baseline; otherwise the baseline demand of
     this hour with the campaigns that run, which a single sale cannot shake. Items of which no day
     has closed yet have nothing but the last hour.
     """
