@@ -14,6 +14,7 @@ from infra.control.log import ControlLog
 from infra.control.recorder import AuditRecorder
 from infra.redis.shard_store import RedisStore
 from streams.contracts.outgoing import OrderSummary, order_record
+from streams.handover import gate
 from streams.handover import rules as handover
 from streams.handover.gate import Gate, GateInputs, GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits
@@ -233,12 +234,12 @@ def _fact_ignored(name: str, **values: Any) -> Callable[[Patch], None]:
     """The gate does not look at one of the facts."""
 
     def guard(patch: Patch) -> None:
-        breaches = handover.breaches
+        breaches = gate.breaches
 
         def without(facts: GateInputs, *bounds: Any, **share: float) -> Any:
             return breaches(dataclasses.replace(facts, **values), *bounds, **share)
 
-        patch.setattr(handover, "breaches", without)
+        patch.setattr(gate, "breaches", without)
 
     guard.__name__ = f"{name}_ignored"
     return guard
@@ -276,7 +277,7 @@ def gate_opens_at_once(patch: Patch) -> None:
 
     def without(self: Gate, facts: GateInputs, now_s: float) -> None:
         look(self, facts, now_s)
-        self.reasons = handover.breaches(facts, self._bounds)
+        self.reasons = gate.breaches(facts, self._bounds)
 
     patch.setattr(Gate, "look", without)
 

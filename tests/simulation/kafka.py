@@ -263,7 +263,7 @@ class Consumer:
         """Read on from there."""
         self.seeks += 1
         self.positions.update({tp: at for tp, at in offsets.items() if tp in self.assigned.tps})
-        for tp in offsets:
+        for tp in sorted(offsets):  # a set's order is another in each process
             self._kafka.logs[tp].wake()
 
     async def commit_stored(self, offsets: Mapping[TP, int]) -> bool:

@@ -159,8 +159,9 @@ async def test_order_above_the_amount_waits_for_its_approval(
     await eventually(
         lambda: order["po_id"] not in {one["po_id"] for one in _held(tidegate)}, "it left"
     )
-    (record,) = await tidegate.read(PURCHASE_ORDERS)
-    assert msgspec.json.decode(record.value or b"")["po_id"] == order["po_id"]
+    # A starved broker may get it twice (at least once); each time it is that order.
+    written = {record.value for record in await tidegate.read(PURCHASE_ORDERS)}
+    assert [msgspec.json.decode(value or b"")["po_id"] for value in written] == [order["po_id"]]
     audit = json.loads(await asyncio.to_thread(told, tidegate, "audit", "--json"))
     (left,) = [entry for entry in audit["entries"] if entry["kind"] == "order_left"]
     assert (left["po_id"], left["verdict"]) == (order["po_id"], "approved")
