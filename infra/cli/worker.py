@@ -7,12 +7,15 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from infra.cli.terminal.failures import CommandError, ExitCode, outcome_of
 from infra.cli.terminal.options import Flag
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ def worker(
     Workers of one group share the partitions: start more of them to go faster. Every other setting
     comes from the environment (TIDEGATE_...) or from the file; `tidegate settings` shows them all.
 
-    The worker runs as a child of this process, which starts it again when it ends or hangs.
+    The worker runs as a child of this process, which starts it again whenever it ends or hangs.
+    Only SIGTERM, Ctrl-C and a wrong setting (exit code 2) end it for good.
 
     Parameters
     ----------
@@ -85,15 +89,36 @@ def worker(
     from infra.bootstrap import run_worker
 
     logger = logging.getLogger("tidegate")
-    asyncio.run(run_worker(settings, on_ready=lambda url: logger.info("admin port: %s", url)))
+    with _faults_are_no_settings():
+        asyncio.run(run_worker(settings, on_ready=lambda url: logger.info("admin port: %s", url)))
     return 0
+
+
+@contextmanager
+def _faults_are_no_settings() -> Iterator[None]:
+    """Give 1 for whatever ends a worker; only a setting that cannot be gives 2.
+
+    Elsewhere a ValueError or OSError comes from a wrong argument. Out of a worker it is a fault, or
+    something that passes, like a port that an earlier worker still holds.
+    """
+    from infra.settings import SettingsError
+
+    try:
+        yield
+    except SettingsError:
+        raise
+    except (ValueError, OSError) as error:
+        if outcome_of(error)[0] != ExitCode.USAGE:
+            raise
+        text = f"the worker ended: {type(error).__name__}: {error}"
+        raise CommandError(text, ExitCode.NO) from error
 
 
 def _supervise() -> int:
     """Run this very command once more, as a child that is watched."""
     from infra.supervisor import Supervisor
 
-    logging.basicConfig(level="WARNING", format=_LOG_FORMAT, stream=sys.stderr)
+    logging.basicConfig(level="INFO", format=_LOG_FORMAT, stream=sys.stderr)
     return Supervisor([sys.executable, "-m", "infra.cli", *sys.argv[1:], "--no-supervise"]).run()
 
 
