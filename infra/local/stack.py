@@ -18,6 +18,7 @@ from pathlib import Path
 import infra
 from infra.admin.access import OPERATOR_TOKEN_FILE, make_token_file
 from infra.kafka.topic_admin import ensure_topics
+from infra.local.directory_lock import DirectoryLock
 from infra.local.embedded import EmbeddedBroker, EmbeddedRedis, ServerError, ServerProcess
 from infra.settings import STATE_FILE, Settings
 
@@ -26,6 +27,7 @@ _RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 _ASK_SECONDS = 5.0  # between questions whether a worker is stuck
 _STUCK_STATUS = 503
 _STUCK_ANSWERS = 3
+_SILENT_SECONDS = 120.0  # without any answer: a kernel that is compiled late stops the loop
 _CALM_SECONDS = 60.0  # a worker that ran so long starts anew at once
 
 
@@ -41,6 +43,7 @@ class WorkerProcess(ServerProcess):
         self.name = f"worker-{number}"
         super().__init__(directory, port=port)
         self._settings = settings
+        self._answered_at = time.monotonic()
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "infra.cli", "worker", "--no-supervise"]
@@ -56,18 +59,21 @@ class WorkerProcess(ServerProcess):
         }
 
     def says_it_is_stuck(self) -> bool:
-        """Whether the worker's own progress check fails; one that does not answer says nothing."""
+        """Whether the worker's own progress check fails, or it has not answered for long."""
         try:
             urllib.request.urlopen(f"http://{self.address}/livez", timeout=1).close()
         except urllib.error.HTTPError as error:
+            self._answered_at = time.monotonic()
             return error.code == _STUCK_STATUS
         except OSError:
-            return False
+            return time.monotonic() - self._answered_at > _SILENT_SECONDS
+        self._answered_at = time.monotonic()
         return False
 
     def _answers(self) -> bool:
         with contextlib.suppress(urllib.error.URLError):
             urllib.request.urlopen(f"http://{self.address}/livez", timeout=1).close()
+            self._answered_at = time.monotonic()
             return True
         return False
 
@@ -101,6 +107,7 @@ class LocalStack:
         self._failures: dict[str, int] = {}
         self._stuck: dict[str, int] = {}
         self._asked_at = 0.0
+        self._lock = DirectoryLock(self.directory)
 
     @property
     def settings(self) -> Settings:
@@ -120,7 +127,13 @@ class LocalStack:
         return f"http://{self.workers[0].address}"
 
     def start_servers(self) -> None:
-        """Start broker and Redis, make the topics, a token and the state file."""
+        """Start broker and Redis, make the topics, a token and the state file.
+
+        Raises:
+            DirectoryInUseError: another stack runs here.
+            ServerError: a server does not start.
+        """
+        self._lock.take()
         make_token_file(self.directory)
         self.broker.start()
         self.redis.start()
@@ -186,12 +199,20 @@ class LocalStack:
         time.sleep(_RESTART_SECONDS[min(failures, len(_RESTART_SECONDS) - 1)])
         self._failures[worker.name] = failures + 1
         self._started[worker.name] = time.monotonic()
-        worker.start()
+        try:
+            worker.start()
+        except ServerError as error:  # what broker and Redis hold is worth another attempt
+            return f"{worker.name} ended and does not start yet, trying again: {error}"
         self.write_state()
         return f"{worker.name} ended and was started again (pid {worker.pid})"
 
     def stop(self) -> None:
-        """End everything, workers first, so that they commit what they have."""
+        """End everything, workers first, so that they commit what they have.
+
+        Where another stack runs in the directory, nothing was started and its files stay.
+        """
+        if not self._lock.is_held:
+            return
         for worker in self.workers:
             with contextlib.suppress(ServerError):
                 worker.stop()
@@ -199,3 +220,4 @@ class LocalStack:
         self.broker.stop()
         for name in (STATE_FILE, OPERATOR_TOKEN_FILE):
             (self.directory / name).unlink(missing_ok=True)
+        self._lock.release()

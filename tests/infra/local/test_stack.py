@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from infra.local import stack as stack_module
+from infra.local.embedded import ServerError
 from infra.local.stack import LocalStack, WorkerProcess
 from infra.settings import Settings
 
@@ -90,7 +91,7 @@ def test_worker_that_says_it_hangs_is_started_again(tmp_path, admin_port, monkey
 
 
 def test_worker_that_does_not_answer_is_left_alone(tmp_path, admin_port, monkeypatch):
-    """It may be busy compiling; another error than "stuck" says nothing either."""
+    """For a while: it may be busy compiling. Another error than "stuck" says nothing either."""
     port, statuses = admin_port
     stack, worker = watched(tmp_path, port, monkeypatch)
     statuses[:] = [500] * 5
@@ -100,6 +101,31 @@ def test_worker_that_does_not_answer_is_left_alone(tmp_path, admin_port, monkeyp
     for _ in range(5):
         assert stack.watch() == []
     assert worker.killed == 0
+
+
+def test_worker_that_does_not_answer_for_long_is_started_again(tmp_path, monkeypatch):
+    """Its event loop stands still: it cannot even say that it is stuck."""
+    stack, worker = watched(tmp_path, 1, monkeypatch)
+    monkeypatch.setattr(stack_module, "_SILENT_SECONDS", 0.0)
+    said = [told for _ in range(4) for told in stack.watch()]
+    assert (worker.killed, worker.started) == (1, 1)
+    assert "started again" in said[0]
+
+
+def test_worker_that_does_not_start_yet_is_tried_again(tmp_path, admin_port, monkeypatch):
+    """The servers beside it keep what they hold; the command goes on and says so."""
+    stack, worker = watched(tmp_path, admin_port[0], monkeypatch)
+    worker.killed = 1
+
+    def fail() -> None:
+        raise ServerError("worker-1 ended with code 1 while it started")
+
+    with monkeypatch.context() as context:
+        context.setattr(worker, "start", fail)
+        assert "does not start yet, trying again" in stack.watch()[0]
+        assert "does not start yet" in stack.watch()[0]
+    assert "started again" in stack.watch()[0]
+    assert stack.watch() == []
 
 
 def test_state_file_names_the_token_and_holds_no_secret(tmp_path, monkeypatch):
