@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from infra.control.entries import Acknowledged
@@ -17,7 +17,6 @@ from infra.metrics.open_incidents import open_incidents, open_ones, rows_of
 from streams.contracts.alerts import AlertKind
 from streams.contracts.purchase_orders import SupplierRole
 from streams.detection.stock_cover import available_units
-from streams.shard.folding import NEW_ORDERS, SOLD_UNITS
 from streams.shard.shard import Shard
 from streams.timestamps import DAY_MS, MINUTE_MS, parse_times
 from streams.types import Float64Array, Table
@@ -67,16 +66,6 @@ class ShopCollector(Collector):
 
 
 def _demand(shards: Sequence[Shard]) -> Iterable[Metric]:
-    counts: Counter[str] = Counter()
-    for shard in shards:
-        counts.update(shard.counts)
-    for name, text, key in (
-        ("tidegate_orders", "Distinct orders of an item, by item.", NEW_ORDERS),
-        ("tidegate_sold_units", "Units ordered, before cancellations.", SOLD_UNITS),
-    ):
-        family = CounterMetricFamily(name, text)
-        family.add_metric([], counts[key])
-        yield family
     yield _gauge(
         "tidegate_expected_orders_per_day",
         "Baseline rate of distinct orders of an item, over all items.",

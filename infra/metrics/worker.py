@@ -1,20 +1,21 @@
 """Prometheus metrics of a worker. Label sets are bounded: topics, outcomes, partitions; no SKU.
 
-Counts are read from the shards at each scrape, so that the event path pays nothing for them.
+A counter counts what this process stored: `increase()` over all workers is what happened, also
+while partitions move. What a shard has is a gauge; gauges are read from the shards at each scrape.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
 from prometheus_client import Counter as CounterMetric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streams.contracts.events import TOPICS
 from streams.handover.rules import HoldReason
-from streams.shard.folding import DEAD_LETTERED
+from streams.shard.folding import DEAD_LETTERED, NEW_ORDERS, REVIEWS, SOLD_UNITS
 from streams.timestamps import NO_CLOCK
 from streams.worker.shard_task import ShardTask
 from streams.worker.worker import Worker
@@ -45,6 +46,7 @@ class WorkerMetrics:
             "When Redis last stored something.",
             registry=registry,
         )
+        self._counters = _counters(registry)
         self._failures = CounterMetric(
             "tidegate_retries",
             "Times that something outside failed and was tried again.",
@@ -71,9 +73,37 @@ class WorkerMetrics:
         self._visible.observe(max(0.0, visible_seconds))
         self._committed_at.set_to_current_time()
 
+    def counted(self, added: Mapping[str, int]) -> None:
+        """Note what a commit added to the totals of its shard."""
+        for name, count in added.items():
+            if name in self._counters:
+                self._counters[name].inc(count)
+
     def failed(self, what: str) -> None:
         """Note a failure that is tried again."""
         self._failures.labels(what).inc()
+
+
+def _counters(registry: CollectorRegistry) -> dict[str, CounterMetric]:
+    """Return the counters by the names of `Shard.counted`, each of them at 0."""
+    records = CounterMetric(
+        "tidegate_records",
+        "Records stored by this process, by what became of them; folded_late is part of folded.",
+        ["topic", "outcome"],
+        registry=registry,
+    )
+    by_outcome = {
+        f"{topic}:{outcome}": records.labels(topic, outcome)
+        for topic in TOPICS
+        for outcome in OUTCOMES
+    }
+    others = {
+        NEW_ORDERS: ("tidegate_orders", "Distinct orders of an item, by item."),
+        SOLD_UNITS: ("tidegate_sold_units", "Units ordered, before cancellations."),
+        REVIEWS: ("tidegate_reviews", "Decisions made, orders or not."),
+    }
+    alone = {name: CounterMetric(*one, registry=registry) for name, one in others.items()}
+    return {**by_outcome, **alone}
 
 
 class ShardCollector(Collector):
@@ -89,7 +119,6 @@ class ShardCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all families."""
         task = dict(self._worker.tasks)
-        yield self._records(task)
         yield from self._times(task)
         yield from self._sizes(task)
         yield self._lag(task)
@@ -103,20 +132,6 @@ class ShardCollector(Collector):
             "Whether Redis answered when it was last asked.",
             float(self._worker.store_failed_since is None),
         )
-
-    def _records(self, task: dict[int, ShardTask]) -> Metric:
-        family = CounterMetricFamily(
-            "tidegate_records",
-            "Records consumed, by what became of them; folded_late is a part of folded.",
-            labels=["topic", "outcome"],
-        )
-        totals: Counter[str] = Counter()
-        for one in task.values():
-            totals.update(one.shard.counts)
-        for topic in TOPICS:
-            for outcome in OUTCOMES:
-                family.add_metric([topic, outcome], totals[f"{topic}:{outcome}"])
-        return family
 
     def _times(self, task: dict[int, ShardTask]) -> Iterable[Metric]:
         newest = GaugeMetricFamily(
@@ -172,9 +187,6 @@ class ShardCollector(Collector):
         }
         for name, (text, value) in sizes.items():
             yield _gauge(name, text, float(value))
-        reviews = CounterMetricFamily("tidegate_reviews", "Decisions made, orders or not.")
-        reviews.add_metric([], sum(s.timeline.state.reviews for s in shards))
-        yield reviews
 
     def _handover(self, task: dict[int, ShardTask]) -> Iterable[Metric]:
         is_open = GaugeMetricFamily(
@@ -233,6 +245,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 def make_registry() -> CollectorRegistry:
     """Return an empty registry with the moment of its making."""
+    disable_created_metrics()  # a second series for each counter, which says when it was made
     registry = CollectorRegistry()
     started = _gauge("tidegate_start_timestamp_seconds", "When the worker started.", time.time())
 

@@ -72,6 +72,7 @@ def take_commit(shard: Shard) -> Commit:
         outbox_added=outbox_added,
         outbox_removed=outbox_removed,
         outbox_stored_to=shard.outbox.next_number,
+        counted=shard.counted(),
     )
 
 

@@ -18,6 +18,7 @@ from streams.shard.fold import Admitted, Outcome, admit_rows, count_rows
 from streams.shard.folding import (
     DEAD_LETTERED,
     NEW_ORDERS,
+    REVIEWS,
     SOLD_UNITS,
     Folded,
     dead_letter_entries,
@@ -208,6 +209,13 @@ class Shard:
     def changed_cells(self) -> int:
         """Cells of the rings that the next commit carries."""
         return sum(int(ring.arrays.counters[1]) + ring.left_cells for ring in self.rings.values())
+
+    def counted(self) -> Counter[str]:
+        """Return the totals since the logs began: `topic:outcome`, `NEW_ORDERS` and their kind.
+
+        They travel with the partition; `Observer.counted` is given what one process added.
+        """
+        return Counter({**self.counts, REVIEWS: self.timeline.state.reviews})
 
     def dedupe_horizon_s(self) -> dict[str, int]:
         """Seconds of event time that the memory of each topic reaches back; 0: nothing yet."""

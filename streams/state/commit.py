@@ -1,5 +1,6 @@
 """What a shard hands to the store, and what it gets back: plain data, no keys of Redis."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from streams.contracts.outgoing import OutboxRecord
@@ -36,6 +37,7 @@ class Commit:
     outbox_added: list[tuple[int, OutboxRecord]]
     outbox_removed: list[int]
     outbox_stored_to: int
+    counted: Counter[str]  # `Shard.counted`, for metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ class Committer:
         if len(task.shard.outbox):
             self._signals.outgoing.set()
         visible = self._clock() - newest_ms / 1000 if newest_ms > 0 else 0.0
+        self._observer.counted(commit.counted - task.counted)
+        task.counted = commit.counted
         self._observer.committed(time.perf_counter() - started, visible)
         return busy
 

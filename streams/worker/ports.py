@@ -3,7 +3,7 @@
 `infra` fits the real parts to these; `streams` never sees Redis, Kafka's producer or Prometheus.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from streams.contracts.outgoing import OrderSummary, OutboxRecord
@@ -55,6 +55,9 @@ class Observer(Protocol):
 
     def committed(self, seconds: float, visible_seconds: float) -> None:
         """A commit took so long; its newest record became visible so long after it was written."""
+
+    def counted(self, added: Mapping[str, int]) -> None:
+        """A commit added so much to the totals of its shard, by the names of `Shard.counted`."""
 
     def failed(self, what: str) -> None:
         """Something outside failed and is tried again."""

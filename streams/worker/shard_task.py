@@ -1,5 +1,6 @@
 """A shard in the hands of a worker: what is stored of it, and how its hand-over stands."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class ShardTask:
     # The committer writes these.
     stored_offsets: dict[str, int]
     in_flight: Commit | None = None  # sent, and its fate is not known yet
+    counted: Counter[str] = field(init=False)  # `Shard.counted` as of the newest commit
     publishable_to: int = 0  # in the outbox; also by ownership, for what an earlier owner stored
 
     # Whoever changes the shard sets this; the committer clears it.
@@ -46,6 +48,10 @@ class ShardTask:
 
     # Heartbeats write this: the oldest one that was written and not yet read back.
     unread_heartbeat_ms: int = NO_CLOCK
+
+    def __post_init__(self) -> None:
+        """What the shard brings with it was counted by an earlier owner."""
+        self.counted = self.shard.counted()
 
     @property
     def is_stored(self) -> bool:

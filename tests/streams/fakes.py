@@ -1,6 +1,7 @@
 """Stand-ins for what a worker talks to: a store, Kafka's consumer, measurements."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -285,6 +286,11 @@ class FakeObserver:
     def __init__(self) -> None:
         self.commits: list[tuple[float, float]] = []
         self.failures: list[str] = []
+        self.totals: Counter[str] = Counter()
+
+    def counted(self, added: Mapping[str, int]) -> None:
+        """What commits added."""
+        self.totals.update(added)
 
     def committed(self, seconds: float, visible_seconds: float) -> None:
         """A commit."""

@@ -1,6 +1,7 @@
 """Invariant 7: bounded label sets and names by the rules, whatever the SKUs."""
 
 import re
+from collections import Counter
 
 import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
@@ -35,6 +36,9 @@ class Worker:
         self.progress = self
         self.shards = [run.shard for run in runs]
         self.store_failed_since = None
+        self.counted: Counter[str] = Counter()  # by this process, as its commits said
+        for run in runs:
+            self.counted.update(run.shard.counted())
 
     def lag_seconds(self) -> dict[int, float]:
         """Nothing lags."""
@@ -75,6 +79,7 @@ def registry_of(worker: Worker) -> CollectorRegistry:
     registry = make_registry()
     observer = WorkerMetrics(registry)
     observer.committed(0.01, 0.02)
+    observer.counted(worker.counted)
     registry.register(ShardCollector(worker))
     registry.register(ShopCollector(worker, lambda: worker.acknowledged))
     GroupMonitor(registry)
@@ -162,6 +167,17 @@ def test_records_are_counted_by_what_became_of_them():
     assert records("late") == 0
     assert series["tidegate_shards", ()] == 2
     assert series["tidegate_ready", ()] == 1
+
+
+def test_history_that_comes_with_a_partition_is_in_no_counter():
+    """A worker takes over shards with a history and stores nothing: `increase()` stays 0."""
+    worker = Worker(run_of(7), run_of(9))
+    worker.counted.clear()
+    families = list(registry_of(worker).collect())
+    counters = [family for family in families if family.type == "counter"]
+    assert {"tidegate_records", "tidegate_orders"} <= {family.name for family in counters}
+    for family in counters:
+        assert {sample.value for sample in family.samples} == {0}, family.name
 
 
 def test_watermark_and_horizon_are_seconds():

@@ -100,3 +100,24 @@ async def test_fenced_worker_without_the_partition_lets_it_go():
         made.consumer.assigned = {tp for tp in ASSIGNED if tp.partition == 1}
         await made.until(lambda: 0 not in made.worker.tasks)
         assert made.consumer.read_again_from == []
+
+
+async def test_what_two_workers_counted_is_what_was_read_however_the_shard_moves():
+    """It moves there and back, is fenced and read again: each record is in one worker's count."""
+    async with bench() as made, bench(made.store, assigned=False) as other:
+        await made.read("orders", [*sales(0, 5), b"bad"], 0)
+        await made.until(lambda: made.worker.tasks[0].stored_offsets.get("orders") == 6)
+        await made.worker.park()
+        await other.worker.read_from(ASSIGNED)
+        assert other.observer.totals.total() == 0
+        await other.read("orders", sales(5, 3), 6)
+        await other.until(lambda: other.worker.tasks[0].stored_offsets.get("orders") == 9)
+        other.consumer.assigned = set()
+        await made.worker.read_from(ASSIGNED)
+        await other.read("orders", sales(8, 4), 9)
+        await other.until(lambda: 0 not in other.worker.tasks)
+        await made.read("orders", sales(8, 4), 9)
+        await made.until(lambda: made.worker.tasks[0].stored_offsets.get("orders") == 13)
+        both = made.observer.totals + other.observer.totals
+        assert both == +made.worker.tasks[0].shard.counted()
+        assert (both["orders:folded"], both["orders:dead_lettered"]) == (12, 1)
