@@ -1,6 +1,7 @@
 """The one place that wires everything. Nothing connects before it is called."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -28,7 +29,10 @@ from infra.metrics.shop import ShopCollector
 from infra.metrics.worker import ShardCollector, WorkerMetrics, make_registry
 from infra.page.page import Page
 from infra.redis import shard_store as store
-from infra.redis.options import connection_options, explain_refusal, keys_of, retention_of
+from infra.redis.memory import MEND
+from infra.redis.options import connection_options, keys_of, retention_of
+from infra.redis.refusals import explain_refusal, follow
+from infra.redis.start_check import read_memory, require_usable
 from infra.settings import Settings
 from infra.supervisor import signs_of_life
 from streams.ingest.transport import BatchConsumer
@@ -38,6 +42,8 @@ from streams.worker.worker import Worker
 log = logging.getLogger("tidegate")
 
 _REDIS_TIMEOUT_S = 10.0
+_REDIS_CONNECT_S = 3.0
+_MEMORY_SECONDS = 15.0
 _SIGN_SECONDS = 1.0
 _GOODBYE_SECONDS = 5.0
 
@@ -54,14 +60,17 @@ def redis_pool(url: str, **options: Any) -> ConnectionPool:
         url: of the server.
         options: credentials (`infra.redis.options.connection_options`).
     """
-    return ConnectionPool.from_url(
-        url,
-        **options,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=_REDIS_TIMEOUT_S,
-        socket_connect_timeout=_REDIS_TIMEOUT_S,
-        max_connections=64,
+    pool: ConnectionPool = follow(
+        ConnectionPool.from_url(
+            url,
+            **options,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=_REDIS_TIMEOUT_S,
+            socket_connect_timeout=_REDIS_CONNECT_S,
+            max_connections=64,
+        )
     )
+    return pool
 
 
 async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
@@ -74,6 +83,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     Raises:
         SettingsError: a secret or certificate cannot be read, or the admin port would stand open.
         TopicError: topics are missing or do not fit together.
+        UnusableRedisError: Redis does not know us, or would delete parts of the state.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -82,7 +92,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     access = load_access(settings)
     pool = redis_pool(settings.redis_url, **connection_options(settings))
     options = client_options(settings)
-    await _check_login(pool)
+    await require_usable(pool, settings.redis_url, keys_of(settings))
     with clear_errors(settings):
         await ensure_topics(
             options, settings.topic_prefix, settings.partitions, settings.replication_factor
@@ -90,16 +100,18 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     producer = publisher.Publisher(options, settings.topic_prefix)
     control = ControlLog(options, settings.topic_prefix)
     registry = make_registry()
+    metrics = WorkerMetrics(registry)
     worker = Worker(
         store.RedisStore(pool, keys_of(settings), retention_of(settings)),
         producer.publish,
         producer.write_heartbeats,
         settings.worker(),
-        WorkerMetrics(registry),
+        metrics,
         unreachable=(*store.UNREACHABLE, *publisher.UNREACHABLE),
         topic_prefix=settings.topic_prefix,
         controls=control.controls,
         recorder=AuditRecorder(control),
+        explain=explain_refusal,
     )
     registry.register(ShardCollector(worker))
     registry.register(ShopCollector(worker, lambda: control.state.acknowledged(now_ms())))
@@ -118,9 +130,11 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     url = await admin.start()
     if on_ready is not None:
         on_ready(url)
+    watching = asyncio.create_task(_watch_memory(pool, metrics), name="memory")
     try:
         await _feed(worker, settings, stop, GroupMonitor(registry))
     finally:
+        watching.cancel()
         await admin.stop()
         await _shut_down(control.stop(), "the audit log")
         await _shut_down(producer.stop(), "Kafka")
@@ -136,14 +150,18 @@ async def _shut_down(last_step: Awaitable[None], name: str) -> None:
         log.warning("left without telling %s: it does not answer", name)
 
 
-async def _check_login(pool: ConnectionPool) -> None:
-    """Fail at once where Redis does not know us; one that is away is waited for later."""
-    try:
-        await Redis(connection_pool=pool).ping()
-    except (RedisError, OSError) as error:
-        if isinstance(error, RedisError) and explain_refusal(error) != str(error).rstrip("."):
-            raise
-        log.warning("Redis: %s; it will be asked again", error)
+async def _watch_memory(pool: ConnectionPool, metrics: WorkerMetrics) -> None:
+    """Look now and then how full Redis is, and whether somebody let it delete keys meanwhile."""
+    redis = Redis(connection_pool=pool)
+    warned_of: str | None = None
+    while True:
+        with contextlib.suppress(RedisError, OSError):  # the store's own loop tells that it is away
+            memory = await read_memory(redis)
+            metrics.redis_memory(memory.used_ratio)
+            if memory.evicts and memory.policy != warned_of:
+                log.error("Redis deletes keys of the state when it is full: %s", MEND)
+            warned_of = memory.policy
+        await asyncio.sleep(_MEMORY_SECONDS)
 
 
 async def _give_signs(worker: Worker, give: Callable[[bool], bool], stop: asyncio.Event) -> None:

@@ -46,6 +46,11 @@ class WorkerMetrics:
             "When Redis last stored something.",
             registry=registry,
         )
+        self._redis_memory = Gauge(
+            "tidegate_redis_memory_used_ratio",
+            "Share of Redis's maxmemory that is used; 0 where it has no limit.",
+            registry=registry,
+        )
         self._counters = _counters(registry)
         self._failures = CounterMetric(
             "tidegate_retries",
@@ -72,6 +77,10 @@ class WorkerMetrics:
         self._commit.observe(seconds)
         self._visible.observe(max(0.0, visible_seconds))
         self._committed_at.set_to_current_time()
+
+    def redis_memory(self, used_ratio: float) -> None:
+        """Note how full Redis is."""
+        self._redis_memory.set(used_ratio)
 
     def counted(self, added: Mapping[str, int]) -> None:
         """Note what a commit added to the totals of its shard."""

@@ -22,6 +22,7 @@ from infra.page.readers.items_cache import ItemsKeeper
 from infra.page.readers.snapshot import PageReader
 from infra.page.snapshot import Snapshot
 from infra.page.views.now import now
+from infra.redis.refusals import explain_refusal
 from infra.redis.rows import StateError
 
 EVERY_SECONDS = 1.0
@@ -57,6 +58,7 @@ class Hub:
         reader: of Redis.
         make_items_reader: one that remembers nothing.
         clock: seconds that only grow.
+        explain: says what an error of Redis means; it may look at the server, and so block.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class Hub:
         reader: PageReader,
         make_items_reader: Callable[[], ItemsReader],
         clock: Callable[[], float] = time.monotonic,
+        explain: Callable[[Exception], str] = explain_refusal,
     ) -> None:
         self._reader = reader
+        self._explain = explain
         self._clock = clock
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="page")
         self._items = ItemsKeeper(make_items_reader, self.in_thread, clock)
@@ -105,9 +109,11 @@ class Hub:
             items = await self._items.table(partitions, small.shop_ms or 0, small.losses)
             self._snapshot = replace(small, items=items)
             self._failure = None
-        except (RedisError, OSError, StateError, msgspec.DecodeError) as error:
+        except (RedisError, OSError, StateError, msgspec.DecodeError) as caught:
+            error: Exception = caught
             read_ms = None if self._snapshot is None else self._snapshot.read_ms
-            self._failure = AwayError(f"Redis cannot be read: {error}", read_ms)
+            reason = await self.in_thread(lambda: self._explain(error))
+            self._failure = AwayError(f"Redis cannot be read: {reason}", read_ms)
 
     async def in_thread(self, work: Callable[[], _Answer]) -> _Answer:
         """Do something that blocks; at most two such things run at a time."""

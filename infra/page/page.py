@@ -14,6 +14,7 @@ from infra.page.readers.items import ItemsReader
 from infra.page.readers.snapshot import PageReader, connect
 from infra.page.static_files import add_site
 from infra.redis.keys import Keys
+from infra.redis.tls_probe import explain_failure
 
 
 class Page:
@@ -37,7 +38,11 @@ class Page:
     ) -> None:
         self._redis = connect(redis_url, **redis_options)
         reader = PageReader(self._redis, keys, lambda now_ms: log.state.acknowledged(now_ms), clock)
-        self._hub = Hub(reader, lambda: ItemsReader(self._redis, keys, time.monotonic))
+        self._hub = Hub(
+            reader,
+            lambda: ItemsReader(self._redis, keys, time.monotonic),
+            explain=lambda error: explain_failure(error, redis_url),
+        )
         older = DecisionsReader(self._redis, keys)
         self._api = Api(self._hub, log, ItemReader(self._redis, keys), older)
 

@@ -29,6 +29,10 @@ class Keys:
         """Hash: epoch, sequence, offsets, meta."""
         return f"{self.prefix}shard:{{{partition}}}"
 
+    def probe(self) -> str:
+        """String: written now and then, to see whether Redis takes anything; it expires."""
+        return f"{self.prefix}probe"
+
     def names(self, partition: int) -> str:
         """List: each item's [sku, warehouse], in order of their places."""
         return f"{self.prefix}names:{{{partition}}}"

@@ -27,22 +27,6 @@ def connection_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def explain_refusal(error: Exception) -> str:
-    """Return what Redis said, in terms of the settings where it refused to let us in.
-
-    >>> explain_refusal(Exception("NOAUTH Authentication required."))
-    'it wants to know who asks: give redis_username and redis_password_file'
-    """
-    text = str(error).rstrip(".")
-    if "invalid username-password" in text:
-        return f"redis_username and redis_password do not fit: {text}"
-    if "uthentication required" in text or "already authenticated" in text:
-        return "it wants to know who asks: give redis_username and redis_password_file"
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return f"its certificate is not to be trusted by redis_ca_file: {text}"
-    return text
-
-
 def keys_of(settings: Settings) -> Keys:
     """Return the names in Redis."""
     return Keys(settings.redis_prefix)

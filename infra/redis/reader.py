@@ -28,6 +28,7 @@ from infra.redis.codec import (
 )
 from infra.redis.keys import Keys, glob_escape
 from infra.redis.options import connection_options, keys_of
+from infra.redis.refusals import follow
 from infra.redis.rows import (
     Names,
     Row,
@@ -122,13 +123,15 @@ def connect(url: str, **options: Any) -> "Redis":
         url: of the server.
         options: credentials (`infra.redis.options.connection_options`).
     """
-    return Redis.from_url(
+    redis = Redis.from_url(
         url,
         **options,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_ANSWER_SECONDS,
         retry=Retry(ExponentialBackoff(), _RETRIES),
     )
+    follow(redis.connection_pool)
+    return redis
 
 
 def _profile_of(shard: ShardState) -> Profile:

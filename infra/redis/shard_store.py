@@ -1,10 +1,12 @@
 """Shards in Redis: one atomic fenced commit, and what a new owner needs to go on."""
 
 import asyncio
+import builtins
 import hashlib
 import json
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,11 +15,18 @@ from typing import Any
 
 import numpy as np
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
+from redis.exceptions import (
+    ConnectionError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 
 from infra.redis.codec import decode_outbox_record, encode_outbox_record
 from infra.redis.keys import RING_WIDTHS_MS, Keys, Retention
 from infra.redis.projection import project
+from infra.redis.refusals import concerns_connection
 from infra.redis.shard_upgrade import Staging
 from infra.redis.upgrades import Upgrade, packed_layout
 from infra.redis.wire import ScriptCall, bulk
@@ -30,6 +39,9 @@ from streams.timestamps import DAY_MS
 from streams.types import AnyArray, Int64Array, Table
 
 _ITEMS_AT_ONCE = 5_000
+_PING_SECONDS = 3.0
+_PROBE_KEPT_SECONDS = 60  # the key forgets itself when no worker writes it any more
+_CONNECTION_SECONDS = 10.0  # an idle connection is closed after, so that a moved name is followed
 _log = logging.getLogger(__name__)
 
 
@@ -100,6 +112,7 @@ class RedisStore:
         self._keys = keys
         self._retention = retention
         self._make_fencing_token = make_fencing_token
+        self._connected_at = time.monotonic()
         self._commit_script = _script("commit_script.lua")
         self._acquire_script = _script("acquire_script.lua")
         self._upgrade_script = _script("upgrade_script.lua")
@@ -138,6 +151,7 @@ class RedisStore:
         Raises:
             StateVersionError: the shard has a version that this one cannot go on from.
             MovedError: what was read does not belong together, or not to the lease.
+            StoreError: Redis refuses to give it.
             ConnectionError, TimeoutError: Redis is away.
         """
         lease.known = _Known()
@@ -149,6 +163,8 @@ class RedisStore:
             try:
                 upgrade = await self._upgrade_of(redis, lease.partition)
                 stored = await self._load(redis, lease.partition, upgrade)
+            except ResponseError as error:
+                raise await self._refused(error) from error
             finally:  # what does not belong together can also fail to be read
                 await self._require_unmoved(lease)
         lease.known.names = [_item_bulk(*name) for name in stored.names]
@@ -260,13 +276,23 @@ class RedisStore:
         return np.array(minutes, np.int64), np.frombuffer(b"".join(packed), TOTAL)
 
     async def ping(self) -> None:
-        """Return if Redis answers.
+        """Return if Redis takes what is written; a replica answers, and takes nothing.
+
+        Now and then the connections are made anew: where its name leads to another server by now,
+        and the old one lives on, nothing else would tell.
 
         Raises:
-            StoreError: it refuses; with a full disk that is how it says that it cannot write.
+            StoreError: it refuses: it is a replica, full, cannot write to its disk, or the like.
             ConnectionError, TimeoutError: it is away.
         """
-        await self._send_words(b"PING")
+        if time.monotonic() - self._connected_at > _CONNECTION_SECONDS:
+            await self._reconnect()
+        words = (b"SET", self._keys.probe().encode(), b"1", b"EX", b"%d" % _PROBE_KEPT_SECONDS)
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                await self._send_words(*words)
+        except builtins.TimeoutError:
+            raise TimeoutError(f"it did not answer within {_PING_SECONDS:g} s") from None
 
     # -- committing ---------------------------------------------------------------------------
 
@@ -319,7 +345,7 @@ class RedisStore:
                     if outcome not in (b"ok", b"already"):
                         return False
             except ResponseError as error:
-                raise StoreError(f"Redis refused a command: {error}") from error
+                raise await self._refused(error) from error
         lease.known.upgrade = None
         _log.info("%s: state version %d became %d", key, upgrade.version, STATE_VERSION)
         return True
@@ -493,13 +519,29 @@ class RedisStore:
             return await connection.read_response()
         except NoScriptError:
             raise
-        except ResponseError as error:  # even of a PING, while its disk is full
-            raise StoreError(f"Redis refused a command: {error}") from error
+        except ResponseError as error:
+            raise await self._refused(error) from error
+        except ConnectionError as error:  # LOADING is one, too
+            if concerns_connection(error):
+                await self._reconnect()
+            raise
         except asyncio.CancelledError:
             await connection.disconnect(nowait=True)
             raise
         finally:
             await self._pool.release(connection)
+
+
+    async def _refused(self, error: RedisError) -> StoreError:
+        """Return the refusal; what it says of one connection holds for the idle ones, too."""
+        if concerns_connection(error):
+            await self._reconnect()
+        return StoreError(f"Redis refused a command: {error}")
+
+    async def _reconnect(self) -> None:
+        """Close the idle connections: the next ones look the server's name up again."""
+        self._connected_at = time.monotonic()
+        await self._pool.disconnect(inuse_connections=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,6 @@ class Committer:
         busy = time.perf_counter() - started
         outcome = await self._health.ask(lambda: self._store.commit(task.lease, commit), "commit")
         task.in_flight = None
-        self._health.note(ok=True)
         self._signals.committed.set()
         if outcome != "stored":
             await self._disown(task)
@@ -116,7 +115,6 @@ class Committer:
         while True:
             await asyncio.sleep(_PING_SECONDS)
             await self._health.ask(self._store.ping, "ping")
-            self._health.note(ok=True)
             for task in list(self._tasks.values()):
                 await self._require_known_past(task)
 

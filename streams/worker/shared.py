@@ -50,13 +50,25 @@ class Source:
         return TP(self.topic_prefix + topic, partition)
 
 
+@dataclass(frozen=True, slots=True)
+class StoreFailure:
+    """Something that the store does not do."""
+
+    since: float
+    reason: str  # for people
+
+
 class StoreHealth:
-    """Asks the store until it answers, and remembers since when it does not.
+    """Asks the store until it answers, and remembers what it does not do, since when, and why.
+
+    Each thing that is asked for has its own failure: a replica that answers a read has not thereby
+    taken a commit.
 
     Args:
         unreachable: errors that mean "away for now".
         observer: is told of every failure.
         clock: wall-clock seconds.
+        explain: says what an error means and what mends it.
     """
 
     def __init__(
@@ -64,39 +76,55 @@ class StoreHealth:
         unreachable: tuple[type[Exception], ...],
         observer: Observer,
         clock: Callable[[], float],
+        explain: Callable[[Exception], str] = str,
     ) -> None:
         self._unreachable = unreachable
         self._observer = observer
         self._clock = clock
-        self.failed_since: float | None = None
+        self._explain = explain
+        self._failures: dict[str, StoreFailure] = {}
+
+    @property
+    def failure(self) -> StoreFailure | None:
+        """What fails for longest; None means that the store answers."""
+        return min(self._failures.values(), key=lambda one: one.since, default=None)
+
+    @property
+    def failed_since(self) -> float | None:
+        """Since when the store does not answer; None means that it does."""
+        return None if self.failure is None else self.failure.since
 
     @property
     def is_away(self) -> bool:
-        """Whether the store did not answer last."""
-        return self.failed_since is not None
+        """Whether the store did not do what it was asked for last."""
+        return bool(self._failures)
 
-    def note(self, *, ok: bool) -> None:
-        """Note whether the store has answered."""
-        if ok:
-            self.failed_since = None
-        elif self.failed_since is None:
-            self.failed_since = self._clock()
+    def note_failure(self, what: str, error: Exception) -> str:
+        """Note that the store did not do something; return why, for people."""
+        reason = self._explain(error)
+        before = self._failures.get(what)
+        since = self._clock() if before is None else before.since
+        self._failures[what] = StoreFailure(since, reason)
+        return reason
 
     async def ask(self, attempt: Callable[[], Awaitable[T]], what: str) -> T:
-        """Try until the store answers; the caller notes that it did, where that is news.
+        """Try until the store answers.
 
         Args:
             attempt: asks the store once.
-            what: the name of it for the observer.
+            what: the name of it, for the observer too.
         """
-        while True:
-            try:
-                return await attempt()
-            except self._unreachable as error:
-                self.note(ok=False)
-                self._observer.failed(what)
-                log.warning("%s: %s; trying again", what, error)
-                await asyncio.sleep(0.5)
+        try:
+            while True:
+                try:
+                    return await attempt()
+                except self._unreachable as error:
+                    reason = self.note_failure(what, error)
+                    self._observer.failed(what)
+                    log.warning("%s: %s; trying again", what, reason)
+                    await asyncio.sleep(0.5)
+        finally:  # answered, or nobody wants it any more
+            self._failures.pop(what, None)
 
 
 @dataclass(frozen=True, slots=True)

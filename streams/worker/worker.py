@@ -77,6 +77,7 @@ class Worker:
         controls: returns what people have ordered; the same object as long as that is the same.
         recorder: takes what has to be known later about the hand-over.
         cache: solved policies, to be shared with other workers; None means one of its own.
+        explain: says what an error of the store means and what mends it.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Worker:
         controls: Callable[[], Controls] = lambda: _NO_CONTROLS,
         recorder: Recorder | None = None,
         cache: PolicyCache | None = None,
+        explain: Callable[[Exception], str] = str,
     ) -> None:
         self._settings = settings
         self._observer = observer
@@ -104,7 +106,7 @@ class Worker:
         self.tasks: dict[int, ShardTask] = {}
         self.signals = Signals()
         self.progress = Progress(self.tasks, topic_prefix, clock)
-        self.store_health = StoreHealth(unreachable, observer, clock)
+        self.store_health = StoreHealth(unreachable, observer, clock, explain)
         self._source = Source(topic_prefix)
         shared = Shared(self._source, self.store_health, self.tasks, self.signals, clock)
         self.release = OrderRelease(
@@ -318,9 +320,9 @@ class Worker:
         faults = []
         if self._ownership.ready_since is None:
             faults.append("no partitions are assigned yet")
-        if self.store_failed_since is not None:
-            away_s = self._clock() - self.store_failed_since
-            faults.append(f"Redis has not answered for {away_s:.0f} s")
+        if (failure := self.store_health.failure) is not None:
+            away_s = self._clock() - failure.since
+            faults.append(f"Redis has taken nothing for {away_s:.0f} s: {failure.reason}")
         return faults
 
     def is_alive(self) -> bool:

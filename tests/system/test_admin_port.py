@@ -11,7 +11,7 @@ from infra.local.embedded import EmbeddedRedis
 from tests.system.conftest import Events, Install
 from tests.system.support.running import WorkerUnderTest, eventually
 
-_AWAY = "Redis has not answered"
+_AWAY = "Redis has taken nothing for"
 
 
 def _reasons(worker: WorkerUnderTest) -> str:

@@ -49,7 +49,7 @@ def _what_is_away(error: BaseException) -> str | None:
     from infra.kafka.topic_admin import TopicError
     from infra.kafka.topic_reader import TopicReadError
     from infra.local.embedded import ServerError
-    from infra.redis.options import explain_refusal
+    from infra.redis.refusals import explain_refusal
     from infra.replay.log_writer import ReplayError
 
     if isinstance(error, RedisError):

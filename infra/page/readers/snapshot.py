@@ -23,15 +23,16 @@ from infra.page.snapshot import ShardView, Snapshot, no_items
 from infra.redis.codec import ShardMeta, decode_meta
 from infra.redis.keys import Keys
 from infra.redis.projection import DeadLetter
+from infra.redis.refusals import follow
 from infra.redis.rows import text_of
 from streams.contracts.alerts import Alert
 from streams.timestamps import NO_CLOCK, one_time
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 3.0
 INCIDENTS_READ = 5_000
 """Of all partitions, about; more are counted and not listed."""
 
-_FIND_EVERY_SECONDS = 10.0
+_FIND_EVERY_SECONDS = 5.0
 _SCAN_AT_ONCE = 10_000
 
 
@@ -48,13 +49,15 @@ def connect(url: str, **options: Any) -> "Redis":
         url: of Redis.
         options: more of the client's own, as for TLS.
     """
-    return Redis.from_url(
+    redis = Redis.from_url(
         url,
         **options,
         socket_connect_timeout=2.0,
         socket_timeout=ANSWER_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
+    follow(redis.connection_pool)
+    return redis
 
 
 class PageReader:
@@ -116,6 +119,8 @@ class PageReader:
 
     def _find_partitions(self) -> list[int]:
         if not self._partitions or self._clock() - self._found_at > _FIND_EVERY_SECONDS:
+            # A replica that once was the primary goes on answering reads: look its name up again.
+            self._redis.connection_pool.disconnect(inuse_connections=False)
             prefix = self._keys.shard(0).partition("{")[0]
             keys = self._redis.scan_iter(match=_escape(prefix) + "{*", count=_SCAN_AT_ONCE)
             found = {text_of(key).removeprefix(prefix).strip("{}") for key in keys}

@@ -417,10 +417,10 @@ async def test_refusal_by_redis_is_told_and_the_commit_can_be_sent_again(redis_u
 
 
 async def test_refused_ping_is_a_refusal_too(redis_url):
-    """A Redis whose disk is full refuses a PING as well; that once ended the worker."""
+    """It writes: a replica, or a Redis without memory, would answer a PING with no complaint."""
     async with redis_at(redis_url) as redis:
         await redis.acl_setuser(
-            "mute", enabled=True, nopass=True, categories=["+@all"], commands=["-ping"]
+            "mute", enabled=True, nopass=True, categories=["+@all"], commands=["-set"]
         )
         pool = redis_pool(redis_url, username="mute", password="any")
         try:

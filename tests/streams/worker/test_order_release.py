@@ -202,7 +202,7 @@ async def test_without_redis_orders_wait_and_alerts_go_out_unstored():
         control.decide(order(1))
         await control.until_held(HoldReason.STARTING)
         made.store.is_away = True
-        made.worker.store_health.note(ok=False)
+        made.worker.store_health.note_failure("ping", OSError("away"))
         control.decide(ALERT)
         await made.until(lambda: ALERT in made.kafka.published)
         await control.until_held(HoldReason.STORE_AWAY)
@@ -453,5 +453,5 @@ async def test_worker_without_its_store_is_alive():
         made.consumer.highwaters[ORDERS] = 10
         assert made.worker.is_alive()
         made.now += 61
-        made.worker.store_health.note(ok=False)
+        made.worker.store_health.note_failure("ping", OSError("away"))
         assert made.worker.is_alive()
