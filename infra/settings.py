@@ -349,6 +349,7 @@ class Settings(BaseSettings):
             order_keys=self.order_keys,
             timeline=TimelineSettings(
                 tick_ms=self.tick_seconds * 1000,
+                limits=self.limits(),
                 surge=SurgeSettings(
                     false_items_per_100000=self.false_surge_items_per_100000,
                     sale_days=self.sale_days,

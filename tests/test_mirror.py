@@ -113,13 +113,14 @@ COVERS = {
         "streams.index_set streams.shard.fold streams.shard.folding streams.state.commit "
         "streams.state.items streams.state.open_orders streams.state.outbox "
         "streams.timeline.day_end streams.timeline.partition_state streams.timeline.timeline "
-        "streams.timeline.updates streams.types"
+        "streams.types"
     ),
     "tests/streams/test_hashing.py": "streams.timestamps",
     "tests/streams/worker/test_order_release.py": "streams.contracts.outgoing",
     "tests/streams/worker/test_worker.py": (
         "streams.ingest.dead_letters streams.worker.ports streams.worker.shard_task"
     ),
+    "tests/streams/timeline/test_updates.py": ("streams.incidents.order_discrepancies"),
     "tests/system/test_control_log.py": "infra.control.log",
     "tests/system/test_credentials.py": (
         "infra.bootstrap infra.kafka.options infra.kafka.publisher streams.worker.app"

@@ -173,7 +173,7 @@ def _open_text(order: OpenOrder | None) -> str:
         return "closed: received, rejected or called off"
     late = ", late" if order.late_since_ms else ""
     return (
-        f"open, {order.state}: {number(order.outstanding)} of {number(order.quantity)} still to "
+        f"open, {order.state.replace("_", " ")}: {number(order.outstanding)} of {number(order.quantity)} still to "
         f"come, due {moment(order.due_ms)}{late}"
     )
 

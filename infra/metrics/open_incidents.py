@@ -27,6 +27,8 @@ def _count(shard: Shard, kind: AlertKind, subject: SubjectClass) -> int:
         case SubjectClass.ITEM:
             return int((rows_of(shard)[ITEM_FIELDS[kind]] > 0).sum())
         case SubjectClass.ORDER:
+            if kind == AlertKind.ORDER_DISCREPANCY:
+                return len(timeline.alerts.discrepancies.open)
             return sum(bool(order.late_since_ms) for order in timeline.supply)
         case SubjectClass.GROUP | SubjectClass.INPUT:
             return timeline.alerts.open_of_shard()[kind]
@@ -60,7 +62,9 @@ def _item_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
 
 
 def _order_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
-    del kind  # of orders there is one
+    if kind == AlertKind.ORDER_DISCREPANCY:
+        found = shard.timeline.alerts.discrepancies.open.get(subject)
+        return 0 if found is None else found.since_ms
     order = shard.timeline.supply.get(subject)
     return 0 if order is None else order.late_since_ms
 

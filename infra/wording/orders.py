@@ -22,11 +22,13 @@ def differences(order: PurchaseOrder, again: Mapping[str, Any]) -> list[Differen
     """Return what an order's record and its recomputation tell differently; none is the rule.
 
     Args:
-        order: as it was published; what older records lack is not compared.
+        order: as it was published; what older records lack is not compared, nor the quantity of
+            a version that people made.
         again: what `policy.recompute` makes of its inputs.
     """
+    quantity = [(f"quantity_{order.supplier_role}_units", order.quantity)]
     pairs = [
-        (f"quantity_{order.supplier_role}_units", order.quantity),
+        *(quantity if order.version == 1 else ()),
         (f"order_unit_cost_{order.supplier_role}", order.unit_cost),
         ("method", order.method),
         ("reason", order.reason),
@@ -144,11 +146,23 @@ def _candidate_units(units: CandidateUnits | None, split: str) -> str:
 
 def why_lines(order: PurchaseOrder, again: Mapping[str, Any]) -> list[str]:
     """Return sentences: what was chosen, what bound it, what a fast unit is worth, how sure."""
-    lines = [_chosen_text(order, again), f"{reason_text(order.reason)} ({order.reason})"]
+    reason = f"{reason_text(order.reason)} ({order.reason})"
+    lines = [_changed_text(order, again), _chosen_text(order, again), reason]
     if order.expected is not None:
         lines += [_fast_text(order, order.expected), _service_text(order, order.expected)]
         lines.append(_method_text(order.method, order.expected.gap))
     return [line for line in lines if line]
+
+
+def _changed_text(order: PurchaseOrder, again: Mapping[str, Any]) -> str:
+    """Say what people changed before the order left; empty where they did not."""
+    if order.version == 1:
+        return ""
+    proposed = int(again[f"quantity_{order.supplier_role}_units"])
+    return (
+        f"Changed before it left, now version {order.version}: {number(proposed)} were proposed, "
+        f"{number(order.quantity)} are ordered."
+    )
 
 
 def _chosen_text(order: PurchaseOrder, again: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ class AlertKind(StrEnum):
     LOW_COVER = "low_cover"
     BACKLOG_AGE = "backlog_age"
     LATE_DELIVERY = "late_delivery"
+    ORDER_DISCREPANCY = "order_discrepancy"
     STALE_INPUT = "stale_input"
     STALE_STOCK = "stale_stock"
     PHANTOM_STOCK = "phantom_stock"

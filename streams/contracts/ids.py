@@ -1,6 +1,7 @@
 """The ids of purchase orders and incidents: pure functions of what they are about."""
 
 import hashlib
+import re
 
 
 def purchase_order_id(key: str, window_ms: int, role: str, occasion: str) -> str:
@@ -10,6 +11,15 @@ def purchase_order_id(key: str, window_ms: int, role: str, occasion: str) -> str
     'po-0d42234752cf8a81a419'
     """
     return "po-" + _digest(key, str(window_ms), role, occasion)
+
+
+def is_purchase_order_id(text: str) -> bool:
+    """Whether an id has the form of Tidegate's own purchase orders.
+
+    >>> is_purchase_order_id("po-0d42234752cf8a81a419"), is_purchase_order_id("PO-4711")
+    (True, False)
+    """
+    return re.fullmatch("po-[0-9a-f]{20}", text) is not None
 
 
 def incident_id(alert: str, subject: str, started_ms: int) -> str:

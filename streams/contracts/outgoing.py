@@ -7,6 +7,7 @@ import msgspec
 from streams.contracts.alerts import Alert, AlertState
 from streams.contracts.purchase_orders import PurchaseOrder
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
+from streams.timestamps import rfc3339
 
 
 class OrderStatus(StrEnum):
@@ -60,13 +61,20 @@ class IncidentStep(msgspec.Struct, frozen=True, array_like=True):
     is_over: bool
 
 
+Header = tuple[str, bytes | None]
+"""Name and value of a header; Kafka allows a value that is null.
+
+Kafka also allows a name that is no UTF-8: it stands here with escapes (`\\xff`).
+"""
+
+
 class OutboxRecord(msgspec.Struct, frozen=True, array_like=True):
     """One record for Kafka."""
 
     topic: str  # without prefix
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[Header]
     order_summary: OrderSummary | None = None  # of a purchase order: it leaves through the gate
     incident: IncidentStep | None = None  # of an alert
 
@@ -81,9 +89,6 @@ def order_record(
         day_units: ordered of its item on the day of the decision, this order included.
         day_amount: the same in money.
     """
-    headers = _cloud_event(
-        f"{order.po_id}/{order.version}", "tidegate.purchase-order.proposed", order.decided_at
-    )
     summary = OrderSummary(
         order.po_id,
         order.supplier,
@@ -95,8 +100,63 @@ def order_record(
         day_units,
         day_amount,
     )
+    return _order_record(order, summary)
+
+
+def _order_record(order: PurchaseOrder, summary: OrderSummary) -> OutboxRecord:
+    headers = _cloud_event(
+        f"{order.po_id}/{order.version}", "tidegate.purchase-order.proposed", order.decided_at
+    )
     return OutboxRecord(
         PURCHASE_ORDERS, order.sku.encode(), msgspec.json.encode(order), headers, summary
+    )
+
+
+_AGREED = (OrderStatus.APPROVED, OrderStatus.RELEASED)
+
+
+def with_response(
+    waiting: OutboxRecord, response: str, quantity: int | None, expected_ms: int | None
+) -> OutboxRecord:
+    """Return the record of a waiting order once people have said that of it.
+
+    A change of its quantity, or of its date by a person, makes its next version; the date of one
+    that leaves later than decided is computed anew in the same version, which nobody has seen. An
+    approval does not hold for more money than was approved.
+
+    Args:
+        waiting: the record of a purchase order.
+        response: the kind of event in `order-responses`.
+        quantity: units that it stands at from now on; None means unchanged.
+        expected_ms: when it is due from now on, likewise.
+    """
+    summary = waiting.order_summary
+    assert summary is not None
+    status = summary.status.apply(response)
+    if quantity is not None and quantity > summary.quantity and status in _AGREED:
+        status = OrderStatus.NONE
+    if quantity is None and expected_ms is None:
+        return msgspec.structs.replace(
+            waiting, order_summary=msgspec.structs.replace(summary, status=status)
+        )
+    order = msgspec.json.decode(waiting.value or b"", type=PurchaseOrder)
+    changed = msgspec.structs.replace(
+        order,
+        version=order.version + (response not in _AGREED),
+        quantity=order.quantity if quantity is None else quantity,
+        expected_at=order.expected_at if expected_ms is None else rfc3339(expected_ms),
+    )
+    more = changed.quantity - order.quantity
+    return _order_record(
+        changed,
+        msgspec.structs.replace(
+            summary,
+            quantity=changed.quantity,
+            amount=changed.quantity * order.unit_cost,
+            day_units=summary.day_units + more,
+            day_amount=summary.day_amount + more * order.unit_cost,
+            status=status,
+        ),
     )
 
 
@@ -112,7 +172,7 @@ def alert_record(alert: Alert) -> OutboxRecord:
     return OutboxRecord(ALERTS, alert.subject.encode(), value, headers, incident=step)
 
 
-def _cloud_event(event_id: str, event_type: str, time: str) -> list[tuple[str, bytes]]:
+def _cloud_event(event_id: str, event_type: str, time: str) -> list[Header]:
     """Headers of the CloudEvents 1.0 binary mode."""
     return [
         ("ce_specversion", b"1.0"),

@@ -33,6 +33,8 @@ DISPATCH_FIRST = "Dispatch its oldest orders first: the stock is there, and the 
 TELL_CUSTOMERS = "Tell the customers a new date: the stock cannot serve all who wait."
 TURN_TO_FLEXIBLE = "Call the supplier; order what is urgent from the flexible one."
 TURN_TO_LEAN = "Call the supplier; the lean one may be as fast by now."
+FIND_ORDER = "Look the order number up: Tidegate has no such open order of this item."
+CHECK_DELIVERY = "Compare the delivery with the order: supplier or quantity is another."
 CHECK_FEED = "Check the shop's order feed: orders were due and none came."
 FIND_STOCK = "Count the shelf: what the record says is there may be gone."
 READ_DEAD_LETTERS = "Read the dead letters (tidegate dlt list), mend and replay them."
@@ -120,6 +122,12 @@ def backlog_age_action(case: Case) -> str:
     row = case.row
     has_stock = row is not None and row["on_hand_units"] >= row["backlog_units"]
     return DISPATCH_FIRST if has_stock else TELL_CUSTOMERS
+
+
+def order_discrepancy_action(case: Case) -> str:
+    """Return the action for what was said of an order and does not fit it."""
+    is_unknown = case.figures["discrepancy"] in ("unknown_order", "other_item")
+    return FIND_ORDER if is_unknown else CHECK_DELIVERY
 
 
 def late_delivery_action(case: Case) -> str:

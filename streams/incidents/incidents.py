@@ -31,6 +31,7 @@ from streams.incidents.group_alerts import GroupAlerts
 from streams.incidents.group_incidents import GroupIncident, GroupIncidentSettings
 from streams.incidents.input_incidents import InputAlerts
 from streams.incidents.item_incidents import FiguresOf, ItemIncidents
+from streams.incidents.order_discrepancies import OpenDiscrepancy, OrderDiscrepancies
 from streams.incidents.records import late_alert
 from streams.index_set import IndexSet
 from streams.state.items import Columns, Items
@@ -60,6 +61,7 @@ class AlertsState(msgspec.Struct, kw_only=True):
     dead_letters: int
     last_dead_letter_ms: int
     dead_letters_since_ms: int
+    discrepancies: dict[str, OpenDiscrepancy] = {}  # by po_id
 
 
 class Alerts:
@@ -102,6 +104,7 @@ class Alerts:
                 row, at, settings.dispatch_promise_ms
             ),
         }
+        self.discrepancies = OrderDiscrepancies()
         self._profile = flat_profile()
         self._touched = IndexSet()
         self._changed = changed
@@ -130,6 +133,8 @@ class Alerts:
     def next_ms(self, applied_ms: int, rows: Table) -> int:
         """Return the time after which an incident can begin or end by time alone, or never."""
         moments = [self.inputs.next_ms(applied_ms)]
+        if (ends_ms := self.discrepancies.next_ms()) is not None:
+            moments.append(ends_ms)
         looks_hourly = self.of_groups.surges.open or (rows["surge_since_ms"] > 0).any()
         if looks_hourly or (rows["backlog_units"] > 0).any():
             moments.append(applied_ms // HOUR_MS * HOUR_MS + HOUR_MS - 1)
@@ -146,6 +151,7 @@ class Alerts:
         """Raise and resolve what the boundary brings, except surges."""
         yield from self._low_cover(boundary, items)
         yield from self._late_deliveries(boundary, items)
+        yield from self.discrepancies.close_tick(boundary)
         if boundary % HOUR_MS == 0:
             yield from self._backlog_age(boundary, items)
         yield from self.inputs.close_tick(boundary)
@@ -321,6 +327,7 @@ class Alerts:
             dead_letters=self.inputs.dead_letters,
             last_dead_letter_ms=self.inputs.last_dead_letter_ms,
             dead_letters_since_ms=self.inputs.dead_letters_since_ms,
+            discrepancies=self.discrepancies.open,
         )
 
     def restore(self, state: AlertsState) -> None:
@@ -332,3 +339,4 @@ class Alerts:
         self.inputs.dead_letters = state.dead_letters
         self.inputs.last_dead_letter_ms = state.last_dead_letter_ms
         self.inputs.dead_letters_since_ms = state.dead_letters_since_ms
+        self.discrepancies.open = state.discrepancies

@@ -183,6 +183,17 @@ _ROWS = (
         rule="TidegateLateSupplier",
     ),
     IncidentKind(
+        kind=AlertKind.ORDER_DISCREPANCY,
+        label="does not fit",
+        subjects=_ORDER,
+        summary="what was said of {subject} does not fit an open order",
+        actions=(actions.FIND_ORDER, actions.CHECK_DELIVERY),
+        choose=actions.order_discrepancy_action,
+        severity="low",
+        team="logistics",
+        rule=None,
+    ),
+    IncidentKind(
         kind=AlertKind.STALE_INPUT,
         label="no orders",
         subjects=_INPUT,

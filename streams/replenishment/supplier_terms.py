@@ -65,6 +65,20 @@ def _write(terms: SupplierTerms, place: int, role: int, line: Item, name: str, a
         terms.break_unit_cost[place, role, tier] = one.unit_cost
 
 
+def arrival_ms(line: Item, role: str, at_ms: int) -> int:
+    """Return when an order of a moment arrives: at the supplier's next dispatch, a lead time on.
+
+    Args:
+        line: of the item.
+        role: lean or flexible.
+        at_ms: when the order leaves.
+    """
+    weekdays: list[int] = getattr(line, f"dispatch_weekdays_{role}")
+    delay = dispatch_delay_days(at_ms, weekdays, getattr(line, f"cut_off_hour_{role}"))
+    lead_time: float = getattr(line, f"lead_time_days_{role}")
+    return at_ms + round((delay + lead_time) * DAY_MS)
+
+
 def dispatch_delay_days(at_ms: int, weekdays: Sequence[int], cut_off_hour: float) -> float:
     """Return the days until an order of a moment counts as sent off.
 

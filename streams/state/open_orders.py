@@ -10,6 +10,9 @@ import msgspec
 
 from streams.contracts.purchase_orders import SupplierRole
 
+AWAITING_APPROVAL = "awaiting_approval"
+"""State of an order that waits for a person's word before it leaves."""
+
 
 class OpenOrder(msgspec.Struct, kw_only=True):
     """A purchase order that is not closed, with what is still to come."""
@@ -24,6 +27,9 @@ class OpenOrder(msgspec.Struct, kw_only=True):
     is_assumed: bool  # taken as received on its due date
     state: str = "proposed"
     late_since_ms: int = 0  # open incident; 0: none
+    is_date_agreed: bool = False  # somebody named the date: it is not computed any more
+    is_foreign: bool = False  # an order that others placed and announced, not one of Tidegate's
+    source: str = ""  # that announced it
 
 
 class Supply:

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import islice, takewhile
 
-import msgspec
-
-from streams.contracts.outgoing import OutboxRecord
+from streams.contracts.outgoing import OutboxRecord, with_response
 from streams.contracts.topics import ALERTS
 
 
@@ -50,24 +48,33 @@ class Outbox:
             self._orders[number] = outgoing
             self._numbers.setdefault(outgoing.order_summary.po_id, []).append(number)
 
-    def judge(self, po_id: str, sku: str, warehouse: str, response: str) -> None:
-        """Note what people said of an order, if it still waits here.
+    def judge(
+        self,
+        po_id: str,
+        sku: str,
+        warehouse: str,
+        response: str,
+        quantity: int | None = None,
+        expected_ms: int | None = None,
+    ) -> None:
+        """Note what people said of an order, if it still waits here: it leaves as changed.
 
         Args:
             po_id: the order's.
             sku: of the response; another item's word says nothing.
             warehouse: likewise.
             response: the kind of event in `order-responses`.
+            quantity: units that it stands at from now on; None means unchanged.
+            expected_ms: when it is due from now on, likewise.
         """
         for number in self._numbers.get(po_id, ()):
-            outgoing = self._orders[number]
-            summary = outgoing.order_summary
+            waiting = self._orders[number]
+            summary = waiting.order_summary
             if summary is None or (summary.sku, summary.warehouse) != (sku, warehouse):
                 continue
-            status = summary.status.apply(response)
-            if status != summary.status:
-                judged = msgspec.structs.replace(summary, status=status)
-                self._orders[number] = msgspec.structs.replace(outgoing, order_summary=judged)
+            judged = with_response(waiting, response, quantity, expected_ms)
+            if judged != waiting:
+                self._orders[number] = judged
                 self._added.append(number)
                 self.responses += 1
 

@@ -20,6 +20,7 @@ from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
 from streams.detection.groups import Groups, groups_of
 from streams.detection.phantom_stock import SilenceSettings
 from streams.detection.surge import SurgeSettings
+from streams.handover.rules import Limits
 from streams.incidents.incidents import Alerts, AlertSettings
 from streams.index_set import IndexSet
 from streams.replenishment.reviews import ReviewSettings
@@ -37,6 +38,8 @@ class OrderResponse(NamedTuple):
     sku: str
     warehouse: str
     response: str  # the kind of event in `order-responses`
+    quantity: int | None = None  # that it stands at from now on; None means unchanged
+    expected_ms: int | None = None  # when it is due from now on, likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class TimelineSettings:
     surge: SurgeSettings = field(default_factory=SurgeSettings)
     review: ReviewSettings = field(default_factory=ReviewSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    limits: Limits = field(default_factory=Limits)  # above which an order waits for a person
 
 
 class State:

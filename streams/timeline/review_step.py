@@ -8,11 +8,12 @@ from streams.contracts.purchase_orders import PurchaseOrder, SupplierRole
 from streams.demand.campaigns import planned_extra_units
 from streams.demand.week_profile import operational_days
 from streams.detection.factors import surge_demand
+from streams.handover.rules import Limits, person_needed
 from streams.replenishment.decision_record import purchase_orders
 from streams.replenishment.reviews import decide_items, expected_demand
 from streams.replenishment.schedule import period_ms
 from streams.replenishment.supplier_terms import supplier_terms
-from streams.state.open_orders import OpenOrder
+from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timeline.partition_state import State
 from streams.timeline.updates import count_supply
 from streams.timestamps import DAY_MS, one_time
@@ -112,6 +113,7 @@ def _order(state: State, decision: Table) -> None:
         SupplierRole.FLEXIBLE: line.supplier_flexible,
     }
     for order in purchase_orders(decision, state.items, names, line.currency):
+        outgoing = _order_record(state, item, order, int(decision["reviewed_ms"]))
         state.supply.open(
             OpenOrder(
                 po_id=order.po_id,
@@ -122,10 +124,18 @@ def _order(state: State, decision: Table) -> None:
                 outstanding=order.quantity,
                 due_ms=one_time(order.expected_at),
                 is_assumed=line.assume_received,
+                state=_first_state(outgoing, state.settings.limits),
             )
         )
-        state.effects.append(_order_record(state, item, order, int(decision["reviewed_ms"])))
+        state.effects.append(outgoing)
     count_supply(state, item)
+
+
+def _first_state(outgoing: OutboxRecord, limits: Limits) -> str:
+    """Return whether an order waits for a person from the beginning."""
+    summary = outgoing.order_summary
+    is_waiting = summary is not None and person_needed(summary, limits) is not None
+    return AWAITING_APPROVAL if is_waiting else "proposed"
 
 
 def _order_record(state: State, item: int, order: PurchaseOrder, decided_ms: int) -> OutboxRecord:

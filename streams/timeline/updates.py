@@ -4,14 +4,20 @@ import numpy as np
 
 from streams.contracts import events
 from streams.contracts.events import AnyEvent
+from streams.contracts.ids import is_purchase_order_id
 from streams.contracts.purchase_orders import SupplierRole
 from streams.demand.exposure import note_stock
 from streams.detection.shortfall import forget_plans
+from streams.incidents.order_discrepancies import Discrepancy, OpenDiscrepancy
 from streams.replenishment.reviews import service_type_code
 from streams.replenishment.schedule import first_review_ms, period_ms
-from streams.state.open_orders import OpenOrder
+from streams.replenishment.supplier_terms import arrival_ms
+from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timeline.partition_state import OrderResponse, State
-from streams.timestamps import one_time
+from streams.timestamps import DAY_MS, one_time
+
+FOREIGN_LEAD_TIME_DAYS = 14.0
+"""Until an order of others arrives that names no date, of an item without a catalog line."""
 
 
 def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
@@ -34,7 +40,7 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
         case events.Inbound():
             _inbound(state, item, event, moment)
         case events.Response():
-            _respond(state, item, event)
+            _respond(state, item, event, moment)
     state.changed.add_one(item)
     state.alerts.touch(np.array([item], np.int32))
 
@@ -58,13 +64,86 @@ def _describe(state: State, item: int, line: events.Item, moment: int) -> None:
 
 def _inbound(state: State, item: int, event: events.Inbound, moment: int) -> None:
     order = state.supply.get(event.po_id)
-    due_ms = None if event.expected_at is None else one_time(event.expected_at)
     if isinstance(event, events.Received):
         _put_on_shelf(state, item, event.quantity, moment)
-    if order is None or order.item != item:
+    if order is None:
+        if isinstance(event, events.Advised) and not is_purchase_order_id(event.po_id):
+            _open_foreign(state, item, event, moment)
+        else:
+            _note_discrepancy(state, item, event, Discrepancy.UNKNOWN_ORDER)
         return
-    taken = event.quantity if isinstance(event, events.Received | events.Rejected) else 0
-    _change_order(state, order, outstanding=order.outstanding - taken, due_ms=due_ms)
+    if order.item != item:
+        _note_discrepancy(state, item, event, Discrepancy.OTHER_ITEM)
+        return
+    _note_misfit(state, order, event)
+    outstanding = order.outstanding
+    if isinstance(event, events.Received | events.Rejected):
+        outstanding -= event.quantity
+    elif isinstance(event, events.Advised) and order.is_foreign:
+        outstanding += event.quantity - order.quantity
+        order.quantity = event.quantity
+    _change_order(state, order, outstanding=outstanding, due_ms=_time_of(event.expected_at))
+
+
+def _open_foreign(state: State, item: int, event: events.Advised, moment: int) -> None:
+    """Count what others ordered, and a supplier announces, from now on."""
+    line = state.catalog.get(item)
+    is_flexible = line is not None and event.supplier == line.supplier_flexible
+    role = SupplierRole.FLEXIBLE if is_flexible else SupplierRole.LEAN
+    due_ms = _time_of(event.expected_at)
+    if due_ms is None and line is None:
+        due_ms = moment + round(FOREIGN_LEAD_TIME_DAYS * DAY_MS)
+    elif due_ms is None and line is not None:
+        due_ms = arrival_ms(line, role, moment)
+    order = OpenOrder(
+        po_id=event.po_id,
+        item=item,
+        role=role,
+        supplier=event.supplier,
+        quantity=event.quantity,
+        outstanding=event.quantity,
+        due_ms=moment if due_ms is None else due_ms,
+        is_assumed=line is not None and line.assume_received,
+        state="advised",
+        is_foreign=True,
+        source=event.source,
+    )
+    state.supply.open(order)
+    count_supply(state, item)
+
+
+def _note_misfit(state: State, order: OpenOrder, event: events.Inbound) -> None:
+    """Say what of an arrival does not fit its order; what fits is applied all the same."""
+    if event.supplier != order.supplier:
+        _note_discrepancy(state, order.item, event, Discrepancy.OTHER_SUPPLIER, order)
+    is_taken = isinstance(event, events.Received | events.Rejected)
+    if is_taken and event.quantity > order.outstanding:
+        _note_discrepancy(state, order.item, event, Discrepancy.OVER_DELIVERY, order)
+
+
+def _note_discrepancy(
+    state: State,
+    item: int,
+    event: events.Inbound | events.Response,
+    discrepancy: Discrepancy,
+    order: OpenOrder | None = None,
+) -> None:
+    sku, warehouse = state.items.names[item]
+    found = OpenDiscrepancy(
+        sku=sku,
+        warehouse=warehouse,
+        discrepancy=discrepancy,
+        said=str(event.__struct_config__.tag),
+        supplier=event.supplier if isinstance(event, events.Inbound) else None,
+        units=event.quantity,
+        outstanding_units=0 if order is None else order.outstanding,
+    )
+    state.alerts.discrepancies.note(event.po_id, found)
+
+
+def _time_of(stated: str | int | None) -> int | None:
+    """Return a stated time in ms; None means that none was stated."""
+    return None if stated is None else one_time(stated)
 
 
 def _put_on_shelf(state: State, item: int, units: int, moment: int) -> None:
@@ -72,30 +151,53 @@ def _put_on_shelf(state: State, item: int, units: int, moment: int) -> None:
     note_stock(state.items.rows, item, moment, state.profile.elapsed, state.shop_orders)
 
 
-def _respond(state: State, item: int, event: events.Response) -> None:
+def _respond(state: State, item: int, event: events.Response, moment: int) -> None:
     said = str(event.__struct_config__.tag)
-    state.effects.append(OrderResponse(event.po_id, *state.items.names[item], said))
     order = state.supply.get(event.po_id)
     if order is None or order.item != item:
+        misfit = Discrepancy.UNKNOWN_ORDER if order is None else Discrepancy.OTHER_ITEM
+        _note_discrepancy(state, item, event, misfit)
+        state.effects.append(OrderResponse(event.po_id, *state.items.names[item], said))
         return
-    order.state = said
+    quantity, due_ms = None, None
+    outstanding = order.outstanding
     if isinstance(event, events.OrderRejected | events.OrderCancelled):
-        _change_order(state, order, outstanding=0)
+        outstanding = 0
     elif isinstance(event, events.OrderChanged):
-        arrived = order.quantity - order.outstanding
-        order.quantity = event.new_quantity
-        due_ms = None if event.expected_at is None else one_time(event.expected_at)
-        _change_order(state, order, outstanding=event.new_quantity - arrived, due_ms=due_ms)
-    elif isinstance(event, events.Acknowledged) and event.expected_at is not None:
-        _change_order(
-            state, order, outstanding=order.outstanding, due_ms=one_time(event.expected_at)
-        )
-    else:
-        state.supply.mark(order)
+        quantity, due_ms = event.new_quantity, _time_of(event.expected_at)
+        outstanding += quantity - order.quantity
+        order.quantity = quantity
+    elif isinstance(event, events.Acknowledged):
+        due_ms = _time_of(event.expected_at)
+    elif isinstance(event, events.Approved | events.Released):
+        due_ms = _late_start(state, order, moment)
+    order.is_date_agreed |= due_ms is not None
+    if order.state != AWAITING_APPROVAL or said not in _STILL_WAITING_AFTER:
+        order.state = said
+    _change_order(state, order, outstanding=outstanding, due_ms=due_ms)
+    changed = OrderResponse(event.po_id, *state.items.names[item], said, quantity, due_ms)
+    state.effects.append(changed)
+
+
+_STILL_WAITING_AFTER = ("changed", "acknowledged", "sent", "held")
+"""Words about an order after which it still waits for its approval."""
+
+
+def _late_start(state: State, order: OpenOrder, moment: int) -> int | None:
+    """Return when an order arrives that leaves only now, at its approval; None means as said."""
+    line = state.catalog.get(order.item)
+    if order.state != AWAITING_APPROVAL or order.is_date_agreed or line is None:
+        return None
+    return max(order.due_ms, arrival_ms(line, order.role, moment))
 
 
 def arrive(state: State, order: OpenOrder, moment: int) -> None:
-    """An order's due date has come: it is taken as received, or from now on it is late."""
+    """An order's due date has come: it is taken as received, or from now on it is late.
+
+    One that still waits for its approval has not left: it is neither.
+    """
+    if order.state == AWAITING_APPROVAL:
+        return
     if order.is_assumed:
         _put_on_shelf(state, order.item, order.outstanding, moment)
         _change_order(state, order, outstanding=0)
