@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from aiokafka import AIOKafkaProducer
 from cyclopts import App, Parameter
+from rich.console import Console
 
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
@@ -24,12 +25,14 @@ from infra.cli.terminal.output import (
     safe_bytes,
 )
 from infra.kafka.options import client_options
+from infra.kafka.publisher import sendable
 from infra.kafka.topic_reader import TopicRecord, partition_counts, read_one, read_topics
 from infra.settings import Settings
 from infra.wording.format import moment, number
+from streams.contracts.outgoing import Header
 from streams.contracts.topics import INPUTS, dead_letter_topic
 from streams.ingest.decode import TopicDecoder
-from streams.timestamps import rfc3339
+from streams.timestamps import LATEST_MS, rfc3339
 
 SUFFIX = dead_letter_topic("")
 CODE_HEADER = "tidegate-error-code"
@@ -107,8 +110,13 @@ def show(
     if as_json:
         print(json.dumps(_record(record)))
         return
-    console = make_console()
-    console.print(heading(f"{name}, partition {partition}, offset {offset}"))
+    print_record(make_console(), record)
+
+
+def print_record(console: Console, record: TopicRecord) -> None:
+    """Show one dead letter; nothing in it can harm the terminal."""
+    place = f"partition {record.partition}, offset {record.offset}"
+    console.print(heading(f"{record.topic}, {place}"))
     console.print(make_facts([("code", code_of(record)), ("message", _message(record))]))
     console.print()
     console.print(heading("headers"))
@@ -311,15 +319,13 @@ async def paced(chosen: Sequence[TopicRecord], rate: float) -> AsyncIterator[Seq
 
 async def _send_one(producer: AIOKafkaProducer, record: TopicRecord) -> Any:
     # The topic is the one whose dead letters these are: a header may say anything.
+    value, headers = sendable(record.key, record.value, headers_back(record))
     return await producer.send(
-        record.topic.removesuffix(SUFFIX),
-        value=record.value,
-        key=record.key,
-        headers=headers_back(record),
+        record.topic.removesuffix(SUFFIX), value=value, key=record.key, headers=headers
     )
 
 
-def headers_back(record: TopicRecord) -> list[tuple[str, bytes]]:
+def headers_back(record: TopicRecord) -> list[Header]:
     """Return the headers that a record had before it failed, and where it comes from now.
 
     >>> headers = [("a", b"1"), ("tidegate-error-code", b"not_json")]
@@ -337,7 +343,7 @@ def headers_back(record: TopicRecord) -> list[tuple[str, bytes]]:
     return [*kept, (REPLAYED_HEADER, place.encode())]
 
 
-def without(headers: Sequence[tuple[str, bytes]], *names: str) -> list[tuple[str, bytes]]:
+def without(headers: Sequence[Header], *names: str) -> list[Header]:
     """Return headers but for those of the names given.
 
     >>> without([("a", b"1"), ("b", b"2")], "b")
@@ -361,7 +367,7 @@ def _newest_table(latest: Sequence[TopicRecord]) -> Any:
     ]
     rows = [
         (
-            moment(record.written_ms - record.written_ms % 1000),
+            _when(record.written_ms - record.written_ms % 1000),
             record.topic,
             record.partition,
             record.offset,
@@ -384,9 +390,11 @@ def _message(record: TopicRecord) -> str:
     return (record.header(MESSAGE_HEADER) or b"").decode("utf-8", "replace")
 
 
-def _header_text(name: str, value: bytes) -> str:
-    """Spring writes numbers as big-endian bytes."""
-    if name in _NUMBERS:
+def _header_text(name: str, value: bytes | None) -> str:
+    """Spring writes numbers as big-endian bytes; anybody else may write anything."""
+    if value is None:
+        return "(null)"
+    if name in _NUMBERS and len(value) in (4, 8):
         return str(int.from_bytes(value, "big"))
     if name in _TIMES and len(value) == 8:
         return _when(int.from_bytes(value, "big"))
@@ -394,10 +402,12 @@ def _header_text(name: str, value: bytes) -> str:
 
 
 def _when(milliseconds: int) -> str:
-    try:
-        return moment(milliseconds)
-    except (ValueError, OverflowError, OSError):  # bytes that only look like a time
-        return str(milliseconds)
+    return moment(milliseconds) if 0 <= milliseconds <= LATEST_MS else str(milliseconds)
+
+
+def _time_text(milliseconds: int) -> str | None:
+    """Return a record's time; None means that it has none, or one that no calendar knows."""
+    return rfc3339(milliseconds) if 0 <= milliseconds <= LATEST_MS else None
 
 
 def _count_records(counts: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -413,12 +423,15 @@ def _record(record: TopicRecord) -> dict[str, Any]:
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "written_at": rfc3339(record.written_ms),
+        "written_at": _time_text(record.written_ms),
         "code": code_of(record),
         "message": _message(record),
         "key": None if record.key is None else _text(record.key),
         "value": None if record.value is None else _text(record.value),
-        "headers": [[name, _header_text(name, value)] for name, value in record.headers],
+        "headers": [
+            [name, None if value is None else _header_text(name, value)]
+            for name, value in record.headers
+        ],
     }
 
 

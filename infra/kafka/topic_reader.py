@@ -14,6 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.kafka.options import clear_errors, client_options
 from infra.settings import Settings
+from streams.contracts.outgoing import Header
+from streams.ingest.record_batches import read_any_header_name
 
 _FETCH_BYTES = 4_194_304
 _POLL_MS = 1_000
@@ -37,10 +39,10 @@ class TopicRecord:
     written_ms: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[Header]
 
     def header(self, name: str) -> bytes | None:
-        """The last header of that name: whoever added one later knew better."""
+        """The last header of that name, whoever added one later knew better; None also for null."""
         found = [value for header, value in self.headers if header == name]
         return found[-1] if found else None
 
@@ -116,6 +118,7 @@ async def open_consumer(
     settings: Settings, places: Sequence[TopicPartition]
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Connect a consumer of its own: it is in no group and commits nothing."""
+    read_any_header_name()
     consumer = AIOKafkaConsumer(
         **client_options(settings),
         group_id=None,

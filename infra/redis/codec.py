@@ -4,6 +4,8 @@ Packed tables are read by `infra.redis.rows`; the shard itself reads its whole m
 (`streams.shard.checkpoint`).
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from streams.contracts.events import CampaignChanged, CampaignPlanned
@@ -52,6 +54,20 @@ def decode_outbox_record(packed: bytes) -> OutboxRecord:
         msgspec.DecodeError: it is none. So for all the functions below.
     """
     return _outbox_decoder.decode(packed)
+
+
+def readable_outbox(
+    stored: Mapping[bytes, bytes],
+) -> tuple[dict[int, OutboxRecord], dict[int, bytes]]:
+    """Return a stored outbox by its numbers: its records, and what is none of them."""
+    records: dict[int, OutboxRecord] = {}
+    unreadable: dict[int, bytes] = {}
+    for number, packed in stored.items():
+        try:
+            records[int(number)] = decode_outbox_record(packed)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            unreadable[int(number)] = packed
+    return records, unreadable
 
 
 def decode_meta(stored: bytes) -> ShardMeta:

@@ -91,6 +91,10 @@ class Keys:
         """Hash: number -> record that is not yet known to be in Kafka."""
         return f"{self.prefix}outbox:{{{partition}}}"
 
+    def unreadable(self, partition: int) -> str:
+        """Hash: number -> record of the outbox that could not be read, and so was put away."""
+        return f"{self.prefix}unreadable:{{{partition}}}"
+
 
 def glob_escape(text: str) -> str:
     """Return a pattern of SCAN that only the text itself fits.

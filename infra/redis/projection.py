@@ -15,6 +15,7 @@ DEAD_LETTERS_KEPT = 100
 """Of each partition."""
 
 _VALUE_SHOWN_BYTES = 300
+_INTEGER_BYTES = 8
 _DEAD_LETTER_SUFFIX = ".dlt"
 
 
@@ -53,18 +54,22 @@ def project(records: Iterable[tuple[int, OutboxRecord]]) -> Projection:
 
 
 def _dead_letter(number: int, outgoing: OutboxRecord) -> DeadLetter:
-    headers = dict(outgoing.headers)
+    headers = dict(outgoing.headers)  # the last of a name: ours, whatever a producer wrote before
     return DeadLetter(
         number=number,
         topic=outgoing.topic.removesuffix(_DEAD_LETTER_SUFFIX),
-        partition=int.from_bytes(headers.get("kafka_dlt-original-partition", b""), "big"),
-        offset=int.from_bytes(headers.get("kafka_dlt-original-offset", b""), "big"),
-        written_ms=int.from_bytes(headers.get("kafka_dlt-original-timestamp", b""), "big"),
+        partition=_integer(headers.get("kafka_dlt-original-partition")),
+        offset=_integer(headers.get("kafka_dlt-original-offset")),
+        written_ms=_integer(headers.get("kafka_dlt-original-timestamp")),
         code=_text(headers.get("tidegate-error-code")) or "none",
         message=_text(headers.get("kafka_dlt-exception-message")) or "",
         key=_text(outgoing.key),
         value=_text(outgoing.value),
     )
+
+
+def _integer(data: bytes | None) -> int:
+    return int.from_bytes((data or b"")[:_INTEGER_BYTES], "big", signed=True)
 
 
 def _text(data: bytes | None) -> str | None:

@@ -24,7 +24,7 @@ from infra.redis.codec import (
     decode_catalog,
     decode_meta,
     decode_name,
-    decode_outbox_record,
+    readable_outbox,
 )
 from infra.redis.keys import Keys, glob_escape
 from infra.redis.options import connection_options, keys_of
@@ -72,6 +72,7 @@ class ShardState:
     offsets: dict[str, int]  # topic without prefix -> where its log goes on
     meta: ShardMeta | None  # None means claimed by a worker, and nothing was ever committed
     outbox: int  # records that are not yet known to be in Kafka
+    unreadable: int = 0  # records of the outbox that could not be read, and were put away
 
     @property
     def applied_ms(self) -> int | None:
@@ -166,10 +167,13 @@ class Reader:
         for partition in partitions:
             pipeline.hmget(self._keys.shard(partition), ["epoch", "offsets", "meta"])
             pipeline.hlen(self._keys.outbox(partition))
+            pipeline.hlen(self._keys.unreadable(partition))
         replies = pipeline.execute()
         return [
-            self._shard(partition, *replies[2 * place], outbox=replies[2 * place + 1])
-            for place, partition in enumerate(partitions)
+            self._shard(partition, *fields, outbox=outbox, unreadable=unreadable)
+            for partition, fields, outbox, unreadable in zip(
+                partitions, replies[::3], replies[1::3], replies[2::3], strict=True
+            )
         ]
 
     def _shard(
@@ -180,6 +184,7 @@ class Reader:
         meta: bytes | None,
         *,
         outbox: int,
+        unreadable: int,
     ) -> ShardState:
         try:
             return ShardState(
@@ -188,6 +193,7 @@ class Reader:
                 msgspec.json.decode(offsets or b"{}", type=dict[str, int]),
                 None if meta is None else decode_meta(meta),
                 outbox,
+                unreadable,
             )
         except (msgspec.DecodeError, ValueError) as error:
             raise StateError(self._keys.shard(partition), "a shard's state", str(error)) from None
@@ -374,8 +380,10 @@ class Reader:
             pipeline.hgetall(self._keys.outbox(partition))
         found = {}
         for partition, stored in zip(partitions, pipeline.execute(), strict=True):
-            records = [decode_outbox_record(stored[key]) for key in sorted(stored, key=int)]
-            found[partition] = [record for record in records if record.order_summary is not None]
+            records, _ = readable_outbox(stored)
+            found[partition] = [
+                record for _, record in sorted(records.items()) if record.order_summary is not None
+            ]
         return found
 
     def counted_ms(self, partition: int, items: Sequence[str]) -> list[int]:

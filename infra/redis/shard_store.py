@@ -23,7 +23,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from infra.redis.codec import decode_outbox_record, encode_outbox_record
+from infra.redis.codec import encode_outbox_record, readable_outbox
 from infra.redis.keys import RING_WIDTHS_MS, Keys, Retention
 from infra.redis.projection import project
 from infra.redis.refusals import concerns_connection
@@ -76,6 +76,7 @@ class _Known:
     sent: tuple[Commit, bytes] | None = None  # a commit whose fate is not known yet
     upgrade: Upgrade | None = None  # Redis still holds an older version; None means it does not
     has_layout: bool = False  # Redis knows how the packed tables of this version are laid out
+    unreadable: dict[int, bytes] = field(default_factory=dict)  # of the outbox: to be put away
 
 
 @dataclass(slots=True)
@@ -171,6 +172,7 @@ class RedisStore:
         lease.known.newest = dict(json.loads(stored.meta)["newest_buckets"])
         lease.known.upgrade = upgrade if upgrade.is_needed else None
         lease.known.has_layout = True
+        lease.known.unreadable = dict(stored.unreadable)
         return stored
 
     def resume(self, lease: Lease, before: Lease) -> None:
@@ -200,6 +202,15 @@ class RedisStore:
             upgrade.fields(family, await redis.hgetall(keys.of(upgrade.source(family), partition)))
             for family in ("pending", "orders", "catalog", "groups", "outbox")
         ]
+        records, unreadable = readable_outbox(outbox)
+        if unreadable:
+            where = keys.unreadable(partition)
+            _log.error(
+                "shard %d: %d stored records cannot be read and are put away in %s",
+                partition,
+                len(unreadable),
+                where,
+            )
         return StoredShard(
             offsets=json.loads(offsets),
             meta=upgrade.meta,
@@ -220,7 +231,8 @@ class RedisStore:
             orders=list(orders.values()),
             catalog={key.decode(): line for key, line in catalog.items()},
             groups={name.decode(): row for name, row in groups.items()},
-            outbox={int(number): decode_outbox_record(packed) for number, packed in outbox.items()},
+            outbox=records,
+            unreadable=unreadable,
             totals=await self._load_totals(redis, partition, newest.get("totals", -1), upgrade),
         )
 
@@ -321,6 +333,7 @@ class RedisStore:
         lease.sequence += 1
         lease.offsets = offsets
         lease.writer = lease.fencing_token
+        known.unreadable = {}
         known.newest.update(commit.newest_buckets)
         known.has_layout = True
         return CommitOutcome.STORED
@@ -373,6 +386,9 @@ class RedisStore:
         _add_hash(call, keys.pending(partition), commit.pending_added, commit.pending_removed)
         outbox = [(number, encode_outbox_record(record)) for number, record in commit.outbox_added]
         _add_hash(call, keys.outbox(partition), outbox, commit.outbox_removed)
+        unreadable = lease.known.unreadable
+        _add_hash(call, keys.unreadable(partition), list(unreadable.items()), [])
+        _add_hash(call, keys.outbox(partition), [], list(unreadable))
         closed = [po_id for po_id, order in commit.orders.items() if order is None]
         opened = [(po_id, order) for po_id, order in commit.orders.items() if order is not None]
         _add_hash(call, keys.orders(partition), opened, closed)
@@ -530,7 +546,6 @@ class RedisStore:
             raise
         finally:
             await self._pool.release(connection)
-
 
     async def _refused(self, error: RedisError) -> StoreError:
         """Return the refusal; what it says of one connection holds for the idle ones, too."""

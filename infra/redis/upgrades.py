@@ -126,7 +126,10 @@ def _alert_to_8(value: bytes) -> bytes:
 
 
 def _outbox_to_8(packed: bytes) -> bytes:
-    topic, key, value, *rest = msgspec.msgpack.decode(packed)
+    try:
+        topic, key, value, *rest = msgspec.msgpack.decode(packed)
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError):
+        return packed  # not readable then either: loading puts it away
     if topic == "alerts":
         value = _alert_to_8(value)
     return msgspec.msgpack.encode((topic, key, value, *rest))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from streams.ingest.transport import Chunk
+from streams.timestamps import LATEST_MS
 from streams.types import Int64Array
 
 _ROWS_AT_ONCE = 20_000
@@ -45,8 +46,9 @@ def values_of(part: Sequence[Chunk]) -> list[bytes | None]:
 
 
 def written_ms(part: Sequence[Chunk]) -> Int64Array:
-    """Return when each record was written, in milliseconds, shape (record,)."""
-    return np.repeat(
-        np.array([chunk.written_ms for chunk in part], np.int64),
-        [len(chunk.values) for chunk in part],
-    )
+    """Return when each record was written, in milliseconds, shape (record,); -1: not known.
+
+    A producer may claim any 64 bits; what is added to them must not overflow.
+    """
+    times_ms = np.array([chunk.written_ms for chunk in part], np.int64)
+    return np.repeat(np.clip(times_ms, -1, LATEST_MS), [len(chunk.values) for chunk in part])

@@ -1,7 +1,8 @@
 """From the raw values of one fetched batch to columns; what is bad leaves with a stable code."""
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Union
@@ -16,6 +17,8 @@ from streams.ingest.item_names import Names
 from streams.ingest.order_scanner import PlainBatch, decode_plain
 from streams.timestamps import BAD_TIMESTAMP, parse_times
 from streams.types import BoolArray, Int8Array, Int64Array, UInt64Array
+
+_log = logging.getLogger(__name__)
 
 
 class RejectCode(StrEnum):
@@ -32,6 +35,7 @@ class RejectCode(StrEnum):
     UNKNOWN_KIND = "unknown_kind"
     BAD_TIMESTAMP = "bad_timestamp"
     FAR_FUTURE = "far_future"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,33 @@ class TopicDecoder:
         Returns:
             Columns of the good records and a reject for each bad one; together they are the batch.
         """
+        try:
+            return self._decode_batch(values, written_ms)
+        except Exception:  # whatever it is: a bad record never stops a partition
+            _log.exception("a batch cannot be decoded: looking for the record that stops it")
+        rejects = list(self._unreadable(values, written_ms))
+        if not rejects:
+            return self._decode_batch(values, written_ms)
+        rows = np.setdiff1d(np.arange(len(values)), [reject.row for reject in rejects])
+        decoded = self._decode_batch(*_some(values, written_ms, rows))
+        rejects += [replace(one, row=int(rows[one.row])) for one in decoded.rejects]
+        rejects.sort(key=lambda reject: reject.row)
+        return Decoded(replace(decoded.columns, rows=rows[decoded.columns.rows]), rejects)
+
+    def _unreadable(
+        self, values: Sequence[bytes | None], written_ms: Int64Array | None
+    ) -> Iterator[Reject]:
+        """Find the records that cannot be decoded for a reason that nobody foresaw."""
+        for row in range(len(values)):
+            try:
+                self._decode_batch(*_some(values, written_ms, np.array([row])))
+            except Exception as error:
+                message = f"value must be readable, got {type(error).__name__}: a fault of Tidegate"
+                yield Reject(row, RejectCode.UNREADABLE, message)
+
+    def _decode_batch(
+        self, values: Sequence[bytes | None], written_ms: Int64Array | None
+    ) -> Decoded:
         if not self._scans:
             return self._judge(values, written_ms)
         limits = self._limits
@@ -115,9 +146,7 @@ class TopicDecoder:
             return Decoded(columns, [])
         if not plain.rows.size:
             return self._judge(values, written_ms)
-        judged = self._judge(
-            [values[row] for row in rows.tolist()], None if written_ms is None else written_ms[rows]
-        )
+        judged = self._judge(*_some(values, written_ms, rows))
         rejects = [replace(reject, row=int(rows[reject.row])) for reject in judged.rejects]
         moved = replace(judged.columns, rows=rows[judged.columns.rows])
         return Decoded(_in_log_order(columns, moved), rejects)
@@ -192,6 +221,12 @@ class TopicDecoder:
             message = f"occurred_at must be {rule}, got {ahead_s} s"
             rejects.append(Reject(rows[index], RejectCode.FAR_FUTURE, message))
         return bad | future
+
+
+def _some(
+    values: Sequence[bytes | None], written_ms: Int64Array | None, rows: Int64Array
+) -> tuple[list[bytes | None], Int64Array | None]:
+    return [values[row] for row in rows.tolist()], None if written_ms is None else written_ms[rows]
 
 
 def _bad_warehouses(

@@ -1,4 +1,4 @@
-"""Whole record batches through Faust: the one file that knows Faust's and aiokafka's insides.
+"""Whole record batches through Faust: this and `record_batches` know aiokafka's insides.
 
 An ordinary Faust agent costs 80 to 250 microseconds an event, nearly all of it for objects around
 each record. Here the fetcher hands over the values of a record batch as they lie in it, and Faust
@@ -9,7 +9,7 @@ Three places are replaced, for consumers that this transport makes and for no ot
 
 - `aiokafka.consumer.fetcher.PartitionRecords` unpacks a fetch into chunks instead of records;
 - `aiokafka.consumer.fetcher.MemoryRecords` keeps the raw bytes, so that the key, headers and time
-  of a single bad record can be read again;
+  of a single bad record can be read again (`record_batches`);
 - Faust's `Consumer` asks the owner of the state where to read on, instead of Kafka's own memory of
   offsets, and commits to Kafka only what it is told to.
 
@@ -25,29 +25,17 @@ import faust
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError
-from aiokafka.record.memory_records import MemoryRecords
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode.threads import WorkerThread
+
+from streams.ingest.record_batches import RawRecord, RecordBatches, read_any_header_name
 
 ReadFrom = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
 """Returns where to read on for the partitions that are assigned now."""
 
 _PlainPartitionRecords: Any = fetcher.PartitionRecords
 _FETCH_WAIT_MS = 100
-
-
-class RawRecord:
-    """One record as it lies in the log, read again from its raw batch."""
-
-    __slots__ = ("headers", "key", "offset", "timestamp_ms", "value")
-
-    def __init__(self, record: Any) -> None:
-        self.offset: int = record.offset
-        self.timestamp_ms: int = record.timestamp
-        self.key: bytes | None = record.key
-        self.value: bytes | None = record.value
-        self.headers: list[tuple[str, bytes]] = list(record.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +52,7 @@ class Chunk:
         """Read the chunk's records again, with offsets, keys and headers; slow."""
         if not self.values:
             return
-        batches = MemoryRecords(self.raw)
+        batches = RecordBatches(self.raw)
         while batches.has_next():
             batch = batches.next_batch()
             if batch.base_offset >= self.next_offset:
@@ -72,18 +60,7 @@ class Chunk:
             if batch.next_offset > self.start and not batch.is_control_batch:
                 for record in batch:
                     if self.start <= record.offset < self.next_offset:
-                        yield RawRecord(record)
-
-
-class _RawRecords:
-    """`MemoryRecords` that keeps its bytes."""
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self._records = MemoryRecords(raw)
-        self.has_next = self._records.has_next
-        self.next_batch = self._records.next_batch
-        self.size_in_bytes = self._records.size_in_bytes
+                        yield RawRecord.of(record)
 
 
 def _as_chunks(key: bytes) -> bytes:
@@ -116,7 +93,7 @@ class _PartitionRecords(_PlainPartitionRecords):  # type: ignore[misc]
             elif batch.base_offset < start:
                 values = [record.value for record in batch if record.offset >= start]
             else:
-                values = [record.value for record in batch]
+                values = batch.values()
             self.next_fetch_offset = max(start, batch.next_offset)
             yield Chunk(values, start, self.next_fetch_offset, batch.max_timestamp, records.raw)
 
@@ -291,7 +268,7 @@ def install(app: faust.App, read_from: ReadFrom) -> None:
             place where the state of a partition is taken over.
     """
     fetcher.PartitionRecords = _PartitionRecords
-    fetcher.MemoryRecords = _RawRecords
+    read_any_header_name()
     app.transport = BatchTransport(app.conf.broker_consumer, app, read_from)
 
 

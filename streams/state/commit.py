@@ -1,7 +1,8 @@
 """What a shard hands to the store, and what it gets back: plain data, no keys of Redis."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from streams.contracts.outgoing import OutboxRecord
 from streams.state.bucket_rings import CellChanges
@@ -56,3 +57,4 @@ class StoredShard:
     groups: dict[str, bytes]
     outbox: dict[int, OutboxRecord]
     totals: tuple[Int64Array, Table]  # minutes since the epoch, in any order, and their sums
+    unreadable: Mapping[int, bytes] = field(default_factory=dict)  # of the outbox, by number

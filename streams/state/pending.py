@@ -4,6 +4,7 @@ A chunk holds what one batch left to wait, in log order. It is stored once and r
 it has taken effect.
 """
 
+import logging
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -23,6 +24,7 @@ ENTRY = np.dtype(
     ]
 )
 
+_log = logging.getLogger(__name__)
 _TOPIC_NAMES = list(TOPICS)
 _DECODERS = {
     topic: msgspec.json.Decoder(Union[kinds])  # noqa: UP007
@@ -46,12 +48,16 @@ class Chunk:
 
     @staticmethod
     def from_bytes(number: int, stored: bytes) -> "Chunk":
-        """Read the stored form."""
+        """Read the stored form; an update that no contract knows any more has no effect."""
         topic, entries, updates = msgspec.msgpack.decode(
             stored, type=tuple[str, bytes, dict[int, bytes]]
         )
-        decode = _DECODERS[topic].decode
-        events = {place: decode(event) for place, event in updates.items()}
+        events = {}
+        for place, event in updates.items():
+            try:
+                events[place] = _DECODERS[topic].decode(event)
+            except (msgspec.DecodeError, UnicodeDecodeError):  # never one that this version stored
+                _log.exception("chunk %d of %s: an update cannot be read: left out", number, topic)
         return Chunk(number, topic, np.frombuffer(entries, ENTRY), events)
 
     def only(self, kept: Int64Array) -> "Chunk":

@@ -1,15 +1,21 @@
 """Invariant 4: a bad record never stops a partition, and every record is accounted for."""
 
+import json
+import struct
+import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.record.util import calc_crc32c
 
 from infra.kafka.topic_reader import TopicRecord
 from streams.contracts.events import TOPICS
 from streams.contracts.topics import dead_letter_topic, late_topic
 from tests.system.conftest import Events, Install
 from tests.system.support.running import Installation
+from tests.system.test_handover import command
 
 DEAD_LETTERS = [dead_letter_topic(topic) for topic in TOPICS]
 LATE = [late_topic(topic) for topic in TOPICS]
@@ -41,12 +47,15 @@ def _require_copies(copies: list[TopicRecord], inputs: list[TopicRecord]) -> Non
     by_place = {(one.topic, one.partition, one.offset): one for one in inputs}
     for copy in copies:
         record = by_place[_original(copy)]
-        assert (copy.key, copy.value) == (record.key, record.value)
+        no_value = record.key is None and record.value is None  # which aiokafka does not send
+        assert copy.key == record.key
+        assert copy.value == (b"" if no_value else record.value)
         assert {name for name, _ in copy.headers} >= OWN_HEADERS
-        kept = [header for header in copy.headers if header[0] not in OWN_HEADERS]
-        assert kept == list(record.headers)
+        assert [*copy.headers][: len(record.headers)] == [*record.headers]
+        ours = [name for name, _ in [*copy.headers][len(record.headers) :]]
+        assert set(ours) == OWN_HEADERS | ({"tidegate-value-null"} if no_value else set())
         written = copy.header("kafka_dlt-original-timestamp")
-        assert written == record.written_ms.to_bytes(8, "big")
+        assert written == max(record.written_ms, 0).to_bytes(8, "big")
 
 
 async def _require_truth(tidegate: Installation, truth: dict[str, Any]) -> None:
@@ -114,3 +123,78 @@ async def test_headers_of_a_bad_record_are_kept(install: Install) -> None:
     assert _original(dead) == (name, 2, sent.offset)
     (raw,) = await tidegate.read("orders")
     _require_copies([dead], [raw])
+
+
+NAME = b"\xff\x80 \xc3"  # of a header: no UTF-8, which Kafka does not mind
+
+ODD: list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]], int]] = [
+    (b"lamp", b'{"kind":"placed","quantity":"2"}', [("trace-parent", None)], 1),
+    (None, None, [], -1),
+    (b"", b"", [("", None), ("", b""), ("two", None), ("two", b"\x00\xff")], 0),
+    (b"\xff\x00", b"[]", [("t\u00fcr \U0001fa91", None)], 1),
+    (b"k" * 60_000, b"\x00" * 70_000, [("big", b"\xff" * 90_000)], 1),
+    (b"lamp", b'{"kind":"gift"}', [(NAME.decode("ascii", "replace")[:1] * 2, b"odd")], 1),
+    (
+        b"lamp",
+        b"{",
+        [("kafka_dlt-original-offset", b"\xff" * 5_000), ("tidegate-error-code", None)],
+        1,
+    ),
+]
+
+
+async def _write_odd(producer: AIOKafkaProducer, topic: str, late: bytes) -> int:
+    """Write each odd record and a late one with a null header; return the end of the partition."""
+    end = 0
+    now_ms = int(time.time() * 1000)
+    for key, value, headers, at in [*ODD, (b"lamp", late, [("trace-parent", None)], now_ms)]:
+        batch = producer.create_batch()
+        names = [
+            ("#####" if not name.isprintable() or "\ufffd" in name else name) for name, _ in headers
+        ]
+        pairs = [(name, content) for name, (_, content) in zip(names, headers, strict=True)]
+        assert batch.append(key=key, value=value, timestamp=at, headers=pairs)
+        built = bytearray(bytes(batch._build()).replace(b"#####", NAME + b"!"))
+        built[17:21] = struct.pack(">I", calc_crc32c(bytes(built[21:])))
+        batch._buffer = built
+        end = (await (await producer.send_batch(batch, topic, partition=2))).offset + 1
+    return end
+
+
+async def test_whatever_kafka_takes_costs_only_itself(install: Install) -> None:
+    """Null, empty, binary and huge keys, values, names and headers on bad and late records: each is
+    put away with its reason, the worker goes on, and every command shows them.
+    """
+    tidegate = await install()
+    worker = await tidegate.add_ready_worker()
+    topic = tidegate.settings.topic_prefix + "orders"
+    order = {"kind": "placed", "sku": "lamp", "order_id": "o", "quantity": 1}
+    good = {**order, "event_id": "good", "occurred_at": 1_764_000_000_000}
+    late = json.dumps({**order, "event_id": "late", "occurred_at": 1_700_000_000_000}).encode()
+    async with AIOKafkaProducer(
+        bootstrap_servers=tidegate.settings.kafka_bootstrap, enable_idempotence=False
+    ) as producer:
+        await producer.send_and_wait(topic, json.dumps(good).encode(), b"lamp", partition=2)
+        end = await _write_odd(producer, topic, late)
+        last = {**good, "event_id": "last"}
+        await producer.send_and_wait(topic, json.dumps(last).encode(), b"lamp", partition=2)
+    await tidegate.wait_until_reached({("orders", 2): end + 1})
+    worker.require_alive()
+    counts = tidegate.outcomes_by_topic()
+    assert counts["orders", "folded"] == 2
+    assert counts["orders", "dead_lettered"] == len(ODD)
+    assert counts["orders", "late"] == 1
+    inputs = await tidegate.read("orders")
+    dead = await tidegate.read("orders.dlt")
+    assert len(dead) == len(ODD)
+    _require_copies(dead, inputs)
+    (copy,) = await tidegate.read("orders.late")
+    assert copy.headers[0] == ("trace-parent", None)
+    odd = next(one for one in dead if any(name.startswith("\\xff") for name, _ in one.headers))
+    place = (str(odd.partition), str(odd.offset))
+    for arguments in (("dlt", "list"), ("dlt", "show", "orders", *place)):
+        done = command(tidegate, *arguments)
+        assert done.returncode == 0, done.stderr
+    page = worker.ask("/api/v1/dead-letters")
+    assert page.status == 200, page.text
+    assert len(json.loads(page.text)["dead_letters"]) >= len(ODD)

@@ -3,6 +3,7 @@
 from infra.page.contracts import DeadLetterRow, DeadLetters, PageQuery
 from infra.page.snapshot import Snapshot
 from infra.page.views.now import dead_letters_by_topic
+from streams.timestamps import LATEST_MS
 
 
 def dead_letters(snapshot: Snapshot, query: PageQuery) -> DeadLetters:
@@ -17,7 +18,7 @@ def dead_letters(snapshot: Snapshot, query: PageQuery) -> DeadLetters:
                 topic=one.topic,
                 partition=one.partition,
                 offset=one.offset,
-                written_ms=one.written_ms or None,
+                written_ms=one.written_ms if 0 < one.written_ms <= LATEST_MS else None,
                 code=one.code,
                 message=one.message,
                 key=one.key,

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from infra.bootstrap import redis_pool
 from infra.redis.keys import Keys, Retention
+from infra.redis.reader import Reader, connect
 from infra.redis.shard_store import (
     UNREACHABLE,
     CommitOutcome,
@@ -22,6 +23,7 @@ from infra.redis.shard_store import (
 )
 from infra.redis.wire import WORDS_AT_MOST, ScriptCall, bulk
 from streams.contracts.events import TOPICS
+from streams.contracts.outgoing import OutboxRecord
 from streams.state.items import READABLE
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.fakes import MemoryStore
@@ -150,6 +152,29 @@ async def test_fake_store_and_redis_load_the_same(redis_url):
         ours.restart((await ready(store))[1])
         theirs.restart(fake.load_now(fake.acquire_now(0)))
         require_same(ours, theirs)
+
+
+async def test_stored_record_that_cannot_be_read_is_put_away(redis_url, caplog):
+    """One unreadable record of the outbox never stops a shard: the next commit moves it, the
+    others leave as ever, and people see that it is there.
+    """
+    async with store_at(redis_url) as store, redis_at(redis_url) as redis:
+        _, run = await committed(store)
+        run.shard.outbox.put(OutboxRecord("orders.dlt", None, None, [("trace", None)]))
+        lease, _ = await ready(store)
+        assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
+        garbage = {b"9001": b"\xc1", b"9002": b"\x93\x01\x02\x03", b"9003": b""}
+        await redis.hset(KEYS.outbox(0), mapping=garbage)
+        lease, stored = await ready(store)
+        assert stored.outbox[run.shard.outbox.next_number - 1].headers == [("trace", None)]
+        assert "3 stored records cannot be read" in caplog.text
+        for _ in range(2):  # the first commit after a load moves it, the next one has forgotten it
+            read_on(run)
+            assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
+        assert not garbage.keys() & set(await redis.hkeys(KEYS.outbox(0)))
+        assert await redis.hgetall(KEYS.unreadable(0)) == garbage
+    with connect(redis_url) as client:
+        assert [shard.unreadable for shard in Reader(client, KEYS).shards()] == [3]
 
 
 # -- the fence -------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streams.ingest.chunks import from_offset, in_parts, values_of, written_ms
 from streams.ingest.transport import Chunk
+from streams.timestamps import LATEST_MS
 
 
 def chunk(start: int, values: list[bytes | None], at_ms: int = 1_000) -> Chunk:
@@ -46,3 +47,10 @@ def test_each_record_has_the_time_of_its_batch() -> None:
     part = [chunk(0, [b"a", None], at_ms=7), Chunk([], 2, 3, 8, b""), chunk(3, [b"b"], at_ms=9)]
     assert values_of(part) == [b"a", None, b"b"]
     assert written_ms(part).tolist() == [7, 7, 9]
+
+
+def test_no_time_of_a_batch_can_overflow() -> None:
+    """A producer writes any 64 bits as a time; -1 says that there is none."""
+    times = [-(1 << 63), -5, -1, 0, (1 << 63) - 1]
+    part = [chunk(place, [b""], at_ms=at) for place, at in enumerate(times)]
+    assert written_ms(part).tolist() == [-1, -1, -1, 0, LATEST_MS]

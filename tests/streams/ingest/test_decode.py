@@ -97,10 +97,11 @@ def test_each_kind_of_bad_record_has_its_code(code, topic, value):
 
 def test_every_code_is_reachable_and_none_is_new():
     """The codes are a contract: this list changes only with the contract."""
-    assert {code for code, _, _ in BAD} == set(RejectCode)
+    assert {code for code, _, _ in BAD} == set(RejectCode) - {RejectCode.UNREADABLE}
     assert {str(code) for code in RejectCode} == {
         *("oversized", "empty", "not_utf8", "not_json", "truncated", "wrong_type"),
         *("missing_field", "out_of_range", "unknown_kind", "bad_timestamp", "far_future"),
+        "unreadable",
     }
 
 
@@ -184,3 +185,26 @@ def test_accounting_notices_a_lost_record():
     decoded.rejects.clear()
     folded = Shard(0, SETTINGS, CACHE).fold("orders", decoded, len(values))
     assert accounted(folded.counts) != len(values)
+
+
+class _Crashing(TopicDecoder):
+    """A decoder with a fault of its own that one record meets."""
+
+    def _judge(self, values, written_ms):
+        if any(value and b"sku-of-doom" in value for value in values):
+            raise ZeroDivisionError
+        return super()._judge(values, written_ms)
+
+
+@pytest.mark.parametrize("scans", [True, False])
+def test_a_fault_of_the_decoder_costs_the_record_that_meets_it(scans, caplog):
+    """An error that nobody foresaw is the reject of one record; the others are folded."""
+    doom = placed(event_id="e-doom", sku="sku-of-doom", note={"nested": 1})
+    values = [GOOD, b"{", doom, placed(event_id="e2", sku="fine"), None, doom]
+    decoded = _Crashing("orders", LIMITS, scans=scans).decode(values, np.full(6, START_MS))
+    assert decoded.columns.rows.tolist() == [0, 3]
+    assert [decoded.columns.names.text(row)[0] for row in (0, 1)] == ["lamp", "fine"]
+    found = [(reject.row, reject.code) for reject in decoded.rejects]
+    assert found == [(1, "truncated"), (2, "unreadable"), (4, "empty"), (5, "unreadable")]
+    assert "ZeroDivisionError" in decoded.rejects[1].message
+    assert "cannot be decoded" in caplog.text

@@ -19,6 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.ingest import transport
+from streams.ingest.record_batches import RecordBatches
 from streams.ingest.transport import Chunk, batch_topic, install
 from tests.streams.fakes import CONTROL, TRANSACTIONAL, Sent, batch_bytes
 
@@ -194,7 +195,7 @@ def unpack(raw: bytes, fetch_offset: int = 0, **settings) -> list[Chunk]:
     return list(
         transport._PartitionRecords(
             tp=TopicPartition("t", 0),
-            records=transport._RawRecords(raw),
+            records=RecordBatches(raw),
             fetch_offset=fetch_offset,
             key_deserializer=transport._as_chunks,
             value_deserializer=None,
@@ -408,7 +409,7 @@ def test_attributes_that_are_read_exist():
 
 
 def test_original_calls_nothing_else_of_the_records_than_is_passed_on():
-    """`_RawRecords` stands for `MemoryRecords` in the fetcher."""
+    """`RecordBatches` stands for `MemoryRecords` in the fetcher."""
     source = inspect.getsource(fetcher)
     assert source.count("MemoryRecords(") == 1
     used = {name for name in dir(MemoryRecords(b"")) if f"records.{name}(" in source}

@@ -95,3 +95,17 @@ def test_what_was_drawn_and_not_applied_stays_stored():
     waiting.plain = [(2, 3, 1), (9, 3, 2)]
     waiting.plain = [(time, list(TOPICS).index("orders"), n) for time, _, n in waiting.plain]
     waiting.draw(10)
+
+
+def test_stored_update_that_no_contract_knows_has_no_effect(caplog):
+    """A state of another version must not stop a shard: the update is left out, its chunk stays."""
+    pending = Pending()
+    entries = np.zeros(2, ENTRY)
+    event = Approved(event_id="e", occurred_at=1, sku="lamp", po_id="po-1")
+    pending.add("order-responses", entries, {0: event, 1: event})
+    ((number, stored),), _ = pending.take_changes()
+    pending.restore(number + 1, {number: stored.replace(b"approved", b"abolish!", 1)}, -1)
+    due = pending.take_before(1)
+    assert [entry["item"] for entry in due.entries][-2:] == [0, 0]
+    assert event in due.updates.values()
+    assert "cannot be read" in caplog.text
