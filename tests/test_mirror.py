@@ -18,10 +18,14 @@ from tests.test_architecture import PACKAGES, Sources, imported, is_module, tree
 COVERS = {
     "tests/grafana/test_alertmanager.py": "infra.alertmanager infra.cli.campaign",
     "tests/infra/cli/test_cli.py": (
-        "infra.cli.app infra.cli.doctor infra.cli.explain infra.cli.item infra.cli.settings "
+        "infra.cli.app infra.cli.explain infra.cli.item infra.cli.settings "
         "infra.cli.terminal.failures infra.cli.terminal.options infra.cli.terminal.output "
         "infra.cli.wait infra.cli.worker infra.wording.codes infra.wording.format "
         "infra.wording.orders"
+    ),
+    "tests/infra/cli/test_doctor.py": (
+        "infra.cli.health.check infra.cli.health.kafka infra.cli.health.redis "
+        "infra.cli.health.shards infra.cli.health.workers"
     ),
     "tests/infra/cli/test_cli_live.py": "infra.cli.export infra.cli.generate infra.cli.replay",
     "tests/infra/cli/test_cli_policy.py": (
@@ -49,6 +53,9 @@ COVERS = {
     ),
     "tests/infra/redis/test_reader.py": (
         "infra.kafka.topic_admin infra.kafka.topic_reader infra.redis.rows"
+    ),
+    "tests/infra/redis/test_refusals.py": (
+        "infra.redis.memory infra.redis.start_check infra.redis.tls_probe"
     ),
     "tests/infra/redis/test_shard_store.py": "infra.redis.keys infra.redis.wire",
     "tests/infra/redis/test_state_files.py": (

@@ -11,21 +11,18 @@ import pytest
 from msgspec.structs import replace
 
 from infra.cli.app import run
-from infra.cli.doctor import (
-    Status,
-    check_eviction,
-    check_handover,
-    check_shards,
-    check_topics,
-    check_version,
-)
 from infra.cli.explain import agrees, recompute_order
+from infra.cli.health.check import Status
+from infra.cli.health.kafka import check_topics
+from infra.cli.health.redis import check_memory, check_version
+from infra.cli.health.shards import check_handover, check_shards
 from infra.cli.item import near_matches
 from infra.cli.terminal.failures import CommandError, ExitCode, outcome_of
 from infra.cli.terminal.output import safe, safe_bytes
 from infra.cli.wait import Target, remaining
 from infra.control.entries import AuditState
 from infra.redis.codec import ShardMeta
+from infra.redis.memory import Memory
 from infra.redis.reader import ShardState
 from infra.settings import load_settings, without_password
 from infra.wording.codes import FAMILIES, FITS, REASONS, SPLITS, chosen_split, split_rows
@@ -367,12 +364,26 @@ def test_doctor_sees_an_old_redis(info: dict[str, str], status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "limit", "status"),
-    [("noeviction", 0, "ok"), ("allkeys-lru", 1 << 30, "fail"), ("allkeys-lru", 0, "warn")],
+    ("policy", "limit", "used", "status", "said"),
+    [
+        ("noeviction", 0, 500, "ok", "500.0 MB used of no limit, policy noeviction"),
+        ("noeviction", 1_000, 899, "ok", "899.0 MB used of 1,000.0 MB (90%)"),
+        ("noeviction", 1_000, 900, "warn", "raise its maxmemory"),
+        ("noeviction", 1_000, 1_001, "fail", "raise its maxmemory"),
+        ("volatile-lru", 1_000, 1, "ok", "policy volatile-lru"),
+        ("volatile-ttl", 1_000, 950, "warn", "raise its maxmemory"),
+        ("allkeys-lru", 1_000, 1, "fail", "CONFIG SET maxmemory-policy noeviction"),
+        ("allkeys-random", 0, 1, "warn", "CONFIG SET maxmemory-policy noeviction"),
+        (None, 1_000, 1, "warn", "could not be checked"),
+    ],
 )
-def test_doctor_sees_a_redis_that_forgets(policy: str, limit: int, status: str) -> None:
-    """A server that may evict keys loses state."""
-    assert str(check_eviction({"maxmemory_policy": policy, "maxmemory": limit}).status) == status
+def test_doctor_sees_a_redis_that_forgets_or_is_nearly_full(
+    policy: str | None, limit: int, used: int, status: str, said: str
+) -> None:
+    """A server that evicts keys loses state; Tidegate's never expire, so volatile ones do not."""
+    check = check_memory(Memory(policy, limit << 20, used << 20))
+    assert str(check.status) == status
+    assert said in f"{check.finding}; {check.advice}"
 
 
 @pytest.mark.parametrize(

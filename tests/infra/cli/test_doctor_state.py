@@ -2,7 +2,8 @@
 
 import pytest
 
-from infra.cli.doctor import Status, check_state_versions
+from infra.cli.health.check import Status
+from infra.cli.health.redis import check_state_versions
 from infra.redis.state_files import Stand
 from infra.redis.state_keys import ShardHash
 from infra.redis.upgrades import OLDEST_VERSION

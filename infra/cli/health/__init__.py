@@ -1,0 +1,1 @@
+"""What `tidegate doctor` looks at, one module for each thing that it asks."""

@@ -1,0 +1,84 @@
+"""The broker and its topics."""
+
+from collections.abc import Mapping
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from infra.cli.health.check import Check, Server, Status, run_within
+from infra.cli.terminal.failures import outcome_of
+from infra.kafka.topic_reader import TopicReadError, log_ends, open_consumer, partition_counts
+from infra.settings import Settings
+from infra.wording.format import number
+from streams.contracts.topics import all_topics, input_topics
+
+Ends = Mapping[tuple[str, int], int]  # (topic without prefix, partition) -> where its log ends
+
+
+def kafka_server() -> Server:
+    """The broker as something to ask."""
+    return Server(
+        name="the broker",
+        errors=(KafkaError, OSError, TopicReadError),
+        explain=lambda error: outcome_of(error)[1].split(";")[0],
+        advice="start the broker, or set kafka_bootstrap (TIDEGATE_KAFKA_BOOTSTRAP)",
+        is_away=lambda error: not isinstance(error, TopicReadError),
+    )
+
+
+def examine_kafka(
+    kafka: Server, settings: Settings
+) -> tuple[Mapping[str, int] | None, Ends | None, list[Check]]:
+    """Return the numbers of partitions by topic, the ends of the input logs, and what was found."""
+    counts, checks = kafka.ask("broker", lambda: run_within(lambda: partition_counts(settings)))
+    if counts is None:
+        return None, None, [*checks, kafka.skipped("topics"), kafka.skipped("partitions")]
+    checks.append(Check("broker", Status.OK, f"answers, with {number(len(counts))} topics"))
+    checks += check_topics(counts, settings)
+    ends, failed = kafka.ask("logs", lambda: run_within(lambda: _end_offsets(settings, counts)))
+    return counts, ends, [*checks, *failed]
+
+
+async def _end_offsets(settings: Settings, counts: Mapping[str, int]) -> Ends:
+    places = [
+        TopicPartition(topic, partition)
+        for topic in input_topics(settings.topic_prefix)
+        for partition in range(counts.get(topic, 0))
+    ]
+    if not places:
+        return {}
+    async with open_consumer(settings, places) as consumer:
+        ends = await log_ends(consumer, places)
+    prefix = settings.topic_prefix
+    return {(place.topic.removeprefix(prefix), place.partition): end for place, end in ends.items()}
+
+
+def check_topics(counts: Mapping[str, int], settings: Settings) -> list[Check]:
+    """Return whether all topics are there and the inputs have the same number of partitions."""
+    prefix = settings.topic_prefix
+    missing = [name for name in all_topics(prefix) if not counts.get(name)]
+    inputs = {name: counts[name] for name in input_topics(prefix) if counts.get(name)}
+    checks = []
+    if len(missing) == len(all_topics(prefix)):
+        named = f" with prefix {prefix!r}" if prefix else ""
+        advice = "start a worker (`tidegate worker`): it makes them"
+        return [Check("topics", Status.WARN, f"none of Tidegate's topics{named} is there", advice)]
+    if missing:
+        checks.append(
+            Check(
+                "topics",
+                Status.FAIL,
+                f"missing: {', '.join(missing)}",
+                "start a worker: it makes them",
+            )
+        )
+    else:
+        checks.append(Check("topics", Status.OK, f"all {len(all_topics(prefix))} are there"))
+    numbers = sorted(set(inputs.values()))
+    if len(numbers) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in inputs.items())
+        advice = "make them alike: a sku must have the same partition in each"
+        checks.append(Check("partitions", Status.FAIL, f"the inputs differ: {listed}", advice))
+    elif numbers:
+        checks.append(Check("partitions", Status.OK, f"{numbers[0]} in every input topic"))
+    return checks
