@@ -54,10 +54,8 @@ COVERS = {
     "tests/infra/redis/test_reader.py": (
         "infra.kafka.topic_admin infra.kafka.topic_reader infra.redis.rows"
     ),
-    "tests/infra/redis/test_refusals.py": (
-        "infra.redis.memory infra.redis.start_check infra.redis.tls_probe"
-    ),
     "tests/infra/redis/test_shard_store.py": "infra.redis.keys infra.redis.wire",
+    "tests/infra/redis/test_start_check.py": "infra.redis.memory infra.redis.tls_probe",
     "tests/infra/redis/test_state_files.py": (
         "infra.cli.state infra.cli.terminal.progress infra.kafka.group_members "
         "infra.redis.state_export infra.redis.state_import infra.redis.state_keys"

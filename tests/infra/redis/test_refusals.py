@@ -1,9 +1,11 @@
 """What happens when Redis answers, and refuses: the worker's store, the page, and what is said."""
 
 import pytest
+from redis import Redis
 from redis.exceptions import RedisError
 
 from infra.bootstrap import redis_pool
+from infra.local.embedded import EmbeddedRedis
 from infra.page.readers.snapshot import PageReader
 from infra.page.readers.snapshot import connect as connect_page
 from infra.redis.keys import Keys, Retention
@@ -11,7 +13,7 @@ from infra.redis.reader import Reader, connect
 from infra.redis.refusals import REFUSALS, explain_refusal
 from infra.redis.shard_store import UNREACHABLE, RedisStore
 from infra.redis.start_check import UnusableRedisError, require_usable
-from tests.infra.redis.refusing_server import RefusingServer, running
+from tests.infra.redis.refusing_server import MovingName, RefusingServer, running
 
 KEYS = Keys()
 
@@ -111,3 +113,22 @@ def test_other_errors_stay_as_they_are():
     assert (
         explain_refusal(Exception("ERR unknown command 'FCALL'.")) == "ERR unknown command 'FCALL'"
     )
+
+
+def test_page_follows_a_name_that_moved(own_redis, tmp_path):
+    """The server that it was connected to lives on and answers every read: nothing refuses."""
+    seconds = 1_000.0
+    with (
+        EmbeddedRedis(tmp_path / "other") as other,
+        Redis.from_url(other.url) as there,
+        running(name := MovingName(own_redis.port)),
+    ):
+        there.hset(KEYS.shard(3), mapping={"sequence": 1})
+        client = connect_page(name.url)
+        reader = PageReader(client, KEYS, lambda _: {}, lambda: seconds)
+        reader.read()
+        name.target = other.port
+        seconds += 60
+        reader.read()
+        client.close()
+        assert reader._partitions == [3]
