@@ -172,8 +172,9 @@ def _open_text(order: OpenOrder | None) -> str:
     if order is None:
         return "closed: received, rejected or called off"
     late = ", late" if order.late_since_ms else ""
+    state = order.state.replace("_", " ")
     return (
-        f"open, {order.state.replace("_", " ")}: {number(order.outstanding)} of {number(order.quantity)} still to "
+        f"open, {state}: {number(order.outstanding)} of {number(order.quantity)} still to "
         f"come, due {moment(order.due_ms)}{late}"
     )
 

@@ -215,7 +215,8 @@ def _supply_facts(state: ItemState) -> list[tuple[str, object]]:
         (
             "on order",
             f"{number(order.outstanding)} of {number(order.quantity)} from {order.supplier} "
-            f"({order.role}), due {moment(order.due_ms)}, {order.state.replace("_", " ")}, {order.po_id}"
+            f"({order.role}), due {moment(order.due_ms)}, "
+            f"{order.state.replace('_', ' ')}, {order.po_id}"
             + (" — LATE" if order.late_since_ms else ""),
         )
         for order in state.open_orders

@@ -173,9 +173,9 @@ class Listening(Outbox):
         self._timeline = timeline
         self.said: dict[str, list[tuple[int, OrderStatus]]] = defaultdict(list)
 
-    def judge(self, po_id: str, sku: str, warehouse: str, response: str) -> None:
+    def judge(self, po_id: str, *said: Any) -> None:
         """Note the status that it leads to."""
-        super().judge(po_id, sku, warehouse, response)
+        super().judge(po_id, *said)
         for number in self._numbers.get(po_id, ()):
             summary = self._orders[number].order_summary
             assert summary is not None
