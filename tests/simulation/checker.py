@@ -14,7 +14,7 @@ from infra.bootstrap import redis_pool
 from infra.redis.shard_store import Lease, RedisStore
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
-from streams.contracts.topics import PURCHASE_ORDERS
+from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 from streams.ingest.decode import TopicDecoder
 from streams.replenishment.decision_record import DECISION
 from streams.shard.checkpoint import readable_columns
@@ -93,6 +93,7 @@ async def check_end(world: "World") -> None:
     kafka, redis, settings = world.kafka, world.redis, world.plan.settings
     expected: list[OutboxRecord] = []
     orders: list[Order] = []
+    bodies: dict[str, set[bytes | None]] = {}
     side_exit_records: list[tuple[Any, ...]] = []
     counted_ms: dict[tuple[str, str], int] = {}
     for partition in range(kafka.partitions):
@@ -100,7 +101,9 @@ async def check_end(world: "World") -> None:
         if not world.plan.forgets:
             _compare_with_oracle(kafka, partition, pure)
         expected += pure.outputs
+        assert isinstance(pure.shard.outbox, Listening)
         orders += orders_of(pure.shard.outbox)
+        bodies |= pure.shard.outbox.bodies
         items = pure.shard.timeline.items
         rows = items.rows[: len(items)]
         counted_ms |= zip(items.names, rows["counted_at_ms"].tolist(), strict=True)
@@ -111,7 +114,8 @@ async def check_end(world: "World") -> None:
     if world.plan.hand_over is not None:
         left = check_hand_over(world, orders, counted_ms)
         expected = [record for record in expected if not _waits(record, left)]
-    _compare_outputs(kafka, expected)
+    _compare_orders(kafka, expected, bodies)
+    _compare_outputs(kafka, expected, ALERTS)
     _compare_side_exits(kafka, side_exit_records)
 
 
@@ -262,19 +266,38 @@ def difference(found: Any, expected: Any) -> str:
 # --- what was published -----------------------------------------------------------------------
 
 
-def _compare_outputs(kafka: Kafka, expected: Sequence[OutboxRecord]) -> None:
+def _compare_outputs(kafka: Kafka, expected: Sequence[OutboxRecord], topic: str) -> None:
     """Each output is there, with one body, and nothing else is."""
-    for topic in ("purchase-orders", "alerts"):
-        bodies: dict[str, set[bytes]] = defaultdict(set)
-        for record in kafka.outputs[topic]:
-            bodies[_identity(record)].add(record.value or b"")
-        doubled = {name: values for name, values in bodies.items() if len(values) > 1}
-        if doubled:
-            raise Violation(f"{topic}: several bodies under one id: {doubled!r:.1000}")
-        found = {name: values.pop() for name, values in bodies.items()}
-        wanted = {_identity(one): one.value for one in expected if one.topic == topic}
-        if found != wanted:
-            raise Violation(f"{topic}: {difference(found, wanted)}")
+    found = _published(kafka, topic)
+    wanted = {_identity(one): one.value for one in expected if one.topic == topic}
+    if found != wanted:
+        raise Violation(f"{topic}: {difference(found, wanted)}")
+
+
+def _compare_orders(
+    kafka: Kafka, expected: Sequence[OutboxRecord], bodies: Mapping[str, set[bytes | None]]
+) -> None:
+    """Each order left, and only as it was decided or as people had changed it by then."""
+    left = defaultdict(set)
+    for value in _published(kafka, PURCHASE_ORDERS).values():
+        left[as_json(value)["po_id"]].add(value)
+    wanted = {as_json(one.value)["po_id"] for one in expected if one.topic == PURCHASE_ORDERS}
+    if left.keys() != wanted:
+        raise Violation(f"{PURCHASE_ORDERS}: {difference([*left], [*wanted])}")
+    for po_id, values in left.items():
+        if unknown := values - bodies[po_id]:
+            raise Violation(f"{po_id} left as {unknown!r:.500}, not as {bodies[po_id]!r:.500}")
+
+
+def _published(kafka: Kafka, topic: str) -> dict[str, bytes]:
+    """The body of each version of each output."""
+    bodies: dict[str, set[bytes]] = defaultdict(set)
+    for record in kafka.outputs[topic]:
+        bodies[_identity(record)].add(record.value or b"")
+    doubled = {name: values for name, values in bodies.items() if len(values) > 1}
+    if doubled:
+        raise Violation(f"{topic}: several bodies under one id: {doubled!r:.1000}")
+    return {name: values.pop() for name, values in bodies.items()}
 
 
 def _identity(record: OutboxRecord) -> str:

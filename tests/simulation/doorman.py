@@ -171,36 +171,54 @@ class Listening(Outbox):
     def __init__(self, timeline: Timeline) -> None:
         super().__init__()
         self._timeline = timeline
-        self.said: dict[str, list[tuple[int, OrderStatus]]] = defaultdict(list)
+        self.said: dict[str, list[tuple[int, OrderSummary]]] = defaultdict(list)  # the first is put
+        self.bodies: dict[str, set[bytes | None]] = defaultdict(set)  # that an order may leave with
+
+    def put(self, outgoing: OutboxRecord) -> None:
+        """Note an order as it was decided."""
+        super().put(outgoing)
+        if outgoing.order_summary is not None:
+            self._note(outgoing, outgoing.order_summary)
+
+    def _note(self, record: OutboxRecord, summary: OrderSummary) -> None:
+        self.said[summary.po_id].append((self._timeline.applied_ms or 0, summary))
+        self.bodies[summary.po_id].add(record.value)
 
     def judge(self, po_id: str, *said: Any) -> None:
         """Note the status that it leads to."""
         super().judge(po_id, *said)
         for number in self._numbers.get(po_id, ()):
-            summary = self._orders[number].order_summary
-            assert summary is not None
-            self.said[po_id].append((self._timeline.applied_ms or 0, summary.status))
+            record = self._orders[number]
+            assert record.order_summary is not None
+            self._note(record, record.order_summary)
 
 
 @dataclass(frozen=True)
 class Order:
     """A purchase order as the log decided it, and all that was said of it."""
 
-    order_summary: OrderSummary
-    statuses: list[tuple[int, OrderStatus]]  # since which boundary; the first is none
-    day_units: int  # ordered of its item on its day, up to this one
+    order_summary: OrderSummary  # at the end
+    said: list[tuple[int, OrderSummary]]  # since which boundary; the first is as it was decided
+    day_units: int  # ordered of its item on its day, up to this one, as they were decided
     day_amount: float
 
-    def needs_person(self, status: OrderStatus, limits: Limits) -> bool:
-        """Whether it had to wait for a person under a status."""
-        if status in (OrderStatus.HELD, OrderStatus.CALLED_OFF_WHILE_HELD):
+    @property
+    def statuses(self) -> list[OrderStatus]:
+        """What people said of it, in turn."""
+        return [summary.status for _, summary in self.said]
+
+    def needs_person(self, summary: OrderSummary, limits: Limits) -> bool:
+        """Whether it had to wait for a person when it stood so."""
+        if summary.status in (OrderStatus.HELD, OrderStatus.CALLED_OFF_WHILE_HELD):
             return True
-        if status in (OrderStatus.APPROVED, OrderStatus.RELEASED):
+        if summary.status in (OrderStatus.APPROVED, OrderStatus.RELEASED):
             return False
+        first = self.said[0][1]
+        more_units, more_amount = summary.quantity - first.quantity, summary.amount - first.amount
         return (
-            _is_over(self.day_units, limits.cap_units_per_item_day)
-            or _is_over(self.day_amount, limits.cap_amount_per_item_day)
-            or _is_over(self.order_summary.amount, limits.approval_amount)
+            _is_over(self.day_units + more_units, limits.cap_units_per_item_day)
+            or _is_over(self.day_amount + more_amount, limits.cap_amount_per_item_day)
+            or _is_over(summary.amount, limits.approval_amount)
         )
 
 
@@ -217,10 +235,10 @@ def orders_of(outbox: Listening) -> list[Order]:
         assert record.order_summary is not None
         body = as_json(record.value)
         day = (body["sku"], body["warehouse"], body["decided_at"][:10])
-        units[day] += body["quantity"]
-        amounts[day] += body["quantity"] * body["unit_cost"]
-        statuses = [(0, OrderStatus.NONE), *outbox.said[body["po_id"]]]
-        found.append(Order(record.order_summary, statuses, units[day], amounts[day]))
+        said = outbox.said[body["po_id"]]
+        units[day] += said[0][1].quantity
+        amounts[day] += said[0][1].quantity * body["unit_cost"]
+        found.append(Order(record.order_summary, said, units[day], amounts[day]))
     return found
 
 
@@ -267,8 +285,8 @@ def check_hand_over(
 
 def _require_let_go(order: Order, applied_ms: int, limits: Limits) -> None:
     """A worker goes by everything that its shard has read."""
-    status = [status for since_ms, status in order.statuses if since_ms <= applied_ms][-1]
-    if order.needs_person(status, limits):
+    summary = [summary for since_ms, summary in order.said if since_ms <= applied_ms][-1]
+    if order.needs_person(summary, limits):
         raise Violation(
             f"{order.order_summary.po_id} left at {applied_ms}, and waited for a person: {order}"
         )
@@ -282,8 +300,8 @@ def _complaint(
     in_force: Iterable[Pause],
     ever: Iterable[Pause],
 ) -> str | None:
-    statuses = [status for _, status in order.statuses]
-    waited = [order.needs_person(status, limits) for status in statuses]
+    statuses = order.statuses
+    waited = [order.needs_person(summary, limits) for _, summary in order.said]
     is_paused = any(_covers(pause, order.order_summary) for pause in in_force)
     if order.order_summary.po_id in left:
         return "left, and nobody had let it go" if all(waited) else None
