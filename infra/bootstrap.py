@@ -94,7 +94,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     options = client_options(settings)
     await require_usable(pool, settings.redis_url, keys_of(settings))
     with clear_errors(settings):
-        await ensure_topics(
+        partitions = await ensure_topics(
             options, settings.topic_prefix, settings.partitions, settings.replication_factor
         )
     producer = publisher.Publisher(options, settings.topic_prefix)
@@ -111,6 +111,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         topic_prefix=settings.topic_prefix,
         controls=control.controls,
         recorder=AuditRecorder(control),
+        partitions=partitions,
         explain=explain_refusal,
     )
     registry.register(ShardCollector(worker))

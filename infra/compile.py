@@ -77,6 +77,7 @@ def compile_streams() -> None:
     from policy import PolicyCache
     from streams.contracts.events import TOPICS
     from streams.ingest.decode import TopicDecoder
+    from streams.ingest.placement import Place, refuse_misplaced
     from streams.shard.checkpoint import take_commit
     from streams.shard.shard import Shard, ShardSettings
 
@@ -84,7 +85,9 @@ def compile_streams() -> None:
 
     def take(topic: str, offset: int, *values: str) -> None:
         encoded: list[bytes | None] = [value.encode() for value in values]
-        shard.fold(topic, TopicDecoder(topic).decode(encoded, None), offset)
+        decoded = TopicDecoder(topic).decode(encoded, None)
+        keys: list[bytes | None] = [b"lamp"] * len(encoded)
+        shard.fold(topic, refuse_misplaced(decoded, keys, Place(0, 1)), offset)
 
     sale = (
         '"event_id":"{number}","occurred_at":"2026-03-02T10:00:00Z","sku":"lamp",'

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -31,7 +32,7 @@ from infra.settings import Settings
 from infra.wording.format import moment, number
 from streams.contracts.outgoing import Header
 from streams.contracts.topics import INPUTS, dead_letter_topic
-from streams.ingest.decode import TopicDecoder
+from streams.ingest.decode import RejectCode, TopicDecoder
 from streams.timestamps import LATEST_MS, rfc3339
 
 SUFFIX = dead_letter_topic("")
@@ -146,7 +147,8 @@ def replay(
 
     They keep key, value and headers, and get the header tidegate-replayed-from. A record that is
     still bad comes back to the dead letters; one that was read meanwhile counts once, by its id.
-    With --value one record goes back corrected; its header tidegate-mended says so.
+    With --value one record goes back corrected, and one with the code wrong_key gets its sku as
+    key, so that it goes where it belongs; its header tidegate-mended says so.
 
     Args:
         topic: only those of this topic, for example orders; by default all.
@@ -168,6 +170,7 @@ def replay(
     found = asyncio.run(_choose(settings, topic, code, partition, offset))
     if value is not None:
         found = [_mended(found, value, settings)]
+    found = [_rekeyed(record) for record in found]
     chosen = [record for record in found if record.header(VALUE_DROPPED_HEADER) is None]
     if len(chosen) < len(found):
         gone = number(len(found) - len(chosen))
@@ -283,6 +286,25 @@ def _mended(found: Sequence[TopicRecord], value: Path, settings: Settings) -> To
     headers = [*without(record.headers, VALUE_DROPPED_HEADER), (MENDED_HEADER, b"value")]
     key = sku.encode("utf-8", "surrogatepass") or record.key
     return replace(record, key=key, value=mended, headers=headers)
+
+
+def _rekeyed(record: TopicRecord) -> TopicRecord:
+    """Return a record that was refused for its key or partition with its sku as key.
+
+    It then goes to the partition where the sku belongs; a header says that the key was mended.
+    """
+    if code_of(record) != RejectCode.WRONG_KEY:
+        return record
+    try:
+        sku = msgspec.json.decode(record.value or b"", type=_Sku).sku
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return record
+    headers = [*without(record.headers, MENDED_HEADER), (MENDED_HEADER, b"key")]
+    return replace(record, key=sku.encode(), headers=headers)
+
+
+class _Sku(msgspec.Struct):
+    sku: str
 
 
 async def _send_back(

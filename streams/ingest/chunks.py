@@ -32,8 +32,10 @@ def from_offset(part: Sequence[Chunk], offset: int) -> list[Chunk]:
         if chunk.next_offset <= offset:
             continue
         if chunk.start < offset:
-            values = [record.value for record in chunk.records() if record.offset >= offset]
-            chunk = Chunk(values, offset, chunk.next_offset, chunk.written_ms, chunk.raw)
+            left = [record for record in chunk.records() if record.offset >= offset]
+            values = [record.value for record in left]
+            keys = None if chunk.keys is None else [record.key for record in left]
+            chunk = Chunk(values, offset, chunk.next_offset, chunk.written_ms, chunk.raw, keys)
         kept.append(chunk)
     return kept
 
@@ -43,6 +45,18 @@ def values_of(part: Sequence[Chunk]) -> list[bytes | None]:
     if len(part) == 1:
         return part[0].values
     return [value for chunk in part for value in chunk.values]
+
+
+def keys_of(part: Sequence[Chunk]) -> list[bytes | None] | None:
+    """Return the keys of all records, in the order of the log; None means they are not known."""
+    if len(part) == 1:
+        return part[0].keys
+    keys: list[bytes | None] = []
+    for chunk in part:
+        if chunk.keys is None:
+            return None
+        keys += chunk.keys
+    return keys
 
 
 def written_ms(part: Sequence[Chunk]) -> Int64Array:

@@ -35,6 +35,7 @@ class RejectCode(StrEnum):
     UNKNOWN_KIND = "unknown_kind"
     BAD_TIMESTAMP = "bad_timestamp"
     FAR_FUTURE = "far_future"
+    WRONG_KEY = "wrong_key"
     UNREADABLE = "unreadable"
 
 

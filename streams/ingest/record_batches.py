@@ -81,19 +81,31 @@ class RecordBatch:
             records = list(self._with_escapes())
         return iter(records)
 
-    def values(self) -> list[bytes | None]:
-        """Return the records' values, without keeping an object for each record."""
+    def keys_and_values(self) -> tuple[list[bytes | None], list[bytes | None]]:
+        """Return the records' keys and values, without keeping an object for each record."""
         try:
-            return [record.value for record in self._batch]
+            return _keys_and_values(self._batch)
         except UnicodeDecodeError:
-            return [record.value for record in self._with_escapes()]
+            return _keys_and_values(self._with_escapes())
 
     def _with_escapes(self) -> Any:
         return _EscapingBatch(bytearray(self._raw[self._start : self._stop]))
 
 
+def _keys_and_values(batch: Any) -> tuple[list[bytes | None], list[bytes | None]]:
+    keys: list[bytes | None] = []
+    values: list[bytes | None] = []
+    add_key, add_value = keys.append, values.append
+    for record in batch:
+        add_key(record.key)
+        add_value(record.value)
+    return keys, values
+
+
 class _EscapingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
     """The batch as aiokafka's own Python reads it; the only texts in it are names of headers."""
+
+    _buffer: Any
 
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()

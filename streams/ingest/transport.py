@@ -47,6 +47,7 @@ class Chunk:
     next_offset: int
     written_ms: int  # newest time that the log gives to a record of the batch
     raw: bytes
+    keys: list[bytes | None] | None = None  # of the records; None means that nobody looks at them
 
     def records(self) -> Iterator[RawRecord]:
         """Read the chunk's records again, with offsets, keys and headers; slow."""
@@ -87,15 +88,20 @@ class _PartitionRecords(_PlainPartitionRecords):  # type: ignore[misc]
             if self._check_crcs and not batch.validate_crc():
                 raise fetcher.Errors.CorruptRecordException(f"Invalid CRC - {self._tp}")
             start: int = self.next_fetch_offset
+            keys: list[bytes | None]
             values: list[bytes | None]
             if self._is_aborted(batch) or batch.is_control_batch:
-                values = []  # the chunk is empty, but it covers its part of the log
+                keys, values = [], []  # the chunk is empty, but it covers its part of the log
             elif batch.base_offset < start:
-                values = [record.value for record in batch if record.offset >= start]
+                records_left = [record for record in batch if record.offset >= start]
+                keys = [record.key for record in records_left]
+                values = [record.value for record in records_left]
             else:
-                values = batch.values()
+                keys, values = batch.keys_and_values()
             self.next_fetch_offset = max(start, batch.next_offset)
-            yield Chunk(values, start, self.next_fetch_offset, batch.max_timestamp, records.raw)
+            yield Chunk(
+                values, start, self.next_fetch_offset, batch.max_timestamp, records.raw, keys
+            )
 
     def _is_aborted(self, batch: Any) -> bool:
         if self._isolation_level != fetcher.READ_COMMITTED or batch.producer_id is None:

@@ -18,9 +18,10 @@ from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits
-from streams.ingest.chunks import from_offset, in_parts, values_of, written_ms
+from streams.ingest.chunks import from_offset, in_parts, keys_of, values_of, written_ms
 from streams.ingest.dead_letters import side_exit_records
 from streams.ingest.decode import DecodeLimits, TopicDecoder
+from streams.ingest.placement import Place, refuse_misplaced
 from streams.ingest.transport import BatchConsumer, Chunk
 from streams.shard.shard import Shard, ShardSettings
 from streams.worker.committer import Committer
@@ -77,6 +78,7 @@ class Worker:
         controls: returns what people have ordered; the same object as long as that is the same.
         recorder: takes what has to be known later about the hand-over.
         cache: solved policies, to be shared with other workers; None means one of its own.
+        partitions: of each input topic; None means that nobody asks whether records lie right.
         explain: says what an error of the store means and what mends it.
     """
 
@@ -95,8 +97,10 @@ class Worker:
         recorder: Recorder | None = None,
         cache: PolicyCache | None = None,
         explain: Callable[[Exception], str] = str,
+        partitions: int | None = None,
     ) -> None:
         self._settings = settings
+        self._partitions = partitions
         self._observer = observer
         self._unreachable = unreachable
         self._away: tuple[type[Exception], ...] = (TimeoutError, *unreachable)
@@ -253,6 +257,10 @@ class Worker:
     def _fold(self, task: ShardTask, topic: str, part: Sequence[Chunk]) -> None:
         values = values_of(part)
         decoded = self._decoders[topic].decode(values, written_ms(part))
+        keys = keys_of(part)
+        if self._partitions is not None and keys is not None:
+            place = Place(task.shard.partition, self._partitions)
+            decoded = refuse_misplaced(decoded, keys, place)
         folded = task.shard.fold(topic, decoded, part[-1].next_offset)
         if decoded.rejects or folded.late_rows:
             source, partition = self._source.topic_prefix + topic, task.shard.partition

@@ -24,6 +24,7 @@ class Batch:
     """One record batch as it lies in a log."""
 
     start: int
+    keys: list[bytes | None]
     values: list[bytes | None]
     written_ms: int  # of its newest record
     raw: bytes
@@ -38,7 +39,17 @@ class Batch:
         """The batch as the transport hands it over to a reader that stands at a position."""
         start = max(self.start, position)
         values = self.values[start - self.start :]
-        return Chunk(values, start, self.next_offset, self.written_ms, self.raw)
+        keys = self.keys[start - self.start :]
+        return Chunk(values, start, self.next_offset, self.written_ms, self.raw, keys)
+
+
+def _key_of(value: bytes | None) -> bytes | None:
+    """The sku, as every producer here writes it; a bad record and a heartbeat have no key."""
+    try:
+        sku = msgspec.json.decode(value or b"", type=dict[str, Any])["sku"]
+        return str(sku).encode()
+    except (msgspec.DecodeError, UnicodeError, KeyError):
+        return None
 
 
 class Log:
@@ -61,11 +72,10 @@ class Log:
     def append(self, values: Sequence[bytes | None], written_ms: int) -> None:
         """Add a batch."""
         start = self.end
-        sent = [
-            (b"%d" % (start + place), value, [], written_ms) for place, value in enumerate(values)
-        ]
+        keys = [_key_of(value) for value in values]
+        sent = [(key, value, [], written_ms) for key, value in zip(keys, values, strict=True)]
         raw = batch_bytes(sent, start)
-        self.batches.append(Batch(start, list(values), written_ms, raw, self._wall_s()))
+        self.batches.append(Batch(start, keys, list(values), written_ms, raw, self._wall_s()))
         self.wake()
 
     def wake(self) -> None:

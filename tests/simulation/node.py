@@ -238,6 +238,7 @@ class Node:
             controls=Controls if control is None else control.controls,
             recorder=None if control is None else AuditRecorder(control),
             cache=CACHE,
+            partitions=self._kafka.partitions,
         )
         self._doors.watch(self, worker)
         worker.attach(consumer, lambda: consumer.assigned.generation)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from faust.types import TP
 from infra.control.entries import AuditState, Entry, make_pause, make_resume, sealed
 from streams.contracts.outgoing import OrderSummary, OutboxRecord
 from streams.handover.rules import Pause
+from streams.ingest.placement import home_of
 from streams.timestamps import rfc3339
 from tests.simulation.network import Network, NetworkFaults
 from tests.streams.logs import event
@@ -231,7 +231,7 @@ def waiting_orders(world: "World") -> list[OutboxRecord]:
 
 def partition_of(sku: str, partitions: int) -> int:
     """Where the records of an item lie."""
-    return zlib.crc32(sku.encode()) % partitions
+    return home_of(sku.encode("utf-8", "surrogatepass"), partitions)
 
 
 def draw_scope(chance: random.Random) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import struct
 import time
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +12,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 
 from infra.kafka.topic_reader import TopicRecord
+from infra.replay.log_writer import partition_for
 from streams.contracts.events import TOPICS
 from streams.contracts.topics import dead_letter_topic, late_topic
 from tests.system.conftest import Events, Install
-from tests.system.support.running import Installation
+from tests.system.support.running import PARTITIONS, Installation, eventually
 from tests.system.test_handover import command
 
 DEAD_LETTERS = [dead_letter_topic(topic) for topic in TOPICS]
@@ -125,6 +127,7 @@ async def test_headers_of_a_bad_record_are_kept(install: Install) -> None:
     _require_copies([dead], [raw])
 
 
+HOME = partition_for(b"lamp", PARTITIONS)
 NAME = b"\xff\x80 \xc3"  # of a header: no UTF-8, which Kafka does not mind
 
 ODD: list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]], int]] = [
@@ -157,7 +160,7 @@ async def _write_odd(producer: AIOKafkaProducer, topic: str, late: bytes) -> int
         built = bytearray(bytes(batch._build()).replace(b"#####", NAME + b"!"))
         built[17:21] = struct.pack(">I", calc_crc32c(bytes(built[21:])))
         batch._buffer = built
-        end = (await (await producer.send_batch(batch, topic, partition=2))).offset + 1
+        end = (await (await producer.send_batch(batch, topic, partition=HOME))).offset + 1
     return end
 
 
@@ -174,11 +177,11 @@ async def test_whatever_kafka_takes_costs_only_itself(install: Install) -> None:
     async with AIOKafkaProducer(
         bootstrap_servers=tidegate.settings.kafka_bootstrap, enable_idempotence=False
     ) as producer:
-        await producer.send_and_wait(topic, json.dumps(good).encode(), b"lamp", partition=2)
+        await producer.send_and_wait(topic, json.dumps(good).encode(), b"lamp", partition=HOME)
         end = await _write_odd(producer, topic, late)
         last = {**good, "event_id": "last"}
-        await producer.send_and_wait(topic, json.dumps(last).encode(), b"lamp", partition=2)
-    await tidegate.wait_until_reached({("orders", 2): end + 1})
+        await producer.send_and_wait(topic, json.dumps(last).encode(), b"lamp", partition=HOME)
+    await tidegate.wait_until_reached({("orders", HOME): end + 1})
     worker.require_alive()
     counts = tidegate.outcomes_by_topic()
     assert counts["orders", "folded"] == 2
@@ -198,3 +201,51 @@ async def test_whatever_kafka_takes_costs_only_itself(install: Install) -> None:
     page = worker.ask("/api/v1/dead-letters")
     assert page.status == 200, page.text
     assert len(json.loads(page.text)["dead_letters"]) >= len(ODD)
+
+
+def _orders(skus: list[str]) -> list[tuple[str, bytes]]:
+    line = {"kind": "placed", "order_id": "o", "quantity": 1, "occurred_at": 1_764_000_000_000}
+    return [
+        (sku, json.dumps({**line, "event_id": sku, "sku": sku}, ensure_ascii=False).encode())
+        for sku in skus
+    ]
+
+
+async def test_records_that_lie_elsewhere_are_refused_and_can_be_sent_where_they_belong(
+    install: Install,
+) -> None:
+    """Orders by librdkafka's default partitioner, without a key and keyed by order: none of these
+    is counted in another shard; each says what mends it, and `dlt replay` puts it right.
+    """
+    tidegate = await install()
+    await tidegate.add_ready_worker()
+    topic = tidegate.settings.topic_prefix + "orders"
+    orders = _orders([f"SKU-{number:03}" for number in range(40)])
+    ends: dict[tuple[str, int], int] = {}
+    async with AIOKafkaProducer(bootstrap_servers=tidegate.settings.kafka_bootstrap) as producer:
+        for number, (sku, value) in enumerate(orders):
+            key = {0: None, 1: b"order-1"}.get(number, sku.encode())
+            at = zlib.crc32(sku.encode()) % PARTITIONS
+            sent = await producer.send_and_wait(topic, value, key, partition=at)
+            ends["orders", at] = sent.offset + 1
+    await tidegate.wait_until_reached(ends)
+    right = [
+        sku
+        for sku, _ in orders[2:]
+        if zlib.crc32(sku.encode()) % PARTITIONS == partition_for(sku.encode(), PARTITIONS)
+    ]
+    counts = tidegate.outcomes_by_topic()
+    assert counts["orders", "folded"] == len(right) < 20
+    assert counts["orders", "dead_lettered"] == len(orders) - len(right)
+    dead = await tidegate.read("orders.dlt")
+    assert {one.header("tidegate-error-code") for one in dead} == {b"wrong_key"}
+    messages = [one.header("kafka_dlt-exception-message") or b"" for one in dead]
+    assert sum(b"partitioner=murmur2_random" in text for text in messages) == len(dead) - 2
+    assert sum(b"set key = sku" in text for text in messages) == 2
+    done = command(tidegate, "dlt", "replay", "--code", "wrong_key", "--yes")
+    assert done.returncode == 0, done.stderr
+    await eventually(
+        lambda: tidegate.outcomes_by_topic()["orders", "folded"] == len(orders),
+        "all orders are counted",
+    )
+    assert tidegate.outcomes_by_topic()["orders", "dead_lettered"] == len(dead)
