@@ -123,12 +123,12 @@ COVERS = {
     "tests/streams/test_hashing.py": "streams.timestamps",
     "tests/streams/worker/test_order_release.py": "streams.contracts.outgoing",
     "tests/streams/worker/test_worker.py": (
-        "streams.ingest.dead_letters streams.worker.ports streams.worker.shard_task"
+        "streams.worker.ports streams.worker.shard_task"
     ),
     "tests/streams/timeline/test_updates.py": ("streams.incidents.order_discrepancies"),
     "tests/system/test_control_log.py": "infra.control.log",
     "tests/system/test_credentials.py": (
-        "infra.bootstrap infra.kafka.options infra.kafka.publisher streams.worker.app"
+        "infra.bootstrap infra.kafka.options streams.worker.app"
     ),
     "tests/system/test_handover.py": "infra.cli.audit infra.cli.pause",
 }

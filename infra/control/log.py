@@ -43,6 +43,7 @@ def make_consumer(options: Mapping[str, Any]) -> AIOKafkaConsumer:
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         fetch_max_wait_ms=100,
     )
 

@@ -115,7 +115,10 @@ async def read_one(
 
 @asynccontextmanager
 async def open_consumer(
-    settings: Settings, places: Sequence[TopicPartition]
+    settings: Settings,
+    places: Sequence[TopicPartition],
+    *,
+    isolation_level: str = "read_committed",
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Connect a consumer of its own: it is in no group and commits nothing."""
     read_any_header_name()
@@ -124,6 +127,7 @@ async def open_consumer(
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level=isolation_level,
         max_partition_fetch_bytes=_FETCH_BYTES,
         fetch_max_wait_ms=100,
     )
@@ -153,8 +157,9 @@ async def log_ends(
 ) -> dict[TopicPartition, int]:
     """Return where the logs end; the consumer's positions are moved.
 
-    The high watermark of a fetch is what counts. The embedded broker, asked for the latest offset,
-    names the one after the first record of the last batch.
+    That is before the first open transaction. The high watermark of a fetch is what counts. The
+    embedded broker, asked for the latest offset, names the one after the first record of the last
+    batch.
     """
     ends: dict[TopicPartition, int] = dict(await consumer.end_offsets(places))
     unsure = {place for place, end in ends.items() if end > 0}
@@ -165,11 +170,38 @@ async def log_ends(
             break
         await consumer.getmany(*unsure, timeout_ms=_END_POLL_MS)
         for place in list(unsure):
-            mark = consumer.highwater(place)
+            mark = _stable_end(consumer, place)
             if mark is not None:
                 ends[place] = max(ends[place], mark)
                 unsure.discard(place)
     return ends
+
+
+def _stable_end(consumer: AIOKafkaConsumer, place: TopicPartition) -> int | None:
+    stable: int | None = consumer.last_stable_offset(place)
+    end: int | None = consumer.highwater(place)
+    return end if stable is None or stable < 0 else stable
+
+
+async def held_back(settings: Settings, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """Return how many records lie behind an open transaction, for each partition with one.
+
+    Args:
+        settings: where the broker is.
+        topics: names with prefix.
+
+    Raises:
+        KafkaError: no broker answers.
+    """
+    counts = await partition_counts(settings)
+    places = [TopicPartition(name, p) for name in topics for p in range(counts.get(name, 0))]
+    if not places:
+        return {}
+    async with open_consumer(settings, places, isolation_level="read_uncommitted") as consumer:
+        ends = await consumer.end_offsets(places)
+    async with open_consumer(settings, places) as consumer:  # later: what comes meanwhile is stable
+        stable = await consumer.end_offsets(places)
+    return {place: ends[place] - stable[place] for place in places if ends[place] > stable[place]}
 
 
 async def _read_between(

@@ -128,12 +128,27 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._key_deserializer = _as_chunks
+        # What a transaction wrote counts once it is committed, and never where it is aborted.
+        consumer._isolation_level = "read_committed"
         # Faust fixes 1,500 ms, which a broker may take as the least time for an answer.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         # A shard reads the same partition of every topic: range keeps them together, round robin
         # does so only by luck.
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)
         return consumer
+
+    def highwater(self, tp: TP) -> int | None:
+        """Return where what may be read ends: before the first transaction that is open."""
+        consumer = self._ensure_consumer()
+        stable: int | None = consumer.last_stable_offset(tp)
+        end: int | None = consumer.highwater(tp)
+        return end if stable is None or stable < 0 else stable
+
+    def held_back(self, tp: TP) -> int:
+        """Return how many records lie behind an open transaction."""
+        end: int | None = self._ensure_consumer().highwater(tp)
+        stable = self.highwater(tp)
+        return 0 if end is None or stable is None else max(0, end - stable)
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
@@ -181,8 +196,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         )
 
     def highwater(self, tp: TP) -> int | None:
-        """Return where a log ends; None means Kafka has not told, or the partition was just
-        revoked.
+        """Return where a log ends, as far as transactions are over; None means Kafka has not told,
+        or the partition was just revoked.
 
         That happens in the consumer's thread, at any moment, and is an assertion there.
         """
@@ -191,6 +206,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         except (AssertionError, AttributeError):
             return None
         return end
+
+    def held_back(self, tp: TP) -> int:
+        """Return how many records nobody may read yet: they lie behind an open transaction."""
+        try:
+            held: int = self._thread.held_back(tp)
+        except (AssertionError, AttributeError):
+            return 0
+        return held
 
     async def perform_seek(self) -> None:
         """Seek to where the state stands.

@@ -1,5 +1,6 @@
 """How far a worker has read and stored its logs, beside how far Kafka says that they go."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 from faust.types import TP
@@ -7,6 +8,9 @@ from faust.types import TP
 from streams.contracts.events import TOPICS
 from streams.ingest.transport import BatchConsumer
 from streams.worker.shard_task import ShardTask
+
+_OPEN_SECONDS = 10.0  # a transaction that is open for longer is said
+_log = logging.getLogger("tidegate.worker")
 
 
 class Progress:
@@ -25,18 +29,45 @@ class Progress:
         self._prefix = topic_prefix
         self._clock = clock
         self._moved: dict[tuple[str, int], tuple[int, float]] = {}
+        self._open_since_s: dict[tuple[str, int], float] = {}
+        self._said: set[tuple[str, int]] = set()
         self.consumer: BatchConsumer | None = None
 
     def lags(self, task: ShardTask) -> dict[str, int | None]:
-        """Return the records of each topic not stored yet; None means Kafka has not told."""
+        """Return the records of each topic not stored yet; None means Kafka has not told.
+
+        What lies behind an open transaction is no lag: nobody may read it yet.
+        """
         if self.consumer is None:
             return {}
         lags: dict[str, int | None] = {}
         for topic in TOPICS:
-            end = self.consumer.highwater(TP(self._prefix + topic, task.shard.partition))
+            tp = TP(self._prefix + topic, task.shard.partition)
+            end = self.consumer.highwater(tp)
+            self._look_at_transactions(topic, tp, self.consumer.held_back(tp))
             stored = task.stored_offsets.get(topic, 0)
             lags[topic] = None if end is None else max(0, end - stored)
         return lags
+
+    def _look_at_transactions(self, topic: str, tp: TP, held: int) -> None:
+        place = (topic, tp.partition)
+        now_s = self._clock()
+        if not held:
+            if place in self._said:
+                _log.info("%s/%d: the open transaction is over", *tp)
+                self._said.discard(place)
+            self._open_since_s.pop(place, None)
+            return
+        open_s = now_s - self._open_since_s.setdefault(place, now_s)
+        if open_s > _OPEN_SECONDS and place not in self._said:
+            self._said.add(place)
+            text = "an open transaction holds back %d records until its producer ends it"
+            _log.warning(f"%s/%d: {text}, or transaction.timeout.ms does", *tp, held)
+
+    def open_transactions_s(self) -> dict[tuple[str, int], float]:
+        """Return for how many seconds a transaction has been open in each partition with one."""
+        now_s = self._clock()
+        return {place: now_s - since_s for place, since_s in self._open_since_s.items()}
 
     def lag_records(self) -> dict[tuple[str, int], int]:
         """Return the same of every input partition, as far as Kafka has told."""
@@ -60,14 +91,15 @@ class Progress:
         """Seconds for which records waited somewhere and none was read; 0: none waits.
 
         A heartbeat that was written and not read back waits too: a consumer that hangs does not
-        learn that its log has grown.
+        learn that its log has grown. Behind an open transaction it is not to be read.
         """
         now_s = self._clock()
         longest_s = 0.0
         for (topic, partition), lag in self.lag_records().items():
             task = self._tasks[partition]
             position = task.shard.offsets.get(topic, 0)
-            waits = lag or task.unread_heartbeat_ms > task.shard.clocks[topic]
+            is_unread = task.unread_heartbeat_ms > task.shard.clocks[topic]
+            waits = lag or (is_unread and (topic, partition) not in self._open_since_s)
             before = self._moved.get((topic, partition))
             if before is None or before[0] != position or not waits:
                 self._moved[topic, partition] = (position, now_s)

@@ -297,6 +297,10 @@ class Consumer:
         """Where a log ends."""
         return self._kafka.logs[tp].end
 
+    def held_back(self, tp: TP) -> int:
+        """Nobody writes transactions here."""
+        return 0
+
 
 class Fetcher:
     """Reads what is assigned and hands it over, in order or, by its fault_injector, not."""

@@ -120,6 +120,10 @@ class AuditClient:
         """The end of the log as the last fetch found it."""
         return self._end
 
+    def last_stable_offset(self, place: Any) -> int:
+        """Not known, as of a broker without transactions."""
+        return -1
+
     async def end_offsets(self, places: list[Any]) -> Mapping[Any, int]:
         """Where the log ends."""
         return {places[0]: await self._ask(lambda: len(self._log.written))}

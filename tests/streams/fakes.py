@@ -257,6 +257,7 @@ class FakeConsumer:
         self.read_again_from: list[dict[TP, int]] = []
         self.committed: dict[TP, int] = {}
         self.highwaters: dict[TP, int] = {}
+        self.held: dict[TP, int] = {}
 
     def assignment(self) -> set[TP]:
         """What is assigned."""
@@ -278,6 +279,10 @@ class FakeConsumer:
     def highwater(self, tp: TP) -> int:
         """Where a log ends."""
         return self.highwaters.get(tp, 0)
+
+    def held_back(self, tp: TP) -> int:
+        """What lies behind an open transaction."""
+        return self.held.get(tp, 0)
 
 
 class FakeObserver:

@@ -7,7 +7,13 @@ from aiokafka.errors import KafkaError
 
 from infra.cli.health.check import Check, Server, Status, run_within
 from infra.cli.terminal.failures import outcome_of
-from infra.kafka.topic_reader import TopicReadError, log_ends, open_consumer, partition_counts
+from infra.kafka.topic_reader import (
+    TopicReadError,
+    held_back,
+    log_ends,
+    open_consumer,
+    partition_counts,
+)
 from infra.settings import Settings
 from infra.wording.format import number
 from streams.contracts.topics import all_topics, input_topics
@@ -36,7 +42,25 @@ def examine_kafka(
     checks.append(Check("broker", Status.OK, f"answers, with {number(len(counts))} topics"))
     checks += check_topics(counts, settings)
     ends, failed = kafka.ask("logs", lambda: run_within(lambda: _end_offsets(settings, counts)))
-    return counts, ends, [*checks, *failed]
+    inputs = input_topics(settings.topic_prefix)
+    held, unasked = kafka.ask(
+        "transactions", lambda: run_within(lambda: held_back(settings, inputs))
+    )
+    return counts, ends, [*checks, *failed, *unasked, *check_transactions(held or {})]
+
+
+def check_transactions(held: Mapping[TopicPartition, int]) -> list[Check]:
+    """Return a warning for each partition in which an open transaction holds records back."""
+    advice = "let its producer commit or abort it; transaction.timeout.ms ends it at the latest"
+    return [
+        Check(
+            "transactions",
+            Status.WARN,
+            f"one is open in {place.topic}/{place.partition}, {number(count)} records wait",
+            advice,
+        )
+        for place, count in sorted(held.items())
+    ]
 
 
 async def _end_offsets(settings: Settings, counts: Mapping[str, int]) -> Ends:

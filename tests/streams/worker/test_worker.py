@@ -215,6 +215,26 @@ async def test_stuck_worker_is_not_alive():
         await made.until(lambda: made.worker.progress.lag_records()["orders", 0] == 7)
 
 
+async def test_worker_behind_an_open_transaction_is_alive(caplog):
+    """Heartbeats come back once the transaction ends: that is no hang, and it is said once."""
+    async with bench(stuck_after_s=60) as made:
+        task = made.worker.tasks[0]
+        made.consumer.held[ORDERS] = 4
+        assert made.worker.is_alive()
+        task.unread_heartbeat_ms = START_MS + 1
+        task.shard.clocks.update(
+            {topic: START_MS + 2 for topic in task.shard.clocks if topic != "orders"}
+        )
+        for _ in range(20):
+            made.now += 10
+            assert made.worker.is_alive()
+        assert made.worker.progress.open_transactions_s() == {("orders", 0): 200.0}
+        assert caplog.text.count("an open transaction holds back 4 records") == 1
+        made.consumer.held.clear()
+        made.worker.progress.lags(task)
+        assert made.worker.progress.open_transactions_s() == {}
+
+
 async def test_worker_that_gets_no_partitions_back_is_not_alive():
     """A rebalance that does not end leaves nothing that could lag; it is a hang all the same."""
     async with bench(stuck_after_s=60) as made:
