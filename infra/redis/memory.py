@@ -18,11 +18,13 @@ class Memory:
     Attributes:
         policy: what is deleted when the limit is reached; None means that Redis does not say it.
         limit_bytes: 0 means none.
+        evicted_keys: since the server started.
     """
 
     policy: str | None
     limit_bytes: int
     used_bytes: int
+    evicted_keys: int = 0
 
     @staticmethod
     def of(info: Mapping[str, Any], policy: str | None = None) -> "Memory":
@@ -34,7 +36,8 @@ class Memory:
         """
         named = str(info.get("maxmemory_policy") or policy or "") or None
         limit = int(info.get("maxmemory") or 0)
-        return Memory(named, limit, int(info.get("used_memory") or 0))
+        evicted = int(info.get("evicted_keys") or 0)
+        return Memory(named, limit, int(info.get("used_memory") or 0), evicted)
 
     @property
     def used_ratio(self) -> float:

@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -27,6 +27,17 @@ from infra.redis.codec import encode_outbox_record, readable_outbox
 from infra.redis.keys import RING_WIDTHS_MS, Keys, Retention
 from infra.redis.projection import project
 from infra.redis.refusals import concerns_connection
+from infra.redis.shard_holes import (
+    INVENTORY,
+    HolesError,
+    Inventory,
+    forget_calls,
+    keys_of_shard,
+    leftover_keys,
+    read_inventory,
+    require_buckets,
+    require_whole,
+)
 from infra.redis.shard_upgrade import Staging
 from infra.redis.upgrades import Upgrade, packed_layout
 from infra.redis.wire import ScriptCall, bulk
@@ -77,6 +88,7 @@ class _Known:
     upgrade: Upgrade | None = None  # Redis still holds an older version; None means it does not
     has_layout: bool = False  # Redis knows how the packed tables of this version are laid out
     unreadable: dict[int, bytes] = field(default_factory=dict)  # of the outbox: to be put away
+    inventory: Inventory = field(default_factory=Inventory)
 
 
 @dataclass(slots=True)
@@ -117,6 +129,7 @@ class RedisStore:
         self._commit_script = _script("commit_script.lua")
         self._acquire_script = _script("acquire_script.lua")
         self._upgrade_script = _script("upgrade_script.lua")
+        self._fenced_script = _script("fenced_script.lua")
 
     # -- taking over --------------------------------------------------------------------------
 
@@ -146,8 +159,9 @@ class RedisStore:
     async def load(self, lease: Lease) -> StoredShard | None:
         """Return the stored shard, or None where nothing was ever committed.
 
-        A shard of an older version is returned as this one would have stored it; in Redis it stays
-        as it is until the first commit.
+        A shard with holes is forgotten, and None is returned: the log is read again as far as it
+        reaches. A shard of an older version is returned as this one would have stored it; in Redis
+        it stays as it is until the first commit.
 
         Raises:
             StateVersionError: the shard has a version that this one cannot go on from.
@@ -156,24 +170,64 @@ class RedisStore:
             ConnectionError, TimeoutError: Redis is away.
         """
         lease.known = _Known()
-        if lease.sequence == 0:
-            return None
         redis: Any = Redis(connection_pool=self._pool)  # its types allow text; ours gives bytes
         async with redis:
-            await self._require_unmoved(lease)
             try:
-                upgrade = await self._upgrade_of(redis, lease.partition)
-                stored = await self._load(redis, lease.partition, upgrade)
+                if lease.sequence == 0:
+                    await self._require_nothing_left(redis, lease)
+                    return None
+                upgrade, stored = await self._read(redis, lease)
+            except HolesError as holes:
+                await self._forget(redis, lease, holes)
+                return None
             except ResponseError as error:
                 raise await self._refused(error) from error
-            finally:  # what does not belong together can also fail to be read
-                await self._require_unmoved(lease)
+        lease.known.inventory = Inventory.of(stored)
         lease.known.names = [_item_bulk(*name) for name in stored.names]
         lease.known.newest = dict(json.loads(stored.meta)["newest_buckets"])
         lease.known.upgrade = upgrade if upgrade.is_needed else None
         lease.known.has_layout = True
         lease.known.unreadable = dict(stored.unreadable)
         return stored
+
+    async def _read(self, redis: Any, lease: Lease) -> tuple[Upgrade, StoredShard]:
+        """Return the shard, whole.
+
+        Raises:
+            HolesError: something is missing that a commit has written.
+        """
+        await self._require_unmoved(lease)
+        try:
+            held = await redis.hget(self._keys.shard(lease.partition), INVENTORY)
+            inventory = read_inventory(held, lease.sequence)
+            upgrade = await self._upgrade_of(redis, lease.partition)
+            stored = await self._load(redis, lease.partition, upgrade, inventory)
+            require_whole(stored, inventory)
+            return upgrade, stored
+        finally:  # what does not belong together can also fail to be read
+            await self._require_unmoved(lease)
+
+    async def _require_nothing_left(self, redis: Any, lease: Lease) -> None:
+        """Where nothing was committed, nothing is there; else the shard's own hash is gone."""
+        if await redis.exists(*leftover_keys(self._keys, lease.partition)):
+            raise HolesError("where it stands")
+
+    async def _forget(self, redis: Any, lease: Lease, holes: HolesError) -> None:
+        """Delete a shard with holes; the lease then stands where a new shard's does."""
+        partition, token = lease.partition, lease.fencing_token.encode()
+        found = await keys_of_shard(redis, self._keys, partition)
+        shard = self._keys.shard(partition)
+        for call in forget_calls(self._fenced_script.digest, shard, token, found):
+            if await self._run(call.to_bytes(), self._fenced_script) != b"ok":
+                raise MovedError(f"shard {partition} moved while it was loaded")
+        lease.sequence, lease.offsets, lease.writer = 0, "{}", ""
+        lease.known = _Known()
+        _log.error(
+            "shard %d: its state in Redis has holes, missing: %s. It is read again from the log, "
+            "as far as that reaches; does Redis evict keys?",
+            partition,
+            holes,
+        )
 
     def resume(self, lease: Lease, before: Lease) -> None:
         """Go on under a new lease with a shard that was kept since an older one."""
@@ -189,7 +243,9 @@ class RedisStore:
         meta, layout = await redis.hmget(key, ["meta", "layout"])
         return Upgrade(meta, layout, key)
 
-    async def _load(self, redis: Any, partition: int, upgrade: Upgrade) -> StoredShard:
+    async def _load(
+        self, redis: Any, partition: int, upgrade: Upgrade, inventory: Mapping[str, Any]
+    ) -> StoredShard:
         keys = self._keys
         offsets = await redis.hget(keys.shard(partition), "offsets")
         state = json.loads(upgrade.meta)
@@ -224,7 +280,9 @@ class RedisStore:
                 for name in state["memories"]
             },
             cells={
-                ring: await self._load_cells(redis, partition, ring, newest[ring], place, upgrade)
+                ring: await self._load_cells(
+                    redis, partition, ring, newest[ring], place, upgrade, inventory
+                )
                 for ring in RING_WIDTHS_MS
             },
             pending={int(number): chunk for number, chunk in pending.items()},
@@ -233,7 +291,9 @@ class RedisStore:
             groups={name.decode(): row for name, row in groups.items()},
             outbox=records,
             unreadable=unreadable,
-            totals=await self._load_totals(redis, partition, newest.get("totals", -1), upgrade),
+            totals=await self._load_totals(
+                redis, partition, newest.get("totals", -1), upgrade, inventory
+            ),
         )
 
     async def _load_rows(
@@ -243,6 +303,8 @@ class RedisStore:
         for start in range(0, len(names), _ITEMS_AT_ONCE):
             chosen = [f"{sku}@{warehouse}" for sku, warehouse in names[start:][:_ITEMS_AT_ONCE]]
             stored = await redis.hmget(self._keys.rows(partition), chosen)
+            if None in stored:
+                raise HolesError(f"{stored.count(None)} of {len(stored)} rows of items")
             packed = upgrade.values("rows", stored)
             rows[start : start + len(chosen)] = np.frombuffer(b"".join(packed), ROW)
         return rows
@@ -255,25 +317,36 @@ class RedisStore:
         newest: int,
         place: dict[bytes, int],
         upgrade: Upgrade,
+        inventory: Mapping[str, Any],
     ) -> dict[int, tuple[Int64Array, AnyArray]]:
         if newest < 0:
             return {}
-        # Older days are history: nothing in the shard needs them to go on.
-        kept = self._retention.ring_days if ring == "day" else self._retention.of(ring)
-        buckets = range(max(0, newest - kept + 1), newest + 1)
+        buckets = range(max(0, newest - self._loaded(ring) + 1), newest + 1)
         pipeline = redis.pipeline(transaction=False)
         for bucket in buckets:
             pipeline.hgetall(self._keys.bucket(partition, ring, bucket))
         loaded = {}
         for bucket, cells in zip(buckets, await pipeline.execute(), strict=True):
             if cells:
+                if not cells.keys() <= place.keys():
+                    raise HolesError("names of items")
                 items = np.array([place[name] for name in cells], np.int64)
                 packed = b"".join(upgrade.values(ring, list(cells.values())))
                 loaded[bucket] = (items, np.frombuffer(packed, cell_of(ring)))
+        require_buckets(ring, buckets, loaded, inventory)
         return loaded
 
+    def _loaded(self, ring: str) -> int:
+        """Buckets of a ring that a shard needs to go on; older days are history."""
+        return self._retention.ring_days if ring == "day" else self._retention.of(ring)
+
     async def _load_totals(
-        self, redis: Any, partition: int, newest_minute: int, upgrade: Upgrade
+        self,
+        redis: Any,
+        partition: int,
+        newest_minute: int,
+        upgrade: Upgrade,
+        inventory: Mapping[str, Any],
     ) -> tuple[Int64Array, Table]:
         newest = newest_minute // MINUTES_A_DAY
         days = range(max(0, newest - DAYS_KEPT), newest + 1)
@@ -285,6 +358,8 @@ class RedisStore:
         for day, cells in zip(days, await pipeline.execute(), strict=True):
             minutes += [day * MINUTES_A_DAY + int(minute) for minute in cells]
             packed += upgrade.values("totals", list(cells.values()))
+        found = {minute // MINUTES_A_DAY for minute in minutes}
+        require_buckets("totals", days, found, inventory)
         return np.array(minutes, np.int64), np.frombuffer(b"".join(packed), TOTAL)
 
     async def ping(self) -> None:
@@ -399,6 +474,13 @@ class RedisStore:
         self._add_decisions(call, commit, lease.known)
         self._add_totals(call, commit, lease.known)
         self._add_projection(call, commit)
+        inventory = lease.known.inventory
+        inventory.take(commit, unreadable)
+        for ring in RING_WIDTHS_MS:
+            inventory.keep(ring, commit.newest_buckets[ring] - self._loaded(ring) + 1)
+        inventory.keep("totals", commit.newest_buckets["totals"] // MINUTES_A_DAY - DAYS_KEPT)
+        held = inventory.to_bytes(lease.sequence + 1, len(lease.known.names))
+        call.add(b"HSET", keys.shard(partition).encode(), INVENTORY.encode(), held)
         return call.to_bytes()
 
     def _add_items(self, call: ScriptCall, commit: Commit, known: _Known) -> None:

@@ -35,6 +35,7 @@ class RedisServer:
             name.encode(): getattr(self, f"_{name.lower()}")
             for name in (
                 *("PING", "SCRIPT", "EVALSHA", "CLIENT", "HELLO", "GET", "SET", "DEL"),
+                "EXISTS",
                 *("SETRANGE", "HGET", "HSET", "HDEL", "HMGET", "HGETALL"),
                 *("LRANGE", "LTRIM", "RPUSH"),
             )
@@ -176,6 +177,9 @@ class RedisServer:
 
     def _del(self, *keys: bytes) -> Reply:
         return sum(self.data.pop(key, None) is not None for key in keys)
+
+    def _exists(self, *keys: bytes) -> Reply:
+        return sum(key in self.data for key in keys)
 
     def _setrange(self, key: bytes, start: bytes, data: bytes) -> Reply:
         found = self.data.setdefault(key, bytearray())

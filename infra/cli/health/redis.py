@@ -168,7 +168,8 @@ def _used(memory: Memory) -> str:
     used = f"{_megabytes(memory.used_bytes)} used"
     if not memory.limit_bytes:
         return f"{used} of no limit"
-    return f"{used} of {_megabytes(memory.limit_bytes)} ({memory.used_ratio:.0%})"
+    text = f"{used} of {_megabytes(memory.limit_bytes)} ({memory.used_ratio:.0%})"
+    return f"{text}, {memory.evicted_keys:,} keys evicted" if memory.evicted_keys else text
 
 
 def _megabytes(count: int) -> str:
