@@ -254,7 +254,8 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 def make_registry() -> CollectorRegistry:
     """Return an empty registry with the moment of its making."""
-    disable_created_metrics()  # a second series for each counter, which says when it was made
+    # A second series for each counter, which says when it was made.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     started = _gauge("tidegate_start_timestamp_seconds", "When the worker started.", time.time())
 
