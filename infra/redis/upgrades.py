@@ -135,11 +135,17 @@ def _outbox_to_8(packed: bytes) -> bytes:
     return msgspec.msgpack.encode((topic, key, value, *rest))
 
 
+def _order_to_8(value: bytes) -> bytes:
+    added = {"is_date_agreed": False, "is_foreign": False, "source": ""}
+    return msgspec.json.encode({**msgspec.json.decode(value), **added})
+
+
 def _meta_to_8(meta: dict[str, Any]) -> dict[str, Any]:
     alerts = _rename(meta["alerts"], _ALERTS_TO_8)
     alerts["order_feed"] = _rename(alerts["order_feed"], _ORDER_FEED_TO_8)
     for groups in ("group_surges", "group_shortfalls"):
         alerts[groups] = _rename_each(alerts[groups], _GROUP_INCIDENT_TO_8)
+    alerts["discrepancies"] = {}
     return {**meta, "alerts": alerts, "uplifts": _rename_each(meta["uplifts"], _UPLIFT_TO_8)}
 
 
@@ -147,7 +153,7 @@ _STEPS = {
     7: Step(
         moved={"told": "catalog"},
         meta=_meta_to_8,
-        values={"incidents": _alert_to_8, "outbox": _outbox_to_8},
+        values={"incidents": _alert_to_8, "orders": _order_to_8, "outbox": _outbox_to_8},
         columns={"row": ColumnChanges(renamed=_ROW_TO_8, added={"backlog_age_since_ms": 0})},
     ),
 }
