@@ -105,7 +105,9 @@ COVERS = {
         "streams.incidents.group_alerts streams.incidents.item_incidents "
         "streams.incidents.input_incidents streams.incidents.records streams.timeline.detectors"
     ),
-    "tests/streams/ingest/test_decode.py": "streams.contracts.events",
+    "tests/streams/ingest/test_decode.py": (
+        "streams.contracts.event_times streams.contracts.events streams.contracts.integers"
+    ),
     "tests/streams/ingest/test_order_scanner.py": (
         "streams.contracts.codes streams.ingest.byte_kernels streams.ingest.item_names "
         "streams.state.item_index"
@@ -122,14 +124,10 @@ COVERS = {
     ),
     "tests/streams/test_hashing.py": "streams.timestamps",
     "tests/streams/worker/test_order_release.py": "streams.contracts.outgoing",
-    "tests/streams/worker/test_worker.py": (
-        "streams.worker.ports streams.worker.shard_task"
-    ),
+    "tests/streams/worker/test_worker.py": ("streams.worker.ports streams.worker.shard_task"),
     "tests/streams/timeline/test_updates.py": ("streams.incidents.order_discrepancies"),
     "tests/system/test_control_log.py": "infra.control.log",
-    "tests/system/test_credentials.py": (
-        "infra.bootstrap infra.kafka.options streams.worker.app"
-    ),
+    "tests/system/test_credentials.py": ("infra.bootstrap infra.kafka.options streams.worker.app"),
     "tests/system/test_handover.py": "infra.cli.audit infra.cli.pause",
 }
 COVERED_BY = {module: test for test, modules in COVERS.items() for module in modules.split()}

@@ -5,9 +5,10 @@ import json
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
@@ -22,7 +23,7 @@ from infra.kafka.options import clear_errors, client_options, security_options
 from infra.kafka.topic_admin import ensure_topics
 from infra.redis.reader import open_reader
 from infra.replay import schemas as adapters
-from infra.replay.faults import LineError, Record
+from infra.replay.faults import FAR_FUTURE, LineError, Record
 from infra.replay.line_source import LineSource, open_lines
 from infra.replay.replay import Progress as Sent
 from infra.replay.replay import ReplayResult, heartbeat_seconds_for
@@ -31,6 +32,7 @@ from infra.replay.schemas import adapt
 from infra.replay.uci_schema import UciRules
 from infra.settings import Settings
 from infra.wording.format import duration, moment, number
+from streams.contracts.event_times import TIME_CODES
 from streams.timestamps import rfc3339
 
 _PLAIN_LINE_SECONDS = 5.0  # between two lines of progress where there is no terminal
@@ -77,7 +79,8 @@ def replay(
         schema: what the lines look like: Tidegate's own events, or order lines as in the UCI data.
         speed: event time passes N times as fast as real time; max: as fast as it goes.
         wait: return when Redis has everything, it is decided, and all orders are published.
-        skip_bad: leave out lines that break the schema, and count them, instead of stopping.
+        skip_bad: leave out lines that break the schema, and count them, instead of stopping. A line
+            whose time cannot be is always left out; without --skip-bad the command then fails.
         review_period_days: between two reviews of an item; made up by schema uci.
         assume: let schema uci make up master data and opening stock.
         heartbeat_seconds: event time between heartbeats; by default one a second of real time.
@@ -107,7 +110,21 @@ def replay(
         if wait and result.complete:
             replayed.wait(result, shown)
     _sum_up(replayed, result, as_json=as_json)
-    return ExitCode.OK if result.complete else ExitCode.INTERRUPTED
+    if not result.complete:
+        return ExitCode.INTERRUPTED
+    return _verdict(replayed, result)
+
+
+def _verdict(replayed: "_Replay", result: ReplayResult) -> ExitCode:
+    """Say whether it was a success: nothing of a file in Kafka is none, nor are lines left out."""
+    bad = replayed.bad_lines.total()
+    if bad and not result.records:
+        complain(f"nothing was sent: all {number(bad)} lines are bad; is --schema right?")
+        return ExitCode.NO
+    if bad and not replayed.skip_bad:
+        complain(f"{number(bad)} lines were left out for their time; --skip-bad allows that")
+        return ExitCode.NO
+    return ExitCode.OK
 
 
 def _mapping() -> str:
@@ -127,7 +144,7 @@ class _Replay:
     skip_bad: bool
     heartbeat_seconds: int
     batch_records: int | None
-    bad_lines: int = 0
+    bad_lines: Counter[str] = field(default_factory=Counter)  # by code
     waited_seconds: float | None = None
 
     async def send(self, shown: "_Shown") -> ReplayResult:
@@ -176,14 +193,23 @@ class _Replay:
             return 1.0
 
     def _records(self) -> Iterator[Record]:
-        on_bad = self._skip if self.skip_bad else None
-        return adapt(self.source, schema=self.schema, uci=self.uci, on_bad=on_bad)
+        latest_ms = int(time.time() * 1000) + int(self.settings.future_seconds * 1000)
+        return adapt(
+            self.source,
+            schema=self.schema,
+            uci=self.uci,
+            on_bad=self._leave_out,
+            latest_ms=latest_ms,
+        )
 
-    def _skip(self, error: LineError) -> None:
-        self.bad_lines += 1
-        if self.bad_lines <= _BAD_LINES_TOLD:
+    def _leave_out(self, error: LineError) -> None:
+        """Leave a bad line out, or stop; a time that cannot be never stops the other lines."""
+        if not self.skip_bad and error.code not in TIME_CODES | {FAR_FUTURE}:
+            raise error
+        self.bad_lines[error.code] += 1
+        if self.bad_lines.total() <= _BAD_LINES_TOLD:
             complain(f"left out: {error}")
-        if self.bad_lines == _BAD_LINES_TOLD:
+        if self.bad_lines.total() == _BAD_LINES_TOLD:
             complain("further bad lines are only counted")
 
 
@@ -307,12 +333,18 @@ def _sum_up(replayed: _Replay, result: ReplayResult, *, as_json: bool) -> None:
             ("event time", f"{moment(result.first_ms)} to {moment(result.last_ms)} ({span})")
         )
     if replayed.bad_lines:
-        facts.append(("left out", f"{number(replayed.bad_lines)} bad lines"))
+        facts.append(("left out", _left_out(replayed.bad_lines)))
     if replayed.waited_seconds is not None:
         facts.append(("in Redis", f"all of it, after {replayed.waited_seconds:.1f} s more"))
     console = make_console()
     console.print(line)
     console.print(make_facts(facts))
+
+
+def _left_out(bad_lines: Counter[str]) -> str:
+    codes = ", ".join(f"{code} {number(count)}" for code, count in sorted(bad_lines.items()))
+    noun = "line" if bad_lines.total() == 1 else "lines"
+    return f"{number(bad_lines.total())} bad {noun}: {codes}"
 
 
 def _summary(replayed: _Replay, result: ReplayResult) -> dict[str, object]:
@@ -321,7 +353,8 @@ def _summary(replayed: _Replay, result: ReplayResult) -> dict[str, object]:
         "records": result.records,
         "records_by_topic": dict(sorted(result.records_by_topic.items())),
         "heartbeats": result.heartbeats,
-        "bad_lines": replayed.bad_lines,
+        "bad_lines": replayed.bad_lines.total(),
+        "bad_lines_by_code": dict(sorted(replayed.bad_lines.items())),
         "first_at": None if result.first_ms is None else rfc3339(result.first_ms),
         "last_at": None if result.last_ms is None else rfc3339(result.last_ms),
         "seconds": round(result.seconds, 3),

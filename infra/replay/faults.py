@@ -7,6 +7,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from streams.contracts.event_times import (
+    BAD_TIME,
+    EARLIEST_EVENT_MS,
+    LATEST_EVENT_MS,
+    TimeFault,
+    time_fault,
+)
+from streams.contracts.integers import decode_whole
+
+BAD_LINE = "bad_line"
+"""The code of whatever has none of its own."""
+
+FAR_FUTURE = "far_future"
+
 _SHOWN_CHARACTERS = 80
 
 
@@ -26,10 +40,20 @@ class SourceError(ValueError):
 class LineError(SourceError):
     """A line breaks its schema."""
 
-    def __init__(self, line_number: int, field: str, rule: str, value: object) -> None:
+    def __init__(
+        self,
+        line_number: int,
+        field: str,
+        rule: str,
+        value: object,
+        code: str = BAD_LINE,
+        looks: str = "",
+    ) -> None:
         shown = value if isinstance(value, NoRecord) else clip(repr(value))
-        super().__init__(f"line {line_number}: {field} must be {rule}, got {shown}")
+        ending = f": {looks}" if looks else ""
+        super().__init__(f"line {line_number}: {field} must be {rule}, got {shown}{ending}")
         self.line_number = line_number
+        self.code = code
         self.field = field
         self.rule = rule
         self.value = value
@@ -44,18 +68,29 @@ _RFC_3339 = re.compile(
 def occurred_ms(occurred_at: str | int) -> int:
     """Return an event time as milliseconds since 1970.
 
-    >>> occurred_ms("1970-01-01T00:00:01.500Z"), occurred_ms(7)
-    (1500, 7)
+    >>> occurred_ms("2026-01-01T00:00:01.500Z"), occurred_ms(1_700_000_000_007)
+    (1767225601500, 1700000000007)
+
+    Raises:
+        SchemaError: it is none that an event may have; `code` says what it looks like.
     """
-    if isinstance(occurred_at, int):
-        return occurred_at
-    if not _RFC_3339.fullmatch(occurred_at):
-        raise SchemaError("occurred_at", "RFC 3339 with a zone, or milliseconds", occurred_at)
+    at_ms = occurred_at if isinstance(occurred_at, int) else _parsed_ms(occurred_at)
+    if EARLIEST_EVENT_MS <= at_ms <= LATEST_EVENT_MS:
+        return at_ms
+    fault = time_fault(occurred_at) or TimeFault(BAD_TIME, "a time that may be")
+    raise SchemaError("occurred_at", fault.rule, occurred_at, fault.code, fault.looks)
+
+
+def _parsed_ms(text: str) -> int:
+    """Return the milliseconds of a text."""
+    if not _RFC_3339.fullmatch(text):
+        rule = "RFC 3339 with a zone, or milliseconds"
+        raise SchemaError("occurred_at", rule, text, BAD_TIME)
     try:
         # Whole milliseconds by integer arithmetic: a float of seconds would round some of them.
-        elapsed = datetime.fromisoformat(occurred_at.upper()) - _EPOCH
+        elapsed = datetime.fromisoformat(text.upper()) - _EPOCH
     except ValueError:
-        raise SchemaError("occurred_at", "a date and time that exist", occurred_at) from None
+        raise SchemaError("occurred_at", "a date and time that exist", text, BAD_TIME) from None
     return (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
 
 
@@ -72,8 +107,12 @@ class NoRecord:
 class SchemaError(ValueError):
     """A field breaks a rule; who catches it knows the line."""
 
-    def __init__(self, field: str, rule: str, value: object) -> None:
+    def __init__(
+        self, field: str, rule: str, value: object, code: str = BAD_LINE, looks: str = ""
+    ) -> None:
         super().__init__(f"{field} must be {rule}, got {value!r}")
+        self.code = code
+        self.looks = looks
         self.field = field
         self.rule = rule
         self.value = value
@@ -85,7 +124,7 @@ _FAULT_MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 def decode_line(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
     try:
-        return decoder.decode(line)
+        return decode_whole(decoder, line)
     except msgspec.ValidationError as error:
         raise schema_error_of(str(error), line) from None
     except _NOT_JSON:

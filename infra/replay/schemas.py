@@ -56,6 +56,7 @@ from typing import Any
 import msgspec
 
 from infra.replay.faults import (
+    FAR_FUTURE,
     LineError,
     Record,
     SchemaError,
@@ -64,8 +65,10 @@ from infra.replay.faults import (
     occurred_ms,
 )
 from infra.replay.uci_schema import UciAdapter, UciRules
+from streams.contracts.event_times import detail_times, time_fault
 from streams.contracts.events import TOPICS, Heartbeat
 from streams.contracts.fields import Identifier, Timestamp
+from streams.timestamps import LATEST_MS, rfc3339
 
 Adapter = Callable[[bytes], Sequence[Record]]
 """Turns one line into its records; raises `SchemaError` for a line that breaks the schema."""
@@ -77,6 +80,7 @@ def adapt(
     schema: str,
     uci: UciRules | None = None,
     on_bad: Callable[[LineError], None] | None = None,
+    latest_ms: int | None = None,
 ) -> Iterator[Record]:
     """Yield the records of `lines`, in their order.
 
@@ -85,6 +89,7 @@ def adapt(
         schema: one of `SCHEMAS`.
         uci: choices of the `uci` schema.
         on_bad: takes the error of a bad line, which is then left out. None means it is raised.
+        latest_ms: a line that is later is bad, as its event would be; None means none is.
 
     Raises:
         LineError: a line breaks the schema and `on_bad` is None.
@@ -97,7 +102,7 @@ def adapt(
     ('stock', b'007', 1294135200000)
     """
     adapter = _make_adapter(schema, uci or UciRules())
-    return _adapt_lines(lines, adapter, on_bad)
+    return _adapt_lines(lines, adapter, on_bad, latest_ms)
 
 
 def _make_adapter(schema: str, uci: UciRules) -> Adapter:
@@ -112,15 +117,22 @@ SCHEMAS = ("tidegate", "uci")
 
 
 def _adapt_lines(
-    lines: Iterable[bytes], adapter: Adapter, on_bad: Callable[[LineError], None] | None
+    lines: Iterable[bytes],
+    adapter: Adapter,
+    on_bad: Callable[[LineError], None] | None,
+    latest_ms: int | None,
 ) -> Iterator[Record]:
     for number, line in enumerate(lines, 1):
         try:
             made = adapter(line)
+            if latest_ms is not None and made and made[-1].occurred_ms > latest_ms:
+                rule = f"at most {rfc3339(latest_ms)}, soon after now"
+                at = rfc3339(made[-1].occurred_ms)
+                raise SchemaError("occurred_at", rule, at, FAR_FUTURE)
         except SchemaError as fault:
             if not line.strip():
                 continue
-            error = LineError(number, fault.field, fault.rule, fault.value)
+            error = LineError(number, fault.field, fault.rule, fault.value, fault.code, fault.looks)
             if on_bad is None:
                 raise error from None
             on_bad(error)
@@ -183,7 +195,11 @@ def _adapt_tidegate_slowly(line: bytes) -> Sequence[Record]:
 def _event_records(topic: str, event: Any, value: bytes) -> Sequence[Record]:
     if isinstance(event, Heartbeat):
         return ()
-    return (Record(topic, event.sku.encode(), value, occurred_ms(event.occurred_at)),)
+    at_ms = occurred_ms(event.occurred_at)
+    for name, time in detail_times(event):
+        if (fault := time_fault(time, latest_ms=LATEST_MS)) is not None:
+            raise SchemaError(name, fault.rule, time, fault.code, fault.looks)
+    return (Record(topic, event.sku.encode(), value, at_ms),)
 
 
 def _encode_verbatim(line: bytes) -> bytes:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from streams.contracts.codes import DEFAULT_WAREHOUSE, Kind
+from streams.contracts.event_times import BAD_TIME, TimeFault, explain, time_fault
 from streams.contracts.fields import (
     AssumeDispatched,
     AssumeReceived,
@@ -61,16 +62,20 @@ from streams.contracts.fields import (
     Warehouse,
     Weekdays,
 )
-from streams.timestamps import BAD_TIMESTAMP, one_time
+from streams.timestamps import BAD_TIMESTAMP, LATEST_MS, one_time
 
 MOST_PRICE_BREAKS = 3
 """Of one item and supplier."""
 
 
 def _require_time(name: str, value: Timestamp | None) -> None:
+    """Refuse what is no time at all; which times may be is the decoder's to judge.
+
+    What is stored is read through this too, and has to be read for ever.
+    """
     if value is not None and one_time(value) == BAD_TIMESTAMP:
-        rule = "RFC 3339 with a zone, or milliseconds since 1970"
-        raise ValueError(f"{name} must be {rule}, got {value!r}")
+        fault = time_fault(value, latest_ms=LATEST_MS)
+        raise ValueError(explain(name, value, fault or TimeFault(BAD_TIME, "a time")))
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):

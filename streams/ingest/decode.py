@@ -11,11 +11,20 @@ import msgspec
 import numpy as np
 
 from streams.contracts.codes import Kind
+from streams.contracts.event_times import (
+    EARLIEST_EVENT_MS,
+    LATEST_EVENT_MS,
+    detail_fault,
+    explain,
+    has_detail_times,
+    time_fault,
+)
 from streams.contracts.events import TOPICS, AnyEvent
+from streams.contracts.integers import decode_whole
 from streams.hashing import hash_texts
 from streams.ingest.item_names import Names
 from streams.ingest.order_scanner import PlainBatch, decode_plain
-from streams.timestamps import BAD_TIMESTAMP, parse_times
+from streams.timestamps import parse_times
 from streams.types import BoolArray, Int8Array, Int64Array, UInt64Array
 
 _log = logging.getLogger(__name__)
@@ -34,6 +43,10 @@ class RejectCode(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     UNKNOWN_KIND = "unknown_kind"
     BAD_TIMESTAMP = "bad_timestamp"
+    TIME_IN_SECONDS = "time_in_seconds"
+    TIME_IN_MICROSECONDS = "time_in_microseconds"
+    TIME_IN_NANOSECONDS = "time_in_nanoseconds"
+    TIME_OUT_OF_RANGE = "time_out_of_range"
     FAR_FUTURE = "far_future"
     WRONG_KEY = "wrong_key"
     UNREADABLE = "unreadable"
@@ -95,7 +108,10 @@ class TopicDecoder:
     ) -> None:
         self._limits = limits or DecodeLimits()
         self._scans = scans and topic == "orders"
-        self._decode = msgspec.json.Decoder(Union[TOPICS[topic]]).decode  # noqa: UP007
+        self._decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(
+            Union[TOPICS[topic]]  # noqa: UP007
+        )
+        self._has_details = any(map(has_detail_times, TOPICS[topic]))
 
     def decode(self, values: Sequence[bytes | None], written_ms: Int64Array | None) -> Decoded:
         """Decode a batch.
@@ -160,12 +176,14 @@ class TopicDecoder:
         try:
             if max(map(len, values), default=0) > self._limits.record_bytes:  # type: ignore[arg-type]
                 raise msgspec.DecodeError("oversized")
-            events = list(map(self._decode, values))  # type: ignore[arg-type]
+            events = list(map(self._decoder.decode, values))  # type: ignore[arg-type]
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError):
             rows, events = self._decode_one_by_one(values, rejects)
         times_ms = parse_times([event.occurred_at for event in events])
-        bad = self._bad_times(times_ms, written_ms, rows, rejects)
+        bad = self._bad_times(events, times_ms, written_ms, rows, rejects)
         bad = _bad_warehouses(events, rows, bad, rejects)
+        if self._has_details:
+            bad = _bad_details(events, rows, bad, rejects)
         if bad.any():
             keep = np.flatnonzero(~bad)
             events = [events[index] for index in keep]
@@ -183,7 +201,7 @@ class TopicDecoder:
             try:
                 if value is None or len(value) > self._limits.record_bytes:
                     raise msgspec.DecodeError("size")
-                events.append(self._decode(value))
+                events.append(decode_whole(self._decoder, value))
                 rows.append(row)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 rejects.append(Reject(row, *self._explain(value, error)))
@@ -203,19 +221,22 @@ class TopicDecoder:
 
     def _bad_times(
         self,
+        events: Sequence[AnyEvent],
         times_ms: Int64Array,
         written_ms: Int64Array | None,
         rows: Sequence[int],
         rejects: list[Reject],
     ) -> BoolArray:
-        bad: BoolArray = times_ms == BAD_TIMESTAMP
+        bad: BoolArray = (times_ms < EARLIEST_EVENT_MS) | (times_ms > LATEST_EVENT_MS)
         for index in np.flatnonzero(bad).tolist():
-            message = "occurred_at must be RFC 3339 with a zone, or milliseconds since 1970"
-            rejects.append(Reject(rows[index], RejectCode.BAD_TIMESTAMP, message))
+            value = events[index].occurred_at
+            if (fault := time_fault(value)) is not None:
+                message = explain("occurred_at", value, fault)
+                rejects.append(Reject(rows[index], RejectCode(fault.code), message))
         if written_ms is None:
             return bad
         written_ms = written_ms[rows] if isinstance(rows, list) else written_ms
-        future = (times_ms > written_ms + self._limits.future_ms) & (written_ms >= 0)
+        future = ~bad & (times_ms > written_ms + self._limits.future_ms) & (written_ms >= 0)
         for index in np.flatnonzero(future).tolist():
             ahead_s = (int(times_ms[index]) - int(written_ms[index])) // 1000
             rule = f"at most {self._limits.future_ms // 1000} s after the record was written"
@@ -244,8 +265,24 @@ def _bad_warehouses(
     return bad
 
 
+def _bad_details(
+    events: Sequence[AnyEvent], rows: Sequence[int], bad: BoolArray, rejects: list[Reject]
+) -> BoolArray:
+    """Refuse an event of which another time than its own cannot be."""
+    for index, event in enumerate(events):
+        if not bad[index] and (found := detail_fault(event)) is not None:
+            bad[index] = True
+            code, message = found
+            rejects.append(Reject(rows[index], RejectCode(code), message))
+    return bad
+
+
 _QUOTED = re.compile(r"'.*'", re.DOTALL)
 _MESSAGES: tuple[tuple[str, RejectCode], ...] = (
+    (": looks like seconds: ", RejectCode.TIME_IN_SECONDS),
+    (": looks like microseconds: ", RejectCode.TIME_IN_MICROSECONDS),
+    (": looks like nanoseconds: ", RejectCode.TIME_IN_NANOSECONDS),
+    ("must be from 1990 to ", RejectCode.TIME_OUT_OF_RANGE),
     ("missing required field `kind`", RejectCode.UNKNOWN_KIND),
     ("missing required field", RejectCode.MISSING_FIELD),
     (">=", RejectCode.OUT_OF_RANGE),

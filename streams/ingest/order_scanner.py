@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streams.contracts.codes import DEFAULT_WAREHOUSE, Kind
+from streams.contracts.event_times import EARLIEST_EVENT_MS, LATEST_EVENT_MS
 from streams.ingest.byte_kernels import (
     PADDING,
     Pointer,
@@ -25,7 +26,7 @@ from streams.ingest.byte_kernels import (
     word_within,
 )
 from streams.ingest.item_names import Names, hash_name
-from streams.timestamps import BAD_TIMESTAMP, LATEST_MS, parse_one_time
+from streams.timestamps import BAD_TIMESTAMP, parse_one_time
 from streams.types import Int8Array, Int64Array, UInt8Array, UInt64Array
 
 _TEXT_BYTES = 128  # of an identifier or a source
@@ -38,7 +39,7 @@ _FIELDS = (
     *("price", "currency", "campaign_id", "promised_by"),
 )
 _KIND, _EVENT_ID, _OCCURRED_AT, _SKU, _ORDER_ID, _QUANTITY, _WAREHOUSE, _SOURCE = range(8)
-_PRICE = 8
+_PRICE, _PROMISED_BY = 8, 11
 _UNKNOWN = len(_FIELDS)
 # A record's fields are a sum of such bits.
 _IN_HEARTBEAT = 1 << _KIND | 1 << _OCCURRED_AT
@@ -264,10 +265,12 @@ def _integer(text: Pointer, start: int, stop: int) -> int:
 
 @fast
 def _time(text: Pointer, start: int, stop: int) -> int:
+    """Return a time that an event may have, or the sentinel for one that has to be judged."""
     if byte_at(text, start - 1) == _QUOTE:
-        return parse_one_time(text, start, stop)
-    value = _integer(text, start, stop)
-    return value if value <= LATEST_MS else BAD_TIMESTAMP
+        value = parse_one_time(text, start, stop)
+    else:
+        value = _integer(text, start, stop)
+    return value if EARLIEST_EVENT_MS <= value <= LATEST_EVENT_MS else BAD_TIMESTAMP
 
 
 @fast
@@ -294,10 +297,20 @@ def _is_good_order(text: Pointer, seen: int, starts: Pointer, stops: Pointer) ->
                 return False
     if seen >> _SOURCE & 1 and stops[_SOURCE] - starts[_SOURCE] > _TEXT_BYTES:
         return False
+    if seen >> _PROMISED_BY & 1 and not _is_promise(text, starts, stops):
+        return False
     if seen >> _PRICE & 1:
         start = starts[_PRICE]
         return _digits_end(text, start, stops[_PRICE]) - start <= _PRICE_DIGITS
     return True
+
+
+@fast
+def _is_promise(text: Pointer, starts: Pointer, stops: Pointer) -> bool:
+    """Return whether the time that an order is promised by is null or a time that may be."""
+    start, stop = starts[_PROMISED_BY], stops[_PROMISED_BY]
+    is_null = byte_at(text, start) == _N and byte_at(text, start - 1) != _QUOTE
+    return is_null or _time(text, start, stop) != BAD_TIMESTAMP
 
 
 @fast

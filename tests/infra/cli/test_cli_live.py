@@ -210,8 +210,31 @@ def test_bad_lines_stop_a_replay_or_are_left_out(sale: Played) -> None:
     stopped = sale.tidegate.feed('{"topic":"orders"}')
     assert stopped.code == ExitCode.USAGE
     assert "line 1: kind must be present" in stopped.err
-    skipped = sale.tidegate.feed("x\n\ny\n", "--skip-bad", "--json")
-    assert (skipped.code, skipped.json["bad_lines"], skipped.json["records"]) == (0, 2, 0)
+    skipped = sale.tidegate.feed(
+        'x\n{"topic":"orders","kind":"heartbeat"}\n', "--skip-bad", "--json"
+    )
+    assert (skipped.code, skipped.json["bad_lines"], skipped.json["records"]) == (1, 2, 0)
+    assert "nothing was sent: all 2 lines are bad" in skipped.err
+
+
+def test_a_time_that_cannot_be_never_stops_the_other_lines(sale: Played) -> None:
+    """Microseconds or the year 2205 amid a file: the line is said, the rest is sent and decided."""
+    line = {"topic": "orders", "kind": "placed", "sku": "clock", "warehouse": "north"}
+    line |= {"order_id": "o", "quantity": 3}
+    times = [sale.replayed["last_at"], 1_772_900_000_000_000, "2205-03-05T09:00:00Z", 10**20]
+    lines = [
+        json.dumps({**line, "event_id": f"clock-{number}", "occurred_at": at})
+        for number, at in enumerate([*times, sale.replayed["last_at"]])
+    ]
+    answer = sale.tidegate.feed("\n".join(lines), "--wait", "--json")
+    assert answer.code == ExitCode.NO
+    assert answer.json["records"] == 2
+    assert answer.json["bad_lines_by_code"] == {"time_in_microseconds": 1, "time_out_of_range": 2}
+    assert answer.json["last_at"] == sale.replayed["last_at"]
+    assert "line 2: occurred_at must be in milliseconds" in answer.err
+    assert "Errno" not in answer.err
+    allowed = sale.tidegate.feed("\n".join(lines), "--skip-bad", "--json")
+    assert (allowed.code, allowed.json["bad_lines"]) == (0, 3)
 
 
 def test_standard_input_is_replayed(sale: Played) -> None:

@@ -306,7 +306,7 @@ async def test_a_bad_line_comes_after_everything_before_it(broker: EmbeddedBroke
     """The replay ends with the line's own error; what stood before it is in the log."""
     prefix = next(_prefixes)
     await ensure_topics(broker.bootstrap, prefix, PARTITIONS)
-    line = b'{"topic":"stock","key":"lamp","occurred_at":7,"raw":"{}"}'
+    line = b'{"topic":"stock","key":"lamp","occurred_at":1700000000000,"raw":"{}"}'
     with pytest.raises(LineError, match="line 4: "):
         await replay(
             adapt([line, line, line, b"oh"], schema="tidegate"),

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import DecodeLimits, RejectCode, TopicDecoder
 from streams.shard.shard import Shard
-from tests.streams.logs import ITEMS, START_MS, build, catalog_line, event, random_steps
+from tests.streams.logs import (
+    ITEMS,
+    START_MS,
+    build,
+    catalog_line,
+    event,
+    heartbeat,
+    random_steps,
+)
 from tests.streams.runs import CACHE, SETTINGS
 
 LIMITS = DecodeLimits(record_bytes=600, future_ms=600_000)
@@ -37,6 +45,19 @@ def codes(topic: str, *values: bytes | None) -> list[str | None]:
         range(len(values))
     )
     return found
+
+
+def advised(**changes: object) -> bytes:
+    """A supplier's announcement."""
+    return event(
+        "advised", "a1", START_MS, ITEMS[0], po_id="po-1", supplier="s", quantity=1, **changes
+    )
+
+
+def counted(expires_at: object) -> bytes:
+    """A count of a lot."""
+    lots = [{"quantity": 3}, {"quantity": 4, "expires_at": expires_at}]
+    return event("counted", "c1", START_MS, ITEMS[0], level=7, lots=lots)
 
 
 BAD: list[tuple[str, str, bytes | None]] = [
@@ -78,8 +99,25 @@ BAD: list[tuple[str, str, bytes | None]] = [
     ("unknown_kind", "orders", placed(kind="counted")),
     ("bad_timestamp", "orders", placed(occurred_at="yesterday")),
     ("bad_timestamp", "orders", placed(occurred_at="2024-01-01T00:00:00")),
-    ("bad_timestamp", "orders", placed(occurred_at=-1)),
-    ("bad_timestamp", "orders", placed(occurred_at=2**70)),
+    ("bad_timestamp", "orders", placed(occurred_at="1764000000000")),
+    ("bad_timestamp", "orders", placed(promised_by="soon")),
+    ("bad_timestamp", "orders", placed(promised_by="nope")),
+    ("time_in_seconds", "orders", placed(occurred_at=START_MS // 1000)),
+    ("time_in_seconds", "orders", heartbeat(START_MS // 1000)),
+    ("time_in_seconds", "orders", placed(promised_by=START_MS // 1000)),
+    ("time_in_microseconds", "orders", placed(occurred_at=START_MS * 1000)),
+    ("time_in_microseconds", "catalog", heartbeat(START_MS * 1000)),
+    ("time_in_nanoseconds", "orders", placed(occurred_at=START_MS * 1_000_000)),
+    ("time_in_nanoseconds", "shipments", advised(expected_at=START_MS * 1_000_000)),
+    ("time_in_seconds", "shipments", advised(expected_at=START_MS // 1000)),
+    ("time_in_seconds", "stock", counted(START_MS // 1000)),
+    ("time_out_of_range", "orders", placed(occurred_at=-1)),
+    ("time_out_of_range", "orders", placed(occurred_at=0)),
+    ("time_out_of_range", "orders", placed(occurred_at=10**20)),
+    ("time_out_of_range", "orders", placed(occurred_at=2**70)),
+    ("time_out_of_range", "orders", placed(occurred_at="1970-01-21T12:28:20Z")),
+    ("time_out_of_range", "orders", placed(occurred_at="2205-03-05T09:00:00Z")),
+    ("time_out_of_range", "shipments", advised(expected_at="1989-12-31T00:00:00Z")),
     ("bad_timestamp", "orders", placed(occurred_at="2024-01-01T00:00:00Z\x00")),
     ("bad_timestamp", "orders", placed(occurred_at="soon", warehouse="a@b")),
     ("far_future", "orders", placed(occurred_at=START_MS + 600_001)),
@@ -90,7 +128,8 @@ BAD: list[tuple[str, str, bytes | None]] = [
 @pytest.mark.parametrize(("code", "topic", "value"), BAD)
 def test_each_kind_of_bad_record_has_its_code(code, topic, value):
     """The code is the same alone and among others, and the neighbours are not touched."""
-    neighbour = GOOD if topic == "orders" else catalog_line("c", START_MS, ITEMS[0])
+    good = {"orders": GOOD, "shipments": advised(), "stock": counted(START_MS)}
+    neighbour = good.get(topic, catalog_line("c", START_MS, ITEMS[0]))
     assert codes(topic, value) == [code]
     assert codes(topic, neighbour, value, neighbour) == [None, code, None]
 
@@ -104,8 +143,48 @@ def test_every_code_is_reachable_and_none_is_new():
     assert {str(code) for code in RejectCode} == {
         *("oversized", "empty", "not_utf8", "not_json", "truncated", "wrong_type"),
         *("missing_field", "out_of_range", "unknown_kind", "bad_timestamp", "far_future"),
+        *("time_in_seconds", "time_in_microseconds", "time_in_nanoseconds", "time_out_of_range"),
         *("unreadable", "wrong_key"),  # `test_placement` has the last one
     }
+
+
+WHOLE = [
+    ("orders", placed(quantity=2.0)),
+    ("orders", GOOD.replace(b'"quantity": 2', b'"quantity": 2e0')),
+    ("orders", placed(occurred_at=float(START_MS))),
+    ("orders", placed(quantity=2.0, price=3.0, promised_by=float(START_MS))),
+    ("stock", event("counted", "c", START_MS, ITEMS[0], level=7.0, lots=[{"quantity": 7.0}])),
+    ("stock", event("adjusted", "c", START_MS, ITEMS[0], change=-3.0)),
+]
+
+
+@pytest.mark.parametrize(("topic", "value"), WHOLE)
+def test_a_whole_number_with_a_point_is_an_integer(topic, value):
+    """JSON Schema says so, and many producers write `2.0`; `1.5` and `"2"` stay wrong."""
+    decoded = TopicDecoder(topic, LIMITS).decode([value], np.full(1, START_MS))
+    assert not decoded.rejects
+    assert decoded.columns.quantity.tolist() in ([2], [7], [-3])
+    assert decoded.columns.occurred_ms.tolist() == [START_MS]
+
+
+def test_a_time_says_what_it_looks_like():
+    """Whoever reads the message sees the unit that was meant, and which moment that would be."""
+    values = [placed(occurred_at=START_MS * factor) for factor in (1_000, 1_000_000)]
+    decoded = TopicDecoder("orders", LIMITS).decode([*values, placed(occurred_at=7)], None)
+    messages = [reject.message for reject in decoded.rejects]
+    assert "looks like microseconds: 2023-11-14T22:13:20Z" in messages[0]
+    assert "looks like nanoseconds: 2023-11-14T22:13:20Z" in messages[1]
+    assert messages[2].endswith("from 1990 to 2099, got 7: that is 1970-01-01T00:00:00.007Z")
+
+
+def test_goods_and_plans_may_end_never():
+    """The last day that a calendar has stands for no end, in plans and in lots."""
+    plan = {"campaign_id": "c", "starts_at": START_MS, "expected_units": 1}
+    never = "9999-12-31T00:00:00Z"
+    assert codes("campaigns", event("planned", "p", START_MS, ITEMS[0], ends_at=never, **plan)) == [
+        None
+    ]
+    assert codes("stock", counted(never)) == [None]
 
 
 def test_deep_nesting_is_refused_and_breaks_nothing():

@@ -273,7 +273,11 @@ def test_what_the_scanner_takes_is_what_msgspec_makes_of_it(values):
 @pytest.mark.parametrize("kind", ["placed", "cancelled", "heartbeat"])
 def test_each_odd_value_of_each_field_is_judged_alike(key, kind):
     """Every value at or over a limit, in every field, once more and instead of the good one."""
-    fields = {"kind": kind, "occurred_at": 7} if kind == "heartbeat" else {**ORDER, "kind": kind}
+    fields = (
+        {"kind": kind, "occurred_at": 1_700_000_000_000}
+        if kind == "heartbeat"
+        else {**ORDER, "kind": kind}
+    )
     values = []
     for odd in {*TIMES, *TEXTS, *NUMBERS, *OTHERS, *KINDS}:
         members = [f'"{name}":{json.dumps(value)}' for name, value in fields.items()]
@@ -335,7 +339,9 @@ def test_plain_records_are_taken(data):
         "price": data.draw(st.sampled_from([None, 0, 12, 9.99, 0.5])),
         "currency": data.draw(st.sampled_from([None, "EUR"])),
         "campaign_id": data.draw(st.sampled_from([None, "black-friday"])),
-        "promised_by": data.draw(st.sampled_from([None, 7, "2024-03-01"])),
+        "promised_by": data.draw(
+            st.sampled_from([None, 1_700_000_000_000, "2024-03-01T00:00:00Z"])
+        ),
         "note": data.draw(st.sampled_from([None, True, False, 1, 1.5, "left at the door"])),
     }
     chosen = data.draw(st.sets(st.sampled_from(sorted(optional))))
@@ -361,8 +367,9 @@ def test_records_without_a_value_or_too_long_are_handed_over():
 
 def test_a_record_from_the_far_future_is_handed_over():
     """As in the decoder: more than the limit ahead of when it was written, if that is known."""
-    values = [order(occurred_at=at) for at in (6_000, 6_001, 6_001)]
-    batch = require_agreement(values, np.array([5_000, 5_000, -1]))
+    start_ms = 1_700_000_000_000
+    values = [order(occurred_at=start_ms + at) for at in (6_000, 6_001, 6_001)]
+    batch = require_agreement(values, np.array([start_ms + 5_000, start_ms + 5_000, -1]))
     assert batch.rows.tolist() == [0, 2]
 
 
