@@ -16,7 +16,7 @@ from tests.simulation.plan import draw_plan
 from tests.simulation.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 300
+SEEDS = 200
 FOUND_WITHIN = 200
 
 
