@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiokafka
 import faust
@@ -72,6 +74,7 @@ async def reading(
         stack.prefix + "group",
         broker=f"kafka://{stack.bootstrap}",
         store="memory://",
+        datadir=Path(tempfile.gettempdir()) / "tidegate-tests" / stack.prefix,
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
