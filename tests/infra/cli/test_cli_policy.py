@@ -16,6 +16,7 @@ from infra.cli.terminal.failures import ExitCode
 
 Capture = pytest.CaptureFixture[str]
 DAY_MS = 86_400_000
+FIRST_DAY = 18_262  # 2020-01-01
 
 INSTANCE: dict[str, Any] = {
     "regular_lead_periods": 2,
@@ -189,7 +190,7 @@ def sale(sku: str, day: int, quantity: int, **changes: Any) -> dict[str, Any]:
         "event_id": f"{sku}-{day}-{quantity}",
         "sku": sku,
         "quantity": quantity,
-        "occurred_at": day * DAY_MS,
+        "occurred_at": (FIRST_DAY + day) * DAY_MS,
         "order_id": f"{sku}-{day}",
         "price": 2.0,
         **changes,
@@ -268,7 +269,7 @@ def test_compare_refuses_what_it_cannot_do(
 
 def test_history_without_catalog_is_refused(tmp_path: Path, capsys: Capture) -> None:
     """Without costs and lead times nothing can be compared, and that is said."""
-    line = {"topic": "orders", "kind": "placed", "event_id": "1", "occurred_at": DAY_MS,
+    line = {"topic": "orders", "kind": "placed", "event_id": "1", "occurred_at": FIRST_DAY * DAY_MS,
             "sku": "lamp", "order_id": "1", "quantity": 2}  # fmt: skip
     file = tmp_path / "orders.jsonl"
     file.write_text(json.dumps(line))
