@@ -86,6 +86,9 @@ async def test_silent_topics_hold_nothing_up(install: Install) -> None:
         "boundaries go on to close in every partition",
     )
     assert later[0] <= time.time() * 1000
+    await eventually(
+        lambda: tidegate.open_orders() and not tidegate.frozen_outbox(), "what is ordered leaves"
+    )
     exports = await tidegate.exports()
     decisions = list(csv.DictReader(exports.decisions.decode().splitlines()))
     assert {row["sku"] for row in decisions} == {SKU}
