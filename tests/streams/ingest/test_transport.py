@@ -5,7 +5,6 @@ import inspect
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiokafka
 import faust
@@ -70,11 +69,12 @@ async def reading(
     stack, topics: list[str], start: dict[str, int] | None = None
 ) -> AsyncIterator[tuple[faust.App, dict[str, list[Chunk]]]]:
     """An app that collects chunks from the offsets given."""
+    directory = tempfile.TemporaryDirectory()
     app = faust.App(
         stack.prefix + "group",
         broker=f"kafka://{stack.bootstrap}",
         store="memory://",
-        datadir=Path(tempfile.gettempdir()) / "tidegate-tests" / stack.prefix,
+        datadir=directory.name,
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -102,6 +102,7 @@ async def reading(
         yield app, got
     finally:
         await app.stop()
+        directory.cleanup()
 
 
 async def until(is_so, seconds: float = 40) -> None:
