@@ -19,6 +19,8 @@ from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
 from infra.control.holds import read_waiting
 from infra.control.log import ControlLog
+from infra.control.order_routes import add_order_routes
+from infra.control.orders import Desk
 from infra.control.recorder import AuditRecorder
 from infra.control.routes import add_control_routes
 from infra.kafka import publisher
@@ -123,6 +125,8 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         lambda controls: read_waiting(settings, controls, dict(control.state.closed)),
         asyncio.to_thread,
     )
+    desk = Desk(settings, lambda: control.state, control.controls)
+    add_order_routes(app, control, desk, asyncio.to_thread)
     page = Page(settings.redis_url, keys_of(settings), control, **connection_options(settings))
     page.add_to(app)
     admin = AdminServer(app, settings.admin_host, settings.admin_port)

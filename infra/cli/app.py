@@ -41,6 +41,7 @@ _COMMANDS = (
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
     ("dlt:dlt", _TEND, "List, show and send back dead letters: records that could not be read."),
     ("campaign:campaign", _TEND, "Silence surge alerts of planned campaigns."),
+    ("orders:orders", _TEND, "List open purchase orders; approve, reject or change one."),
     ("pause:pause", _TEND, "Stop the hand-over of purchase orders at once."),
     ("pause:resume", _TEND, "End a pause: publish the purchase orders that it held."),
     ("audit:audit", _TEND, "List who paused, resumed and held what, and check the audit log."),

@@ -14,6 +14,7 @@ from infra.control.entries import (
     AuditState,
     Closed,
     Opened,
+    OrderAnswered,
     OrderLeft,
     OrderWaits,
     Paused,
@@ -81,5 +82,11 @@ def what_happened(entry: AnyEntry) -> str:
             return f"{entry.po_id} waits: {entry.reason}"
         case Acknowledged():
             return f"took {entry.incident_id} on: {entry.alert} of {entry.subject}"
+        case OrderAnswered():
+            return f"{entry.verdict} {entry.po_id}: {entry.quantity} units{_due(entry)}"
         case OrderLeft():
             return f"{entry.po_id} left: {entry.status or 'no approval needed any more'}"
+
+
+def _due(entry: OrderAnswered) -> str:
+    return "" if entry.expected_at is None else f", due {plain_time(entry.expected_at)}"

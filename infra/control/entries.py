@@ -15,11 +15,13 @@ once, the next names both. An entry that was altered or taken out from among the
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from streams.contracts.alerts import Alert
-from streams.handover.rules import Controls, HoldReason, Pause
+from streams.contracts.events import Approved, OrderChanged, OrderRejected, Response
+from streams.handover.rules import Answer, Controls, HoldReason, Pause, Verdict
 from streams.timestamps import DAY_MS, one_time
 
 TIDEGATE = "tidegate"
@@ -89,7 +91,21 @@ class Acknowledged(Entry, frozen=True, kw_only=True, tag="acknowledged"):
     subject: str
 
 
-AnyEntry = Paused | Resumed | Closed | Opened | OrderWaits | OrderLeft | Acknowledged
+class OrderAnswered(Entry, frozen=True, kw_only=True, tag="order_answered"):
+    """A person approved, rejected or changed a purchase order."""
+
+    po_id: str
+    sku: str
+    warehouse: str
+    verdict: Verdict
+    quantity: int  # that was approved or rejected, or that the order has from now on
+    expected_at: str | None = None  # when it is due from now on, as RFC 3339; null means as it was
+    occurred_at: str  # event time of the same word in `order-responses`
+
+
+AnyEntry = (
+    Paused | Resumed | Closed | Opened | OrderWaits | OrderLeft | OrderAnswered | Acknowledged
+)
 _decoder = msgspec.json.Decoder(AnyEntry)
 
 
@@ -127,10 +143,10 @@ def make_pause(
         AuditError: a text is missing or too long, or a warehouse is named without a sku.
     """
     for name, text in (("who", who), ("why", why)):
-        _require_text(name, text)
+        require_text(name, text)
     for name, named in (("supplier", supplier), ("sku", sku), ("warehouse", warehouse)):
         if named is not None:
-            _require_text(name, named)
+            require_text(name, named)
     if warehouse is not None and sku is None:
         raise AuditError("warehouse", "given together with sku", warehouse)
     return Paused(who=who, why=why, supplier=supplier, sku=sku, warehouse=warehouse)
@@ -144,7 +160,7 @@ def make_resume(who: str, why: str, hold_id: str, pauses: Iterable[Pause]) -> Re
         UnknownHoldError: no such pause is in force.
     """
     for name, text in (("who", who), ("why", why), ("hold_id", hold_id)):
-        _require_text(name, text)
+        require_text(name, text)
     if hold_id not in {pause.hold_id for pause in pauses}:
         raise UnknownHoldError("hold_id", "the id of a pause in force", hold_id)
     return Resumed(who=who, why=why, hold_id=hold_id)
@@ -156,9 +172,9 @@ def make_acknowledgement(who: str, note: str, incident: Alert) -> Acknowledged:
     Raises:
         AuditError: the name is missing, or a text is too long.
     """
-    _require_text("who", who)
+    require_text("who", who)
     if note:
-        _require_text("note", note)
+        require_text("note", note)
     return Acknowledged(
         who=who,
         why=note,
@@ -168,11 +184,20 @@ def make_acknowledgement(who: str, note: str, incident: Alert) -> Acknowledged:
     )
 
 
-class UnknownHoldError(AuditError):
+class UnknownError(AuditError):
+    """What is named is not there."""
+
+
+class UnknownHoldError(UnknownError):
     """No such pause is in force."""
 
 
-def _require_text(name: str, text: object) -> None:
+def require_text(name: str, text: object) -> None:
+    """Refuse a text that people could not read in a list of one line each.
+
+    Raises:
+        AuditError: it is missing, too long or not printable.
+    """
     if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_TEXT:
         raise AuditError(name, f"a text of 1 to {LONGEST_TEXT} characters", text)
     if not text.isprintable():
@@ -186,6 +211,7 @@ class AuditState:
     pauses: dict[str, Pause] = field(default_factory=dict)
     waiting: dict[str, HoldReason] = field(default_factory=dict)  # by po_id
     left: set[str] = field(default_factory=set)  # po_id of orders that wait no more, ever
+    answers: dict[str, Answer] = field(default_factory=dict)  # by po_id, of those that wait
     closed: dict[int, list[HoldReason]] = field(default_factory=dict)  # by partition
     taken_on: dict[str, Acknowledged] = field(default_factory=dict)  # by incident, the newest word
     heads: set[str] = field(default_factory=set)
@@ -194,7 +220,7 @@ class AuditState:
 
     def controls(self, *, is_known: bool = True) -> Controls:
         """What people have ordered."""
-        return Controls(tuple(self.pauses.values()), is_known)
+        return Controls(tuple(self.pauses.values()), is_known, self.answers)
 
     def acknowledged(self, now_ms: int) -> dict[str, Acknowledged]:
         """Return who looks after which incident, by its id, as far as their word still stands.
@@ -248,9 +274,44 @@ class AuditState:
                     self.waiting[entry.po_id] = entry.reason
             case OrderLeft():
                 self.waiting.pop(entry.po_id, None)
+                self.answers = {k: v for k, v in self.answers.items() if k != entry.po_id}
                 self.left.add(entry.po_id)
+            case OrderAnswered():
+                if entry.po_id not in self.left:
+                    self.answers = {**self.answers, entry.po_id: answer_of(entry)}
             case Acknowledged():
                 self.taken_on = {**self.taken_on, entry.incident_id: entry}
+
+
+def answer_of(entry: OrderAnswered) -> Answer:
+    """Return what a person said of an order, as the hand-over takes it."""
+    return Answer(
+        po_id=entry.po_id,
+        verdict=entry.verdict,
+        quantity=entry.quantity,
+        expected_ms=None if entry.expected_at is None else one_time(entry.expected_at),
+        moment_ms=one_time(entry.occurred_at),
+    )
+
+
+def response_of(entry: OrderAnswered) -> Response:
+    """Return the event of `order-responses` that says what an entry says."""
+    told: dict[str, Any] = {
+        "event_id": entry.entry_id,
+        "occurred_at": entry.occurred_at,
+        "sku": entry.sku,
+        "warehouse": entry.warehouse,
+        "source": TIDEGATE,
+        "po_id": entry.po_id,
+        "reason": entry.why,
+    }
+    match entry.verdict:
+        case Verdict.APPROVED:
+            return Approved(**told, expected_at=entry.expected_at)
+        case Verdict.REJECTED:
+            return OrderRejected(**told)
+        case Verdict.CHANGED:
+            return OrderChanged(**told, new_quantity=entry.quantity, expected_at=entry.expected_at)
 
 
 def pause_of(entry: Paused) -> Pause:

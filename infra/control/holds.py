@@ -15,7 +15,8 @@ from infra.control.routes import HeldOrder, PartitionHold
 from infra.redis.reader import Reader, ShardState, open_reader
 from infra.settings import Settings
 from streams.contracts.outgoing import OrderSummary
-from streams.handover.rules import Controls, HoldReason, judge_orders
+from streams.handover.rules import Controls, HoldReason, as_answered, judge_orders
+from streams.timestamps import NO_CLOCK
 from streams.types import BoolArray
 
 Closed = Mapping[int, Sequence[HoldReason]]
@@ -74,11 +75,12 @@ def waiting_orders(
     """
     shards = {shard.partition: shard for shard in reader.shards()}
     for partition, records in sorted(reader.waiting_orders().items()):
-        both = [
-            (record, record.order_summary) for record in records if record.order_summary is not None
-        ]
+        shard = shards.get(partition)
+        applied_ms = NO_CLOCK if shard is None else shard.applied_ms or NO_CLOCK
+        answered = (as_answered(record, controls.answers, applied_ms) for record in records)
+        both = [(one, one.order_summary) for one in answered if one.order_summary is not None]
         summary = [one for _, one in both]
-        stale = _is_stale(reader, settings, shards.get(partition), summary, now_s)
+        stale = _is_stale(reader, settings, shard, summary, now_s)
         gate = closed.get(partition, ())
         reasons = judge_orders(summary, stale, gate, controls, settings.limits())
         for (record, one), reason in zip(both, reasons, strict=True):

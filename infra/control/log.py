@@ -12,11 +12,11 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from infra.control.entries import AnyEntry, AuditState, Entry, sealed
+from infra.control.entries import AnyEntry, AuditState, Entry, OrderAnswered, response_of, sealed
 from infra.kafka.options import client_options
 from infra.kafka.topic_reader import close_consumer, log_ends, read_topics
 from infra.settings import Settings
-from streams.contracts.topics import audit_topic
+from streams.contracts.topics import ORDER_RESPONSES, audit_topic
 from streams.handover.rules import Controls
 from streams.timestamps import rfc3339
 
@@ -70,6 +70,7 @@ class ControlLog:
         consumer: Callable[[Mapping[str, Any]], Any] = make_consumer,
     ) -> None:
         self._options = options
+        self._topic_prefix = topic_prefix
         self._topic = audit_topic(topic_prefix)
         self._clock = clock
         self._loop_time = asyncio.get_running_loop().time
@@ -122,6 +123,18 @@ class ControlLog:
         # In force at once: the follower will read it again, and know it.
         self.state.take(msgspec.json.encode(written), "an entry of this process")
         return written  # type: ignore[return-value]  # every entry is one of the kinds
+
+    async def answer(self, entry: OrderAnswered) -> OrderAnswered:
+        """Write a person's word about an order here and to `order-responses`; return the entry.
+
+        Raises:
+            KafkaError: it is not there, or only here: then the order waits, and the word has to be
+                said again.
+        """
+        written = await self.append(entry)
+        assert isinstance(written, OrderAnswered)
+        await _send_response(self._producer, self._topic_prefix, written)
+        return written
 
     def note(self, entry: Entry) -> None:
         """Write an entry soon; what Kafka does not take for long is lost to the log, and said."""
@@ -211,6 +224,8 @@ async def read_audit(settings: Settings) -> tuple[AuditState, list[AnyEntry]]:
 async def append_once(settings: Settings, make: Callable[[AuditState], Entry]) -> AnyEntry:
     """Read the log, append one entry and return it, once Kafka has it.
 
+    A person's word about an order goes to `order-responses` too.
+
     Args:
         settings: where the log is.
         make: the entry, from what the log says.
@@ -223,6 +238,17 @@ async def append_once(settings: Settings, make: Callable[[AuditState], Entry]) -
         await producer.send_and_wait(
             audit_topic(settings.topic_prefix), msgspec.json.encode(entry), partition=_PARTITION
         )
+        if isinstance(entry, OrderAnswered):
+            await _send_response(producer, settings.topic_prefix, entry)
     finally:
         await producer.stop()
     return entry  # type: ignore[return-value]  # every entry is one of the kinds
+
+
+async def _send_response(
+    producer: AIOKafkaProducer, topic_prefix: str, entry: OrderAnswered
+) -> None:
+    event = response_of(entry)
+    await producer.send_and_wait(
+        topic_prefix + ORDER_RESPONSES, msgspec.json.encode(event), key=event.sku.encode()
+    )

@@ -12,7 +12,7 @@ from infra.control.entries import (
     AnyEntry,
     AuditError,
     Entry,
-    UnknownHoldError,
+    UnknownError,
     make_pause,
     make_resume,
 )
@@ -34,6 +34,7 @@ from streams.handover.rules import Controls, HoldReason, Pause
 
 ORDERS_SHOWN = 1_000
 _Body = TypeVar("_Body", bound=msgspec.Struct)
+_Made = TypeVar("_Made")
 
 
 class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,11 +134,11 @@ def add_control_routes(
         except OSError as error:
             raise Refusal(503, "Redis", "reachable", type(error).__name__) from None
         pauses = sorted(controls.pauses, key=lambda pause: pause.since)
-        return _json(Holds(pauses, handover, orders[:ORDERS_SHOWN], len(orders)), 200)
+        return answer_json(Holds(pauses, handover, orders[:ORDERS_SHOWN], len(orders)), 200)
 
-    async def pause(request: web.Request) -> web.Response:
-        asked = await _body(request, PauseRequest)
-        entry = _made(
+    async def begin(request: web.Request) -> web.Response:
+        asked = await body_of(request, PauseRequest)
+        entry = made(
             lambda: make_pause(
                 asked.who,
                 asked.why,
@@ -147,22 +148,27 @@ def add_control_routes(
             )
         )
         written = await _write(log, entry)
-        (made,) = (one for one in log.controls().pauses if one.hold_id == written.entry_id)
-        return _json(HoldAnswer(made), 201)
+        (pause,) = (one for one in log.controls().pauses if one.hold_id == written.entry_id)
+        return answer_json(HoldAnswer(pause), 201)
 
     async def resume(request: web.Request) -> web.Response:
-        asked = await _body(request, ResumeRequest)
+        asked = await body_of(request, ResumeRequest)
         pauses = {one.hold_id: one for one in log.controls().pauses}
-        entry = _made(lambda: make_resume(asked.who, asked.why, asked.hold_id, pauses.values()))
+        entry = made(lambda: make_resume(asked.who, asked.why, asked.hold_id, pauses.values()))
         await _write(log, entry)
-        return _json(HoldAnswer(pauses[asked.hold_id]), 200)
+        return answer_json(HoldAnswer(pauses[asked.hold_id]), 200)
 
     app.router.add_get("/api/v1/holds", holds)
-    app.router.add_post("/api/v1/pause", pause)
+    app.router.add_post("/api/v1/pause", begin)
     app.router.add_post("/api/v1/resume", resume)
 
 
-async def _body(request: web.Request, shape: type[_Body]) -> _Body:
+async def body_of(request: web.Request, shape: type[_Body]) -> _Body:
+    """Return the JSON body of a request.
+
+    Raises:
+        Refusal: it is no JSON object of that shape.
+    """
     if request.content_type != "application/json":
         raise Refusal(415, "Content-Type", "application/json", request.content_type)
     try:
@@ -174,10 +180,15 @@ async def _body(request: web.Request, shape: type[_Body]) -> _Body:
         raise Refusal(400, "body", "one JSON object") from None
 
 
-def _made(make: Callable[[], Entry]) -> Entry:
+def made(make: Callable[[], _Made]) -> _Made:
+    """Return what `make` does.
+
+    Raises:
+        Refusal: it may not be; names field, rule and value.
+    """
     try:
         return make()
-    except UnknownHoldError as error:
+    except UnknownError as error:
         raise Refusal(404, error.field, error.rule, error.value) from None
     except AuditError as error:
         raise Refusal(400, error.field, error.rule, error.value) from None
@@ -191,7 +202,8 @@ async def _write(log: Log, entry: Entry) -> AnyEntry:
         raise Refusal(503, "Kafka", rule, type(error).__name__) from None
 
 
-def _json(value: object, status: int) -> web.Response:
+def answer_json(value: object, status: int = 200) -> web.Response:
+    """Return a value as the body of an answer."""
     return web.Response(
         body=msgspec.json.encode(value), status=status, content_type="application/json"
     )

@@ -11,6 +11,15 @@ from typing import Any
 import msgspec
 
 from infra.contract_files import REFERENCE, Schema, block_yaml, schemas_of
+from infra.control.order_routes import (
+    PATH as ORDERS_PATH,
+)
+from infra.control.order_routes import (
+    ChangeRequest,
+    OrderAnswer,
+    OrderRequest,
+    PurchaseOrders,
+)
 from infra.control.routes import ORDERS_SHOWN, HoldAnswer, Holds, PauseRequest, ResumeRequest
 from infra.page.contracts import (
     Acknowledge,
@@ -39,6 +48,7 @@ _STRUCTS: tuple[type, ...] = (
     *(view.answer for view in VIEWS),
     *(Decisions, ItemPage, Incident, Acknowledge, Problem, Liveness, Readiness),
     *(Holds, HoldAnswer, PauseRequest, ResumeRequest),
+    *(PurchaseOrders, OrderRequest, ChangeRequest, OrderAnswer),
 )
 
 
@@ -73,7 +83,10 @@ def _looking() -> dict[str, Any]:
     }
     paths[f"{PREFIX}/stream"] = {"get": _stream()}
     paths[f"{PREFIX}/openapi.json"] = {"get": _itself()}
-    paths[f"{PREFIX}/holds"] = {"get": _holds()}
+    paths[f"{PREFIX}/holds"] = {
+        "get": _orders("What is paused, why partitions wait, and which purchase orders wait", Holds)
+    }
+    paths[ORDERS_PATH] = {"get": _orders("The open purchase orders", PurchaseOrders)}
     return paths
 
 
@@ -103,7 +116,19 @@ def _changing() -> dict[str, Any]:
                 "404",
             )
         },
+        f"{ORDERS_PATH}/approve": _order_word("Approve a purchase order that waits: it leaves"),
+        f"{ORDERS_PATH}/reject": _order_word(
+            "Reject a purchase order: one that waits never leaves"
+        ),
+        f"{ORDERS_PATH}/change": _order_word(
+            "Change a purchase order: one that waits leaves as its next version", ChangeRequest
+        ),
     }
+
+
+def _order_word(summary: str, body: type[msgspec.Struct] = OrderRequest) -> dict[str, Any]:
+    said = _answer("200", "What the audit log has now", OrderAnswer)
+    return {"post": _post(summary, body, said, "404")}
 
 
 def _operating() -> dict[str, Any]:
@@ -178,13 +203,11 @@ def _itself() -> dict[str, Any]:
     return {"summary": "This document", "responses": {"200": answer, **_problems(*_GUARD)}}
 
 
-def _holds() -> dict[str, Any]:
+def _orders(summary: str, answer: type[msgspec.Struct]) -> dict[str, Any]:
+    limits = f"At most {ORDERS_SHOWN} orders, and how many there are"
     return {
-        "summary": "What is paused, why partitions wait, and which purchase orders wait",
-        "responses": {
-            **_answer("200", f"At most {ORDERS_SHOWN} orders, and how many there are", Holds),
-            **_problems("503", *_GUARD),
-        },
+        "summary": summary,
+        "responses": {**_answer("200", limits, answer), **_problems("503", *_GUARD)},
     }
 
 

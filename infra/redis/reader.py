@@ -107,6 +107,17 @@ class ItemState:
     profile: Profile  # the week of its partition
 
 
+@dataclass(frozen=True, slots=True)
+class OpenOrderState:
+    """A purchase order that is not closed, and what is stored of its item."""
+
+    partition: int
+    sku: str
+    warehouse: str
+    order: OpenOrder
+    catalog: CatalogLine | None
+
+
 @contextmanager
 def open_reader(settings: Settings) -> Iterator["Reader"]:
     """Connect a reader; it is disconnected at the end."""
@@ -157,7 +168,7 @@ class Reader:
     # -- shards -------------------------------------------------------------------------------
 
     def partitions(self) -> list[int]:
-        """Return the partitions that a worker ever task."""
+        """Return the partitions that a worker ever took."""
         return sorted(partition for partition, _ in self._find("shard"))
 
     def shards(self) -> list[ShardState]:
@@ -371,6 +382,23 @@ class Reader:
             if stored is not None:
                 return msgspec.json.decode(stored, type=OpenOrder)
         return None
+
+    def open_orders(self) -> Iterator[OpenOrderState]:
+        """Yield every purchase order that is not closed."""
+        for partition in self.partitions():
+            stored = _bytes(self._redis.hvals(self._keys.orders(partition)))
+            orders = [msgspec.json.decode(order, type=OpenOrder) for order in stored]
+            names = self.names(partition)
+            items = sorted({order.item for order in orders})
+            lines: dict[int, CatalogLine | None] = {}
+            for some in _pieces(items, _ITEMS_AT_ONCE):
+                keys = [f"{names[item][0]}@{names[item][1]}" for item in some]
+                catalogs = _bytes(self._redis.hmget(self._keys.catalog(partition), keys))
+                for item, catalog in zip(some, catalogs, strict=True):
+                    lines[item] = decode_catalog(catalog)[0]
+            for order in orders:
+                sku, warehouse = names[order.item]
+                yield OpenOrderState(partition, sku, warehouse, order, lines[order.item])
 
     def waiting_orders(self) -> dict[int, list[OutboxRecord]]:
         """Return, by partition, the purchase orders that are stored and not yet in their topic."""

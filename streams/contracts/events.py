@@ -371,7 +371,13 @@ class Response(Event, frozen=True, kw_only=True, gc=False):
 
 
 class Approved(Response, frozen=True, kw_only=True, gc=False, tag="approved"):
-    """Somebody with the right to do so agreed."""
+    """Somebody with the right to do so agreed, perhaps to another arrival."""
+
+    expected_at: ExpectedAt | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("expected_at", self.expected_at)
 
 
 class Held(Response, frozen=True, kw_only=True, gc=False, tag="held"):
@@ -408,7 +414,7 @@ class OrderChanged(Response, frozen=True, kw_only=True, gc=False, tag="changed")
 
 
 class OrderRejected(Response, frozen=True, kw_only=True, gc=False, tag="rejected"):
-    """The supplier will not deliver."""
+    """A person or the supplier refused the order: nothing of it will come."""
 
 
 class OrderCancelled(Response, frozen=True, kw_only=True, gc=False, tag="cancelled"):

@@ -3,6 +3,7 @@
 from streams.contracts.events import TOPICS
 
 INPUTS: tuple[str, ...] = tuple(TOPICS)
+ORDER_RESPONSES = "order-responses"
 PURCHASE_ORDERS = "purchase-orders"
 ALERTS = "alerts"
 AUDIT = "tidegate-audit"

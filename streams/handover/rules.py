@@ -6,7 +6,7 @@ its place and its bytes, and goes out later. Nothing is decided again because of
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from streams.contracts.fields import (
     WHY,
     described,
 )
-from streams.contracts.outgoing import OrderStatus, OrderSummary
+from streams.contracts.outgoing import OrderStatus, OrderSummary, OutboxRecord, with_response
 from streams.types import BoolArray
 
 
@@ -82,12 +82,31 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
         return {name: text for name, text in named.items() if text is not None}
 
 
+class Verdict(StrEnum):
+    """What a person says of a purchase order; also the kind of the event in `order-responses`."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    CHANGED = "changed"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person said of one purchase order, until the logs say it too."""
+
+    po_id: str
+    verdict: Verdict
+    quantity: int  # that the person saw, or wants
+    expected_ms: int | None = None  # when the order is due from now on; None means as it was
+    moment_ms: int  # event time of the same word in `order-responses`
+
+
 @dataclass(frozen=True, slots=True)
 class Controls:
     """What people have ordered, as far as it is known."""
 
     pauses: tuple[Pause, ...] = ()
     is_known: bool = True
+    answers: Mapping[str, Answer] = field(default_factory=dict)  # by po_id, the newest one
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,32 @@ class Limits:
     approval_amount: float | None = None
     cap_units_per_item_day: int | None = None
     cap_amount_per_item_day: float | None = None
+
+
+def as_answered(
+    waiting: OutboxRecord, answers: Mapping[str, Answer], applied_ms: int
+) -> OutboxRecord:
+    """Return the record of a waiting order as it stands once a person's answer is in force.
+
+    An answer is in force as soon as the audit log has it. Its event in `order-responses` takes
+    effect some seconds later, when the logs are read up to it; from then on the record says the
+    same by itself. Until then an approved order may leave, with the bytes that the event would give
+    it, and one that was changed or rejected stays where it is.
+
+    Args:
+        waiting: the record of a purchase order.
+        answers: by po_id.
+        applied_ms: event time up to which the logs have taken effect.
+    """
+    summary = waiting.order_summary
+    answer = None if summary is None else answers.get(summary.po_id)
+    if summary is None or answer is None or answer.moment_ms <= applied_ms:
+        return waiting
+    if answer.verdict != Verdict.APPROVED:
+        return with_response(waiting, "held", None, None)
+    if answer.quantity != summary.quantity:  # approved as it will stand after a change
+        return waiting
+    return with_response(waiting, answer.verdict, None, answer.expected_ms)
 
 
 def judge_orders(

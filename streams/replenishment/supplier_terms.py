@@ -7,6 +7,7 @@ import numpy as np
 
 from policy.review_inputs import ROLES
 from streams.contracts.events import MOST_PRICE_BREAKS, Item, PriceBreak
+from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int64Array
 
@@ -77,6 +78,19 @@ def arrival_ms(line: Item, role: str, at_ms: int) -> int:
     delay = dispatch_delay_days(at_ms, weekdays, getattr(line, f"cut_off_hour_{role}"))
     lead_time: float = getattr(line, f"lead_time_days_{role}")
     return at_ms + round((delay + lead_time) * DAY_MS)
+
+
+def late_start_ms(order: OpenOrder, line: Item | None, at_ms: int) -> int | None:
+    """Return when an order arrives that leaves only now, at its approval; None means as said.
+
+    Args:
+        order: that waits for the approval.
+        line: of its item, if there is one.
+        at_ms: the moment of the approval.
+    """
+    if order.state != AWAITING_APPROVAL or order.is_date_agreed or line is None:
+        return None
+    return max(order.due_ms, arrival_ms(line, order.role, at_ms))
 
 
 def dispatch_delay_days(at_ms: int, weekdays: Sequence[int], cut_off_hour: float) -> float:

@@ -11,7 +11,7 @@ from streams.detection.shortfall import forget_plans
 from streams.incidents.order_discrepancies import Discrepancy, OpenDiscrepancy
 from streams.replenishment.reviews import service_type_code
 from streams.replenishment.schedule import first_review_ms, period_ms
-from streams.replenishment.supplier_terms import arrival_ms
+from streams.replenishment.supplier_terms import arrival_ms, late_start_ms
 from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timeline.partition_state import OrderResponse, State
 from streams.timestamps import DAY_MS, one_time
@@ -167,10 +167,12 @@ def _respond(state: State, item: int, event: events.Response, moment: int) -> No
         quantity, due_ms = event.new_quantity, _time_of(event.expected_at)
         outstanding += quantity - order.quantity
         order.quantity = quantity
-    elif isinstance(event, events.Acknowledged):
+    elif isinstance(event, events.Acknowledged) or (
+        isinstance(event, events.Approved) and event.expected_at is not None
+    ):
         due_ms = _time_of(event.expected_at)
     elif isinstance(event, events.Approved | events.Released):
-        due_ms = _late_start(state, order, moment)
+        due_ms = late_start_ms(order, state.catalog.get(order.item), moment)
     order.is_date_agreed |= due_ms is not None
     if order.state != AWAITING_APPROVAL or said not in _STILL_WAITING_AFTER:
         order.state = said
@@ -181,14 +183,6 @@ def _respond(state: State, item: int, event: events.Response, moment: int) -> No
 
 _STILL_WAITING_AFTER = ("changed", "acknowledged", "sent", "held")
 """Words about an order after which it still waits for its approval."""
-
-
-def _late_start(state: State, order: OpenOrder, moment: int) -> int | None:
-    """Return when an order arrives that leaves only now, at its approval; None means as said."""
-    line = state.catalog.get(order.item)
-    if order.state != AWAITING_APPROVAL or order.is_date_agreed or line is None:
-        return None
-    return max(order.due_ms, arrival_ms(line, order.role, moment))
 
 
 def arrive(state: State, order: OpenOrder, moment: int) -> None:

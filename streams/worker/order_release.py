@@ -12,7 +12,14 @@ import numpy as np
 
 from streams.contracts.outgoing import OrderSummary, OutboxRecord
 from streams.handover.gate import Gate, GateInputs, GateThresholds
-from streams.handover.rules import PEOPLES, Controls, Limits, judge_orders, person_needed
+from streams.handover.rules import (
+    PEOPLES,
+    Controls,
+    Limits,
+    as_answered,
+    judge_orders,
+    person_needed,
+)
 from streams.timestamps import NO_CLOCK
 from streams.types import BoolArray
 from streams.worker.lag import oldest_unread_s, went_back_s
@@ -97,7 +104,9 @@ class OrderRelease:
     def _basis(self, task: ShardTask) -> object:
         """All that a judgement of waiting orders rests on; the same: the same judgement."""
         moment = self._clock() // _STALE_LOOK_S if task.was_live else 0
-        return (task.gate.reasons, self._controls(), task.shard.outbox.responses, moment)
+        controls = self._controls()
+        ahead = sum(one.moment_ms > _applied_ms(task) for one in controls.answers.values())
+        return (task.gate.reasons, controls, ahead, task.shard.outbox.responses, moment)
 
     def has_to_judge(self, task: ShardTask) -> bool:
         """Whether orders wait that the last judgement does not hold for."""
@@ -141,7 +150,13 @@ class OrderRelease:
         """Judge the orders that were not judged yet; return those that may go and those that were
         called off.
         """
-        waiting = task.shard.outbox.orders_between(task.judged_to, task.publishable_to)
+        answers, applied_ms = self._controls().answers, _applied_ms(task)
+        waiting = [
+            (number, as_answered(record, answers, applied_ms))
+            for number, record in task.shard.outbox.orders_between(
+                task.judged_to, task.publishable_to
+            )
+        ]
         task.judged_to = task.publishable_to
         summaries = [
             outgoing.order_summary for _, outgoing in waiting if outgoing.order_summary is not None
@@ -185,3 +200,8 @@ class OrderRelease:
         )
         stale: BoolArray = self._clock() * 1000 - counted_ms > self._stock_valid_ms
         return stale
+
+
+def _applied_ms(task: ShardTask) -> int:
+    applied_ms = task.shard.timeline.applied_ms
+    return NO_CLOCK if applied_ms is None else applied_ms

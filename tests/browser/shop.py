@@ -15,6 +15,8 @@ from infra.admin.access import load_access
 from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
 from infra.bootstrap import redis_pool
+from infra.control.order_routes import add_order_routes
+from infra.control.orders import Desk
 from infra.control.routes import add_control_routes
 from infra.page.page import Page
 from infra.redis.keys import Keys
@@ -236,11 +238,13 @@ class Server:
         clock: Callable[[], float] = time.time,
         host: str = "127.0.0.1",
         log: MemoryLog | None = None,
+        **limits: Any,
     ) -> None:
         self._host = host
         self._redis_url = redis_url
         self._keys = keys or Keys()
         self._clock = clock
+        self._limits = limits
         self.log = log or MemoryLog(clock)
         self._port = 0
         self._server: AdminServer | None = None
@@ -251,6 +255,9 @@ class Server:
         settings = Settings(admin_host=self._host, operator_token=TOKEN)
         app = make_admin(NoWorker(), CollectorRegistry(), load_access(settings))  # type: ignore[arg-type]
         add_control_routes(app, self.log, lambda controls: ([], []), asyncio.to_thread)
+        place = {"redis_url": self._redis_url, "redis_prefix": self._keys.prefix}
+        desk = Desk(Settings(**place, **self._limits), lambda: self.log.state, self.log.controls)
+        add_order_routes(app, self.log, desk, asyncio.to_thread)
         Page(self._redis_url, self._keys, self.log, self._clock).add_to(app)
         self._server = AdminServer(app, self._host, self._port)
         self.url = await self._server.start()

@@ -23,7 +23,16 @@ VENDORED = {
         "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
     ),
 }
-VIEWS = ("", "#/items", "#/shipping", "#/decisions", "#/incidents", "#/dead-letters", "ITEM")
+VIEWS = (
+    "",
+    "#/items",
+    "#/shipping",
+    "#/decisions",
+    "#/orders",
+    "#/incidents",
+    "#/dead-letters",
+    "ITEM",
+)
 
 
 @pytest.mark.parametrize("path", VENDORED, ids=lambda path: path.name)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import msgspec
 from aiokafka.errors import KafkaConnectionError
 
-from infra.control.entries import AnyEntry, AuditState, Entry, sealed
+from infra.control.entries import AnyEntry, AuditState, Entry, OrderAnswered, response_of, sealed
+from streams.contracts.events import Response
 from streams.handover.rules import Controls
 from streams.timestamps import rfc3339
 
@@ -26,6 +27,7 @@ class MemoryLog:
         self.is_away = False
         self.on_their_way: list[Entry] = []
         self.entries: list[AnyEntry] = []
+        self.responses: list[Response] = []
 
     def controls(self) -> Controls:
         """What people have ordered."""
@@ -49,6 +51,13 @@ class MemoryLog:
         if self.is_away:
             raise KafkaConnectionError("no broker")
         return self._take(entry)
+
+    async def answer(self, entry: OrderAnswered) -> OrderAnswered:
+        """Write a person's word about an order, and keep its event."""
+        written = await self.append(entry)
+        assert isinstance(written, OrderAnswered)
+        self.responses.append(response_of(written))
+        return written
 
     def _take(self, entry: Entry) -> AnyEntry:
         written = sealed(entry, self.state.heads, rfc3339(int(self._clock() * 1000)))

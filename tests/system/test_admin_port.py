@@ -51,7 +51,9 @@ async def test_readiness_follows_assignment_and_redis(
     await eventually(lambda: _is_away(worker), "a dead Redis is told", seconds=30)
     await asyncio.to_thread(own_redis.start)
     await worker.wait_until_ready()
-    assert "tidegate_ready 1.0" in worker.ask("/metrics").text
+    await eventually(
+        lambda: "tidegate_ready 1.0" in worker.ask("/metrics").text, "the metric says so, too"
+    )
     replaying.cancel()
     await asyncio.gather(replaying, return_exceptions=True)
 

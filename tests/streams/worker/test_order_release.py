@@ -4,16 +4,18 @@ import asyncio
 
 import pytest
 
-from streams.contracts.outgoing import OutboxRecord, order_record
+from streams.contracts.outgoing import OutboxRecord, order_record, with_response
 from streams.contracts.purchase_orders import Candidates, Occasion, PurchaseOrder, SupplierRole
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 from streams.handover.gate import GateThresholds
-from streams.handover.rules import Controls, HoldReason, Limits, Pause
+from streams.handover.rules import Answer, Controls, HoldReason, Limits, Pause, Verdict
+from streams.timestamps import NO_CLOCK
 from streams.worker import shard_task as shard_task_module
 from tests.oracle import DAY
 from tests.streams.logs import ITEMS, START_MS, event
 from tests.streams.worker.worker_bench import ORDERS, PREFIX, Bench, bench, sales
 
+AHEAD_MS = START_MS + 1_000 * DAY
 EVERYTHING = Pause(hold_id="h", who="ada", why="w", since="now")
 ALERT = OutboxRecord(ALERTS, b"lamp", b"{}", [])
 
@@ -431,6 +433,56 @@ async def test_word_about_another_items_order_says_nothing():
         made.worker.tasks[0].shard.outbox.judge("po-1", "other", "main", "approved")
         await asyncio.sleep(0.05)
         assert control.reasons == {HoldReason.APPROVAL}
+
+
+def answer(
+    control: Controlled, verdict: Verdict, units: int = 10, moment_ms: int = AHEAD_MS
+) -> None:
+    """Let a person say so of the first order, at a moment that the logs have not reached."""
+    given = Answer(
+        po_id="po-1", verdict=verdict, quantity=units, expected_ms=START_MS, moment_ms=moment_ms
+    )
+    control.made.controls = Controls(answers={"po-1": given})
+
+
+async def test_answer_of_a_person_acts_before_the_logs_reach_it():
+    """An approved order leaves at once, with its new date: the bytes that the event gives it."""
+    async with bench(order_limits=Limits(approval_amount=19.0)) as made:
+        control = Controlled(made)
+        control.decide(order(1), order(2))
+        await control.until_held(HoldReason.APPROVAL)
+        answer(control, Verdict.APPROVED)
+        await control.until_sent(1)
+        assert control.sent == [with_response(order(1), "approved", None, START_MS)]
+        assert control.reasons == {HoldReason.APPROVAL}
+
+
+async def test_approval_of_other_units_than_the_order_has_is_none():
+    """Approved at 8 after a change that the logs have not brought yet: it waits for that."""
+    async with bench(order_limits=Limits(approval_amount=5.0)) as made:
+        control = Controlled(made)
+        control.decide(order(1))
+        await control.until_held(HoldReason.APPROVAL)
+        answer(control, Verdict.APPROVED, units=8)
+        await asyncio.sleep(0.05)
+        assert control.sent == []
+        made.worker.tasks[0].shard.outbox.judge("po-1", *ITEMS[0], "changed", 8, None)
+        await control.until_sent(1)
+        assert control.sent[0].order_summary.quantity == 8
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.CHANGED])
+async def test_order_that_somebody_rejects_or_changes_waits_for_the_logs(verdict):
+    """Nothing that is about to be another order leaves; then the logs say what leaves."""
+    async with bench() as made:
+        control = Controlled(made)
+        control.pause(EVERYTHING)
+        control.decide(order(1))
+        await control.until_held(HoldReason.PAUSED)
+        answer(control, verdict)
+        await control.until_held(HoldReason.HELD)
+        answer(control, verdict, moment_ms=NO_CLOCK)
+        await control.until_sent(1)
 
 
 # -- liveness --------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ import * as decisions from "./views/decisions.js";
 import * as incidents from "./views/incidents.js";
 import * as item from "./views/item.js";
 import * as items from "./views/items.js";
+import * as orders from "./views/orders.js";
 import * as overview from "./views/overview.js";
 import * as shipping from "./views/shipping.js";
 
-const VIEWS = { overview, items, item, shipping, decisions, incidents, "dead-letters": deadLetters };
-const KEYS = { 1: "#/", 2: "#/items", 3: "#/shipping", 4: "#/decisions", 5: "#/incidents", 6: "#/dead-letters" };
+const VIEWS = { overview, items, item, shipping, decisions, orders, incidents, "dead-letters": deadLetters };
+const KEYS = { 1: "#/", 2: "#/items", 3: "#/shipping", 4: "#/decisions", 5: "#/orders", 6: "#/incidents", 7: "#/dead-letters" };
 const HOLDS_EVERY_MS = 5_000;
 const STALE_AFTER_MS = 3_500;
 
@@ -215,7 +216,7 @@ function cycleTheme() {
 }
 
 function showHelp() {
-  const keys = [["1 … 6", "the parts of the page"], ["/", "find an item"], ["t", "light or dark"], ["?", "this list"], ["Esc", "close a dialog"]];
+  const keys = [["1 … 7", "the parts of the page"], ["/", "find an item"], ["t", "light or dark"], ["?", "this list"], ["Esc", "close a dialog"]];
   const dialog = el("dialog", { "aria-labelledby": "dialog-title" },
     el("div", { class: "stack" },
       el("h2", { id: "dialog-title" }, "Keys"),

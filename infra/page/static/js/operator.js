@@ -75,6 +75,40 @@ export function acknowledge(incident, context) {
   });
 }
 
+// --- a word about one order ---
+
+const WORDS = {
+  approve: { title: "Approve this order", action: "Approve", intro: "It leaves within about two seconds. If it leaves later than decided, its date moves." },
+  change: { title: "Change this order", action: "Change", intro: "One that waits leaves as its next version, and waits for approval if it needs that." },
+  reject: { title: "Reject this order", action: "Reject", danger: true, intro: "One that waits never leaves, and none of it counts as supply any more." },
+};
+
+/** Approve, change or reject a purchase order. */
+export function answerOrder(verb, order, context) {
+  const word = WORDS[verb];
+  ask({
+    title: word.title,
+    intro: el("div", { class: "stack" },
+      el("p", {}, el("b", {}, `${f.count(order.quantity)} of ${order.sku} from ${order.supplier}`), ` (${order.po_id}). ${word.intro}`),
+      order.hold ? null : el("p", { class: "warn" }, "It has left already: tell the supplier, who does not know of this.")),
+    fields: [
+      whoField(),
+      field("Why", text("why", { required: true, maxlength: "200" })),
+      ...(verb === "change" ? [
+        field("Units", text("quantity", { type: "number", min: "1", max: "1000000", step: "1", value: String(order.quantity) })),
+        field("Due on (empty: as it was)", text("expected_at", { type: "date" })),
+      ] : []),
+    ],
+    action: word.action,
+    danger: word.danger,
+    act: async ({ who, why, quantity, expected_at }) => {
+      const changed = verb === "change" ? { quantity: quantity ? Number(quantity) : null, expected_at: expected_at || null } : {};
+      await post(`purchase-orders/${verb}`, { po_id: order.po_id, who, why, ...changed });
+      await context.refresh(null);
+    },
+  });
+}
+
 // --- pausing orders ---
 
 /** The button in the header; it stays away where the worker cannot pause. */

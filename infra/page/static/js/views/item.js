@@ -5,6 +5,7 @@ import { Chart } from "../chart.js";
 import { card, el, fill, Table } from "../dom.js";
 import * as f from "../format.js";
 import { ordered } from "./decisions.js";
+import { orderButtons } from "./orders.js";
 import { incidentEntry } from "./incidents.js";
 import { itemLink, promise } from "./items.js";
 
@@ -144,6 +145,10 @@ function ordersTable(context) {
       { title: "Order", class: "name", cell: (one) => ({ text: `${f.count(one.outstanding)} of ${f.count(one.quantity)}`, sub: one.po_id, tags: one.is_late ? [{ text: "late", class: "bad" }] : [] }) },
       { title: "From", cell: (one) => ({ text: one.supplier, sub: one.supplier === one.role ? one.state : `${one.role}, ${one.state}` }) },
       { title: "Due", number: true, cell: (one) => f.near(one.due_ms, shopMs()) },
+      { title: "", label: "Your word", cell: (one) => {
+        const order = { ...one, sku: context.query.sku, hold: one.state === "awaiting_approval" ? "approval" : null };
+        return { as: `${one.po_id} ${one.state} ${one.quantity}`, node: () => orderButtons(order, context) };
+      } },
     ],
   });
 }

@@ -1,0 +1,184 @@
+"""`tidegate orders`: the open purchase orders, and a person's word about one of them."""
+
+import asyncio
+
+import msgspec
+from cyclopts import App
+
+from infra.cli.audit import what_happened
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
+from infra.cli.terminal.output import make_console, make_table, safe
+from infra.control.entries import AuditState, OrderAnswered
+from infra.control.log import append_once, read_audit
+from infra.control.orders import (
+    PurchaseOrderRow,
+    Word,
+    answer_to,
+    read_orders,
+)
+from infra.settings import Settings
+from infra.wording.format import plain_time
+from streams.handover.rules import Verdict
+
+orders = App(
+    name="orders",
+    help="""List the open purchase orders; approve, reject or change one.
+
+Your word is in force within about two seconds and stands in the audit log, with your name. It also
+goes to the topic order-responses, where an ERP can read it.""",
+)
+
+
+@orders.command(name="list")
+def list_orders(
+    *,
+    waiting: Flag = False,
+    supplier: str | None = None,
+    sku: str | None = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """List the open purchase orders: those that wait first, then by the date they are due.
+
+    Args:
+        waiting: only those that have not left, with the reason.
+        supplier: only orders to this supplier.
+        sku: only orders of this item.
+        as_json: one JSON object.
+    """
+    settings = connection.settings()
+    state, _ = asyncio.run(read_audit(settings))
+    rows = [
+        row
+        for row in read_orders(settings, state.controls(), state.closed)
+        if (row.hold is not None or not waiting)
+        and supplier in (None, row.supplier)
+        and sku in (None, row.sku)
+    ]
+    if as_json:
+        print(msgspec.json.encode({"orders": rows}).decode())
+    elif rows:
+        _show(rows)
+    else:
+        print("no purchase order waits" if waiting else "no purchase order is open")
+
+
+@orders.command
+def approve(
+    po_id: str,
+    /,
+    *,
+    who: str,
+    why: str,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Approve a purchase order that waits: it leaves, with a new date where it is late.
+
+    Args:
+        po_id: of the order, as `tidegate orders list` names it.
+        who: your name, for the audit log.
+        why: the reason, for the audit log.
+        as_json: one JSON object.
+    """
+    _answer(connection.settings(), Word(po_id, Verdict.APPROVED, who, why), as_json=as_json)
+
+
+@orders.command
+def reject(
+    po_id: str,
+    /,
+    *,
+    who: str,
+    why: str,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Reject a purchase order: one that waits never leaves, and none of it counts as supply.
+
+    If it has left already, tell the supplier yourself.
+
+    Args:
+        po_id: of the order, as `tidegate orders list` names it.
+        who: your name, for the audit log.
+        why: the reason, for the audit log.
+        as_json: one JSON object.
+    """
+    _answer(connection.settings(), Word(po_id, Verdict.REJECTED, who, why), as_json=as_json)
+
+
+@orders.command
+def change(
+    po_id: str,
+    /,
+    *,
+    who: str,
+    why: str,
+    quantity: int | None = None,
+    expected_at: str | None = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
+    """Change the units of a purchase order, or the date it is due, or both.
+
+    One that waits leaves as its next version; it stays for approval if it needs that. If it has
+    left already, tell the supplier yourself.
+
+    Args:
+        po_id: of the order, as `tidegate orders list` names it.
+        who: your name, for the audit log.
+        why: the reason, for the audit log.
+        quantity: units from now on, at least 1.
+        expected_at: when it is due from now on: a day, or a time with its offset.
+        as_json: one JSON object.
+    """
+    word = Word(po_id, Verdict.CHANGED, who, why, quantity, expected_at)
+    _answer(connection.settings(), word, as_json=as_json)
+
+
+def _answer(settings: Settings, word: Word, *, as_json: bool) -> None:
+    has_left = False
+
+    def make(state: AuditState) -> OrderAnswered:
+        nonlocal has_left
+        entry, has_left = answer_to(settings, state, state.controls(), word)
+        return entry
+
+    entry = asyncio.run(append_once(settings, make))
+    assert isinstance(entry, OrderAnswered)
+    if as_json:
+        print(msgspec.json.encode({"order": entry, "has_left": has_left}).decode())
+        return
+    print(f"{what_happened(entry)} of {entry.sku} ({entry.warehouse})")
+    if has_left:
+        print("it had left already: tell the supplier, who does not know of this")
+
+
+def _money(row: PurchaseOrderRow) -> str:
+    return "" if row.amount is None else f"{row.amount:,.2f} {safe(row.currency or '')}".strip()
+
+
+def _show(rows: list[PurchaseOrderRow]) -> None:
+    names = ("order", "sku", "warehouse", "supplier", "units", "open", "amount", "due", "state")
+    numbers = ("units", "open", "amount")
+    table = make_table(
+        [(name, name in numbers) for name in (*names, "waits for")],
+        [
+            (
+                row.po_id,
+                safe(row.sku),
+                safe(row.warehouse),
+                safe(row.supplier),
+                f"{row.quantity:,}",
+                f"{row.outstanding:,}",
+                _money(row),
+                plain_time(row.due_at),
+                row.state,
+                row.hold or "",
+            )
+            for row in rows
+        ],
+    )
+    make_console().print(table)
+    held = sum(row.hold is not None for row in rows)
+    print(f"{len(rows):,} open, {held:,} of them wait")

@@ -1,0 +1,143 @@
+"""The part of the HTTP API that lists purchase orders and takes a person's word about one."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol
+
+import msgspec
+from aiohttp import web
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
+
+from infra.admin.access import Refusal
+from infra.control.entries import OrderAnswered
+from infra.control.orders import PurchaseOrderRow, Word
+from infra.control.routes import ORDERS_SHOWN, answer_json, body_of, made
+from streams.contracts.fields import PURCHASE_ORDER_ID, WHO_DID, WHY, described
+from streams.handover.rules import Verdict
+
+PATH = "/api/v1/purchase-orders"
+
+
+class PurchaseOrders(msgspec.Struct, frozen=True):
+    """The answer of `GET /api/v1/purchase-orders`."""
+
+    orders: Annotated[
+        list[PurchaseOrderRow],
+        described(
+            "Open purchase orders: those that wait first, then by the date they are due. "
+            "At most 1,000."
+        ),
+    ]
+    orders_total: Annotated[int, described("How many purchase orders are open.")]
+    waiting_total: Annotated[int, described("How many of them have not left.")]
+
+
+class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /api/v1/purchase-orders/approve` and `/reject`.
+
+    Who and why: 1 to 500 printable characters on one line.
+    """
+
+    po_id: Annotated[str, PURCHASE_ORDER_ID]
+    who: Annotated[str, WHO_DID]
+    why: Annotated[str, WHY]
+
+
+class ChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /api/v1/purchase-orders/change`: units, date, or both."""
+
+    po_id: Annotated[str, PURCHASE_ORDER_ID]
+    who: Annotated[str, WHO_DID]
+    why: Annotated[str, WHY]
+    quantity: Annotated[
+        int | None, described("Units from now on, from 1 to 1,000,000; null means unchanged.")
+    ] = None
+    expected_at: Annotated[
+        str | None,
+        described("When it is due from now on, a day or RFC 3339; null means unchanged."),
+    ] = None
+
+
+class OrderAnswer(msgspec.Struct, frozen=True):
+    """The answer to a word about a purchase order: what the audit log has."""
+
+    po_id: Annotated[str, PURCHASE_ORDER_ID]
+    verdict: Annotated[Verdict, described("What was said of it.")]
+    quantity: Annotated[
+        int, described("Units that were approved or rejected, or that it has from now on.")
+    ]
+    expected_at: Annotated[
+        str | None,
+        described("When it is due from now on, as RFC 3339 in UTC; null means as it was."),
+    ]
+    has_left: Annotated[
+        bool, described("Whether it had left before: then the supplier does not know of this.")
+    ]
+
+
+class Shop(Protocol):
+    """The purchase orders of all workers, as `infra.control.orders.Desk`; called in a thread."""
+
+    def orders(self) -> list[PurchaseOrderRow]:
+        """Return the open ones."""
+
+    def answer(self, word: Word) -> tuple[OrderAnswered, bool]:
+        """Return the entry of a person's word, and whether the order has left."""
+
+
+class Log(Protocol):
+    """The audit log, as `infra.control.log.ControlLog`."""
+
+    async def answer(self, entry: OrderAnswered) -> OrderAnswered:
+        """Write a person's word about an order."""
+
+
+def add_order_routes(app: web.Application, log: Log, shop: Shop, run: Callable[..., Any]) -> None:
+    """Add the routes.
+
+    Args:
+        app: stands behind `infra.admin.access.make_guard`.
+        log: where people's words are kept.
+        shop: reads purchase orders; it may block.
+        run: runs a blocking function elsewhere, as `asyncio.to_thread`.
+    """
+
+    async def listed(_: web.Request) -> web.Response:
+        rows = await _read(run, shop.orders)
+        waiting = sum(row.hold is not None for row in rows)
+        return answer_json(PurchaseOrders(rows[:ORDERS_SHOWN], len(rows), waiting))
+
+    async def approve(request: web.Request) -> web.Response:
+        asked = await body_of(request, OrderRequest)
+        return await say(Word(asked.po_id, Verdict.APPROVED, asked.who, asked.why))
+
+    async def reject(request: web.Request) -> web.Response:
+        asked = await body_of(request, OrderRequest)
+        return await say(Word(asked.po_id, Verdict.REJECTED, asked.who, asked.why))
+
+    async def change(request: web.Request) -> web.Response:
+        asked = await body_of(request, ChangeRequest)
+        wished = (asked.quantity, asked.expected_at)
+        return await say(Word(asked.po_id, Verdict.CHANGED, asked.who, asked.why, *wished))
+
+    async def say(word: Word) -> web.Response:
+        entry, has_left = await _read(run, lambda: made(lambda: shop.answer(word)))
+        try:
+            written = await log.answer(entry)
+        except KafkaError as error:
+            rule = "reachable: say it again, the order waits meanwhile"
+            raise Refusal(503, "Kafka", rule, type(error).__name__) from None
+        said = (written.po_id, written.verdict, written.quantity, written.expected_at)
+        return answer_json(OrderAnswer(*said, has_left))
+
+    app.router.add_get(PATH, listed)
+    app.router.add_post(f"{PATH}/approve", approve)
+    app.router.add_post(f"{PATH}/reject", reject)
+    app.router.add_post(f"{PATH}/change", change)
+
+
+async def _read(run: Callable[..., Any], read: Callable[[], Any]) -> Any:
+    try:
+        return await run(read)
+    except (OSError, RedisError) as error:
+        raise Refusal(503, "Redis", "reachable", type(error).__name__) from None

@@ -1,0 +1,68 @@
+"""A buyer at the page: which orders wait, and a word about one of them."""
+
+from tests.browser.shop import (
+    DAY_MS,
+    HOUR_MS,
+    TOKEN,
+    counted,
+    item,
+    open_shop,
+    placed,
+    serving,
+)
+
+LIMIT = {"approval_amount": 1.0}
+
+
+async def test_an_order_is_changed_rejected_and_approved_at_the_page(redis_url, visit):
+    """Each word asks who and why, stands in the audit log, and shows at once."""
+    async with open_shop(redis_url, **LIMIT) as shop, serving(redis_url, **LIMIT) as server:
+        start = shop.now_ms // DAY_MS * DAY_MS - 3 * DAY_MS
+        names = ("lamp", "rug", "vase")
+        await shop.tell("catalog", *[item(name, start) for name in names])
+        await shop.tell("stock", *[counted(name, start, 5) for name in names])
+        for name in names:
+            await shop.tell(
+                "orders", *[placed(name, start + n * HOUR_MS, 3) for n in range(3 * 24)]
+            )
+        await shop.write_heartbeats()
+        await shop.settle()
+        visitor = await visit(server.url)
+        await visitor.go("#/orders")
+        page = visitor.page
+        rows = page.locator("tbody tr")
+        await rows.first.wait_for()
+        waiting = await rows.count()
+        assert waiting >= 2
+
+        async def say(verb: str, units: str | None = None) -> None:
+            await rows.first.get_by_role("button", name=verb).click()
+            dialog = page.get_by_role("dialog")
+            await dialog.get_by_label("Who you are").fill("Ada")
+            await dialog.get_by_label("Why").fill("agreed")
+            if await dialog.get_by_label("Operator's token").count():
+                await dialog.get_by_label("Operator's token").fill(TOKEN)
+            if units:
+                await dialog.get_by_label("Units").fill(units)
+            await dialog.get_by_role("button", name=verb).click()
+            await dialog.wait_for(state="detached")
+
+        await say("Approve")
+        await page.get_by_text(f"{waiting - 1} of them wait").wait_for()
+        await say("Change", "7")
+        await page.get_by_text("somebody's word about it").first.wait_for()
+        assert [one.verdict for one in server.log.entries] == ["approved", "changed"]
+        assert server.log.entries[1].quantity == 7
+        assert {(one.who, one.why) for one in server.log.entries} == {("Ada", "agreed")}
+        assert visitor.complaints == []
+
+
+async def test_a_shop_without_open_orders_says_so(shop, server, visit):
+    """Under both choices."""
+    await shop.write_heartbeats()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go("#/orders")
+    await visitor.page.get_by_text("No purchase order waits.").wait_for()
+    await visitor.page.get_by_role("button", name="all open").click()
+    await visitor.page.get_by_text("No purchase order is open.").wait_for()

@@ -1,0 +1,99 @@
+"""The orders' part of the API over a real socket, on orders that lie in a real Redis."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+
+from infra.admin.access import Access
+from infra.admin.routes import make_admin
+from infra.admin.server import AdminServer
+from infra.control.order_routes import PATH, add_order_routes
+from infra.control.orders import Desk
+from infra.settings import Settings
+from streams.contracts.events import OrderRejected
+from tests.infra.admin.test_routes import Worker
+from tests.infra.control.test_orders import stored
+from tests.infra.control.test_routes import TOKENS, as_operator
+from tests.infra.memory_log import MemoryLog
+
+WORD = {"po_id": "po-1", "who": "ada", "why": "too dear"}
+
+
+@asynccontextmanager
+async def api(settings: Settings):
+    """The API on a loopback socket, and a client."""
+    app = make_admin(Worker(), CollectorRegistry(), Access("127.0.0.1", TOKENS, False))
+    log = MemoryLog()
+    desk = Desk(settings, lambda: log.state, log.controls)
+    add_order_routes(app, log, desk, asyncio.to_thread)
+    server = AdminServer(app, "127.0.0.1", 0)
+    url = await server.start()
+    try:
+        async with aiohttp.ClientSession(url) as client:
+            client.log = log
+            yield client
+    finally:
+        await server.stop()
+
+
+async def test_word_about_an_order_is_in_force_at_once_and_kept_with_its_author(redis_url):
+    """The list says that it waits, the log who said what, and the event goes to the topic."""
+    async with api(stored(redis_url)) as client:
+        async with client.get(PATH) as answer:
+            told = await answer.json()
+        assert [row["hold"] for row in told["orders"]] == ["approval"]
+        assert (told["orders_total"], told["waiting_total"]) == (1, 1)
+        async with client.post(f"{PATH}/reject", json=WORD, headers=as_operator()) as answer:
+            assert (answer.status, (await answer.json())["verdict"]) == (200, "rejected")
+        (entry,) = client.log.entries
+        assert (entry.who, entry.why, entry.quantity) == ("ada", "too dear", 10)
+        (event,) = client.log.responses
+        assert isinstance(event, OrderRejected)
+        assert event.event_id == entry.entry_id
+        async with client.get(PATH) as answer:
+            assert [row["hold"] for row in (await answer.json())["orders"]] == ["held"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "status", "field"),
+    [
+        ("approve", {**WORD, "po_id": "po-2"}, 404, "po_id"),
+        ("approve", {**WORD, "who": ""}, 400, "who"),
+        ("approve", {**WORD, "quantity": 5}, 400, "body"),
+        ("change", WORD, 400, "quantity"),
+        ("change", {**WORD, "quantity": "7"}, 400, "quantity"),
+        ("change", {**WORD, "expected_at": "soon"}, 400, "expected_at"),
+    ],
+)
+async def test_word_that_is_not_possible_is_told_and_changes_nothing(
+    redis_url, verb, body, status, field
+):
+    """The field and its rule; nothing is written."""
+    async with api(stored(redis_url)) as client:
+        async with client.post(f"{PATH}/{verb}", json=body, headers=as_operator()) as answer:
+            assert answer.status == status
+            assert (await answer.json())["error"]["field"] == field
+        assert (client.log.entries, client.log.responses) == ([], [])
+
+
+async def test_word_needs_an_operators_token(redis_url):
+    """Looking is free on loopback, deciding is not."""
+    async with (
+        api(stored(redis_url)) as client,
+        client.post(f"{PATH}/approve", json=WORD) as answer,
+    ):
+        assert answer.status == 401
+
+
+async def test_server_that_is_away_is_named(redis_url):
+    """Redis, where the orders are; Kafka, where the word goes."""
+    nowhere = Settings(redis_url="redis://127.0.0.1:1/0")
+    async with api(nowhere) as client, client.get(PATH) as answer:
+        assert (answer.status, (await answer.json())["error"]["field"]) == (503, "Redis")
+    async with api(stored(redis_url)) as client:
+        client.log.is_away = True
+        async with client.post(f"{PATH}/approve", json=WORD, headers=as_operator()) as answer:
+            assert (answer.status, (await answer.json())["error"]["field"]) == (503, "Kafka")
