@@ -42,7 +42,8 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reord
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)
 
-LEFT_TO_THE_OTHER_RUN := browser grafana bench infra/cli/test_cli_live.py system/test_prometheus.py system/test_replay_days.py
+LEFT_TO_THE_OTHER_RUN := browser grafana bench infra/cli/test_cli_live.py \
+  system/test_handover.py system/test_prometheus.py system/test_replay_days.py
 
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
 	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(LEFT_TO_THE_OTHER_RUN))

@@ -16,8 +16,23 @@ from tests.simulation.plan import draw_plan
 from tests.simulation.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 200
+SEEDS = 60
 FOUND_WITHIN = 200
+FOUND_AT = {
+    "absent_store_ignored": 52,
+    "clock_behind_ignored": 58,
+    "clock_that_went_back_ignored": 151,
+    "gate_begins_open": 19,
+    "lag_in_seconds_ignored": 23,
+    "late_word_believed": 67,
+    "leases_by_number": 38,
+    "left_told_in_passing": 19,
+    "no_past": 19,
+    "pause_forgotten_over_a_restart": 90,
+    "stale_stock_ignored": 53,
+    "statuses_not_stored": 31,
+}
+"""Worlds that noticed when these were looked for, tried first; a change may move them."""
 
 
 def test_few_worlds_hold():
@@ -52,7 +67,9 @@ def can_show(name: str, seed: int) -> bool:
 @pytest.mark.parametrize("name", GUARDS)
 def test_simulation_notices_a_missing_guard(monkeypatch, name):
     """Without any one of these guards an invariant breaks within 200 worlds."""
-    seeds = (seed for seed in range(FOUND_WITHIN) if can_show(name, seed))
+    first = FOUND_AT.get(name, 0)
+    rest = (seed for seed in range(FOUND_WITHIN) if seed != first)
+    seeds = (seed for seed in (first, *rest) if can_show(name, seed))
     GUARDS[name](monkeypatch)
     found = next((one for one in map(simulate, seeds) if one.violation), None)
     assert found is not None, f"{name}: no world of {FOUND_WITHIN} noticed"

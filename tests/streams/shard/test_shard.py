@@ -71,7 +71,7 @@ def check_any_way_of_reading(logs: Logs, schedule: Schedule) -> None:
     require_same(read_in_pieces(logs, schedule), read_whole(logs))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(drawn=steps(), schedule=SCHEDULES)
 def test_batches_interleaving_and_pace_change_nothing(drawn, schedule):
     """Any batch sizes, topic order and advance limits give the state, decisions and outputs of
@@ -81,7 +81,7 @@ def test_batches_interleaving_and_pace_change_nothing(drawn, schedule):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(drawn=steps(200), schedule=SCHEDULES)
 def test_batches_and_interleaving_change_nothing_in_long_logs(drawn, schedule):
     """The same over longer logs and more of them."""
@@ -91,14 +91,17 @@ def test_batches_and_interleaving_change_nothing_in_long_logs(drawn, schedule):
 @pytest.mark.slow
 def test_sample_logs_reach_every_corner():
     """The logs that the properties run on bring orders, surges, and each kind of alert."""
-    outputs = [out for seed in range(40) for out in read_whole(sample(seed)).outputs]
-    told = [as_json(out.value) for out in outputs]
-    assert {one["kind"] for one in told if "state" in one} >= {
-        *("surge", "low_cover", "late_delivery", "stale_input", "stale_stock", "phantom_stock")
+    wanted = {
+        *("surge", "low_cover", "late_delivery", "stale_input", "stale_stock", "phantom_stock"),
+        *("raised", "updated", "resolved", "proposed", "regular occasion", "surge occasion"),
     }
-    assert {one["state"] for one in told if "state" in one} == {"raised", "updated", "resolved"}
-    assert {one["kind"] for one in told if "state" not in one} == {"proposed"}
-    assert {one["occasion"] for one in told if "occasion" in one} == {"regular", "surge"}
+    for seed in range(40):
+        for out in read_whole(sample(seed)).outputs:
+            told = as_json(out.value)
+            wanted -= {told["kind"], told.get("state"), f"{told.get('occasion')} occasion"}
+        if not wanted:
+            break
+    assert wanted == set()
 
 
 def sample(seed: int) -> Logs:
@@ -143,7 +146,7 @@ def test_state_is_what_a_plain_reading_says(drawn):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(drawn=steps(200))
 def test_state_is_what_a_plain_reading_says_in_long_logs(drawn):
     """The same over longer logs and more of them."""
@@ -188,7 +191,7 @@ def check_restarts(logs: Logs, schedule: Schedule, restart_after: set[int]) -> N
     require_same(read_with_restarts(logs, schedule, restart_after), read_whole(logs))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(drawn=steps(), schedule=SCHEDULES, restart_after=st.sets(st.integers(0, 60)))
 def test_restart_at_any_point_changes_nothing(drawn, schedule, restart_after):
     """A shard that goes on from what a commit stored ends in the same state, bit for bit."""
@@ -196,7 +199,7 @@ def test_restart_at_any_point_changes_nothing(drawn, schedule, restart_after):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(drawn=steps(200), schedule=SCHEDULES, restart_after=st.sets(st.integers(0, 200)))
 def test_restart_at_any_point_changes_nothing_in_long_logs(drawn, schedule, restart_after):
     """The same over longer logs and more of them."""
