@@ -4,6 +4,7 @@ from grafana.panels import PER_SECOND, SECONDS, SHARE, UNITS, Answer, Board, Gra
 
 _OPEN_SURGES = 'sum(tidegate_incidents_open{kind="surge"})'
 _ORDERS_PER_MINUTE = "sum(rate(tidegate_orders_total[$__rate_interval])) * 60"
+_ORDERS_PER_MINUTE_LAST_WEEK = "sum(rate(tidegate_orders_total[$__rate_interval] offset 1w)) * 60"
 _BASELINE_PER_MINUTE = "sum(tidegate_expected_orders_per_day) / 1440"
 _LAG = "max(tidegate_consumer_lag_seconds)"
 _WATERMARK_DELAY = "time() - min(tidegate_watermark_timestamp_seconds)"
@@ -131,7 +132,7 @@ LIVE_SALE = Board(
             Graph(
                 "Orders a minute against last week",
                 "Compared with the same time a week ago.",
-                {"now": _ORDERS_PER_MINUTE, "a week ago": f"({_ORDERS_PER_MINUTE}) offset 1w"},
+                {"now": _ORDERS_PER_MINUTE, "a week ago": _ORDERS_PER_MINUTE_LAST_WEEK},
             ),
             Graph(
                 "Units a minute",

@@ -6,6 +6,7 @@ The rules of Grafana's dashboard-linter are kept here as tests, but for those th
 
 import json
 import re
+import subprocess
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -114,6 +115,31 @@ def test_query_names_only_what_exists(query: str, exposed: set[str]) -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     assert set(METRIC.findall(query)) <= exposed
     assert set(RECORDED.findall(query)) <= recorded
+
+
+def parses(promtool: str, directory: Path, queries: list[str]) -> str:
+    """Return what Prometheus' own parser says against queries; nothing where it takes them all.
+
+    A rules file is the one form in which promtool parses queries without a server.
+    """
+    path = directory / "queries.json"
+    rules = [
+        {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "1m")}
+        for number, query in enumerate(queries)
+    ]
+    path.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
+    done = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_every_query_is_promql(promtool: str, tmp_path: Path) -> None:
+    """Panels, annotations, rules and runbooks: Grafana shows a fault for what does not parse."""
+    assert parses(promtool, tmp_path, sorted(set(_queries()))) == ""
+
+
+def test_query_that_is_no_promql_is_found(promtool: str, tmp_path: Path) -> None:
+    """The check above can fail: an offset stands behind a selector, not behind an expression."""
+    assert "offset" in parses(promtool, tmp_path, ["(sum(rate(up[1m])) * 60) offset 1w"])
 
 
 @pytest.mark.parametrize("board", dashboards(), ids=lambda board: board["uid"])
