@@ -62,6 +62,7 @@ class ShopCollector(Collector):
         yield from _backlog(shards)
         yield from _supply(shards, acknowledged)
         yield _incidents(shards, acknowledged)
+        yield _short_sales(shards, acknowledged)
         yield _first_to_run_out(shards)
 
 
@@ -151,6 +152,32 @@ def _incidents(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Metri
     for kind in AlertKind:
         family.add_metric([kind, "no"], opened[kind] - taken[kind])
         family.add_metric([kind, "yes"], taken[kind])
+    return family
+
+
+def _short_sales(shards: Sequence[Shard], acknowledged: Acknowledgements) -> Metric:
+    family = GaugeMetricFamily(
+        "tidegate_short_sales_per_day",
+        "Baseline demand of a day, at lean unit cost, of items with an open low cover.",
+        labels=["currency", "acknowledged"],
+    )
+    amounts: Counter[tuple[str, bool]] = Counter()
+    for shard in shards:
+        taken = {
+            one.subject
+            for one in open_ones(shard, acknowledged)
+            if one.alert == AlertKind.LOW_COVER
+        }
+        rows, timeline = rows_of(shard), shard.timeline
+        for item in np.flatnonzero(rows["low_cover_since_ms"] > 0).tolist():
+            line = timeline.catalog.get(item)
+            if line is not None:
+                place = (line.currency or "", timeline.items.key(item) in taken)
+                level = max(0.0, float(rows["demand_level_units_per_day"][item]))
+                amounts[place] += level * line.unit_cost_lean  # type: ignore[assignment]
+    for currency in sorted({currency for currency, _ in amounts} | {""}):
+        for answer, is_taken in _ACKNOWLEDGED.items():
+            family.add_metric([currency, answer], float(amounts[currency, is_taken]))
     return family
 
 

@@ -8,11 +8,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client import Counter as CounterMetric
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from infra.metrics.unpublished import Unpublished
 from streams.contracts.events import TOPICS
 from streams.handover.rules import HoldReason
 from streams.shard.folding import DEAD_LETTERED, NEW_ORDERS, REVIEWS, SOLD_UNITS
@@ -120,6 +127,7 @@ class ShardCollector(Collector):
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._unpublished = Unpublished()
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is asked of the worker when this is registered."""
@@ -133,6 +141,11 @@ class ShardCollector(Collector):
         yield self._lag(task)
         yield self._lag_seconds()
         yield from self._handover(task)
+        yield _gauge(
+            "tidegate_oldest_unpublished_seconds",
+            "For how long the oldest record that nothing holds has waited for Kafka; 0 if none.",
+            self._unpublished.seconds(task),
+        )
         yield _gauge(
             "tidegate_ready", "Whether the worker is ready.", float(not self._worker.faults())
         )
@@ -253,7 +266,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 
 def make_registry() -> CollectorRegistry:
-    """Return an empty registry with the moment of its making."""
+    """Return a registry with the process: its memory, processor time, files, and its start."""
     # A second series for each counter, which says when it was made.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
@@ -264,4 +277,5 @@ def make_registry() -> CollectorRegistry:
             yield started
 
     registry.register(Started())
+    ProcessCollector(registry=registry)  # type: ignore[no-untyped-call]  # nothing outside of Linux
     return registry

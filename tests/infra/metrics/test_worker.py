@@ -2,7 +2,9 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
+import msgspec
 import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,7 +14,7 @@ from infra.kafka.group_monitor import GroupMonitor
 from infra.metrics.shop import ITEMS_SHOWN, ShopCollector
 from infra.metrics.worker import OUTCOMES, ShardCollector, WorkerMetrics, make_registry
 from streams.contracts.alerts import AlertKind
-from streams.contracts.events import TOPICS
+from streams.contracts.events import TOPICS, Item
 from streams.contracts.ids import incident_id
 from streams.contracts.purchase_orders import SupplierRole
 from streams.handover.rules import Controls, HoldReason
@@ -20,7 +22,7 @@ from streams.incidents.group_incidents import GroupIncident
 from streams.state.open_orders import OpenOrder
 from streams.worker.shard_task import ShardTask
 from tests.oracle import DAY
-from tests.streams.logs import START_MS, event, heartbeat
+from tests.streams.logs import START_MS, catalog_line, event, heartbeat
 from tests.streams.runs import SETTINGS, Run
 
 
@@ -119,6 +121,7 @@ def test_labels_are_of_closed_sets():
             *("store_loop", "overdue_loop", "gate_loop"),
         },
         "reason": set(HoldReason),
+        "currency": {""},  # beside it, those of the catalog
     }
     for _, labels in series_of(Worker(run_of(3), run_of(3))):
         for name, value in labels:
@@ -130,6 +133,8 @@ def test_names_follow_the_rules():
     """Prefix, base units, counters in _total, and a help text for each."""
     text = generate_latest(registry_of(Worker(run_of(2)))).decode()
     for family in text_string_to_metric_families(text):
+        if family.name.startswith("process_"):  # the client's own names
+            continue
         assert family.name.startswith("tidegate_")
         assert re.fullmatch(r"[a-z][a-z0-9_]*", family.name)
         assert family.documentation.endswith(".")
@@ -174,7 +179,8 @@ def test_history_that_comes_with_a_partition_is_in_no_counter():
     worker = Worker(run_of(7), run_of(9))
     worker.counted.clear()
     families = list(registry_of(worker).collect())
-    counters = [family for family in families if family.type == "counter"]
+    ours = [family for family in families if family.name.startswith("tidegate_")]
+    counters = [family for family in ours if family.type == "counter"]
     assert {"tidegate_records", "tidegate_orders"} <= {family.name for family in counters}
     for family in counters:
         assert {sample.value for sample in family.samples} == {0}, family.name
@@ -205,6 +211,32 @@ def test_items_that_run_out_first_are_shown_and_no_more():
     }
     half_days = [n * DAY / 1000 / 2 for n in range(ITEMS_SHOWN)]
     assert sorted(shown.values()) == half_days
+
+
+def test_items_short_are_weighed_by_the_money_of_their_demand():
+    """By currency, and apart what somebody has acknowledged; an item without a price has none."""
+    run = run_of(4)
+    items, catalog = run.shard.timeline.items, run.shard.timeline.catalog
+    items.rows["low_cover_since_ms"][:3] = START_MS
+    items.rows["demand_level_units_per_day"][:4] = 10.0
+    for item, currency in ((0, "EUR"), (1, "EUR"), (3, "EUR")):
+        line = catalog_line("c", START_MS, items.names[item], currency=currency)
+        catalog[item] = msgspec.json.decode(line, type=Item)
+    word = taken(AlertKind.LOW_COVER, items.key(1), START_MS)
+    shown = {
+        tuple(value for _, value in labels): amount
+        for (name, labels), amount in series_of(Worker(run, acknowledged=word)).items()
+        if name == "tidegate_short_sales_per_day"
+    }
+    assert shown == {("no", ""): 0, ("yes", ""): 0, ("no", "EUR"): 40, ("yes", "EUR"): 40}
+
+
+def test_process_is_measured():
+    """Memory, processor time and open files of the worker, where the system tells them."""
+    names = {name for name, _ in series_of(Worker())}
+    if Path("/proc/self/stat").exists():
+        assert {"process_resident_memory_bytes", "process_cpu_seconds_total"} <= names
+        assert {"process_open_fds", "process_max_fds"} <= names
 
 
 def test_hostile_name_of_an_item_is_escaped():
