@@ -141,6 +141,50 @@ def test_stale_pipeline_that_somebody_has_taken_on_calls_nobody_and_still_mutes(
     assert receivers.of("warehouse") == []
 
 
+CAUSES = {
+    "TidegateDeadLetters": ("CompletenessBudgetSale", "CompletenessBudgetMonth"),
+    "TidegateRedisMemoryFull": ("RedisMemory",),
+    "TidegateLowCoverMoney": ("LowCover",),
+    "TidegateOutboxStuck": ("HandoverSlow",),
+    "TidegateFreshnessBudgetSale": ("FreshnessBudgetMonth",),
+}
+CAUSES_OF_BUDGETS = {
+    "TidegateConsumerLag": ("FreshnessBudgetSale", "FreshnessBudgetMonth"),
+    "TidegateCompletenessBudgetSale": ("CompletenessBudgetMonth",),
+}
+
+
+def heard(receivers: Receivers) -> set[str]:
+    """The alerts that somebody heard of."""
+    return {one["labels"]["alertname"] for _, body in receivers.notices for one in body["alerts"]}
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("causes", [CAUSES, CAUSES_OF_BUDGETS], ids=["faults", "budgets"])
+def test_one_cause_is_one_notice(
+    causes: dict[str, tuple[str, ...]], alertmanager: AlertmanagerServer, receivers: Receivers
+) -> None:
+    """Whoever hears of the cause does not hear of what follows from it."""
+    following = [f"Tidegate{name}" for names in causes.values() for name in names]
+    alertmanager.tell([LABELS[name] for name in (*causes, *following)])
+    wait_for(lambda: heard(receivers) >= causes.keys(), "the notices of the causes")
+    time.sleep(_QUIET_SECONDS)
+    assert heard(receivers) == causes.keys()
+
+
+@pytest.mark.system
+def test_bad_records_that_somebody_acknowledged_still_mute_the_budgets(
+    alertmanager: AlertmanagerServer, receivers: Receivers
+) -> None:
+    """Nobody is called for what is known already."""
+    taken = {**LABELS["TidegateDeadLetters"], "acknowledged": "yes"}
+    alertmanager.tell([taken, LABELS["TidegateCompletenessBudgetSale"]])
+    alertmanager.tell([LABELS["TidegateNotReady"]])
+    wait_for(lambda: receivers.of("platform-page"), "what has another cause")
+    time.sleep(_QUIET_SECONDS)
+    assert heard(receivers) == {"TidegateNotReady"}
+
+
 @pytest.mark.system
 def test_planned_campaign_silences_surges_and_nothing_else(
     alertmanager: AlertmanagerServer, receivers: Receivers

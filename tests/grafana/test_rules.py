@@ -61,6 +61,12 @@ def records(bad: int, total: int) -> Series:
     }
 
 
+def short_sales(values: str) -> Series:
+    """Sales of a day of items that run short, in one currency."""
+    name = 'tidegate_short_sales_per_day{currency="EUR",acknowledged='
+    return {f'{name}"no"}}': values, f'{name}"yes"}}': "0x60"}
+
+
 CASES = {
     "TidegateBroadSurge": Cases(
         {**incidents("surge", "0x20"), **incidents("broad_surge", "1x20")},
@@ -74,6 +80,11 @@ CASES = {
         incidents("phantom_stock", "2x60"), incidents("phantom_stock", "2x5 0x60"), after="30m"
     ),
     "TidegateLowCover": Cases(incidents("low_cover", "3x20"), incidents("low_cover", "3x3 0x20")),
+    "TidegateLowCoverMoney": Cases(
+        short_sales("100x30 130x30"),
+        short_sales("100x30 110x30"),
+        after="42m",
+    ),
     "TidegateBacklogAge": Cases(
         {"tidegate_oldest_open_order_timestamp_seconds": "0x200"},
         {"tidegate_oldest_open_order_timestamp_seconds": "0+1800x200"},
@@ -125,6 +136,40 @@ CASES = {
         {"tidegate_outbox_records": "5000 5000 0 5000x60"},
         after="12m",
     ),
+    "TidegateWorkerLost": Cases(
+        {'up{job="tidegate",instance="a"}': "1x60", 'up{job="tidegate",instance="b"}': "1x9 0x50"},
+        {'up{job="tidegate",instance="a"}': "1x60", 'up{job="tidegate",instance="b"}': "1x60"},
+        after="30m",
+    ),
+    "TidegateRestartLoop": Cases(
+        {'tidegate_start_timestamp_seconds{instance="a"}': "0x5 300x5 600x5 900x5"},
+        {'tidegate_start_timestamp_seconds{instance="a"}': "0x5 300x15"},
+        after="20m",
+    ),
+    "TidegateRedisMemory": Cases(
+        {"tidegate_redis_memory_used_ratio": "0.85x60"},
+        {"tidegate_redis_memory_used_ratio": "0.75x60"},
+        after="30m",
+    ),
+    "TidegateRedisMemoryFull": Cases(
+        {"tidegate_redis_memory_used_ratio": "0.97x60"},
+        {"tidegate_redis_memory_used_ratio": "0.9x60"},
+    ),
+    "TidegateHandoverSlow": Cases(
+        {"tidegate_oldest_unpublished_seconds": "0+60x60"},
+        {"tidegate_oldest_unpublished_seconds": "0 60 0x60"},
+    ),
+    "TidegateOpenFiles": Cases(
+        {
+            'process_open_fds{job="tidegate"}': "900x60",
+            'process_max_fds{job="tidegate"}': "1024x60",
+        },
+        {
+            'process_open_fds{job="tidegate"}': "90x60",
+            'process_max_fds{job="tidegate"}': "1024x60",
+        },
+        after="30m",
+    ),
     "TidegateFreshnessBudgetSale": Cases(misses(5, 100), misses(0, 100), after="1h"),
     "TidegateFreshnessBudgetMonth": Cases(misses(1, 100), misses(1, 1000), after="90h", step="30m"),
     "TidegateCompletenessBudgetSale": Cases(records(5, 1000), records(1, 1000), after="1h"),
@@ -165,7 +210,9 @@ def promtool_test(
     }
 
 
-OF_INCIDENTS = re.compile(r"tidegate_incidents_open|tidegate_late_purchase_orders")
+OF_INCIDENTS = re.compile(
+    r"tidegate_incidents_open|tidegate_late_purchase_orders|tidegate_short_sales_per_day"
+)
 
 
 LABELS_OF = {alert["alert"]: alert["labels"] for alert in alerts()}
@@ -185,7 +232,7 @@ def test_who_took_an_incident_on_is_not_called_again(
     taken = {swapped(key): values for key, values in cases.fires.items()}
     assert taken != cases.fires
     tests = [promtool_test(name, taken, fires=False)]
-    if LABELS_OF[name].get("mutes"):
+    if LABELS_OF[name].get("mutes") or name == "TidegateDeadLetters":
         tests.append(promtool_test(name, taken, fires=True, labels='acknowledged="yes"'))
     run_promtool(promtool, tmp_path, cases.step, tests)
 
@@ -211,6 +258,90 @@ def test_alert_fires_keeps_silent_and_knows_no_data(
     if name != "TidegateWatchdog":
         tests.append(promtool_test(name, cases.silent, fires=False))
     run_promtool(promtool, tmp_path, cases.step, tests)
+
+
+LATER = {
+    "one more item": ("TidegateLowCover", incidents("low_cover", "3x180 4x60"), "190m", True),
+    "as many for hours": ("TidegateLowCover", incidents("low_cover", "3x240"), "190m", False),
+    "a worker that was away": (
+        "TidegateLowCover",
+        incidents("low_cover", "3x180 1x5 3x60"),
+        "200m",
+        False,
+    ),
+    "a rise that was told": ("TidegateLowCover", incidents("low_cover", "3x60 4x180"), "3h", False),
+    "as much money for hours": ("TidegateLowCoverMoney", short_sales("100x240"), "3h", False),
+    "the first money": ("TidegateLowCoverMoney", short_sales("0x180 100x60"), "190m", True),
+    "a budget after minutes": ("TidegateCompletenessBudgetSale", records(50, 100), "15m", False),
+    "a month after minutes": ("TidegateCompletenessBudgetMonth", records(50, 100), "3h", False),
+    "commits after minutes": ("TidegateFreshnessBudgetSale", misses(50, 100), "15m", False),
+    "a month of commits after hours": (
+        "TidegateFreshnessBudgetMonth",
+        misses(50, 100),
+        "3h",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LATER)
+def test_alert_after_a_while(what: str, promtool: str, tmp_path: Path) -> None:
+    """What lasts calls once, not for ever; a budget of hours is not judged after minutes."""
+    name, series, after, fires = LATER[what]
+    test = {**promtool_test(name, series, fires=fires), "interval": "1m"}
+    test["promql_expr_test"][0]["eval_time"] = after
+    run_promtool(promtool, tmp_path, "1m", [test])
+
+
+TEXTS = {
+    "TidegateItemSurge": (
+        incidents("surge", "{}x60"),
+        ("1 item sells much faster", "3 items sell much faster"),
+    ),
+    "TidegateLowCover": (
+        incidents("low_cover", "{}x60"),
+        ("1 item runs out before", "3 items run out before"),
+    ),
+    "TidegateStockUnknown": (
+        incidents("stale_stock", "{}x60"),
+        ("1 item is not ordered", "3 items are not ordered"),
+    ),
+    "TidegateHandoverHeld": (
+        {'tidegate_held_orders{reason="paused"}': "{}x60"},
+        ("1 purchase order waits for", "3 purchase orders wait for"),
+    ),
+    "TidegateDeadLetters": (
+        {'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "0x12 {}x60"},
+        ("1 bad record on orders", "3 bad records on orders"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_counts_are_whole_and_agree_with_their_noun(
+    name: str, promtool: str, tmp_path: Path
+) -> None:
+    """As Prometheus writes them: promtool shows the texts of an alert that was not expected."""
+    series, expected = TEXTS[name]
+    for count, text in zip((1, 3), expected, strict=True):
+        shown = [{"series": key, "values": one.format(count)} for key, one in series.items()]
+        test = {
+            "interval": "1m",
+            "input_series": shown,
+            "alert_rule_test": [{"alertname": name, "eval_time": "18m", "exp_alerts": []}],
+        }
+        path = tmp_path / "texts.json"
+        path.write_text(json.dumps({"rule_files": [str(RULES)], "tests": [test]}))
+        done = subprocess.run(
+            [promtool, "test", "rules", str(path)], capture_output=True, text=True
+        )
+        assert f'summary="{text}' in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+def test_counts_have_no_fractions(alert: dict[str, Any]) -> None:
+    """`humanize` writes 1.234k, and 3.158 of a rate: no count of things."""
+    assert "humanize }}" not in alert["annotations"]["summary"]
 
 
 def run_promtool(promtool: str, tmp_path: Path, step: str, tests: list[dict[str, Any]]) -> None:
