@@ -25,6 +25,7 @@ from infra.control.recorder import AuditRecorder
 from infra.control.routes import add_control_routes
 from infra.kafka import publisher
 from infra.kafka.group_monitor import GroupMonitor
+from infra.kafka.log_identities import LogIdentities
 from infra.kafka.options import clear_errors, client_options, faust_credentials
 from infra.kafka.topic_admin import ensure_topics
 from infra.metrics.shop import ShopCollector
@@ -99,12 +100,14 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         partitions = await ensure_topics(
             options, settings.topic_prefix, settings.partitions, settings.replication_factor
         )
+    identities = LogIdentities(options)
+    shards = store.RedisStore(pool, keys_of(settings), retention_of(settings))
     producer = publisher.Publisher(options, settings.topic_prefix)
     control = ControlLog(options, settings.topic_prefix)
     registry = make_registry()
     metrics = WorkerMetrics(registry)
     worker = Worker(
-        store.RedisStore(pool, keys_of(settings), retention_of(settings)),
+        shards,
         producer.publish,
         producer.write_heartbeats,
         settings.worker(),
@@ -115,6 +118,8 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         recorder=AuditRecorder(control),
         partitions=partitions,
         explain=explain_refusal,
+        read_identities=identities.read,
+        read_first=shards.first_logs,
     )
     registry.register(ShardCollector(worker))
     registry.register(ShopCollector(worker, lambda: control.state.acknowledged(now_ms())))
@@ -143,6 +148,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         await admin.stop()
         await _shut_down(control.stop(), "the audit log")
         await _shut_down(producer.stop(), "Kafka")
+        await _shut_down(identities.stop(), "Kafka")
         await pool.disconnect()
 
 

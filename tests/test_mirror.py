@@ -103,7 +103,7 @@ COVERS = {
     "tests/streams/incidents/test_incidents.py": (
         "streams.detection.order_feed streams.incidents.figures streams.incidents.group_incidents "
         "streams.incidents.group_alerts streams.incidents.item_incidents "
-        "streams.incidents.input_incidents streams.incidents.records streams.timeline.detectors"
+        "streams.incidents.records streams.timeline.detectors"
     ),
     "tests/streams/ingest/test_decode.py": (
         "streams.contracts.event_times streams.contracts.events streams.contracts.integers"

@@ -12,6 +12,7 @@ _WHY = {
     HoldReason.CONTROL_AWAY: "the audit log cannot be read",
     HoldReason.STORE_AWAY: "Redis does not answer",
     HoldReason.CLOCK: "the clock and the logs disagree",
+    HoldReason.LOG_CHANGED: "a log is not the one that was read (tidegate doctor)",
     HoldReason.LAG: "input waits to be read",
     HoldReason.HELD: "somebody held it",
     HoldReason.CAP_UNITS: "more units than cap_units_per_item_day",

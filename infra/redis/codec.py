@@ -12,6 +12,7 @@ from streams.contracts.events import CampaignChanged, CampaignPlanned
 from streams.contracts.events import Item as CatalogLine
 from streams.contracts.outgoing import OutboxRecord
 from streams.demand.campaigns import Uplift
+from streams.shard.logs import LogIdentity
 
 CampaignLines = list[CampaignPlanned | CampaignChanged]
 
@@ -27,6 +28,7 @@ class ShardMeta(msgspec.Struct):
     history_from: dict[str, int]  # topic -> where its log began, if that was not its beginning
     uplifts: dict[str, Uplift] = {}  # by type of promotion
     profile: list[float] = []  # of the shop's week
+    logs: dict[str, LogIdentity] = {}  # topic -> what it was when it began to be read
 
 
 class _Currency(msgspec.Struct, gc=False):

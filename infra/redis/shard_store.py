@@ -13,6 +13,7 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import Any
 
+import msgspec
 import numpy as np
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import (
@@ -23,7 +24,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from infra.redis.codec import encode_outbox_record, readable_outbox
+from infra.redis.codec import decode_meta, encode_outbox_record, readable_outbox
 from infra.redis.keys import RING_WIDTHS_MS, Keys, Retention
 from infra.redis.projection import project
 from infra.redis.refusals import concerns_connection
@@ -42,6 +43,7 @@ from infra.redis.shard_upgrade import Staging
 from infra.redis.upgrades import Upgrade, packed_layout
 from infra.redis.wire import ScriptCall, bulk
 from streams.shard.checkpoint import STATE_VERSION
+from streams.shard.logs import LogIdentity
 from streams.state.bucket_rings import CELL, DAY_CELL
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import ROW
@@ -228,6 +230,14 @@ class RedisStore:
             partition,
             holes,
         )
+
+    async def first_logs(self) -> Mapping[str, LogIdentity]:
+        """Return what the logs of shard 0 were when it began; empty where nothing is stored."""
+        meta = await self._send_words(b"HGET", self._keys.shard(0).encode(), b"meta")
+        try:
+            return {} if meta is None else decode_meta(meta).logs
+        except msgspec.DecodeError:  # of a version that cannot be read: loading it says so
+            return {}
 
     def resume(self, lease: Lease, before: Lease) -> None:
         """Go on under a new lease with a shard that was kept since an older one."""

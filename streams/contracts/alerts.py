@@ -36,6 +36,8 @@ class AlertKind(StrEnum):
     STALE_STOCK = "stale_stock"
     PHANTOM_STOCK = "phantom_stock"
     DEAD_LETTERS = "dead_letters"
+    LOG_CHANGED = "log_changed"
+    RECORDS_LOST = "records_lost"
 
 
 class AlertState(StrEnum):

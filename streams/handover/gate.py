@@ -25,6 +25,7 @@ class GateInputs:
     lag_s: float  # age of the oldest record that is not yet read, or of a live log's newest event
     ahead_s: float  # the newest event lies so far in the future
     back_s: float  # this machine's clock, or the times that Kafka gives, went back by so much
+    is_log_changed: bool = False  # one is not the log that the state was made from
 
 
 def breaches(
@@ -46,6 +47,7 @@ def breaches(
         (HoldReason.CONTROL_AWAY, not facts.is_control_known),
         (HoldReason.STORE_AWAY, facts.is_store_away),
         (HoldReason.CLOCK, skew_s > share * bounds.clock_s),
+        (HoldReason.LOG_CHANGED, facts.is_log_changed),
         (HoldReason.LAG, is_behind),
     )
     return tuple(reason for reason, holds in found if holds)

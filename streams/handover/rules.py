@@ -32,6 +32,7 @@ class HoldReason(StrEnum):
     CONTROL_AWAY = "control_away"  # whether somebody did cannot be read
     STORE_AWAY = "store_away"
     CLOCK = "clock"  # this machine's clock and the logs disagree, or one of them ran backwards
+    LOG_CHANGED = "log_changed"  # a log is not the one that the state was made from
     LAG = "lag"
     STARTING = "starting"  # the partition was just taken over: calm has to be seen first
     STALE_STOCK = "stale_stock"

@@ -38,6 +38,8 @@ CHECK_DELIVERY = "Compare the delivery with the order: supplier or quantity is a
 CHECK_FEED = "Check the shop's order feed: orders were due and none came."
 FIND_STOCK = "Count the shelf: what the record says is there may be gone."
 READ_DEAD_LETTERS = "Read the dead letters (tidegate dlt list), mend and replay them."
+ADOPT_LOGS = "Bring the old log back, or read the new one: tidegate state adopt-logs."
+COUNT_AGAIN = "Send the lost events again, or new stock counts; raise the topic's retention."
 
 
 class Case(NamedTuple):

@@ -61,6 +61,10 @@ class AlertsState(msgspec.Struct, kw_only=True):
     dead_letters: int
     last_dead_letter_ms: int
     dead_letters_since_ms: int
+    lost_records: int = 0
+    lost_since_ms: int = 0
+    last_loss_ms: int = 0
+    log_changed_since_ms: int = 0
     discrepancies: dict[str, OpenDiscrepancy] = {}  # by po_id
 
 
@@ -308,6 +312,8 @@ class Alerts:
             AlertKind.PLAN_SHORTFALL: len(self.of_groups.shortfalls.open),
             AlertKind.STALE_INPUT: int(self.inputs.silent_since_ms > 0),
             AlertKind.DEAD_LETTERS: int(self.inputs.dead_letters_since_ms > 0),
+            AlertKind.LOG_CHANGED: int(self.inputs.log_changed_since_ms > 0),
+            AlertKind.RECORDS_LOST: int(self.inputs.lost_since_ms > 0),
         }
 
     # -- what to store ------------------------------------------------------------------------
@@ -327,6 +333,10 @@ class Alerts:
             dead_letters=self.inputs.dead_letters,
             last_dead_letter_ms=self.inputs.last_dead_letter_ms,
             dead_letters_since_ms=self.inputs.dead_letters_since_ms,
+            lost_records=self.inputs.lost_records,
+            lost_since_ms=self.inputs.lost_since_ms,
+            last_loss_ms=self.inputs.last_loss_ms,
+            log_changed_since_ms=self.inputs.log_changed_since_ms,
             discrepancies=self.discrepancies.open,
         )
 
@@ -339,4 +349,8 @@ class Alerts:
         self.inputs.dead_letters = state.dead_letters
         self.inputs.last_dead_letter_ms = state.last_dead_letter_ms
         self.inputs.dead_letters_since_ms = state.dead_letters_since_ms
+        self.inputs.lost_records = state.lost_records
+        self.inputs.lost_since_ms = state.lost_since_ms
+        self.inputs.last_loss_ms = state.last_loss_ms
+        self.inputs.log_changed_since_ms = state.log_changed_since_ms
         self.discrepancies.open = state.discrepancies

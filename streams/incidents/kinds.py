@@ -239,6 +239,26 @@ _ROWS = (
         team="platform",
         rule="TidegateDeadLetters",
     ),
+    IncidentKind(
+        kind=AlertKind.LOG_CHANGED,
+        label="another log",
+        subjects=_INPUT,
+        summary="a log of {subject} is not the one that was read: no order leaves",
+        actions=(actions.ADOPT_LOGS,),
+        severity="high",
+        team="platform",
+        rule=None,
+    ),
+    IncidentKind(
+        kind=AlertKind.RECORDS_LOST,
+        label="records lost",
+        subjects=_INPUT,
+        summary="records of {subject} were deleted before they were read",
+        actions=(actions.COUNT_AGAIN,),
+        severity="high",
+        team="platform",
+        rule=None,
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from streams.demand.campaigns import Uplift
 from streams.demand.estimate import Correction, estimate_words
 from streams.demand.week_profile import Profile
 from streams.incidents.incidents import AlertsState
+from streams.shard.logs import LogIdentity
 from streams.shard.shard import Shard
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import OLDEST_OPEN_ORDER, READABLE, ROW
@@ -38,6 +39,7 @@ class Meta(msgspec.Struct, kw_only=True):
     alerts: AlertsState
     reviews: int
     history_from: dict[str, int]
+    logs: dict[str, LogIdentity] = {}
 
 
 def take_commit(shard: Shard) -> Commit:
@@ -104,6 +106,7 @@ def _meta(shard: Shard) -> Meta:
         alerts=timeline.alerts.state(),
         reviews=state.reviews,
         history_from=shard.history_from,
+        logs=shard.logs,
     )
 
 
@@ -127,6 +130,7 @@ def restore(shard: Shard, stored: StoredShard) -> None:
     shard.first_ms = meta.first
     shard.counts = Counter(meta.counts)
     shard.history_from = meta.history_from
+    shard.logs = meta.logs
     timeline.items.restore(stored.names, stored.rows)
     shard.stored_items = len(timeline.items)
     for name, memory in shard.memories.items():

@@ -20,6 +20,7 @@ from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 DEAD_LETTERED = "dead_lettered"
 NEW_ORDERS, SOLD_UNITS = "sales:orders", "sales:units"  # beside the outcomes by topic
 REVIEWS = "reviews"
+LOST = "lost"  # deleted before they were read
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from streams.ingest.decode import Columns, Decoded
 from streams.shard.fold import Admitted, Outcome, admit_rows, count_rows
 from streams.shard.folding import (
     DEAD_LETTERED,
+    LOST,
     NEW_ORDERS,
     REVIEWS,
     SOLD_UNITS,
@@ -26,6 +27,7 @@ from streams.shard.folding import (
     pieces,
     waiting_entries,
 )
+from streams.shard.logs import LogIdentity
 from streams.state.bucket_rings import CELL, DAY_CELL, Ring
 from streams.state.key_memory import KeyMemory
 from streams.state.minute_totals import MinuteTotals
@@ -66,6 +68,7 @@ class Shard:
         self.first_ms: dict[str, int] = {}
         self.offsets: dict[str, int] = {}
         self.history_from: dict[str, int] = {}
+        self.logs: dict[str, LogIdentity] = {}  # topic -> what it was when it began to be read
         self.counts: Counter[str] = Counter()
         self.memories = {f"seen-{topic}": KeyMemory(settings.dedupe_keys) for topic in TOPICS}
         self.memories["orders"] = KeyMemory(settings.order_keys)
@@ -119,6 +122,25 @@ class Shard:
         self.offsets[topic] = offset
         if offset:
             self.history_from[topic] = offset
+
+    def lose(self, topic: str, offset: int) -> int:
+        """Go on where the log begins now; return how many records were deleted unread."""
+        lost = offset - self.offsets[topic]
+        self.counts[f"{topic}:{LOST}"] += lost
+        self.timeline.alerts.inputs.note_lost(lost, self.newest_ms)
+        self.skip_to(topic, offset)
+        return lost
+
+    def note_changed_log(self) -> None:
+        """Let an incident say that a log is not the one that was read."""
+        if self.newest_ms != NO_CLOCK:
+            for alert in self.timeline.alerts.inputs.raise_log_changed(self.newest_ms):
+                self.outbox.put(alert)
+
+    @property
+    def newest_ms(self) -> int:
+        """The newest event time in any log; `NO_CLOCK` while nothing was read."""
+        return max(self.clocks.values())
 
     def _items_of(self, columns: Columns) -> Int32Array:
         index = self.timeline.items.index

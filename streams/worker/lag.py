@@ -45,6 +45,8 @@ class Progress:
             tp = TP(self._prefix + topic, task.shard.partition)
             end = self.consumer.highwater(tp)
             self._look_at_transactions(topic, tp, self.consumer.held_back(tp))
+            if topic in task.changed_logs:
+                continue  # it is not read at all
             stored = task.stored_offsets.get(topic, 0)
             lags[topic] = None if end is None else max(0, end - stored)
         return lags

@@ -99,6 +99,7 @@ class OrderRelease:
             lag_s=now_s - oldest_s,
             ahead_s=newest_s - now_s,
             back_s=back_s,
+            is_log_changed=bool(task.changed_logs),
         )
 
     def _basis(self, task: ShardTask) -> object:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from faust.types import TP
 
@@ -26,6 +26,7 @@ class Ownership:
         release: shuts the gate of what is taken over.
         settings: of each shard.
         cache: solved policies, shared by the shards.
+        look_at_logs: compares the logs with what the states were made from, before they are read.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class Ownership:
         release: OrderRelease,
         settings: ShardSettings,
         cache: PolicyCache,
+        look_at_logs: Callable[[], Awaitable[None]],
     ) -> None:
+        self._look_at_logs = look_at_logs
         self._store = store
         self._source, self._health = shared.source, shared.health
         self._tasks, self._signals = shared.tasks, shared.signals
@@ -127,21 +130,14 @@ class Ownership:
             self._signals.outgoing.set()
 
     async def _next_offsets(self, tps: set[TP]) -> Mapping[TP, int]:
-        beginnings = await self._beginnings(tps)
+        await self._look_at_logs()
+        consumer = self._source.consumer
+        beginnings = {} if consumer is None else await consumer.earliest(tps)
         return {tp: self._next_offset(tp, beginnings.get(tp, 0)) for tp in tps}
 
-    async def _beginnings(self, assigned: set[TP]) -> Mapping[TP, int]:
-        fresh = {
-            tp
-            for tp in assigned
-            if self._source.topic(tp) not in self._tasks[tp.partition].shard.offsets
-        }
-        if not fresh or self._source.consumer is None:
-            return {}
-        return await self._source.consumer.earliest(fresh)
-
     def _next_offset(self, tp: TP, beginning: int) -> int:
-        shard = self._tasks[tp.partition].shard
+        task = self._tasks[tp.partition]
+        shard = task.shard
         topic = self._source.topic(tp)
         if topic not in shard.offsets:
             shard.skip_to(topic, beginning)
@@ -152,7 +148,24 @@ class Ownership:
                     tp.partition,
                     beginning,
                 )
+        elif beginning > shard.offsets[topic] and topic not in task.changed_logs:
+            note_loss(task, tp, topic, beginning)
+            self._signals.work.set()
         return shard.offsets[topic]
+
+
+def note_loss(task: ShardTask, tp: TP, topic: str, beginning: int) -> None:
+    """Go on where a log begins: what lay before it was deleted before it was read."""
+    first = task.shard.offsets[topic]
+    lost = task.shard.lose(topic, beginning)
+    task.is_dirty = True
+    log.error(
+        "%s/%d: %d records are lost, from offset %d on: they were deleted before they were read",
+        tp.topic,
+        tp.partition,
+        lost,
+        first,
+    )
 
 
 def _same_past(before: Lease, now: Lease) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from streams.handover.gate import Gate, GateThresholds
 from streams.handover.rules import HoldReason
+from streams.shard.logs import ChangedLog
 from streams.shard.shard import Shard
 from streams.state.commit import Commit
 from streams.timestamps import NO_CLOCK
@@ -45,6 +46,9 @@ class ShardTask:
     judged_to: int = 0  # in the outbox
     looked_at_s: float = 0.0
     at_end_s: dict[str, float] = field(default_factory=dict)  # topic -> last seen read to its end
+
+    # The watch of the logs writes this: topic -> in what its log is not the one that was read.
+    changed_logs: dict[str, ChangedLog] = field(default_factory=dict)
 
     # Heartbeats write this: the oldest one that was written and not yet read back.
     unread_heartbeat_ms: int = NO_CLOCK

@@ -25,6 +25,7 @@ class Signals:
     outgoing: asyncio.Event = field(default_factory=asyncio.Event)  # something may be published
     overdue: asyncio.Event = field(default_factory=asyncio.Event)  # event time may go on
     committed: asyncio.Event = field(default_factory=asyncio.Event)  # there may be room again
+    strange_log: asyncio.Event = field(default_factory=asyncio.Event)  # a log begins anew, perhaps
 
 
 @dataclass(slots=True)

@@ -27,8 +27,9 @@ from streams.shard.shard import Shard, ShardSettings
 from streams.worker.committer import Committer
 from streams.worker.heartbeats import Heartbeats
 from streams.worker.lag import Progress
+from streams.worker.log_watch import LogWatch, ReadFirst, ReadIdentities, nothing_stored
 from streams.worker.order_release import OrderRelease
-from streams.worker.ownership import Ownership
+from streams.worker.ownership import Ownership, note_loss
 from streams.worker.ports import NoRecorder, Observer, Publish, Recorder, Store, WriteHeartbeats
 from streams.worker.publisher import Publisher
 from streams.worker.shard_task import ShardTask
@@ -79,6 +80,8 @@ class Worker:
         recorder: takes what has to be known later about the hand-over.
         cache: solved policies, to be shared with other workers; None means one of its own.
         partitions: of each input topic; None means that nobody asks whether records lie right.
+        read_identities: what the topics are now; None means that nobody watches the logs.
+        read_first: what the logs of shard 0 were when it began.
         explain: says what an error of the store means and what mends it.
     """
 
@@ -98,6 +101,8 @@ class Worker:
         cache: PolicyCache | None = None,
         explain: Callable[[Exception], str] = str,
         partitions: int | None = None,
+        read_identities: ReadIdentities | None = None,
+        read_first: ReadFirst = nothing_stored,
     ) -> None:
         self._settings = settings
         self._partitions = partitions
@@ -123,7 +128,12 @@ class Worker:
             clock,
         )
         cache = PolicyCache() if cache is None else cache
-        self._ownership = Ownership(store, shared, self.release, settings.shard, cache)
+        self._watch = None
+        if read_identities is not None:
+            self._watch = LogWatch(read_identities, read_first, shared, self._away)
+        self._ownership = Ownership(
+            store, shared, self.release, settings.shard, cache, self._look_at_logs
+        )
         self._committer = Committer(
             store,
             shared,
@@ -157,6 +167,7 @@ class Worker:
             *(committer.commit_loop, publisher.publish_loop, committer.offsets_loop),
             *(self._heartbeats.heartbeat_loop, committer.store_loop),
             *(self._overdue_loop, publisher.gate_loop),
+            *([] if self._watch is None else [self._watch.watch_loop]),
         )
         for loop in loops:
             self._loops.append(asyncio.create_task(self._forever(loop), name=loop.__name__))
@@ -192,6 +203,10 @@ class Worker:
         except self._away as error:
             log.warning("stopped without a last commit, the next worker reads again: %s", error)
 
+    async def _look_at_logs(self) -> None:
+        if self._watch is not None:
+            await self._watch.look_if_possible()
+
     async def read_from(self, assigned: set[TP]) -> Mapping[TP, int]:
         """Take over the shards of the assigned partitions; return where to read on."""
         return await self._ownership.read_from(assigned)
@@ -223,8 +238,11 @@ class Worker:
             if task is None:
                 return
             expected = task.shard.offsets.get(topic, 0)
+            if topic in task.changed_logs:
+                return
             part = from_offset(part, expected)
             if not part:
+                self.signals.strange_log.set()  # as when the log is shorter, and begins anew
                 continue
             if part[0].start > expected:
                 await self._mend_gap(tp, task, expected)
@@ -239,9 +257,10 @@ class Worker:
             return
         beginning = (await consumer.earliest({tp}))[tp]
         if beginning > expected:
-            log.warning("%s/%d: lost %d to %d", tp.topic, tp.partition, expected, beginning)
-            task.shard.skip_to(self._source.topic(tp), beginning)
-            task.is_dirty = True
+            await self._look_at_logs()
+            if self._source.topic(tp) in task.changed_logs:
+                return
+            note_loss(task, tp, self._source.topic(tp), beginning)
             expected = beginning
         else:
             log.warning("%s/%d: gap at %d, reading again", tp.topic, tp.partition, expected)
@@ -328,6 +347,12 @@ class Worker:
         faults = []
         if self._ownership.ready_since is None:
             faults.append("no partitions are assigned yet")
+        for partition, task in sorted(self.tasks.items()):
+            for topic, changed in task.changed_logs.items():
+                name = self._source.partition(topic, partition).topic
+                faults.append(
+                    f"{name}/{partition} {changed.text}: `tidegate doctor` says what to do"
+                )
         if (failure := self.store_health.failure) is not None:
             away_s = self._clock() - failure.since
             faults.append(f"Redis has taken nothing for {away_s:.0f} s: {failure.reason}")

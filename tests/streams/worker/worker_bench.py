@@ -11,6 +11,7 @@ from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OrderSummary, OutboxRecord
 from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls
+from streams.shard.logs import LogIdentity
 from streams.worker.ports import NoRecorder
 from streams.worker.worker import Worker, WorkerSettings
 from tests.oracle import DAY
@@ -74,7 +75,14 @@ class Recorder(NoRecorder):
 class Bench:
     """A worker and all around it."""
 
-    def __init__(self, store: MemoryStore | None = None, **settings) -> None:
+    def __init__(
+        self,
+        store: MemoryStore | None = None,
+        *,
+        topics: dict[str, LogIdentity] | None = None,
+        first: dict[str, LogIdentity] | None = None,
+        **settings,
+    ) -> None:
         self.store = store or MemoryStore()
         self.kafka = Kafka(self.store)
         self.consumer = FakeConsumer(ASSIGNED)
@@ -88,6 +96,14 @@ class Bench:
         }
         self.controls = Controls()
         self.recorder = Recorder()
+        self.topics = topics  # what the broker has, by name; None means that nobody watches it
+
+        async def read_identities(names):
+            return {name: self.topics[name] for name in names if name in self.topics}
+
+        async def read_first():
+            return first or {}
+
         self.worker = Worker(
             self.store,
             self.kafka.publish,
@@ -99,6 +115,8 @@ class Bench:
             clock=lambda: self.now,
             controls=lambda: self.controls,
             recorder=self.recorder,
+            read_identities=None if topics is None else read_identities,
+            read_first=read_first,
         )
         self.worker.attach(self.consumer, lambda: 1)
 

@@ -15,6 +15,7 @@ const HOLDS = {
   store_away: "Redis does not answer",
   clock: "clock and logs disagree",
   lag: "events wait to be read",
+  log_changed: "a topic is not the one that was read",
   starting: "its worker has just begun",
   stale_stock: "the stock is too old",
   held: "somebody's word about it",
