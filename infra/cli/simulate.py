@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Plot = Annotated[Path | None, Parameter(show_default=False)]
 _PAPER_TABLES = 7
 _SHORT_REASON_CHARACTERS = 40
+LEAST_LEARNT_DAYS = 7
 
 simulate = App(
     name="simulate",
@@ -211,7 +212,7 @@ def compare(
         raise CommandError(f"items must be >= 1, got {items}", ExitCode.USAGE)
     with progress("reading") as tell:
         history = _read(file, schema, tell)
-        learnt = history.demand.shape[1] // 3 if learn_days is None else learn_days
+        learnt = _learnt_days(history.demand.shape[1], learn_days)
         history = _chosen(history, learnt, items)
         changed = _with_terms(history.terms, terms)
         ledgers = _run_all(history, changed, learnt, tell)
@@ -242,6 +243,37 @@ def _share(lines: Any) -> float:
         return float(lines.share() or 0.0)
     except OSError:  # it is read to its end and closed
         return 1.0
+
+
+def _learnt_days(days: int, wished: int | None) -> int:
+    """Return the days to learn from.
+
+    Raises:
+        CommandError: the history is too short, or so many days cannot be learnt from.
+    """
+    from policy.studies.backtest import WARM_UP_DAYS
+
+    shortest = WARM_UP_DAYS + LEAST_LEARNT_DAYS + 1
+    needed = shortest if wished is not None else 3 * (WARM_UP_DAYS + 1) // 2
+    if days < needed:
+        how = f"{LEAST_LEARNT_DAYS} to learn from, {WARM_UP_DAYS} to settle and 1 to count"
+        if wished is None:
+            how = f"a third to learn from, {WARM_UP_DAYS} to settle and the rest to count"
+        less = f"; with --learn-days {LEAST_LEARNT_DAYS}, {shortest} are enough"
+        raise CommandError(
+            f"the history must have >= {needed} days ({how}), got {days}"
+            + (less if wished is None else ""),
+            ExitCode.USAGE,
+        )
+    learnt = days // 3 if wished is None else wished
+    if not LEAST_LEARNT_DAYS <= learnt < days - WARM_UP_DAYS:
+        most = days - WARM_UP_DAYS - 1
+        raise CommandError(
+            f"learn_days must be from {LEAST_LEARNT_DAYS} to {most}, so that days of the {days} "
+            f"are left to count, got {learnt}",
+            ExitCode.USAGE,
+        )
+    return learnt
 
 
 def _chosen(history: "History", learnt: int, items: int | None) -> "History":

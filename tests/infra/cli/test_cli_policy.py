@@ -250,8 +250,8 @@ def test_flags_stand_in_for_the_catalog(history: str, capsys: Capture) -> None:
     ("flags", "complaint"),
     [
         (["--items", "0"], "items must be >= 1, got 0"),
-        (["--learn-days", "3"], "first_day must be from 7 to 121"),
-        (["--learn-days", "140"], "first_day must be from 7 to 121"),
+        (["--learn-days", "3"], "learn_days must be from 7 to 121"),
+        (["--learn-days", "140"], "learn_days must be from 7 to 121"),
         (["--service-target", "2"], "service_target must be >= 0 and <= 0.999, got 2.0"),
         (["--lead-time-days-flexible", "6"], "lead_time_days_lean must be >= lead_time_days_flex"),
         (["--holding-share-per-day", "nan"], "holding_cost_per_unit_day must be > 0"),
@@ -265,6 +265,34 @@ def test_compare_refuses_what_it_cannot_do(
     told = capsys.readouterr()
     assert told.err.count("\n") == 1
     assert complaint in told.err
+
+
+@pytest.mark.parametrize(
+    ("days", "flags", "complaint"),
+    [
+        (
+            20,
+            [],
+            "must have >= 43 days (a third to learn from, 28 to settle and the rest to count)",
+        ),
+        (20, [], "got 20; with --learn-days 7, 36 are enough"),
+        (35, ["--learn-days", "7"], "must have >= 36 days (7 to learn from, 28 to settle and 1 to"),
+    ],
+)
+def test_short_history_says_how_many_days_it_needs(
+    days: int, flags: list[str], complaint: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """And so many days are enough."""
+    command = ["simulate", "compare", str(tmp_path / "short.jsonl"), "--schema", "uci", *flags]
+
+    def of_days(count: int) -> int:
+        lines = [json.dumps(sale("lamp", day, 2)) for day in range(100, 100 + count)]
+        (tmp_path / "short.jsonl").write_text("\n".join(lines))
+        return run(command)
+
+    assert of_days(days) == ExitCode.USAGE
+    assert complaint in capsys.readouterr().err
+    assert of_days(36 if flags else 43) == ExitCode.OK
 
 
 def test_history_without_catalog_is_refused(tmp_path: Path, capsys: Capture) -> None:
