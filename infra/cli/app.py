@@ -59,12 +59,17 @@ def make_app(chosen: str = "") -> App:
     app = App(
         name="tidegate",
         help="Live replenishment for an online sale: events in, purchase orders and alerts out.",
-        help_epilogue=_EPILOGUE,
+        # A page of one command ends with its own flags: the notes stand on the first page alone.
+        help_epilogue=_EPILOGUE if chosen[:1] in ("", "-") else "",
         version=_version,
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    app["--help"].group = app["--version"].group = Group("Flags", sort_key=9)
+    flags = Group("Flags", sort_key=9)
+    app["--help"].group = app["--version"].group = flags
+    app.register_install_completion_command(
+        group=flags, help="Complete commands and flags in your shell (bash, zsh or fish)."
+    )
     for place, group, text in _COMMANDS:
         is_chosen = place.endswith(f":{chosen}")
         app.command(f"infra.cli.{place}", group=group, help=None if is_chosen else text)

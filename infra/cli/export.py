@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import msgspec
 from cyclopts import App, Parameter
 from redis.exceptions import RedisError
 
-from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.output import note
 from infra.control.holds import read_waiting_orders
 from infra.kafka.topic_reader import Ledger, TopicReadError, read_topics
@@ -32,9 +33,12 @@ from infra.redis.rows import (
 from infra.settings import Settings
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 
-Format = Literal["csv", "jsonl"]
+Format = Literal["csv", "jsonl", "json"]
 Output = Annotated[Path | None, Parameter(alias="-o")]
 _STANDARD_OUTPUT = Path("-")
+# What begins like this a spreadsheet may run; the apostrophe, so that taking one away is exact.
+_RISKY = frozenset("=+-@\t\r'")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _WRITE_BYTES = 1 << 20
 
 export = App(
@@ -42,8 +46,12 @@ export = App(
     help="""Write days, items, decisions, uplifts, orders or alerts as CSV or JSON Lines.
 
 Days, items, decisions and uplifts come from Redis; orders and alerts from their topics, as far as
-those reach, each once. The order of the rows does not depend on speed, batches or workers: two runs
-over the same logs give the same bytes.""",
+those reach, each once. `--json` is short for `--format json`: one array. The order of the rows does
+not depend on speed, batches or workers: two runs over the same logs give the same bytes.
+
+A spreadsheet runs text that begins with = + - or @ as a formula. In CSV such text, and text that
+begins with an apostrophe, gets an apostrophe in front; a number, like -3, stays a number. Programs
+take JSON, where all text is as it was, or remove the one apostrophe.""",
 )
 
 
@@ -53,90 +61,121 @@ def days(
     format: Format = "csv",
     output: Output = None,
     by_warehouse: Flag = False,
+    as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> None:
     """Write what each sku sold on each day (UTC): orders, lines and units, gross of cancellations.
 
     Args:
-        format: csv or jsonl.
+        format: csv, jsonl or json.
         output: a file, gzipped if its name ends in .gz; without it, standard output.
         by_warehouse: one row for each warehouse, not one for all of them.
+        as_json: one JSON array, as `--format json`.
     """
     columns = WAREHOUSE_DAY_COLUMNS if by_warehouse else DAY_COLUMNS
     with _open_reader(connection) as reader:
-        _write(output, format, columns, reader.days(by_warehouse=by_warehouse))
+        _write(output, _form(format, as_json), columns, reader.days(by_warehouse=by_warehouse))
 
 
 @export.command
 def items(
-    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+    *,
+    format: Format = "csv",
+    output: Output = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
 ) -> None:
     """Write one row an item: stock, supply, demand and the next review.
 
     Args:
-        format: csv or jsonl.
+        format: csv, jsonl or json.
         output: a file, gzipped if its name ends in .gz; without it, standard output.
+        as_json: one JSON array, as `--format json`.
     """
     with _open_reader(connection) as reader:
-        _write(output, format, ITEM_COLUMNS, reader.items())
+        _write(output, _form(format, as_json), ITEM_COLUMNS, reader.items())
 
 
 @export.command
 def decisions(
-    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+    *,
+    format: Format = "csv",
+    output: Output = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
 ) -> None:
     """Write every decision with its inputs, the cost of each split, the quantities and the reason.
 
     Args:
-        format: csv or jsonl.
+        format: csv, jsonl or json.
         output: a file, gzipped if its name ends in .gz; without it, standard output.
+        as_json: one JSON array, as `--format json`.
     """
     with _open_reader(connection) as reader:
-        _write(output, format, DECISION_COLUMNS, reader.decisions())
+        _write(output, _form(format, as_json), DECISION_COLUMNS, reader.decisions())
 
 
 @export.command
 def uplifts(
-    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+    *,
+    format: Format = "csv",
+    output: Output = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
 ) -> None:
     """Write what promotions of each type brought: units sold over units of the baseline level.
 
     A window of one item is one sample; from two on the factor has a standard error.
 
     Args:
-        format: csv or jsonl.
+        format: csv, jsonl or json.
         output: a file, gzipped if its name ends in .gz; without it, standard output.
+        as_json: one JSON array, as `--format json`.
     """
     with _open_reader(connection) as reader:
-        _write(output, format, UPLIFT_COLUMNS, reader.uplifts())
+        _write(output, _form(format, as_json), UPLIFT_COLUMNS, reader.uplifts())
 
 
 @export.command
 def orders(
-    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+    *,
+    format: Format = "csv",
+    output: Output = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
 ) -> None:
     """Write the purchase orders, by time; JSON Lines are the records as they were published.
 
     Orders that are held back are included: their field `hold` names the reason.
 
     Args:
-        format: csv or jsonl.
+        format: csv, jsonl or json.
         output: a file, gzipped if its name ends in .gz; without it, standard output.
+        as_json: one JSON array, as `--format json`.
     """
-    _write_topic("orders", PURCHASE_ORDERS, format, output, connection.settings())
+    _write_topic("orders", PURCHASE_ORDERS, _form(format, as_json), output, connection.settings())
 
 
 @export.command
 def alerts(
-    *, format: Format = "csv", output: Output = None, connection: Connection = NOT_GIVEN
+    *,
+    format: Format = "csv",
+    output: Output = None,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
 ) -> None:
     """Write every step of every incident, by time; JSON Lines are the records as published.
 
     Args:
-        format: csv or jsonl.
+        format: csv, jsonl or json.
         output: a file, gzipped if its name ends in .gz; without it, standard output.
+        as_json: one JSON array, as `--format json`.
     """
-    _write_topic("alerts", ALERTS, format, output, connection.settings())
+    _write_topic("alerts", ALERTS, _form(format, as_json), output, connection.settings())
+
+
+def _form(format: Format, as_json: bool) -> Format:
+    return "json" if as_json else format
 
 
 @contextmanager
@@ -156,9 +195,9 @@ def _write_topic(
         _add_held(ledger, settings)
     if ledger.strangers:
         note(f"left out {ledger.strangers} records of {topic} that Tidegate did not write")
-    if form == "jsonl":
+    if form != "csv":
         with _open_output(output) as file:
-            file.writelines(f"{value.decode()}\n" for value in ledger.in_order())
+            _write_json(file, form, (value.decode() for value in ledger.in_order()))
         return
     flat = [_flatten(msgspec.json.decode(value)) for value in ledger.in_order()]
     if kind == "orders":
@@ -259,14 +298,35 @@ def _write(path: Path | None, form: Format, columns: Sequence[str], rows: Iterab
             writer.writerows(_csv_rows(chain(first, rows)))
             return
         encode = msgspec.json.Encoder().encode
-        for row in chain(first, rows):
-            file.write(encode(dict(zip(columns, row, strict=True))).decode())
-            file.write("\n")
+        records = (dict(zip(columns, row, strict=True)) for row in chain(first, rows))
+        _write_json(file, form, (encode(record).decode() for record in records))
+
+
+def _write_json(file: IO[str], form: Format, records: Iterable[str]) -> None:
+    """Write one record a line; as an array too, which people can read and cut line by line."""
+    if form == "jsonl":
+        file.writelines(f"{record}\n" for record in records)
+        return
+    file.write("[")
+    for place, record in enumerate(records):
+        file.write(f"{',' if place else ''}\n{record}")
+    file.write("\n]\n")
+
+
+def harmless(text: str) -> str:
+    """Return text that a spreadsheet takes as text: what begins like a formula gets an apostrophe.
+
+    >>> harmless("=1+1"), harmless("-3"), harmless("-3-3"), harmless("lamp"), harmless("'lamp")
+    ("'=1+1", '-3', "'-3-3", 'lamp', "''lamp")
+    """
+    return f"'{text}" if text[:1] in _RISKY and not _NUMBER.fullmatch(text) else text
 
 
 def _csv_rows(rows: Iterable[Row]) -> Iterator[Row]:
-    """Write true and false as JSON and most databases do."""
+    """Write true and false as JSON and most databases do, and no text that a spreadsheet runs."""
     for row in rows:
+        if any(type(value) is str and value[:1] in _RISKY for value in row):
+            row = tuple(harmless(value) if type(value) is str else value for value in row)
         if True in row or False in row:  # also where a number is 1 or 0: looked at more closely
             yield tuple(
                 ("true" if value else "false") if isinstance(value, bool) else value

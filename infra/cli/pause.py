@@ -1,11 +1,15 @@
 """`tidegate pause` and `tidegate resume`: the kill switch of the hand-over."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
+from redis.exceptions import RedisError
 
-from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
+from infra.cli.item import near_matches
+from infra.cli.terminal.failures import CommandError
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
+from infra.cli.terminal.output import note
 from infra.control.entries import (
     AnyEntry,
     AuditState,
@@ -16,6 +20,8 @@ from infra.control.entries import (
     pause_of,
 )
 from infra.control.log import append_once, read_audit
+from infra.redis.reader import Reader, open_reader
+from infra.redis.refusals import explain_refusal
 from infra.settings import Settings
 from streams.handover.rules import Pause
 
@@ -29,6 +35,7 @@ def pause(
     supplier: str | None = None,
     sku: str | None = None,
     warehouse: str | None = None,
+    anyway: Flag = False,
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> None:
@@ -43,10 +50,14 @@ def pause(
         supplier: only orders to this supplier.
         sku: only orders of this item.
         warehouse: with sku: only this warehouse's.
+        anyway: also where no such supplier or item is known yet; without it that is refused.
         as_json: one JSON object instead of a line of text.
     """
+    settings = connection.settings()
     entry = make_pause(who, why, supplier=supplier, sku=sku, warehouse=warehouse)
-    written = _append(connection.settings(), lambda _: entry)
+    if not anyway and (supplier is not None or sku is not None):
+        _require_known(settings, supplier, sku, warehouse)
+    written = _append(settings, lambda _: entry)
     assert isinstance(written, Paused)
     made = pause_of(written)
     if as_json:
@@ -56,21 +67,71 @@ def pause(
         print(f"to end it: tidegate resume {made.hold_id} --who NAME --why REASON")
 
 
-def resume(hold_id: str, /, *, who: str, why: str, connection: Connection = NOT_GIVEN) -> None:
+def _require_known(
+    settings: Settings, supplier: str | None, sku: str | None, warehouse: str | None
+) -> None:
+    """Refuse a pause that would stop nothing; while Redis is away, none is refused.
+
+    Raises:
+        CommandError: the shop has no such supplier or item.
+    """
+    try:
+        with open_reader(settings) as reader:
+            unknown = unknown_name(reader, supplier, sku, warehouse)
+    except (RedisError, OSError) as error:
+        note(f"Redis: {explain_refusal(error)}; whether the name is known was not looked at")
+        return
+    if unknown is not None:
+        raise CommandError(f"{unknown}; nothing was paused; --anyway pauses it all the same")
+
+
+def unknown_name(
+    reader: Reader, supplier: str | None, sku: str | None, warehouse: str | None
+) -> str | None:
+    """Return which name the shop does not know; None means that it knows all of them."""
+    if sku is not None and not reader.find(sku, warehouse):
+        others = sorted(reader.names(p)[place][1] for p, place in reader.find(sku))
+        if others:
+            return f"sku {sku!r} is not in warehouse {warehouse!r}; it is in {', '.join(others)}"
+        return _not_known("sku", sku, near_matches(sku, reader.skus()))
+    if supplier is not None and supplier not in (names := reader.suppliers()):
+        return _not_known("supplier", supplier, near_matches(supplier, names))
+    return None
+
+
+def _not_known(kind: str, name: str, near: Sequence[str]) -> str:
+    return f"no {kind} {name!r} is known" + (f"; near it: {', '.join(near)}" if near else "")
+
+
+def resume(
+    hold_id: str,
+    /,
+    *,
+    who: str,
+    why: str,
+    as_json: Json = False,
+    connection: Connection = NOT_GIVEN,
+) -> None:
     """End a pause: publish the purchase orders that it held.
 
     Args:
         hold_id: of the pause, as `tidegate audit` names it; `all` ends every pause.
         who: your name, for the audit log.
         why: the reason, for the audit log.
+        as_json: one JSON object, with the pauses that ended, instead of text.
     """
     settings = connection.settings()
     state, _ = asyncio.run(read_audit(settings))
     chosen = list(state.pauses) if hold_id == _ALL else [hold_id]
     for one in chosen:
         _append(settings, _resuming(who, why, one))
+        if as_json:
+            continue
         print(f"resumed {what_is_paused(state.pauses[one])} ({one})")
-    if not chosen:
+    if as_json:
+        ended = [state.pauses[one] for one in chosen]
+        print(msgspec.json.encode({"holds": ended}).decode())
+    elif not chosen:
         print("nothing is paused")
 
 

@@ -19,6 +19,7 @@ from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.output import complain, make_console, make_facts, note, safe
 from infra.cli.wait import Target, wait_until_reached
+from infra.control.holds import read_waiting_orders
 from infra.kafka.options import clear_errors, client_options, security_options
 from infra.kafka.topic_admin import ensure_topics
 from infra.redis.reader import open_reader
@@ -33,6 +34,7 @@ from infra.replay.uci_schema import UciRules
 from infra.settings import Settings
 from infra.wording.format import duration, moment, number
 from streams.contracts.event_times import TIME_CODES
+from streams.handover.rules import HoldReason
 from streams.timestamps import rfc3339
 
 _PLAIN_LINE_SECONDS = 5.0  # between two lines of progress where there is no terminal
@@ -78,7 +80,8 @@ def replay(
         file: JSON Lines, plain or gzip; `-` is standard input.
         schema: what the lines look like: Tidegate's own events, or order lines as in the UCI data.
         speed: event time passes N times as fast as real time; max: as fast as it goes.
-        wait: return when Redis has everything, it is decided, and all orders are published.
+        wait: return when Redis has everything, it is decided, and all orders are published. Where
+            orders wait for a person, as for an approval, it ends with code 1 and says so.
         skip_bad: leave out lines that break the schema, and count them, instead of stopping. A line
             whose time cannot be is always left out; without --skip-bad the command then fails.
         review_period_days: between two reviews of an item; made up by schema uci.
@@ -183,7 +186,9 @@ class _Replay:
             ends, settings.allowed_lateness_seconds * 1000, settings.tick_seconds * 1000
         )
         with open_reader(settings) as reader:
-            wait_until_reached(reader, target, shown.waiting, shown.warn)
+            wait_until_reached(
+                reader, target, shown.waiting, shown.warn, lambda: _held_orders(settings)
+            )
         self.waited_seconds = time.monotonic() - started
 
     def _share(self) -> float | None:
@@ -211,6 +216,12 @@ class _Replay:
             complain(f"left out: {error}")
         if self.bad_lines.total() == _BAD_LINES_TOLD:
             complain("further bad lines are only counted")
+
+
+def _held_orders(settings: Settings) -> Counter[HoldReason]:
+    """Return how many orders are decided and held, by reason."""
+    waiting = asyncio.run(read_waiting_orders(settings))
+    return Counter(one.reason for one in waiting if one.reason is not None)
 
 
 def _stop_on_interrupt() -> asyncio.Event:

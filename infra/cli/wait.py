@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.redis.reader import Reader, ShardState
 from infra.wording.format import duration, moment, number
+from streams.handover.rules import PEOPLES, HoldReason
 
 _LOOK_SECONDS = 0.1
+_ASK_SECONDS = 5.0  # between two looks at what holds the orders that are left
 _WARN_SECONDS = 30.0
 _GIVE_UP_SECONDS = 120.0  # a worker's very first start compiles for a while
+_HOLDS = {
+    HoldReason.PAUSED: "because of a pause",
+    HoldReason.HELD: "for a person, who held it back",
+    HoldReason.CAP_UNITS: "for a person: above the units of an item a day",
+    HoldReason.CAP_AMOUNT: "for a person: above the amount of an item a day",
+    HoldReason.APPROVAL: "for an approval",
+}
+"""Why an order waits, as far as only a person ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,11 @@ class Remaining:
     @property
     def is_nothing(self) -> bool:
         return not (self.records or self.undecided or self.outbox)
+
+    @property
+    def is_only_outbox(self) -> bool:
+        """Whether all is read and decided, and only the hand-over is left."""
+        return not (self.records or self.undecided) and self.outbox > 0
 
     def __str__(self) -> str:
         """What is waited for, in words."""
@@ -73,8 +88,15 @@ def _is_decided(shard: ShardState, target: Target) -> bool:
     return shard.applied_ms is not None and shard.applied_ms >= reached
 
 
+Held = Mapping[HoldReason, int]
+
+
 def wait_until_reached(
-    reader: Reader, target: Target, tell: Callable[[str], None], warn: Callable[[str], None]
+    reader: Reader,
+    target: Target,
+    tell: Callable[[str], None],
+    warn: Callable[[str], None],
+    held: Callable[[], Held] = dict,
 ) -> None:
     """Return when nothing is left to wait for.
 
@@ -83,17 +105,22 @@ def wait_until_reached(
         target: what has to be reached.
         tell: takes what is waited for, at every look.
         warn: takes what seems to be wrong.
+        held: counts the orders that are decided and held, by reason; it may take a while.
 
     Raises:
-        CommandError: nothing has moved for two minutes.
+        CommandError: nothing has moved for two minutes, or all that is left waits for a person.
     """
     before: Remaining | None = None
     moved_at = time.monotonic()
-    is_warned = False
+    is_warned, times_asked = False, 0
     while not (now := remaining(reader.shards(), target)).is_nothing:
         if now != before:
-            before, moved_at, is_warned = now, time.monotonic(), False
+            before, moved_at, is_warned, times_asked = now, time.monotonic(), False, 0
         still_seconds = time.monotonic() - moved_at
+        if still_seconds > _ASK_SECONDS * (times_asked + 1) and now.is_only_outbox:
+            times_asked += 1
+            if (text := waits_for_people(now, held())) is not None:
+                raise CommandError(text, ExitCode.NO)
         if still_seconds > _GIVE_UP_SECONDS:
             text = f"nothing has moved for {duration(still_seconds)}: {_advice(now)}"
             raise CommandError(text, ExitCode.UNREACHABLE)
@@ -102,6 +129,27 @@ def wait_until_reached(
             warn(f"nothing has moved for {duration(still_seconds)}: {_advice(now)}")
         tell(str(now))
         time.sleep(_LOOK_SECONDS)
+
+
+def waits_for_people(left: Remaining, held: Held) -> str | None:
+    """Say who or what keeps the orders that are left; None means that not only people do.
+
+    >>> left = Remaining(records=0, undecided=(), outbox=2, applied_ms=None)
+    >>> print(waits_for_people(left, {HoldReason.APPROVAL: 2}))
+    all is in Redis and decided, but not all is published: 2 orders wait for an approval; \
+`tidegate orders list --waiting` lists them
+    >>> waits_for_people(left, {HoldReason.APPROVAL: 1})
+    """
+    if held.keys() - PEOPLES or sum(held.values()) < left.outbox:
+        return None
+    causes = [
+        f"{number(count)} {'order waits' if count == 1 else 'orders wait'} {_HOLDS[reason]}"
+        for reason, count in sorted(held.items())
+    ]
+    return (
+        f"all is in Redis and decided, but not all is published: {', '.join(causes)}; "
+        "`tidegate orders list --waiting` lists them"
+    )
 
 
 def _advice(left: Remaining) -> str:

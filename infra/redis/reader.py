@@ -305,6 +305,16 @@ class Reader:
         """Return every sku, sorted."""
         return sorted({sku for p in self.partitions() for sku, _ in self.names(p)})
 
+    def suppliers(self) -> list[str]:
+        """Return every supplier of a catalog line or of an open order, sorted."""
+        found = {state.order.supplier for state in self.open_orders()}
+        for partition in self.partitions():
+            for stored in _bytes(self._redis.hvals(self._keys.catalog(partition))):
+                line = decode_catalog(stored)[0]
+                if line is not None:
+                    found |= {line.supplier_lean, line.supplier_flexible}
+        return sorted(found)
+
     def item(self, partition: int, place: int, *, days: int = 14) -> ItemState:
         """Return all that is stored of one item, with the newest `days` days that it sold on."""
         sku, warehouse = self.names(partition)[place]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from infra.cli import wait
 from infra.cli.app import run
 from infra.cli.explain import agrees, recompute_order
 from infra.cli.health.check import Status
@@ -91,6 +92,26 @@ def test_help_names_every_command_and_exit_code(capsys: Capture) -> None:
         assert f"│ {command} " in shown
     for code in ExitCode:
         assert f" {int(code)} " in shown
+
+
+def test_notes_of_help_stand_once(capsys: Capture) -> None:
+    """On the first page: a page of one command ends with its own flags."""
+    assert run(["--help"]) == 0
+    assert capsys.readouterr().out.count("Exit codes:") == 1
+    for command in (["replay"], ["export"], ["export", "days"]):
+        assert run([*command, "--help"]) == 0
+        assert "Exit codes:" not in capsys.readouterr().out
+
+
+def test_completion_is_installed_for_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--install-completion` writes a script that knows commands and their flags."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    assert run(["--install-completion"]) == 0
+    written = [file.read_text() for file in tmp_path.rglob("*") if file.is_file()]
+    assert any("doctor" in text and "--skip-bad" in text for text in written)
 
 
 @pytest.mark.parametrize(
@@ -328,6 +349,25 @@ def test_waiting_says_what_it_waits_for(shards: list[ShardState], words: str) ->
     left = remaining(shards, TARGET)
     assert str(left).startswith(words)
     assert left.is_nothing == (words == "nothing")
+
+
+class Unmoving:
+    """A Redis in which nothing moves any more."""
+
+    def shards(self) -> list[ShardState]:
+        """Two orders are decided and not published."""
+        return [shard_state(outbox=2)]
+
+
+def test_wait_ends_when_only_a_person_can_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cause is an approval, not the broker; what else holds orders ends by itself."""
+    monkeypatch.setattr(wait, "_ASK_SECONDS", 0.0)
+    still: Any = Unmoving()
+    asked = iter([{HoldReason.STARTING: 2}, {HoldReason.APPROVAL: 1, HoldReason.PAUSED: 1}])
+    with pytest.raises(CommandError, match="1 order waits for an approval") as caught:
+        wait.wait_until_reached(still, TARGET, print, print, lambda: next(asked))
+    assert caught.value.code == ExitCode.NO
+    assert "1 order waits because of a pause" in str(caught.value)
 
 
 # --- doctor -----------------------------------------------------------------------------------

@@ -303,6 +303,28 @@ def test_csv_and_json_lines_tell_the_same(sale: Played) -> None:
         assert (float(row["gap"]) if row["gap"] else None) == record["gap"]
 
 
+def test_export_as_json_is_one_array(sale: Played) -> None:
+    """As `--json` elsewhere; its rows are those of JSON Lines."""
+    for kind in ("items", "orders"):
+        lines = sale.tidegate("export", kind, "--format", "jsonl").out.splitlines()
+        assert sale.tidegate("export", kind, "--json").json == [json.loads(one) for one in lines]
+
+
+def test_pause_of_an_unknown_name_is_refused_unless_wanted(sale: Played) -> None:
+    """The kill switch says that it would stop nothing; resume answers programs too."""
+    who = ("--who", "ada", "--why", "test")
+    sku = sale.tidegate("export", "items").rows[0]["sku"]
+    refused = sale.tidegate("pause", "--supplier", "Leen", *who)
+    assert refused.code == ExitCode.NO
+    assert "no supplier 'Leen' is known" in refused.err
+    assert "nothing was paused; --anyway" in refused.err
+    assert sale.tidegate("pause", "--sku", f"{sku}?", *who).code == ExitCode.NO
+    assert sale.tidegate("resume", "all", *who, "--json").json == {"holds": []}
+    made = sale.tidegate("pause", "--sku", sku, *who, "--json").json["hold"]
+    wanted = sale.tidegate("pause", "--supplier", "Leen", "--anyway", *who, "--json").json["hold"]
+    assert sale.tidegate("resume", "all", *who, "--json").json == {"holds": [made, wanted]}
+
+
 def test_an_order_that_was_published_twice_is_told_once(sale: Played) -> None:
     """Delivery is at least once; the export is exactly once and in order."""
     before = sale.tidegate("export", "orders", "--format", "jsonl").out
