@@ -13,6 +13,7 @@ from infra.control.entries import (
     AnyEntry,
     AuditState,
     Closed,
+    LogsAdopted,
     Opened,
     OrderAnswered,
     OrderLeft,
@@ -78,6 +79,9 @@ def what_happened(entry: AnyEntry) -> str:
             return f"holds partition {entry.partition}: {', '.join(entry.reasons)}"
         case Opened():
             return f"partition {entry.partition} goes on"
+        case LogsAdopted():
+            places = ", ".join(f"{name} from {at}" for name, at in entry.offsets.items())
+            return f"let other logs be read: {places}"
         case OrderWaits():
             return f"{entry.po_id} waits: {entry.reason}"
         case Acknowledged():

@@ -108,7 +108,7 @@ class Examination:
 
     def _servers(self, settings: Settings) -> Iterator[Check]:
         kafka, server = kafka_server(), redis_server(settings)
-        counts, ends, checks = examine_kafka(kafka, settings)
+        counts, logs, checks = examine_kafka(kafka, settings)
         yield from checks
         redis = connect_redis(settings)
         try:
@@ -118,8 +118,8 @@ class Examination:
             yield from examination.memory()
             shards, checks = examination.state()
             yield from checks
-            if shards is not None and ends is not None:
-                yield from check_shards(shards, ends, settings)
+            if shards is not None and logs is not None:
+                yield from check_shards(shards, logs.ends, settings, logs.identities)
             elif shards is not None:
                 yield kafka.skipped("shards")
             if counts is None:

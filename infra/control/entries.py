@@ -103,8 +103,22 @@ class OrderAnswered(Entry, frozen=True, kw_only=True, tag="order_answered"):
     occurred_at: str  # event time of the same word in `order-responses`
 
 
+class LogsAdopted(Entry, frozen=True, kw_only=True, tag="logs_adopted"):
+    """A person let logs be read that are not the ones that the state was made from."""
+
+    offsets: dict[str, int]  # topic/partition -> where it is read on
+
+
 AnyEntry = (
-    Paused | Resumed | Closed | Opened | OrderWaits | OrderLeft | OrderAnswered | Acknowledged
+    Paused
+    | Resumed
+    | Closed
+    | Opened
+    | OrderWaits
+    | OrderLeft
+    | OrderAnswered
+    | Acknowledged
+    | LogsAdopted
 )
 _decoder = msgspec.json.Decoder(AnyEntry)
 
@@ -182,6 +196,17 @@ def make_acknowledgement(who: str, note: str, incident: Alert) -> Acknowledged:
         alert=incident.kind,
         subject=incident.subject,
     )
+
+
+def make_adoption(who: str, why: str, offsets: dict[str, int]) -> LogsAdopted:
+    """Return the entry of logs that are read on in place of others.
+
+    Raises:
+        AuditError: a text is missing or too long.
+    """
+    for name, text in (("who", who), ("why", why)):
+        require_text(name, text)
+    return LogsAdopted(who=who, why=why, offsets=offsets)
 
 
 class UnknownError(AuditError):

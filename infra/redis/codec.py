@@ -17,6 +17,12 @@ from streams.shard.logs import LogIdentity
 CampaignLines = list[CampaignPlanned | CampaignChanged]
 
 
+class InputIncidents(msgspec.Struct):
+    """What of a shard's incidents is looked at beside the incidents themselves."""
+
+    lost_records: int = 0  # while their incident is open
+
+
 class ShardMeta(msgspec.Struct):
     """What people want to know of a shard's state; the rest of it is the shard's own."""
 
@@ -29,6 +35,7 @@ class ShardMeta(msgspec.Struct):
     uplifts: dict[str, Uplift] = {}  # by type of promotion
     profile: list[float] = []  # of the shop's week
     logs: dict[str, LogIdentity] = {}  # topic -> what it was when it began to be read
+    alerts: InputIncidents = msgspec.field(default_factory=InputIncidents)
 
 
 class _Currency(msgspec.Struct, gc=False):

@@ -1,12 +1,15 @@
 """The broker and its topics."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.cli.health.check import Check, Server, Status, run_within
 from infra.cli.terminal.failures import outcome_of
+from infra.kafka.log_identities import LogIdentities
+from infra.kafka.options import client_options
 from infra.kafka.topic_reader import (
     TopicReadError,
     held_back,
@@ -17,6 +20,7 @@ from infra.kafka.topic_reader import (
 from infra.settings import Settings
 from infra.wording.format import number
 from streams.contracts.topics import all_topics, input_topics
+from streams.shard.logs import LogIdentity
 
 Ends = Mapping[tuple[str, int], int]  # (topic without prefix, partition) -> where its log ends
 
@@ -32,21 +36,29 @@ def kafka_server() -> Server:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class InputLogs:
+    """The input logs at this moment, by topics without prefix."""
+
+    ends: Ends
+    identities: Mapping[str, LogIdentity]
+
+
 def examine_kafka(
     kafka: Server, settings: Settings
-) -> tuple[Mapping[str, int] | None, Ends | None, list[Check]]:
-    """Return the numbers of partitions by topic, the ends of the input logs, and what was found."""
+) -> tuple[Mapping[str, int] | None, InputLogs | None, list[Check]]:
+    """Return the numbers of partitions by topic, the input logs, and what was found."""
     counts, checks = kafka.ask("broker", lambda: run_within(lambda: partition_counts(settings)))
     if counts is None:
         return None, None, [*checks, kafka.skipped("topics"), kafka.skipped("partitions")]
     checks.append(Check("broker", Status.OK, f"answers, with {number(len(counts))} topics"))
     checks += check_topics(counts, settings)
-    ends, failed = kafka.ask("logs", lambda: run_within(lambda: _end_offsets(settings, counts)))
+    logs, failed = kafka.ask("logs", lambda: run_within(lambda: read_logs(settings, counts)))
     inputs = input_topics(settings.topic_prefix)
     held, unasked = kafka.ask(
         "transactions", lambda: run_within(lambda: held_back(settings, inputs))
     )
-    return counts, ends, [*checks, *failed, *unasked, *check_transactions(held or {})]
+    return counts, logs, [*checks, *failed, *unasked, *check_transactions(held or {})]
 
 
 def check_transactions(held: Mapping[TopicPartition, int]) -> list[Check]:
@@ -63,18 +75,35 @@ def check_transactions(held: Mapping[TopicPartition, int]) -> list[Check]:
     ]
 
 
-async def _end_offsets(settings: Settings, counts: Mapping[str, int]) -> Ends:
+async def read_logs(settings: Settings, counts: Mapping[str, int]) -> InputLogs:
+    """Return the input logs at this moment.
+
+    Args:
+        settings: where the broker is.
+        counts: of the partitions, by topics with prefix.
+
+    Raises:
+        KafkaError: no broker answers.
+    """
     places = [
         TopicPartition(topic, partition)
         for topic in input_topics(settings.topic_prefix)
         for partition in range(counts.get(topic, 0))
     ]
     if not places:
-        return {}
+        return InputLogs({}, {})
     async with open_consumer(settings, places) as consumer:
         ends = await log_ends(consumer, places)
     prefix = settings.topic_prefix
-    return {(place.topic.removeprefix(prefix), place.partition): end for place, end in ends.items()}
+    asked = LogIdentities(client_options(settings))
+    try:
+        found = await asked.read(input_topics(prefix))
+    finally:
+        await asked.stop()
+    return InputLogs(
+        {(place.topic.removeprefix(prefix), place.partition): end for place, end in ends.items()},
+        {topic.removeprefix(prefix): one for topic, one in found.items()},
+    )
 
 
 def check_topics(counts: Mapping[str, int], settings: Settings) -> list[Check]:

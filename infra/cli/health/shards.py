@@ -9,15 +9,30 @@ from infra.control.entries import AuditState
 from infra.redis.reader import ShardState
 from infra.settings import Settings
 from infra.wording.format import moment, number
+from streams.contracts.events import TOPICS
 from streams.handover.rules import HoldReason
+from streams.shard.folding import LOST
+from streams.shard.logs import ChangedLog, LogIdentity, compare
 
 _LAG_WORTH_A_WARNING = 10_000
 _OUTBOX_WORTH_A_WARNING = 1_000
 HOLD_ADVICE = "they are published when the reason ends, or after `tidegate resume`"
 
 
-def check_shards(shards: list[ShardState], ends: Ends, settings: Settings) -> list[Check]:
-    """Return whether every partition has a shard, and how far each is behind its logs."""
+def check_shards(
+    shards: list[ShardState],
+    ends: Ends,
+    settings: Settings,
+    identities: Mapping[str, LogIdentity] | None = None,
+) -> list[Check]:
+    """Return whether every partition has a shard, and how far each is behind its logs.
+
+    Args:
+        shards: as Redis has them.
+        ends: of the logs.
+        settings: of the shop.
+        identities: what the topics are now; None means that nobody asked.
+    """
     expected = {partition for _, partition in ends}
     present = {shard.partition for shard in shards}
     if not present:
@@ -32,7 +47,52 @@ def check_shards(shards: list[ShardState], ends: Ends, settings: Settings) -> li
         advice = "do redis_prefix and topic_prefix belong together?"
         text = f"shards of partitions that no topic has: {', '.join(map(str, strange))}"
         checks.append(Check("shards", Status.FAIL, text, advice))
-    return [*checks, *(_check_shard(shard, ends, settings) for shard in shards)]
+    made_from = next((one.meta.logs for one in shards if one.meta and one.meta.logs), {})
+    for shard in shards:
+        changed = changed_logs(shard, ends, identities, made_from)
+        checks.append(_check_logs(shard, changed) or _check_shard(shard, ends, settings))
+    return checks
+
+
+def changed_logs(
+    shard: ShardState,
+    ends: Ends,
+    identities: Mapping[str, LogIdentity] | None,
+    made_from: Mapping[str, LogIdentity],
+) -> dict[str, ChangedLog]:
+    """Return the topics whose log is not the one that a shard was made from.
+
+    Args:
+        shard: as Redis has it.
+        ends: of the logs.
+        identities: what the topics are now; None means that nobody asked.
+        made_from: what the logs of the first shard were: one that is new has as many partitions.
+    """
+    own = {} if shard.meta is None else shard.meta.logs
+    found = {}
+    for topic in TOPICS:
+        first = made_from.get(topic)
+        known = own.get(topic) or (first and LogIdentity("", first.partitions))
+        if identities:
+            now = identities.get(topic)
+        else:  # nobody asked, or no topic is there, which another line says
+            known, now = None, LogIdentity("", 0)
+        end = ends.get((topic, shard.partition))
+        changed = compare(known, now, shard.offsets.get(topic, 0), end)
+        if changed is not None:
+            found[topic] = changed
+    return found
+
+
+def _check_logs(shard: ShardState, changed: Mapping[str, ChangedLog]) -> Check | None:
+    if not changed:
+        return None
+    text = "; ".join(f"the log of {topic} {one.text}" for topic, one in changed.items())
+    advice = (
+        "no order leaves. Is it the wrong broker? Else bring the old log back, or read the new one "
+        "and keep what Redis knows: tidegate state adopt-logs --who NAME --why REASON"
+    )
+    return Check(f"shard {shard.partition}", Status.FAIL, text, advice)
 
 
 def _check_shard(shard: ShardState, ends: Ends, settings: Settings) -> Check:
@@ -42,11 +102,6 @@ def _check_shard(shard: ShardState, ends: Ends, settings: Settings) -> Check:
         for (topic, partition), end in ends.items()
         if partition == shard.partition
     }
-    ahead = [topic for topic, lag in lags.items() if lag < 0]
-    if ahead:
-        text = f"Redis is ahead of the logs of {', '.join(ahead)}"
-        advice = "was the broker emptied, or is it the wrong one? delete these keys to start again"
-        return Check(name, Status.FAIL, text, advice)
     behind = sum(lags.values())
     parts = [f"{number(behind)} records behind" if behind else "at the end of its logs"]
     if shard.applied_ms is not None:
@@ -54,6 +109,7 @@ def _check_shard(shard: ShardState, ends: Ends, settings: Settings) -> Check:
     parts.append(f"{number(shard.outbox)} in the outbox")
     history = {} if shard.meta is None else shard.meta.history_from
     parts += [f"{topic} begins at offset {at}" for topic, at in sorted(history.items())]
+    parts += [f"{number(count)} records of {topic} were lost" for topic, count in _lost(shard)]
     advice = _shard_advice(shard, behind, settings)
     return Check(name, Status.WARN if advice else Status.OK, ", ".join(parts), advice)
 
@@ -63,12 +119,19 @@ def _shard_advice(shard: ShardState, behind: int, settings: Settings) -> str:
         return "is a worker running? ask again: the number should fall"
     if shard.outbox > _OUTBOX_WORTH_A_WARNING:
         return "orders and alerts wait to be published: can the worker write to Kafka?"
+    if shard.meta is not None and shard.meta.alerts.lost_records:
+        return "they were deleted unread: send them or new stock counts, and raise the retention"
     if shard.meta is not None and shard.watermark_ms(0) is None and shard.offsets:
         silent = sorted(t for t, clock in shard.meta.clocks.items() if clock < 0)
         return (
             f"nothing is decided until every input topic has a record; empty: {', '.join(silent)}"
         )
     return ""
+
+
+def _lost(shard: ShardState) -> list[tuple[str, int]]:
+    counts = {} if shard.meta is None else shard.meta.counts
+    return [(topic, lost) for topic in TOPICS if (lost := counts.get(f"{topic}:{LOST}", 0))]
 
 
 def check_handover(audit: AuditState, held: Mapping[HoldReason, int] | None) -> list[Check]:
