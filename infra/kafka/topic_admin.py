@@ -14,6 +14,9 @@ from aiokafka.errors import for_code
 
 from streams.contracts.topics import COMPACTED, all_topics, audit_topic, input_topics
 
+BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
+"""A record's time is then the broker's: no producer's clock vouches for what it claims itself."""
+
 _CREATED = 0
 _TOPIC_ALREADY_EXISTS = 36
 _INVALID_CONFIG = 40
@@ -88,6 +91,8 @@ def _new_topic(name: str, prefix: str, partitions: int, replication_factor: int)
         config = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
         return NewTopic(name, 1, replication_factor, topic_configs=config)
     config = {"cleanup.policy": "compact"} if name.removeprefix(prefix) in COMPACTED else {}
+    if name in input_topics(prefix):
+        config |= BROKERS_TIME
     return NewTopic(name, partitions, replication_factor, topic_configs=config)
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from streams.contracts.events import TOPICS
+from streams.timestamps import HOUR_MS
 from tests.streams.logs import START_MS, heartbeat
 from tests.streams.worker.worker_bench import (
     bench,
@@ -23,3 +24,13 @@ async def test_heartbeats_are_written_to_live_logs_only(behind_s, beats):
         else:
             await asyncio.sleep(0.03)
             assert made.kafka.beats == []
+
+
+async def test_clock_of_one_producer_stops_no_heartbeat():
+    """One log is an hour ahead, the others are at now: event time goes on in all of them."""
+    async with bench(heartbeat_interval_s=0.001) as made:
+        made.now = START_MS / 1000
+        await made.read("stock", [heartbeat(START_MS)], 0)
+        await made.read("orders", [heartbeat(START_MS + HOUR_MS)], 0)
+        await made.until(lambda: len(made.kafka.beats) >= 12)
+        assert set(made.kafka.beats) == {(topic, p) for topic in TOPICS for p in (0, 1)}
