@@ -10,7 +10,7 @@ import numpy as np
 
 from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
-from policy.gap.rule import decide_by_rule
+from policy.gap.rule import are_urgent, decide_by_rule
 from policy.gap.simulation import fit_gap_rules
 from policy.parameters import parameter_rows
 from policy.policy_cache import SMALLEST_ROOM, PolicyCache
@@ -50,6 +50,7 @@ class _Work:
     orders: IntArray
     answers: FloatArray
     solved: BoolArray
+    is_lean_alone: BoolArray  # instead of the gap rule, which would cost more
     breaks: PriceBreaks
     break_savings: FloatArray  # a unit, in the money of `rows`; shape (item, role, tier)
 
@@ -63,8 +64,9 @@ def decide(
     with one supplier, get the exact dynamic program of their rounded parameters (`Method.EXACT`,
     with a certified gap): all that was ordered before is there when a flexible order of now could
     be, so that the inventory position is the whole state. The others get the gap rule, simulated,
-    beside the certified bound of a faster lean supplier. An item's result does not depend, to the
-    last bit, on the other items of the call, on their order, on the cache or on `threads`.
+    beside the certified bound of a faster lean supplier; where it costs more than the lean supplier
+    alone, that one's exact policy takes its place. An item's result does not depend, to the last
+    bit, on the other items of the call, on their order, on the cache or on `threads`.
 
     Args:
         inputs: the items; shapes and units in `ReviewInputs`.
@@ -100,18 +102,21 @@ def decide(
         cache = PolicyCache(100_000)
     with _Mapper(threads) as mapper:
         _decide_exact(work, np.flatnonzero(exact), cache, mapper)
-        _fit_rules(work, np.flatnonzero(~work.solved & sells), cache, mapper)
-    decide_by_rule(
-        np.flatnonzero(~work.solved),
-        work.position,
-        work.allow_lean,
-        work.rows,
-        work.answers,
-        work.breaks.units,
-        work.break_savings,
-        work.readings,
-        work.orders,
-    )
+        slow = np.flatnonzero(~work.solved & sells)
+        _fit_rules(work, slow, cache, mapper)
+        lean, alone = _solve_lean_alone(work, slow[work.allow_lean[slow]], cache, mapper)
+        decide_by_rule(
+            np.flatnonzero(~work.solved),
+            work.position,
+            work.allow_lean,
+            work.rows,
+            work.answers,
+            work.breaks.units,
+            work.break_savings,
+            work.readings,
+            work.orders,
+        )
+        _take_lean_alone(work, lean, alone)
     return _decisions(work)
 
 
@@ -128,6 +133,7 @@ def _new_work(columns: dict[str, FloatArray], breaks: PriceBreaks) -> _Work:
         orders=np.zeros((size, reading.ORDERS), np.int64),
         answers=np.zeros((size, kernel.ANSWERS)),
         solved=np.zeros(size, np.bool_),
+        is_lean_alone=np.zeros(size, np.bool_),
         breaks=breaks,
         break_savings=breaks.savings(columns),
     )
@@ -185,6 +191,56 @@ def _fit_rules(work: _Work, items: IntArray, cache: PolicyCache, mapper: _Mapper
             work.answers[members] = answer
             nothing = np.zeros((kernel.LEVEL_ROWS, 1), np.int64)
             cache.store(key, answer, np.zeros((kernel.TABLES, 1)), nothing)
+
+
+def _solve_lean_alone(
+    work: _Work, items: IntArray, cache: PolicyCache, mapper: _Mapper
+) -> tuple[IntArray, _Work]:
+    """Find the items that cost less with the lean supplier alone than by the gap rule.
+
+    A second supplier is an option and no duty. Cost and service of these items are those of the
+    exact policy of the lean supplier; the gap is still to the bound of any policy.
+
+    Returns:
+        The items, and their decisions with that supplier alone.
+    """
+    rows = work.rows[items]
+    items = items[
+        (rows[:, kernel.P_LEAN_SETUP] < np.inf) & (rows[:, kernel.P_FLEXIBLE_SETUP] < np.inf)
+    ]
+    alone = _lean_alone(work, items)
+    _decide_exact(alone, np.arange(items.size), cache, mapper)
+    rule, cost = work.answers[items], alone.answers[:, kernel.A_COST]
+    misses = rule[:, kernel.A_GAP] >= 1.0
+    is_met = alone.answers[:, kernel.A_MET] > 0.0
+    better = alone.solved & is_met & (misses | (cost <= rule[:, kernel.A_COST]))
+    items, cost, lower = items[better], cost[better], rule[better, kernel.A_LOWER]
+    gap = np.maximum(alone.answers[better, kernel.A_GAP], 1.0 - lower / cost)
+    for column in (kernel.A_COST, kernel.A_CYCLE, kernel.A_FILL):
+        work.answers[items, column] = alone.answers[better, column]
+    work.answers[items, kernel.A_GAP] = gap
+    work.answers[items, kernel.A_LEAN_CHEAPER] = 1.0
+    decided = _lean_alone(work, items)
+    for name in ("answers", "readings", "orders"):
+        getattr(decided, name)[:] = getattr(alone, name)[better]
+    decided.answers[:, kernel.A_GAP] = gap
+    return items, decided
+
+
+def _lean_alone(work: _Work, items: IntArray) -> _Work:
+    """Return the work on some items as if they had no flexible supplier."""
+    columns = {name: column[items] for name, column in work.columns.items()}
+    columns["setup_cost_flexible"] = np.full(items.size, np.inf)
+    return _new_work(columns, PriceBreaks(work.breaks.units[items], work.breaks.unit_cost[items]))
+
+
+def _take_lean_alone(work: _Work, items: IntArray, alone: _Work) -> None:
+    """Let the lean supplier alone decide, but where a flexible unit saves its premium just now."""
+    calm = ~are_urgent(work.position[items], work.rows[items], work.answers[items])
+    chosen = items[calm]
+    for name in ("rows", "answers", "readings", "orders"):
+        getattr(work, name)[chosen] = getattr(alone, name)[calm]
+    work.solved[chosen] = work.is_lean_alone[chosen] = True
 
 
 def _lower_costs(rows: FloatArray, mapper: _Mapper) -> FloatArray:
@@ -311,7 +367,8 @@ def _order_money(work: _Work, unit_cost: dict[str, FloatArray]) -> tuple[FloatAr
 def _decisions(work: _Work) -> Decisions:
     answers, readings, orders = work.answers, work.readings, work.orders
     idle = work.rows[:, kernel.P_MEAN] <= 0.0
-    method = np.where(work.solved, Method.EXACT, np.where(idle, Method.NO_DEMAND, Method.GAP_RULE))
+    is_exact = work.solved & ~work.is_lean_alone
+    method = np.where(is_exact, Method.EXACT, np.where(idle, Method.NO_DEMAND, Method.GAP_RULE))
     unit_cost = {
         role: work.breaks.unit_cost_of(place, orders[:, place], work.columns[f"unit_cost_{role}"])
         for place, role in enumerate(ROLES)

@@ -2,9 +2,11 @@
 
 CAPABILITIES A2, "corrected decision": raise the inventory position to U = mu (T + tau) + Z sigma
 sqrt(T + tau); the flexible supplier brings what stock lacks until a lean order arrives,
-clip(mu tau_1 + Z sigma sqrt(tau_1) - position, 0, need), the lean supplier the rest. Where the
-set-up cost justifies orders larger than one review's demand, the order tops up to U plus the
-difference (economic order quantity less one review's demand), and U triggers it.
+clip(mu tau_1 + Z sigma sqrt(tau_1) - position, 0, need), the lean supplier the rest. No unit comes
+from the flexible supplier that saves less than its premium, where the simulated rule costs more
+than the lean supplier alone. Where the set-up cost justifies orders larger than one review's
+demand, the order tops up to U plus the difference (economic order quantity less one review's
+demand), and U triggers it.
 
 Costs of the candidates are those of the days [tau_2, T + tau_2) with normal demand, so they compare
 candidates; the rule does not choose by them. What it costs and serves in the long run, and how far
@@ -22,6 +24,7 @@ from policy.compiled import compiled
 from policy.solver.break_orders import FLEXIBLE, LEAN, raise_to_break, split_saving
 from policy.solver.candidates import whole_order
 from policy.solver.columns import (
+    A_LEAN_CHEAPER,
     A_PENALTY,
     P_BACKORDER,
     P_CAPACITY,
@@ -64,8 +67,11 @@ from policy.solver.reading_columns import (
     REASON_PRICE_BREAK,
 )
 
+_NEVER = -1e18  # a position that no item has
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @compiled
@@ -206,15 +212,48 @@ def _premium(position: float, row: FloatArray) -> float:
 
 
 @compiled
-def gap_levels(row: FloatArray, z: float) -> tuple[float, float, float]:
-    """Return three levels of the position: what triggers an order, its target, and the urgent."""
+def _worth_level(row: FloatArray, highest: float) -> float:
+    """Return the position up to which the next flexible unit saves its premium, or the highest."""
+    premium = row[P_FLEXIBLE_UNIT] - row[P_LEAN_UNIT]
+    spread = row[P_MEAN] * row[P_LEAN_DAYS] + row[P_SD] * math.sqrt(row[P_LEAN_DAYS])
+    low, high = highest - 40.0 * spread - 1.0, highest
+    if _premium(low, row) <= premium:
+        return _NEVER
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        if _premium(middle, row) > premium:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+@compiled
+def gap_levels(row: FloatArray, z: float, saves_premium: bool) -> tuple[float, float, float]:
+    """Return three levels of the position: what triggers an order, its target, and the urgent.
+
+    Up to the urgent level units come from the flexible supplier; with `saves_premium` only those
+    that save more than their premium at this review.
+    """
     days = row[P_LEAN_DAYS] if row[P_LEAN_SETUP] < np.inf else row[P_FLEXIBLE_DAYS]
     setup = row[P_LEAN_SETUP] if row[P_LEAN_SETUP] < np.inf else row[P_FLEXIBLE_SETUP]
     cover = row[P_REVIEW] + days
     trigger = row[P_MEAN] * cover + z * row[P_SD] * math.sqrt(cover)
     lot = math.sqrt(2.0 * setup * row[P_MEAN] / row[P_HOLDING])
     above = max(lot - row[P_MEAN] * row[P_REVIEW], 0.0)
-    return trigger, trigger + above, row[P_MEAN] * days + z * row[P_SD] * math.sqrt(days)
+    urgent = row[P_MEAN] * days + z * row[P_SD] * math.sqrt(days)
+    if saves_premium:
+        urgent = min(urgent, _worth_level(row, urgent))
+    return trigger, trigger + above, urgent
+
+
+@compiled
+def are_urgent(position: FloatArray, rows: FloatArray, answers: FloatArray) -> BoolArray:
+    """Whether a unit from the flexible supplier saves more than its premium now, shape (item,)."""
+    urgent = np.zeros(position.size, np.bool_)
+    for k in range(position.size):
+        urgent[k] = position[k] < gap_levels(rows[k], answers[k, A_PENALTY], True)[2]
+    return urgent
 
 
 @compiled
@@ -242,13 +281,14 @@ def gap_rule(
     allow_lean: bool,
     row: FloatArray,
     z: float,
+    saves_premium: bool,
     break_units: FloatArray,
     break_savings: FloatArray,
     reading: FloatArray,
     orders: IntArray,
 ) -> None:
     """Decide one item by the gap rule: its readings (columns D_...) and orders (columns O_...)."""
-    levels = gap_levels(row, z)
+    levels = gap_levels(row, z, saves_premium)
     need = levels[1] - position if position < levels[0] else 0.0
     orders[O_LEAN], orders[O_FLEXIBLE] = gap_orders(position, row, levels)
     orders[O_REASON] = REASON_GAP_RULE
@@ -353,6 +393,7 @@ def decide_by_rule(
                 allow_lean[k],
                 rows[k],
                 z,
+                answers[k, A_LEAN_CHEAPER] > 0.0,
                 break_units[k],
                 break_savings[k],
                 readings[k],

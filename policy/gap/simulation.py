@@ -20,6 +20,7 @@ from policy.solver.columns import (
     A_FAMILY,
     A_FILL,
     A_GAP,
+    A_LOWER,
     A_PENALTY,
     FAMILY_GAMMA,
     FAMILY_NORMAL,
@@ -86,7 +87,7 @@ def _run(
     slow = int(min(math.ceil(row[P_LEAN_DAYS] / step - 1e-9), MOST_LEAD_STEPS))
     fast = int(min(math.ceil(row[P_FLEXIBLE_DAYS] / step - 1e-9), MOST_LEAD_STEPS))
     coming = np.zeros(max(slow, fast) + 1)
-    levels = gap_levels(row, z)
+    levels = gap_levels(row, z, False)
     stock, on_order = levels[1], 0.0
     warm = (2 * slow // per_review + 4) * per_review
     cost = short = asked = 0.0
@@ -177,7 +178,7 @@ def fit_gap_rule(row: FloatArray, lower_cost: float, answer: FloatArray) -> None
         _run(row, z, step, per_review, demand, found)
     answer[A_COST], answer[A_CYCLE], answer[A_FILL] = found[0], found[1], found[2]
     answer[A_PENALTY], answer[A_FAMILY] = z, named_family(row)
-    answer[A_GAP] = 1.0
+    answer[A_GAP], answer[A_LOWER] = 1.0, lower_cost
     highest = found[0] + STANDARD_ERRORS * found[3]
     if _missing(row, found) <= NOISE and highest > 0.0:
         answer[A_GAP] = min(1.0, max(0.0, (highest - lower_cost) / highest))

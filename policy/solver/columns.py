@@ -77,4 +77,6 @@ A_SPLIT_LEVEL = 11  # the level whose cell is cut in two; -1 if none is
 A_SPLIT = 12  # from this place (in cells) on, it orders up to the next two entries instead
 A_SPLIT_FLEXIBLE = 13
 A_SPLIT_FINAL = 14
-ANSWERS = 15
+A_LOWER = 15  # money per review; of the gap rule: no policy costs less
+A_LEAN_CHEAPER = 16  # 1 if the lean supplier alone costs less than the gap rule
+ANSWERS = 17

@@ -718,3 +718,38 @@ def test_rounding_of_estimates_costs_little():
         seed=4,
     )
     assert clean == pytest.approx(0.95, abs=0.007)
+
+
+@pytest.mark.parametrize(
+    ("review", "lean_days", "flexible_days", "target"), [(1, 4, 2, 0.95), (7, 30, 7, 0.0)]
+)
+@pytest.mark.parametrize("position", [0.0, 51.0, 377.0])
+def test_second_supplier_is_an_option_and_no_duty(
+    review, lean_days, flexible_days, target, position
+):
+    """The dearer the flexible supplier the fewer units of it, at last none; in the long run the
+    item costs no more than with the lean supplier alone.
+    """
+    ratios = np.array([1.1, 1.3, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0])
+    terms = {
+        "inventory_position_units": position,
+        "demand_mean_units_per_day": 17.0,
+        "demand_sd_units_per_day": 8.0,
+        "review_period_days": float(review),
+        "lead_time_days_lean": float(lean_days),
+        "lead_time_days_flexible": float(flexible_days),
+        "setup_cost_lean": 60.0,
+        "setup_cost_flexible": 15.0,
+        "unit_cost_lean": 10.0,
+        "unit_cost_flexible": 10.0 * ratios,
+        "holding_cost_per_unit_day": 0.05,
+        "backorder_cost_per_unit_day": 2.0,
+        "service_target": target,
+        "service_type": int(ServiceType.CYCLE if target else ServiceType.COST),
+    }
+    both = decide(items(len(ratios), **terms))
+    alone = decide(items(len(ratios), **{**terms, "setup_cost_flexible": np.inf}))
+    assert (np.diff(both.quantity_flexible_units) <= 0).all()
+    assert both.quantity_flexible_units[-1] == 0
+    assert (both.policy_cost_per_day <= alone.policy_cost_per_day * (1 + 1e-9)).all()
+    assert (both.quantity_flexible_units[0] > 0) >= (position == 0.0)  # an empty shelf pays for it
