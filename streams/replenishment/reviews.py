@@ -44,6 +44,7 @@ class ReviewSettings:
     slot_ms: int = HOUR_MS  # reviews begin at multiples of this
     minimum_days: int = 2  # closed days of demand before the first order
     stock_valid_ms: int = 400 * DAY_MS  # an older count is no stock to order on
+    live_from_ms: int = 0  # reviews of an earlier time order nothing: they are history
 
 
 def decide_items(
@@ -60,6 +61,7 @@ def decide_items(
     demand_variance: Float64Array | None = None,
     demand_before_surge: Float64Array | None = None,
     terms: SupplierTerms | None = None,
+    late_supply_units: Int64Array | None = None,
 ) -> Table:
     """Decide for the items given.
 
@@ -79,12 +81,14 @@ def decide_items(
         demand_before_surge: what the demand would be without open surges, shape (n,); None means
             there are none.
         terms: price breaks and dispatch days of the suppliers; None means no item has any.
+        late_supply_units: of what is on order, the units that are due too late to count, shape
+            (n, role); None means that all of it counts.
 
     Returns:
         `DECISION` records, shape (n,). An item without known stock or history gets no order, and
         the reason says so.
     """
-    decisions = _gather(rows, items, windows_ms, boundary_ms, is_surge)
+    decisions = _gather(rows, items, windows_ms, boundary_ms, is_surge, late_supply_units)
     _write_terms(decisions, terms)
     if demand_variance is None:
         demand_variance = rows["demand_variance_units"][items]
@@ -111,6 +115,7 @@ def _gather(
     windows_ms: Int64Array,
     boundary_ms: int,
     is_surge: bool,
+    late_supply_units: Int64Array | None,
 ) -> Table:
     chosen = rows[items]
     decisions = np.zeros(items.size, DECISION)
@@ -121,11 +126,11 @@ def _gather(
     decisions["allow_lean"] = not is_surge
     for name in ("on_hand_units", "backlog_units", *_POLICY_FIELDS):
         decisions[name] = chosen[name]
-    for role in SupplierRole:
-        decisions[f"on_order_{role}_units"] = chosen[f"on_order_{role}_units"]
     position = chosen["on_hand_units"] - chosen["backlog_units"]
-    for role in SupplierRole:
-        position = position + chosen[f"on_order_{role}_units"]
+    for place, role in enumerate(SupplierRole):
+        late = 0 if late_supply_units is None else late_supply_units[:, place]
+        decisions[f"on_order_{role}_units"] = chosen[f"on_order_{role}_units"] - late
+        position = position + decisions[f"on_order_{role}_units"]
     decisions["inventory_position_units"] = np.clip(
         position, -_LARGEST_POSITION_UNITS, _LARGEST_POSITION_UNITS
     )
@@ -167,7 +172,7 @@ def _fit(decisions: Table, demand_mean: Float64Array, variance: Float64Array) ->
 
 def _held(chosen: Table, boundary_ms: int, settings: ReviewSettings) -> "np.ndarray":
     """Why an item may not be ordered at all, or nothing."""
-    held = np.full(chosen.size, b"", "S32")
+    held = np.full(chosen.size, b"not_live" if boundary_ms < settings.live_from_ms else b"", "S32")
     held[chosen["observed_days"] < settings.minimum_days] = b"too_little_history"
     too_old = chosen["counted_at_ms"] < boundary_ms - settings.stock_valid_ms
     held[too_old | (chosen["counted_at_ms"] == 0)] = b"stale_stock"

@@ -93,14 +93,17 @@ class Supply:
             heapq.heappop(self._due)
         return self._orders[taken[1]]
 
+    def of_item(self, item: int) -> Iterator[OpenOrder]:
+        """The open orders of an item."""
+        return (self._orders[po_id] for po_id in self._of_item.get(item, ()))
+
     def on_order_units(self, item: int, role: SupplierRole) -> int:
         """Units of an item still to come from one supplier."""
-        orders = (self._orders[po_id] for po_id in self._of_item.get(item, ()))
-        return sum(order.outstanding for order in orders if order.role == role)
+        return sum(order.outstanding for order in self.of_item(item) if order.role == role)
 
     def next_arrival_ms(self, item: int) -> int:
         """When the next open order of an item is due, or 0."""
-        return min((self._orders[po_id].due_ms for po_id in self._of_item.get(item, ())), default=0)
+        return min((order.due_ms for order in self.of_item(item)), default=0)
 
     def take_changes(self) -> dict[str, bytes | None]:
         """Return what to store by order id; None means the order is closed, forget it."""

@@ -12,7 +12,7 @@ from streams.handover.rules import Limits, person_needed
 from streams.replenishment.decision_record import purchase_orders
 from streams.replenishment.reviews import decide_items, expected_demand
 from streams.replenishment.schedule import period_ms
-from streams.replenishment.supplier_terms import supplier_terms
+from streams.replenishment.supplier_terms import SupplierTerms, supplier_terms
 from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timeline.partition_state import State
 from streams.timeline.updates import count_supply
@@ -79,6 +79,7 @@ def _decide(
 ) -> None:
     if not items.size:
         return
+    terms = supplier_terms(items, state.catalog, state.special, boundary)
     decisions = decide_items(
         state.items.rows,
         items,
@@ -91,7 +92,8 @@ def _decide(
         settings=state.settings.review,
         cache=cache,
         planned_units_per_day=planned,
-        terms=supplier_terms(items, state.catalog, state.special, boundary),
+        terms=terms,
+        late_supply_units=_late_supply(state, items, terms, boundary),
     )
     state.note_decisions(decisions)
     state.effects.extend(
@@ -102,6 +104,27 @@ def _decide(
     ordered = decisions["quantity_lean_units"] + decisions["quantity_flexible_units"] > 0
     for decision in decisions[ordered]:
         _order(state, decision)
+
+
+def _late_supply(
+    state: State, items: Int64Array, terms: SupplierTerms | None, boundary: int
+) -> Int64Array:
+    """Return what is due later than a lean order of the next review would be, shape (n, role).
+
+    It brings nothing in the days that a decision covers: a delayed order would hide a gap.
+    """
+    late = np.zeros((items.size, len(SupplierRole)), np.int64)
+    rows = state.items.rows[items]
+    on_order = rows["on_order_lean_units"] + rows["on_order_flexible_units"]
+    days = rows["lead_time_days_lean"] + rows["review_period_days"]
+    if terms is not None:
+        days = days + terms.dispatch_delay_days[:, 0]
+    for place in np.flatnonzero(on_order > 0):
+        latest_ms = boundary + days[place] * DAY_MS
+        for order in state.supply.of_item(int(items[place])):
+            if order.due_ms > latest_ms:
+                late[place, list(SupplierRole).index(order.role)] += order.outstanding
+    return late
 
 
 def _order(state: State, decision: Table) -> None:

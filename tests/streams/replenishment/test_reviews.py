@@ -2,6 +2,7 @@
 
 import collections
 import math
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -38,7 +39,7 @@ from tests.streams.logs import (
     random_steps,
     steps,
 )
-from tests.streams.runs import CACHE, Run, pieces, read_whole
+from tests.streams.runs import CACHE, SETTINGS, Run, pieces, read_whole
 
 PIECES = ((0, 2, 1), (3, 1, 0), (1, 3, 5), (5, 1, 1), (2, 7, 0), (4, 1, 2))
 
@@ -306,6 +307,21 @@ def test_without_known_stock_or_history_nothing_is_ordered(change, reason):
     )[0]
     assert (decided["reason"], decided["method"]) == (reason, b"held")
     assert not decided["quantity_lean_units"] + decided["quantity_flexible_units"]
+
+
+def test_review_of_the_time_before_going_live_orders_nothing():
+    """History is learned from: the decision says why it orders nothing, a later one orders."""
+    logs = stocked(6)
+    first_ms = min(milliseconds(one.decided_at) for one in orders_of(read_whole(logs)))
+    review = replace(SETTINGS.timeline.review, live_from_ms=first_ms + 2 * DAY)
+    timeline = replace(SETTINGS.timeline, review=review)
+    run = read_whole(logs, replace(SETTINGS, timeline=timeline))
+    decided_ms = min(milliseconds(order.decided_at) for order in orders_of(run))
+    assert decided_ms == first_ms + 2 * DAY
+    records = [np.frombuffer(one[-1], DECISION)[0] for one in run.decisions]
+    before = [one for one in records if one["reviewed_ms"] < review.live_from_ms]
+    assert [one["reason"] for one in before] == [b"not_live"] * 2
+    assert not any(one["quantity_lean_units"] + one["quantity_flexible_units"] for one in before)
 
 
 # -- when it is an item's turn ---------------------------------------------------------------------

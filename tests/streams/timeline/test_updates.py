@@ -152,7 +152,7 @@ def test_order_that_waits_for_approval_does_not_arrive_by_assumption():
 def test_order_of_others_counts_once_it_is_advised():
     """The shop's own system ordered it: with its supplier, date and source it is supply."""
     logs = stocked(5)
-    due_ms = START_MS + 30 * DAY
+    due_ms = START_MS + 3 * DAY
     fields = {"po_id": "ERP-1", "supplier": "flexible", "quantity": 400, "source": "erp"}
     say(logs, "shipments", "advised", START_MS + HOUR, **fields, expected_at=due_ms)
     run = read_whole(logs)
@@ -169,6 +169,19 @@ def test_order_of_others_counts_once_it_is_advised():
         one.quantity for one in orders_of(read_whole(stocked(5)))
     )
     assert not misfits(run)
+
+
+def test_order_that_comes_too_late_does_not_hide_a_gap():
+    """What is due later than a lean order of the next review would be fills no gap before it."""
+    fields = {"po_id": "ERP-1", "supplier": "lean", "quantity": 400}
+    ordered = {}
+    for due_days in (3, 60):
+        logs = stocked(5)
+        due_ms = START_MS + due_days * DAY
+        say(logs, "shipments", "advised", START_MS + HOUR, **fields, expected_at=due_ms)
+        ordered[due_days] = sum(one.quantity for one in orders_of(read_whole(logs)))
+    assert ordered[60] == sum(one.quantity for one in orders_of(read_whole(stocked(5))))
+    assert ordered[3] < ordered[60]
 
 
 @pytest.mark.parametrize(
