@@ -18,6 +18,7 @@ from infra.admin.access import load_access
 from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
 from infra.control.holds import read_waiting
+from infra.control.live_from import with_live_from
 from infra.control.log import ControlLog
 from infra.control.order_routes import add_order_routes
 from infra.control.orders import Desk
@@ -102,6 +103,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         )
     identities = LogIdentities(options)
     shards = store.RedisStore(pool, keys_of(settings), retention_of(settings))
+    settings = await with_live_from(settings)
     producer = publisher.Publisher(options, settings.topic_prefix)
     control = ControlLog(options, settings.topic_prefix)
     registry = make_registry()

@@ -22,7 +22,7 @@ from streams.ingest.decode import DecodeLimits
 from streams.replenishment.reviews import ReviewSettings
 from streams.shard.shard import ShardSettings
 from streams.timeline.partition_state import TimelineSettings
-from streams.timestamps import DAY_MS, HOUR_MS
+from streams.timestamps import BAD_TIMESTAMP, DAY_MS, HOUR_MS, one_time
 from streams.worker.worker import WorkerSettings
 
 Positive = Annotated[int, Field(gt=0)]
@@ -30,6 +30,10 @@ PositiveSeconds = Annotated[float, Field(gt=0)]
 PositiveMoney = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 SHORTEST_TOKEN = 16
+
+FIRST_START = "first_start"
+ALWAYS = "1970-01-01T00:00:00Z"
+"""What `live_from` can be: when the shop's first worker started, and a time before every event."""
 
 # What belongs to a part of the worker has its default there.
 _WORKER = WorkerSettings()
@@ -125,6 +129,20 @@ class Settings(BaseSettings):
     )
     operator_token_file: Path | None = Field(
         None, description="file with that token, instead of operator_token"
+    )
+
+    live_from: str = Field(
+        FIRST_START,
+        description="reviews of event time before this order nothing: a time (RFC 3339), or "
+        "first_start, when the shop's first worker started",
+    )
+    public_url: str | None = Field(
+        None,
+        description="address at which people reach the page, for links in alerts; by default that "
+        "of the admin port",
+    )
+    grafana_url: str | None = Field(
+        None, description="address of Grafana, for links to dashboards in alerts and on the page"
     )
 
     tick_seconds: Positive = Field(
@@ -247,6 +265,20 @@ class Settings(BaseSettings):
             raise ValueError("must divide 3600")
         return value
 
+    @field_validator("live_from")
+    @classmethod
+    def _is_time(cls, value: str) -> str:
+        if value != FIRST_START and one_time(value) == BAD_TIMESTAMP:
+            raise ValueError(f"must be {FIRST_START} or a time, as 2026-11-20T08:00:00Z")
+        return value
+
+    @field_validator("public_url", "grafana_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return None if value is None else value.rstrip("/")
+
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str) -> str:
@@ -358,6 +390,7 @@ class Settings(BaseSettings):
                 review=ReviewSettings(
                     minimum_days=self.minimum_history_days,
                     stock_valid_ms=self.stock_valid_days * DAY_MS,
+                    live_from_ms=0 if self.live_from == FIRST_START else one_time(self.live_from),
                 ),
                 alerts=AlertSettings(
                     dispatch_promise_ms=round(self.dispatch_promise_hours * HOUR_MS),
@@ -365,6 +398,10 @@ class Settings(BaseSettings):
                 ),
             ),
         )
+
+    def page_url(self) -> str:
+        """Return the address of the page: the one for people, else that of the admin port."""
+        return self.public_url or f"http://{self.admin_host}:{self.admin_port}"
 
     def public(self) -> dict[str, Any]:
         """Return the settings as JSON values, without any secret: safe to show and to store."""

@@ -20,6 +20,7 @@ from infra.control.entries import (
     OrderWaits,
     Paused,
     Resumed,
+    WentLive,
     pause_of,
 )
 from infra.control.log import read_audit
@@ -86,6 +87,10 @@ def what_happened(entry: AnyEntry) -> str:
             return f"{entry.po_id} waits: {entry.reason}"
         case Acknowledged():
             return f"took {entry.incident_id} on: {entry.alert} of {entry.subject}"
+        case WentLive():
+            return (
+                f"went live: nothing is ordered for the time before {plain_time(entry.live_from)}"
+            )
         case OrderAnswered():
             return f"{entry.verdict} {entry.po_id}: {entry.quantity} units{_due(entry)}"
         case OrderLeft():

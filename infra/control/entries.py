@@ -91,6 +91,12 @@ class Acknowledged(Entry, frozen=True, kw_only=True, tag="acknowledged"):
     subject: str
 
 
+class WentLive(Entry, frozen=True, kw_only=True, tag="went_live"):
+    """The shop's first worker started: what happened before is history, and orders nothing."""
+
+    live_from: str
+
+
 class OrderAnswered(Entry, frozen=True, kw_only=True, tag="order_answered"):
     """A person approved, rejected or changed a purchase order."""
 
@@ -118,6 +124,7 @@ AnyEntry = (
     | OrderLeft
     | OrderAnswered
     | Acknowledged
+    | WentLive
     | LogsAdopted
 )
 _decoder = msgspec.json.Decoder(AnyEntry)
@@ -239,6 +246,7 @@ class AuditState:
     answers: dict[str, Answer] = field(default_factory=dict)  # by po_id, of those that wait
     closed: dict[int, list[HoldReason]] = field(default_factory=dict)  # by partition
     taken_on: dict[str, Acknowledged] = field(default_factory=dict)  # by incident, the newest word
+    live_from: str | None = None  # the first entry that says so
     heads: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
@@ -301,6 +309,8 @@ class AuditState:
                 self.waiting.pop(entry.po_id, None)
                 self.answers = {k: v for k, v in self.answers.items() if k != entry.po_id}
                 self.left.add(entry.po_id)
+            case WentLive():
+                self.live_from = self.live_from or entry.live_from
             case OrderAnswered():
                 if entry.po_id not in self.left:
                     self.answers = {**self.answers, entry.po_id: answer_of(entry)}

@@ -20,7 +20,7 @@ from infra.admin.access import OPERATOR_TOKEN_FILE, make_token_file
 from infra.kafka.topic_admin import ensure_topics
 from infra.local.directory_lock import DirectoryLock
 from infra.local.embedded import EmbeddedBroker, EmbeddedRedis, ServerError, ServerProcess
-from infra.settings import STATE_FILE, Settings
+from infra.settings import ALWAYS, FIRST_START, STATE_FILE, Settings
 
 _SESSION_TIMEOUT_SECONDS = 6.0  # the embedded broker holds a first join for half of it
 _RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -111,7 +111,11 @@ class LocalStack:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force, with the addresses of this stack."""
+        """The settings in force, with the addresses of this stack.
+
+        It is there to try things on: history that is replayed orders, too.
+        """
+        tried = {} if self._wanted.live_from != FIRST_START else {"live_from": ALWAYS}
         addresses = {
             "kafka_bootstrap": self.broker.bootstrap,
             "redis_url": self.redis.url,
@@ -119,7 +123,7 @@ class LocalStack:
             "operator_token": None,
             "operator_token_file": self.directory / OPERATOR_TOKEN_FILE,
         }
-        return Settings(**{**self._wanted.model_dump(), **addresses})
+        return Settings(**{**self._wanted.model_dump(), **tried, **addresses})
 
     @property
     def admin_url(self) -> str:

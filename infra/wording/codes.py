@@ -25,6 +25,7 @@ REASONS = {
         "the gap to the target level."
     ),
     "too_little_history": "Sales were seen for too few days: nothing is ordered yet.",
+    "not_live": "This time is before live_from: history is learned from, nothing is ordered.",
     "stale_stock": "The stock was not counted, or too long ago: nothing is ordered on it.",
 }
 

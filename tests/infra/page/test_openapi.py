@@ -13,7 +13,7 @@ import infra.bootstrap
 from infra.admin.access import Access, _holds_no_data
 from infra.admin.routes import make_admin
 from infra.page.openapi import PATH
-from infra.settings import Settings
+from infra.settings import ALWAYS, Settings
 from tests.infra.admin.test_routes import Worker, admin_of
 from tests.infra.control.test_routes import VIEWER, WHO, api, as_operator
 from tests.infra.memory_log import MemoryLog
@@ -43,7 +43,9 @@ async def workers_application(monkeypatch: pytest.MonkeyPatch) -> web.Applicatio
     monkeypatch.setattr(infra.bootstrap.publisher, "Publisher", lambda *_: no_producer)
     monkeypatch.setattr(infra.bootstrap, "AdminServer", no_port)
     with pytest.raises(_Built):
-        await infra.bootstrap.run_worker(Settings(redis_url="redis://127.0.0.1:1"))
+        await infra.bootstrap.run_worker(
+            Settings(redis_url="redis://127.0.0.1:1", live_from=ALWAYS)
+        )
     return built[0]
 
 

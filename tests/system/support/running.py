@@ -31,7 +31,7 @@ from infra.redis.options import keys_of
 from infra.redis.reader import Reader, ShardState, connect
 from infra.replay.faults import Record
 from infra.replay.replay import ReplayResult, replay
-from infra.settings import Settings
+from infra.settings import ALWAYS, Settings
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import PURCHASE_ORDERS
@@ -230,6 +230,7 @@ class Installation:
             "tick_seconds": 3_600,
             "dedupe_keys": 200_000,
             "order_keys": 200_000,
+            "live_from": ALWAYS,
             **settings,
         }
         self.settings = Settings(
