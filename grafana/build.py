@@ -4,6 +4,8 @@ Dashboards come from `grafana.boards`, the Grafana-managed alert rules from `rul
 """
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat,
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
+from markdown_it import MarkdownIt
 
 from grafana.boards import BOARDS
 from grafana.metrics_table import metrics_table
@@ -23,6 +26,13 @@ ALERTING = HERE / "provisioning" / "alerting" / "tidegate.yaml"
 TAG = "tidegate"
 _DATA_SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _COLUMNS, _ANSWER_HEIGHT, _GRAPH_HEIGHT = 24, 4, 8
+PAGE_URL = "http://127.0.0.1:8080"  # of Compose; `python -m grafana.build URL` writes another
+_ASKED_LINK = {
+    name: re.compile(
+        r"\{\{ with query [^}]*\}\}\{\{ label \"" + name + r"\" [^}]*\}\}\{\{ end \}\}"
+    )
+    for name in ("page_url", "grafana_url")
+}
 # PromQL rules return nothing while all is well, so no data is "OK" for every rule except these two,
 # which must also fire when everything is down.
 NO_DATA_FIRES = {"TidegateWatchdog", "TidegateDown"}
@@ -51,11 +61,7 @@ def _frame(board: Board) -> dashboard.Dashboard:
         .with_variable(
             dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
         )
-        .with_variable(
-            dashboard.TextBoxVariable("page")
-            .label("Live page")
-            .default_value("http://127.0.0.1:8080")
-        )
+        .with_variable(dashboard.TextBoxVariable("page").label("Live page").default_value(PAGE_URL))
         .link(
             dashboard.DashboardLink("Tidegate")
             .type(models.DashboardLinkType.DASHBOARDS)
@@ -209,8 +215,10 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _grafana_template(text: str) -> str:
-    """Prometheus's `$value` is the value of the query A in Grafana."""
-    return text.replace("$value", "$values.A.Value")
+    """Prometheus's `$value` is the value of the query A in Grafana, whose texts ask nothing."""
+    text = text.replace("$value", "$values.A.Value")
+    text = _ASKED_LINK["page_url"].sub(PAGE_URL, text)
+    return _ASKED_LINK["grafana_url"].sub("{{ externalURL }}", text)
 
 
 def _query(expression: str) -> dict[str, Any]:
@@ -234,16 +242,51 @@ def _is_there() -> dict[str, Any]:
     return {"refId": "B", "datasourceUid": "__expr__", "model": model}
 
 
+# --- runbooks ---------------------------------------------------------------------------------
+
+PAGES = HERE.parent / "infra" / "page" / "static" / "runbooks"
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{name} · Tidegate</title>
+<link rel="stylesheet" href="/static/style.css">
+</head>
+<body>
+<main>
+<p><a href="/">Tidegate</a> · <a href="/#/incidents">Incidents</a></p>
+<article class="card runbook">
+{text}</article>
+</main>
+</body>
+</html>
+"""
+
+
+def runbook_page(name: str, text: str) -> str:
+    """Return a runbook as the page serves it: it has to be readable where only a browser is."""
+    return _PAGE.format(name=name, text=MarkdownIt("commonmark", {"html": False}).render(text))
+
+
 # --- writing ----------------------------------------------------------------------------------
 
 
 def files() -> dict[Path, str]:
     """Return everything that is generated: path -> text."""
     boards = {HERE / "dashboards" / f"{board.name}.json": dashboard_json(board) for board in BOARDS}
-    return {**boards, ALERTING: alerting_yaml(), HERE / "METRICS.md": metrics_table()}
+    pages = {
+        PAGES / f"{name}.html": runbook_page(name, path.read_text())
+        for path in sorted((HERE / "runbooks").glob("*.md"))
+        for name in [path.stem]
+    }
+    return {**boards, **pages, ALERTING: alerting_yaml(), HERE / "METRICS.md": metrics_table()}
 
 
 if __name__ == "__main__":
+    PAGE_URL = sys.argv[1].rstrip("/") if sys.argv[1:] else PAGE_URL
+    PAGES.mkdir(exist_ok=True)
     for path, text in files().items():
         path.write_text(text)
         print(f"wrote {path.relative_to(HERE.parent)}")

@@ -106,7 +106,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     settings = await with_live_from(settings)
     producer = publisher.Publisher(options, settings.topic_prefix)
     control = ControlLog(options, settings.topic_prefix)
-    registry = make_registry()
+    registry = make_registry(settings.page_url(), settings.grafana_url or "")
     metrics = WorkerMetrics(registry)
     worker = Worker(
         shards,
@@ -134,7 +134,13 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     )
     desk = Desk(settings, lambda: control.state, control.controls)
     add_order_routes(app, control, desk, asyncio.to_thread)
-    page = Page(settings.redis_url, keys_of(settings), control, **connection_options(settings))
+    page = Page(
+        settings.redis_url,
+        keys_of(settings),
+        control,
+        grafana_url=settings.grafana_url,
+        **connection_options(settings),
+    )
     page.add_to(app)
     admin = AdminServer(app, settings.admin_host, settings.admin_port)
     await producer.start()

@@ -265,16 +265,29 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return family
 
 
-def make_registry() -> CollectorRegistry:
-    """Return a registry with the process: its memory, processor time, files, and its start."""
+def make_registry(page_url: str = "", grafana_url: str = "") -> CollectorRegistry:
+    """Return a registry with the process: its memory, processor time, files, and its start.
+
+    Args:
+        page_url: of the page, to which alerts link.
+        grafana_url: of Grafana, likewise.
+    """
     # A second series for each counter, which says when it was made.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     started = _gauge("tidegate_start_timestamp_seconds", "When the worker started.", time.time())
 
+    links = GaugeMetricFamily(
+        "tidegate_links_info",
+        "1, with the addresses that links in alerts begin with.",
+        labels=["page_url", "grafana_url"],
+    )
+    links.add_metric([page_url, grafana_url], 1.0)
+
     class Started(Collector):
         def collect(self) -> Iterable[Metric]:
             yield started
+            yield links
 
     registry.register(Started())
     ProcessCollector(registry=registry)  # yields nothing outside of Linux

@@ -1,6 +1,7 @@
 """`contracts` as JSON over HTTP: typed questions with limits, ETags, a stream of what is new."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -219,7 +220,50 @@ def query_of(given: Mapping[str, str], query: type[_Query]) -> _Query:
     except msgspec.ValidationError as error:
         rule, _, place = str(error).partition(" - at `$.")
         field = place.rstrip("`") or "query"
-        raise ApiError(400, field, rule, given.get(field)) from None
+        rule, value = rule_of(rule, field, query)
+        raise ApiError(400, field, rule, given.get(field, value)) from None
+
+
+def rule_of(text: str, field: str, query: type[msgspec.Struct]) -> tuple[str, str | None]:
+    """Return in words the rule that msgspec's text says was broken, and a name that broke it.
+
+    >>> rule_of("Expected `int` <= 200", "limit", ItemQuery)
+    ('a whole number of at most 200', None)
+    >>> rule_of("Object contains unknown field `skuu`", "query", ItemQuery)
+    ('made of sku, warehouse', 'skuu')
+    """
+    for pattern, words in _RULES:
+        if found := pattern.fullmatch(text):
+            return words.format(*found.groups()), None
+    if found := _UNKNOWN.fullmatch(text):
+        return f"made of {', '.join(query.__struct_fields__)}", found[1]
+    if text.startswith("Invalid enum value"):
+        _, parts = msgspec.json.schema_components([query])
+        fields = parts[query.__name__]["properties"]
+        return f"one of {', '.join(map(str, _allowed(fields.get(field, {}), parts)))}", None
+    return text, None
+
+
+def _allowed(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Any]:
+    """Return the values that a field may have, where they are listed in it or in its type."""
+    names = [schema, *schema.get("allOf", []), *schema.get("anyOf", [])]
+    named = [parts[one["$ref"].rpartition("/")[2]] for one in names if "$ref" in one]
+    return [value for one in (*names, *named) for value in one.get("enum", [])]
+
+
+_RULES = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"Object missing required field `(\w+)`", "given with {0}"),
+        (r"Expected `int` <= (\d+)", "a whole number of at most {0}"),
+        (r"Expected `int` >= (\d+)", "a whole number of at least {0}"),
+        (r"Expected `int`.*", "a whole number"),
+        (r"Expected `str` of length <= (\d+)", "of at most {0} characters"),
+        (r"Expected `str` of length >= (\d+)", "of at least {0} characters"),
+        (r"Expected `str` matching regex .*", "what an answer of this worker gave"),
+    )
+)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 
 
 async def _body_of(request: web.Request, wanted: type[_Query]) -> _Query:

@@ -203,7 +203,13 @@ class Sales(msgspec.Struct, frozen=True, kw_only=True):
     """Speeds over time. Every list has one value a step, oldest first."""
 
     span: Annotated[Span, described("How far back it reaches: an hour, a day or a week.")]
-    step_minutes: Annotated[int, described("Minutes in a step.")]
+    step_minutes: Annotated[
+        int,
+        described(
+            "Minutes in a step; with span hour each value is the mean of the five minutes that end "
+            "with the step."
+        ),
+    ]
     from_ms: Annotated[list[int], described("Start of each step (event time), in ms since 1970.")]
     lines: Annotated[list[float], described("Order lines placed, per minute.")]
     units: Annotated[list[float], described("Units ordered, per minute.")]
@@ -435,6 +441,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: Annotated[
         Acknowledgement | None, described("Who looks after it; null means nobody.")
     ]
+    runbook: Annotated[
+        str | None,
+        described(
+            "Path of its runbook on this port; null means that it calls nobody, and has none."
+        ),
+    ] = None
 
 
 class Incidents(msgspec.Struct, frozen=True, kw_only=True):
@@ -649,7 +661,11 @@ class ItemsQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         described("What the items are sorted by."),
     ] = "minutes_to_zero"
     query: Annotated[
-        Text, described("A part of the sku. At most 512 characters; empty means every item.")
+        Text,
+        described(
+            "Words, each a part of the sku, the warehouse or the category. At most 512 "
+            "characters; empty means every item."
+        ),
     ] = ""
     only: Annotated[
         Literal["all", "incidents", "out", "soon"],

@@ -7,6 +7,7 @@ it.
 
 import hashlib
 from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -43,6 +44,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _INDEX = "index.html"
+_DASHBOARDS = b"<!-- dashboards -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,22 @@ def _collect(folder: Traversable, prefix: str, found: dict[str, StaticFile]) -> 
             _collect(entry, f"{path}/", found)
         elif suffix in _TYPES:
             data = entry.read_bytes()
-            tag = f'"{hashlib.blake2b(data, digest_size=10).hexdigest()}"'
-            found[path] = StaticFile(data, _TYPES[suffix], tag)
+            found[path] = StaticFile(data, _TYPES[suffix], _tag(data))
 
 
-def add_site(app: web.Application) -> None:
-    """Serve the page at `/` and its files under `/static/`; nothing else of the disk is reached."""
+def _tag(data: bytes) -> str:
+    return f'"{hashlib.blake2b(data, digest_size=10).hexdigest()}"'
+
+
+def add_site(app: web.Application, grafana_url: str | None = None) -> None:
+    """Serve the page at `/` and its files under `/static/`; nothing else of the disk is reached.
+
+    Args:
+        app: of the admin port.
+        grafana_url: where the page links to dashboards; None means that there are none.
+    """
     site = read_site()
+    site[_INDEX] = _with_dashboards(site[_INDEX], grafana_url)
 
     async def index(request: web.Request) -> web.Response:
         return _sent(request, site[_INDEX])
@@ -88,6 +99,44 @@ def add_site(app: web.Application) -> None:
 
     app.router.add_get("/", index)
     app.router.add_get("/static/{path:.+}", static)
+
+
+def _with_dashboards(index: StaticFile, grafana_url: str | None) -> StaticFile:
+    if grafana_url is None:
+        return index
+    link = f'<a href="{escape(grafana_url)}/d/tidegate-overview">Dashboards</a>'
+    data = index.data.replace(_DASHBOARDS, link.encode())
+    return StaticFile(data, index.content_type, _tag(data))
+
+
+def add_missing(app: web.Application) -> None:
+    """Answer people who follow a wrong link with a page; to be added last.
+
+    The API, the probes and the metrics are for programs.
+    """
+    page = StaticFile(_MISSING.encode(), "text/html", "")
+
+    async def missing(request: web.Request) -> web.Response:
+        if "text/html" not in request.headers.get("Accept", ""):
+            raise web.HTTPNotFound
+        return web.Response(
+            status=404,
+            body=page.data,
+            content_type=page.content_type,
+            charset="utf-8",
+            headers=HEADERS,
+        )
+
+    app.router.add_get(r"/{path:(?!api/|static/).+}", missing)
+
+
+_MISSING = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>No such page · Tidegate</title>
+<link rel="stylesheet" href="/static/style.css"></head>
+<body><main><section class="card"><h1>No such page</h1>
+<p>This worker has no page at that address: the link is old, or a letter is wrong.
+<a href="/">The live page</a></p></section></main></body></html>
+"""
 
 
 def _sent(request: web.Request, file: StaticFile) -> web.Response:

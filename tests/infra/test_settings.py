@@ -181,3 +181,12 @@ def test_parts_get_what_was_set():
 def test_every_setting_says_what_it_is():
     """`tidegate settings` and the reference in `infra/README.md` explain each setting."""
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_addresses_for_links_are_addresses() -> None:
+    """A closing slash is taken off; without one for people, the page is where the port is."""
+    given = load_settings(public_url="https://tide.example/", grafana_url="https://g.example")
+    assert (given.page_url(), given.grafana_url) == ("https://tide.example", "https://g.example")
+    assert load_settings(admin_port=8081).page_url() == "http://127.0.0.1:8081"
+    with pytest.raises(SettingsError, match="public_url must begin with http:// or https://"):
+        load_settings(public_url="tide.example")

@@ -121,6 +121,8 @@ def test_labels_are_of_closed_sets():
             *("store_loop", "overdue_loop", "gate_loop"),
         },
         "reason": set(HoldReason),
+        "page_url": {""},
+        "grafana_url": {""},
         "currency": {""},  # beside it, those of the catalog
     }
     for _, labels in series_of(Worker(run_of(3), run_of(3))):

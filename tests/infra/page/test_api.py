@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import aiohttp
 import jsonschema
@@ -11,6 +12,8 @@ from infra.local.embedded import EmbeddedRedis
 from infra.page import hub
 from infra.page.openapi import PATH, document, text
 from infra.page.routes import PREFIX, VIEWS
+from infra.page.static_files import _with_dashboards, read_site
+from streams.incidents.kinds import INCIDENT_KINDS
 from tests.browser.shop import HOUR_MS, TOKEN, counted, item, open_shop, placed, serving
 
 QUERIES = {
@@ -76,6 +79,39 @@ async def test_a_bad_question_is_told_what_is_wrong(redis_url, path, query, stat
         told = await answer.json()
         assert (answer.status, told["error"]["field"]) == (status, field)
         jsonschema.validate(told, schema_of("/item", "404"))
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "rule"),
+    [
+        ("/items", {"limit": "9999"}, "a whole number of at most 200"),
+        ("/items", {"limit": "many"}, "a whole number"),
+        ("/items", {"sort": "colour"}, "one of minutes_to_zero, speed, stock, backlog, sku"),
+        ("/sales", {"span": "year"}, "one of hour, day, week"),
+        ("/items", {"nonsense": "1"}, "made of limit, offset, sort, query, only"),
+        ("/item", {}, "given with sku"),
+        ("/item", {"sku": "x" * 513}, "of at most 512 characters"),
+    ],
+)
+async def test_rule_of_a_bad_question_is_in_words(redis_url, path, query, rule):
+    """What the page shows behind "must be" is for people, not the words of a library."""
+    async with (
+        serving(redis_url) as server,
+        aiohttp.ClientSession(server.url) as client,
+        client.get(PREFIX + path, params=query) as answer,
+    ):
+        error = (await answer.json())["error"]
+        assert sorted(re.findall(r"\w+", error["rule"])) == sorted(re.findall(r"\w+", rule))
+
+
+async def test_wrong_link_is_answered_with_a_page_for_people(redis_url):
+    """A browser gets a page with a way back; a program gets what it got before."""
+    async with serving(redis_url) as server, aiohttp.ClientSession(server.url) as client:
+        async with client.get("/itmes", headers={"Accept": "text/html"}) as answer:
+            assert (answer.status, answer.content_type) == (404, "text/html")
+            assert 'href="/"' in await answer.text()
+        async with client.get("/itmes") as answer:
+            assert answer.status == 404
 
 
 async def test_what_has_not_changed_is_not_sent_again(redis_url):
@@ -251,3 +287,23 @@ async def test_elsewhere_the_page_loads_and_its_data_needs_a_token(redis_url):
                 assert answer.status == 401, path
         async with client.get(f"{PREFIX}/now", headers=given) as answer:
             assert answer.status == 200
+
+
+async def test_runbooks_are_served_and_incidents_name_theirs(redis_url):
+    """Without a token, as the page itself: whoever is called at night needs it first."""
+    async with serving(redis_url) as server, aiohttp.ClientSession(server.url) as client:
+        for row in INCIDENT_KINDS.values():
+            if row.rule is None:
+                continue
+            async with client.get(f"/static/runbooks/{row.rule}.html") as answer:
+                assert answer.status == 200
+                assert "<h2>What to do first</h2>" in await answer.text()
+
+
+def test_page_links_to_dashboards_where_there_are_some():
+    """The address of the setting, escaped; without it no link."""
+    index = read_site()["index.html"]
+    assert b"Dashboards" not in index.data
+    shown = _with_dashboards(index, 'https://g.example/"x')
+    assert b'href="https://g.example/&quot;x/d/tidegate-overview"' in shown.data
+    assert shown.tag != index.tag

@@ -62,7 +62,9 @@ export function seconds(value) {
   return value < 99.5 ? `${Math.round(value)} s` : span(value / 60);
 }
 
-const format = (options) => new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", ...options });
+// The shop's calendar is UTC: its days of sales, reviews and due dates begin and end there. Times of the
+// device beside days of the shop would be two calendars on one screen.
+const format = (options) => new Intl.DateTimeFormat("en-GB", { hourCycle: "h23", timeZone: "UTC", ...options });
 const clockTime = format({ hour: "2-digit", minute: "2-digit" });
 const clockSeconds = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const dayTime = format({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
@@ -88,6 +90,26 @@ export function near(ms, shopMs) {
 
 /** The zone's name: "CET", "UTC". */
 export const zone = (ms = Date.now()) => zoned.formatToParts(ms).find((part) => part.type === "timeZoneName")?.value ?? "";
+
+/** What an incident is about: "orders/2" as "orders, partition 2". */
+export function subject(text) {
+  const found = /^(orders|inputs)\/(\d+)$/.exec(text);
+  if (!found) return text;
+  return `${found[1] === "inputs" ? "all topics" : found[1]}, partition ${found[2]}`;
+}
+
+/** Texts of an axis: one that says the same as the one before is left out. */
+export const unique = (texts) => texts.map((text, n) => (n > 0 && text === texts[n - 1] ? "" : text));
+
+/** Numbers of an axis, with as many digits as it takes to tell them apart. */
+export function ticks(values) {
+  for (let digits = 0; digits <= 6; digits += 1) {
+    const shown = new Intl.NumberFormat("en-GB", { maximumFractionDigits: digits });
+    const texts = values.map((value) => (isKnown(value) ? minus(shown.format(value)) : ""));
+    if (new Set(texts).size === texts.length) return texts;
+  }
+  return unique(values.map(tick));
+}
 
 /** "low_cover" as "low cover". */
 export const words = (name) => String(name).replaceAll("_", " ");

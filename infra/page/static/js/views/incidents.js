@@ -27,9 +27,11 @@ function figures(one) {
   return told.length ? `when raised: ${told.map(([name, value]) => SHOWN[name](value)).join(" · ")}` : "";
 }
 
+const runbook = (one) => (one?.runbook ? [" · ", el("a", { href: one.runbook }, "runbook")] : []);
+
 export function incidentEntry(one, context) {
   const taken = one.acknowledged;
-  const subject = one.sku === null ? one.subject : one.sku;
+  const subject = one.sku === null ? f.subject(one.subject) : one.sku;
   const rest = one.sku === null ? "" : ` ${one.warehouse}`;
   return el("li", { class: `incident ${one.severity} ${taken ? "taken" : ""}` },
     el("div", { class: "line" },
@@ -39,7 +41,7 @@ export function incidentEntry(one, context) {
       el("span", { class: "when" }, `since ${f.near(one.started_ms, context.now?.shop_ms)}`)),
     el("div", { class: "do" }, one.action),
     el("div", { class: "line" },
-      el("span", { class: "more" }, [figures(one), `for ${one.team}`].filter(Boolean).join(" · ")),
+      el("span", { class: "more" }, [figures(one), `for ${one.team}`].filter(Boolean).join(" · "), runbook(one)),
       taken
         ? el("span", { class: "when" }, `acknowledged by ${taken.who} at ${f.time(taken.acknowledged_ms)}, until ${f.dateTime(taken.holds_until_ms)}`)
         : el("button", { type: "button", class: "small", "aria-label": `Acknowledge: ${one.summary}`, onclick: () => acknowledge(one, context) }, "Acknowledge")),
@@ -48,14 +50,14 @@ export function incidentEntry(one, context) {
 
 /** All incidents of one kind: one line to act on. */
 export function groupEntry(group, context) {
-  const newest = group.newest.flatMap((one) => (one.sku === null ? [one.subject, ", "] : [el("a", { href: itemLink(one.sku, one.warehouse) }, one.sku), ` ${one.warehouse}, `]));
+  const newest = group.newest.flatMap((one) => (one.sku === null ? [f.subject(one.subject), ", "] : [el("a", { href: itemLink(one.sku, one.warehouse) }, one.sku), ` ${one.warehouse}, `]));
   newest.push(newest.pop().replace(/, $/, ""));
   const more = group.total - group.newest.length;
   return el("li", { class: `incident ${group.severity} ${group.unacknowledged ? "" : "taken"}` },
     el("div", { class: "line" },
       el("span", { class: "what" }, `${f.count(group.total)} × ${f.words(group.kind)}`, el("span", { class: "tag" }, group.team)),
       el("span", { class: "when" }, `newest ${f.near(group.newest_ms, context.now?.shop_ms)}`)),
-    el("div", { class: "do" }, group.action),
+    el("div", { class: "do" }, group.action, runbook(group.newest[0])),
     el("div", { class: "more" }, newest, more > 0 ? ` and ${f.count(more)} more` : "", group.unacknowledged < group.total ? ` · ${f.count(group.total - group.unacknowledged)} acknowledged` : ""));
 }
 
