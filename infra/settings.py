@@ -145,15 +145,6 @@ class Settings(BaseSettings):
         None, description="address of Grafana, for links to dashboards in alerts and on the page"
     )
 
-    public_url: str | None = Field(
-        None,
-        description="address at which people reach the page, for links in alerts; by default that "
-        "of the admin port",
-    )
-    grafana_url: str | None = Field(
-        None, description="address of Grafana, for links to dashboards in alerts and on the page"
-    )
-
     tick_seconds: Positive = Field(
         _TIMELINE.tick_ms // 1000,
         description="event time between two runs of the detectors; must divide 3600",
@@ -288,13 +279,6 @@ class Settings(BaseSettings):
             raise ValueError("must begin with http:// or https://")
         return None if value is None else value.rstrip("/")
 
-    @field_validator("public_url", "grafana_url")
-    @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return None if value is None else value.rstrip("/")
-
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str) -> str:
@@ -414,10 +398,6 @@ class Settings(BaseSettings):
                 ),
             ),
         )
-
-    def page_url(self) -> str:
-        """Return the address of the page: the one for people, else that of the admin port."""
-        return self.public_url or f"http://{self.admin_host}:{self.admin_port}"
 
     def page_url(self) -> str:
         """Return the address of the page: the one for people, else that of the admin port."""

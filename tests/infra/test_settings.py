@@ -188,5 +188,5 @@ def test_addresses_for_links_are_addresses() -> None:
     given = load_settings(public_url="https://tide.example/", grafana_url="https://g.example")
     assert (given.page_url(), given.grafana_url) == ("https://tide.example", "https://g.example")
     assert load_settings(admin_port=8081).page_url() == "http://127.0.0.1:8081"
-    with pytest.raises(SettingsError, match="public_url must begin with http:// or https://"):
+    with pytest.raises(SettingsError, match="public_url: must begin with http:// or https://"):
         load_settings(public_url="tide.example")
