@@ -111,7 +111,7 @@ class ItemsTable:
     """All items, row by row."""
 
     names: Sequence[tuple[str, str]]  # sku, warehouse
-    folded: Sequence[str]  # the skus, as they are searched
+    folded: Sequence[str]  # sku, warehouse and category, as they are searched
     by_name: Int64Array  # place of each among all of them, sorted by name, shape (item,)
     partitions: Int64Array  # shape (item,)
     starts: dict[int, int]  # partition -> place of its first item; its items follow in their order

@@ -4,10 +4,11 @@
 -- KEYS: names, rows, this hour, the hour before, catalog and campaign lines; all of one partition
 -- ARGV: first and last place, whether names and whether campaigns are wanted, the size of a row
 -- `parts_of(row)` is filled in: the parts of a row that are wanted, joined
--- Returns names, parts of rows, units of both hours, and of items with campaigns place and lines.
+-- Returns names, parts of rows, units of both hours, of items with campaigns place and lines, and,
+-- where those are wanted, the category of each item.
 local stored = redis.call('LRANGE', KEYS[1], ARGV[1], ARGV[2])
 if #stored == 0 then
-  return {{}, '', '', '', {}}
+  return {{}, '', '', '', {}, {}}
 end
 local fields = {}
 for place, name in ipairs(stored) do
@@ -35,13 +36,14 @@ local function units(key)
   return table.concat(cells)
 end
 
-local campaigns = {}
+local campaigns, categories = {}, {}
 if ARGV[4] == '1' then
   for place, told in ipairs(redis.call('HMGET', KEYS[5], unpack(fields))) do
+    categories[place] = told and string.match(told, '"category":"([^"\\]*)"') or ''
     if told and sub(told, -4) ~= ',[]]' then
       campaigns[#campaigns + 1] = place - 1
       campaigns[#campaigns + 1] = told
     end
   end
 end
-return {ARGV[3] == '1' and stored or {}, table.concat(rows), units(KEYS[3]), units(KEYS[4]), campaigns}
+return {ARGV[3] == '1' and stored or {}, table.concat(rows), units(KEYS[3]), units(KEYS[4]), campaigns, categories}

@@ -101,12 +101,13 @@ class ItemsReader:
         flags = [int(last >= len(known.names)), int(wants_campaigns)]
         arguments = [first, last, *flags, ROW.itemsize]
         answer: Any = self._redis.eval(_SCRIPT, len(keys), *keys, *arguments)
-        names, rows, this_hour, hour_before, campaigns = answer
+        names, rows, this_hour, hour_before, campaigns, categories = answer
         _remember(known, names[max(0, len(known.names) - first) :])
         table = unpack(rows, SHOWN, self._keys.rows(partition))
         share = 1.0 - shop_ms % HOUR_MS / HOUR_MS  # of the hour before that is less than one old
         if wants_campaigns:
             known.campaigns[first] = _campaign_table(first, campaigns)
+            _fold(known, first, categories)
         return _Piece(
             rows=table,
             last_hour_units=np.frombuffer(this_hour, np.int64)
@@ -144,9 +145,18 @@ def _remember(known: _Partition, stored: Sequence[bytes]) -> None:
     added = [decode_name(name) for name in stored]
     if added:
         known.names += added
-        known.folded += [sku.casefold() for sku, _ in added]
+        known.folded += [" ".join(name).casefold() for name in added]
         joined = ["\0".join(name).encode("utf-8", "replace") for name in added]
         known.sortable.append(np.array(joined, _SORTABLE))
+
+
+def _fold(known: _Partition, first: int, categories: Sequence[bytes]) -> None:
+    """Let items be found by their categories too, from a place on."""
+    names = known.names[first : first + len(categories)]
+    known.folded[first : first + len(names)] = [
+        f"{sku} {warehouse} {category.decode('utf-8', 'replace')}".casefold()
+        for (sku, warehouse), category in zip(names, categories, strict=False)
+    ]
 
 
 def _campaign_table(first: int, campaigns: Sequence[Any]) -> Table:

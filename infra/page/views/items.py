@@ -48,8 +48,8 @@ class ItemsView:
             earliest = self._lasting.earliest
             chosen &= (earliest > 0) & np.isfinite(earliest)
         if query.query:
-            wanted = query.query.casefold()
-            found = (wanted in sku for sku in self._table.folded)
+            words = query.query.casefold().split()
+            found = (all(word in text for word in words) for text in self._table.folded)
             chosen &= np.fromiter(found, np.bool_, rows.size)
         return chosen
 

@@ -14,7 +14,7 @@ from streams.types import Float64Array, Table
 
 NO_DATA_AFTER_MS = 60_000  # heartbeats come every second: a log this old is not being read
 QUIET_MINUTES = 5  # whole minutes without a sale
-_RATE_MINUTES = 5
+RATE_MINUTES = 5
 _DAY_MINUTES = 1440.0
 
 
@@ -107,14 +107,15 @@ def _rate(snapshot: Snapshot, column: str) -> Rate:
     minute = snapshot.shop_ms // MINUTE_MS
     plan = None
     if column == "units":
-        plan = plan_units_per_minute(snapshot, np.array([snapshot.shop_ms]))
+        middle_ms = minute * MINUTE_MS - RATE_MINUTES * MINUTE_MS // 2
+        plan = plan_units_per_minute(snapshot, np.array([middle_ms]))
     week = minute - 7 * MINUTES_A_DAY
     return Rate(
-        now=_mean(snapshot.totals.between(minute - _RATE_MINUTES, minute), column),
+        now=_mean(snapshot.totals.between(minute - RATE_MINUTES, minute), column),
         this_minute=int(snapshot.totals.between(minute, minute + 1)[column][0]),
         plan=None if plan is None else round(float(plan[0]), 3),
-        week_ago=_mean(snapshot.totals.between(week - _RATE_MINUTES, week), column)
-        if is_seen(snapshot, week - _RATE_MINUTES)
+        week_ago=_mean(snapshot.totals.between(week - RATE_MINUTES, week), column)
+        if is_seen(snapshot, week - RATE_MINUTES)
         else None,
     )
 

@@ -226,6 +226,15 @@ def test_pages_of_a_list_do_not_overlap():
         )
 
 
+def test_search_takes_several_words_of_sku_warehouse_and_category():
+    """All of them have to be there, in any order."""
+    folded = ["lamp north lights", "lamp south lights", "mug north kitchen"]
+    snapshot = snapshot_of({}, {}, {})
+    view = ItemsView(replace(snapshot, items=replace(snapshot.items, folded=folded)))
+    for words, found in (("North lamp", ["a"]), ("LIGHTS", ["a", "b"]), ("lamp kitchen", [])):
+        assert sorted(one.sku for one in view.page(ItemsQuery(query=words)).items) == found
+
+
 def test_a_promise_needs_stock_or_a_date():
     """Goods on the shelf, an arrival to come, or no date; never a date that has passed."""
     later, past = NOW_MS + DAY_MS, NOW_MS - DAY_MS
@@ -255,9 +264,21 @@ def test_sales_begin_where_the_log_does():
     told = sales(snapshot_of({}, sold={10: SOLD, 1: SOLD}), Span.HOUR)
     assert told.from_ms[0] == NOW_MS - 10 * MINUTE_MS
     assert told.from_ms[-1] == NOW_MS - MINUTE_MS
-    assert told.units == [6.0, *[0.0] * 8, 6.0]
-    assert told.dispatched_units[0] == 2.0
+    assert told.units == [1.2] * 5 + [0.0] * 4 + [1.2]
+    assert told.dispatched_units[0] == 0.4
     assert sales(replace(snapshot_of(), shards=[]), Span.DAY).from_ms == []
+
+
+def test_headline_and_newest_point_of_the_picture_are_of_the_same_minutes():
+    """Units, plan and the week before: two numbers of one screen do not contradict each other."""
+    week = 7 * MINUTES_A_DAY
+    sold = dict.fromkeys((1, 2, 4, 7, 9, week + 3, week + 5, week + 6, week + 200), SOLD)
+    snapshot = snapshot_of({**STEADY, "on_hand_units": 9}, sold=sold)
+    headline, picture = now(snapshot), sales(snapshot, Span.HOUR)
+    assert headline.units.now == picture.units[-1] == 3.6
+    assert headline.lines.now == picture.lines[-1]
+    assert headline.units.week_ago == picture.week_ago_units[-1] == 2.4
+    assert headline.units.plan == picture.plan_units[-1]
 
 
 def test_projected_stock_is_a_saw_tooth():

@@ -4,10 +4,18 @@ const PREFIX = "/api/v1";
 const TOKEN = "tidegate-token";
 const kept = new Map();
 
+const SAID = {
+  404: "this worker does not know that address; is it of another version?",
+  500: "the worker failed; its log says why",
+  502: "the proxy in front of the worker does not reach it",
+  503: "the worker cannot answer now",
+  504: "the proxy in front of the worker got no answer in time",
+};
+
 export class ApiError extends Error {
   constructor(status, problem) {
     const wrong = problem?.error;
-    super(wrong ? `${wrong.field}: ${wrong.rule}${wrong.value != null ? ` (${wrong.value})` : ""}` : `status ${status}`);
+    super(wrong?.field === "redis" ? wrong.value : wrong ? `${wrong.field} must be ${wrong.rule}${wrong.value != null ? `, got ${wrong.value}` : ""}` : SAID[status] ?? `the worker answered with status ${status}`);
     this.status = status;
     this.problem = problem;
   }

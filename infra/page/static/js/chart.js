@@ -1,6 +1,7 @@
 // Pictures by uPlot, each with a key that tells values and a table behind it.
 
 import { el, fill, setText } from "./dom.js";
+import * as f from "./format.js";
 
 /** The colour of a name in the theme that is shown; a canvas does not know `light-dark()`. */
 function paint(name) {
@@ -16,7 +17,7 @@ const fontSize = () => Math.round(parseFloat(getComputedStyle(document.documentE
  * A picture over time.
  *
  * series: [{name, ink ("--now"), dash?, width?, area?, bars?, format(value), hidden?, band?}]
- * axis: {x(ms) => text, y(value) => text, table(ms) => text, last?: word, steps?: seconds between labels, margin?: seconds}
+ * axis: {x(ms) => text, table(ms) => text, last?: word, steps?: seconds between labels, margin?: seconds}
  */
 export class Chart {
   constructor({ label, series, axis, height = 240, zeroLine = false, floor = true }) {
@@ -95,13 +96,14 @@ export class Chart {
     return {
       width,
       height: this.tall(),
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"), // the shop's calendar
       padding: [8, 22, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: true, range: (u, low, high) => [low - (axis.margin ?? 0), high + (axis.margin ?? 0)] }, y: { range: (u, low, high) => limits(low, high, floor) } },
       axes: [
-        { ...line, grid: { show: false }, size: 2.4 * fontSize(), space: 5.5 * fontSize(), incrs: axis.steps, values: (u, splits) => splits.map((at) => axis.x(at * 1000)) },
-        { ...line, size: 4 * fontSize(), values: (u, splits) => splits.map((value) => axis.y(value)) },
+        { ...line, grid: { show: false }, size: 2.4 * fontSize(), space: 5.5 * fontSize(), incrs: axis.steps, values: (u, splits) => f.unique(splits.map((at) => axis.x(at * 1000))) },
+        { ...line, size: 4 * fontSize(), values: (u, splits) => f.ticks(splits) },
       ],
       series: [{}, ...this.series.map((one) => this.drawn(one))],
       bands: this.bands(),

@@ -10,10 +10,11 @@ import * as incidents from "./views/incidents.js";
 import * as item from "./views/item.js";
 import * as items from "./views/items.js";
 import * as orders from "./views/orders.js";
+import * as missing from "./views/missing.js";
 import * as overview from "./views/overview.js";
 import * as shipping from "./views/shipping.js";
 
-const VIEWS = { overview, items, item, shipping, decisions, orders, incidents, "dead-letters": deadLetters };
+const VIEWS = { overview, items, item, shipping, decisions, orders, incidents, "dead-letters": deadLetters, missing };
 const KEYS = { 1: "#/", 2: "#/items", 3: "#/shipping", 4: "#/decisions", 5: "#/orders", 6: "#/incidents", 7: "#/dead-letters" };
 const HOLDS_EVERY_MS = 5_000;
 const STALE_AFTER_MS = 3_500;
@@ -43,7 +44,7 @@ const context = {
 
 function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const name = path in VIEWS ? path : "overview";
+  const name = path === "" ? "overview" : Object.hasOwn(VIEWS, path) ? path : "missing";
   context.query = Object.fromEntries(new URLSearchParams(query));
   state.mounted?.destroy();
   state.name = name;
@@ -232,7 +233,7 @@ function showHelp() {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("tidegate-theme")));
 byId("theme").addEventListener("click", cycleTheme);
 byId("help").addEventListener("click", showHelp);
-setText(byId("zone"), `Times are those of this device, ${Intl.DateTimeFormat().resolvedOptions().timeZone} (${f.zone()}).`);
+setText(byId("zone"), "All times are UTC, the calendar of the shop's days, reviews and due dates.");
 addEventListener("hashchange", route);
 const ordering = new Ordering(byId("ordering"), context);
 route();

@@ -16,7 +16,7 @@ export class SalesChart {
     this.chart = new Chart({
       label: shipping ? "Units ordered and shipped a minute" : "Units sold a minute, planned and a week before",
       height: 250,
-      axis: { x: (ms) => this.axisText(ms), y: f.tick, table: f.dateTime },
+      axis: { x: (ms) => this.axisText(ms), table: f.dateTime },
       series: shipping ? SHIPPING : SELLING,
     });
     this.empty = el("p", { class: "empty" }, "No order was read yet.");
@@ -33,7 +33,7 @@ export class SalesChart {
     const sales = await get("sales", { span: this.span });
     this.empty.hidden = sales.from_ms.length > 0;
     this.chart.element.hidden = sales.from_ms.length === 0;
-    setText(this.hint, { hour: "by the minute", day: "means of 15 minutes", week: "means of an hour" }[sales.span]);
+    setText(this.hint, { hour: "means of the last five minutes", day: "means of 15 minutes", week: "means of an hour" }[sales.span]);
     const lines = this.shipping
       ? [sales.units, sales.dispatched_units]
       : [sales.units, sales.plan_units, sales.week_ago_units];

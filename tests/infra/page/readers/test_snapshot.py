@@ -51,7 +51,7 @@ async def shop(redis_url: str):
 async def fill(shop: Shop) -> None:
     """Let two days happen."""
     start = shop.now_ms - 50 * HOUR_MS
-    await shop.tell("catalog", *[item(name, start) for name in NAMES])
+    await shop.tell("catalog", *[item(name, start, category="Große Küche") for name in NAMES])
     await shop.tell("stock", *[counted(name, start, 3 * n) for n, name in enumerate(NAMES)])
     campaign = {
         "kind": "planned",
@@ -105,6 +105,13 @@ async def test_table_of_items_is_what_is_stored(shop, redis, monkeypatch, at_onc
         own = table.campaigns[table.campaigns["item"] == place]
         assert own["expected_units"].tolist() == ([70.0] if sku in NAMES[::5] else [])
     assert (table.rows["backlog_units"] > 0).any()
+
+
+async def test_items_are_found_by_warehouse_and_category(shop, redis):
+    """The text that is searched has both, in the shop's own letters."""
+    table, _ = await asyncio.to_thread(read_table, redis, shop.now_ms)
+    for text, (sku, warehouse) in zip(table.folded, table.names, strict=True):
+        assert text == f"{sku} {warehouse} große küche".casefold()
 
 
 async def test_items_stand_by_name_also_when_some_are_added(shop, redis):

@@ -27,7 +27,7 @@ export function mount(root, context) {
     places.head,
     places.incidents,
     el("div", { class: "overview" }, card({ text: "Projected stock", side: el("span", { class: "muted" }, "if demand stays as estimated") }, places.stock), card("Stock and supply", places.facts)),
-    el("div", { class: "overview" }, card({ text: "Demand, units a day", side: el("span", { class: "muted" }, "days of UTC") }, places.demand), card("On order", orders.element)),
+    el("div", { class: "overview" }, card({ text: "Demand, units a day", side: el("span", { class: "muted" }, "days of the shop, UTC") }, places.demand), card("On order", orders.element)),
     card("Why the newest decision", places.why));
 
   async function refresh() {
@@ -68,7 +68,7 @@ function facts(found, shopMs) {
   const told = [
     ["Runs out in", minutes === null ? "–" : minutes <= 0 ? "out now" : f.span(minutes)],
     ["Speed", `${f.rate(one.speed_units_per_hour)} units an hour (${one.speed_basis === "last_hour" ? "the last hour" : "estimate"}); sold in the last hour: ${f.count(one.sold_last_hour_units)}`],
-    ["On hand", found.on_hand_units === null ? "never counted" : `${f.count(found.on_hand_units)} units, counted ${f.near(found.counted_ms, shopMs)}`],
+    ["On hand", found.on_hand_units === null ? "never counted" : found.on_hand_units < 0 ? el("span", { class: "bad" }, `${f.count(found.on_hand_units)} units: less than nothing cannot be. More was sent off than was counted since ${f.near(found.counted_ms, shopMs)}; count the shelf`) : `${f.count(found.on_hand_units)} units, counted ${f.near(found.counted_ms, shopMs)}`],
     ["Customers wait for", `${f.count(one.backlog_units)} units`],
     ["On order", one.on_order_units ? `${f.count(one.on_order_units)} units, next ${f.near(one.next_arrival_ms, shopMs)}` : "nothing"],
     ["Promise", promise(one, shopMs)],
@@ -86,7 +86,7 @@ function stockChart() {
     height: 240,
     floor: false,
     zeroLine: true,
-    axis: { x: f.shortDate, y: f.count, table: f.dateTime, last: "at the end,", steps: DAYS },
+    axis: { x: f.shortDate, table: f.dateTime, last: "at the end,", steps: DAYS },
     series: [
       { name: "expected", ink: "--now", format: f.count },
       { name: "at most", ink: "--now", hidden: true, band: "high", format: f.count },
@@ -109,7 +109,7 @@ function demandChart() {
   return new Chart({
     label: "Units sold a day with the estimate",
     height: 240,
-    axis: { x: f.shortDate, y: f.count, table: (ms) => new Date(ms).toISOString().slice(0, 10), steps: DAYS, margin: 43_200 },
+    axis: { x: f.shortDate, table: (ms) => new Date(ms).toISOString().slice(0, 10), steps: DAYS, margin: 43_200 },
     series: [
       { name: "sold", ink: "--now", bars: true, area: true, width: 1.5, format: f.count },
       { name: "estimate", ink: "--plan", dash: [7, 5], width: 2, format: f.rate },
@@ -160,7 +160,7 @@ function costsTable() {
     empty: "No split was computed.",
     columns: [
       { title: "Split", class: "name", cell: (one) => ({ text: SPLITS[one.split], tags: one.is_chosen ? [{ text: "chosen" }] : [] }) },
-      { title: "Expected cost", number: true, cell: (one) => (one.is_chosen && one.more_than_chosen === 0 ? "–" : one.more_than_chosen === null ? "not allowed" : f.money(one.more_than_chosen, one.currency)) },
+      { title: "Expected cost", number: true, cell: (one) => (one.is_chosen ? "–" : one.more_than_chosen === null || one.more_than_chosen < 0 ? "not allowed" : f.money(one.more_than_chosen, one.currency)) },
     ],
   });
 }
@@ -173,7 +173,7 @@ function why(found, context, costs) {
     el("div", { class: "stack" },
       el("p", {}, el("b", {}, `${ordered(told.decision)[0].toUpperCase()}${ordered(told.decision).slice(1)}`), ` at ${f.dateTime(told.decision.decided_ms)}, ${told.decision.occasion} review. ${told.decision.reason_text}`),
       el("p", { class: told.is_same === false ? "bad" : "muted" }, told.again),
-      costs.element),
+      told.decision.splits.some((one) => one.more_than_chosen !== null) ? costs.element : null),
     el("dl", { class: "facts" }, told.facts.flatMap((fact) => [el("dt", {}, fact.name), el("dd", {}, fact.value)])));
 }
 

@@ -71,7 +71,7 @@ export function promise(one, shopMs) {
 export function mount(root, context) {
   const asked = { sort: "minutes_to_zero", only: "all", query: "", ...context.query };
   const table = itemsTable("Items");
-  const search = el("input", { type: "search", id: "search", placeholder: "part of a SKU", value: asked.query, maxlength: "200" });
+  const search = el("input", { type: "search", id: "search", placeholder: "SKU, warehouse, category", value: asked.query, maxlength: "200" });
   const pager = new Pager(context, (offset) => refresh(null, offset));
   const sorts = el("select", { id: "sort" }, Object.entries({
     minutes_to_zero: "runs out first", speed: "sells fastest", stock: "least available", backlog: "most waiting", sku: "name",

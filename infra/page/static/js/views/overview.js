@@ -39,7 +39,7 @@ export function mount(root, context) {
   async function refresh(changed) {
     const wants = (part) => changed === null || changed.has(part);
     const jobs = [];
-    if (wants("items")) jobs.push(get("items", { limit: ITEMS, only: "soon" }).then((found) => items.update(found.items, context)));
+    if (wants("items")) jobs.push(get("items", { limit: ITEMS }).then((found) => items.update(found.items.filter(runsOut), context)));
     if (wants("sales")) jobs.push(chart.refresh());
     if (wants("incidents")) jobs.push(get("incidents", { limit: 1 }).then((found) =>
       fill(incidents, found.groups.map((one) => groupEntry(one, context)), nothing(found.groups, "No incident is open."))));
@@ -61,6 +61,9 @@ export function mount(root, context) {
 
   return { refresh, tick: tellTiles, destroy: () => chart.destroy() };
 }
+
+/** Those that are out come first; what does not sell, or was never counted, does not run out. */
+const runsOut = (one) => one.minutes_to_zero !== null || one.minutes_at_speed !== null;
 
 const nothing = (list, text) => (list.length ? [] : [el("li", { class: "empty" }, text)]);
 
