@@ -23,7 +23,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv .venv
 	@$(PIP) $(LOCKED) -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@echo "2 of 2, compiling its kernels"
+	@echo "2 of 2, compiling its kernels, which takes a minute or two"
 	@$(BYTE_CODE) policy streams infra
 	@$(BIN)/python -m infra.compile
 	@touch $(READY)

@@ -6,7 +6,8 @@ not in the cache is compiled when it is first used.
 
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from policy import ReviewInputs
 
+_LOOK_SECONDS = 0.2
 _DAY = "2026-03-0{day}T00:00:00Z"
 
 
@@ -122,8 +124,30 @@ def main(parts: list[str]) -> int:
             _PARTS[part]()
         return 0
     command = [sys.executable, "-m", "infra.compile"]
-    running = [subprocess.Popen([*command, part]) for part in _PARTS]
-    return max(process.wait() for process in running)
+    running = {part: subprocess.Popen([*command, part]) for part in _PARTS}
+    watch(running)
+    return max(process.wait() for process in running.values())
+
+
+def watch(running: "Mapping[str, subprocess.Popen[bytes]]") -> None:
+    """Show a bar until all have ended; where there is no terminal, a line for each that has."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), BarColumn(bar_width=30), TimeElapsedColumn())
+    left = dict(running)
+    with Progress(*columns, TextColumn("{task.description}"), console=console) as bar:
+        task = bar.add_task("", total=len(running))
+        while left:
+            bar.update(task, description=f"compiling {', '.join(left)}")
+            time.sleep(_LOOK_SECONDS)
+            for part in [part for part, process in left.items() if process.poll() is not None]:
+                del left[part]
+                bar.advance(task)
+                if not console.is_terminal:
+                    console.print(f"compiled {part}")
+        bar.update(task, description="compiled")
 
 
 if __name__ == "__main__":

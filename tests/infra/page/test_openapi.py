@@ -61,8 +61,13 @@ def registered(app: web.Application) -> set[tuple[str, str]]:
         if route.resource is not None
     }
     return {
-        (method, path) for method, path in routes if method != "head" and not _holds_no_data(path)
+        (method, path)
+        for method, path in routes
+        if method != "head" and not _holds_no_data(path) and path != WRONG_LINKS
     }
+
+
+WRONG_LINKS = "/{path}"  # answers people with a page that says so
 
 
 def described() -> set[tuple[str, str]]:
