@@ -138,10 +138,9 @@ def as_answered(
     answer = None if summary is None else answers.get(summary.po_id)
     if summary is None or answer is None or answer.moment_ms <= applied_ms:
         return waiting
-    if answer.verdict != Verdict.APPROVED:
+    # Also where it was approved as it will stand after a change that the logs have not brought yet.
+    if answer.verdict != Verdict.APPROVED or answer.quantity != summary.quantity:
         return with_response(waiting, "held", None, None)
-    if answer.quantity != summary.quantity:  # approved as it will stand after a change
-        return waiting
     return with_response(waiting, answer.verdict, None, answer.expected_ms)
 
 
