@@ -348,3 +348,65 @@ async def test_themes_differ_in_every_picture_too(shop, server, visit):
     assert "11,99,176" in light
     assert "92,184,255" in dark
     assert "92,184,255" not in light
+
+
+async def test_what_is_out_comes_first_and_times_are_the_shops(shop, server, visit):
+    """Under "Run out next"; a device elsewhere shows the same calendar as the days of sales."""
+    start = shop.now_ms // DAY_MS * DAY_MS - 3 * DAY_MS
+    for sku, level in (("gone", 0), ("soon", 400), ("less", -5)):
+        await shop.tell("catalog", item(sku, start))
+        await shop.tell("stock", counted(sku, start, max(level, 0)))
+        times = range(start, shop.now_ms - MINUTE_MS, HOUR_MS)
+        await shop.tell("orders", *[placed(sku, at, 1) for at in times])
+    await shop.tell("shipments", dispatched("less", start + HOUR_MS, 5))
+    await shop.write_heartbeats()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go()
+    rows = visitor.page.locator("section", has_text="Run out next").locator("tbody tr")
+    await rows.first.get_by_text("out", exact=True).wait_for()
+    shown = await rows.all_inner_texts()
+    assert "soon" in shown[-1]
+    assert {text.split()[0] for text in shown[:-1]} == {"gone", "less"}
+    hour = time.strftime("%H:", time.gmtime(shop.now_ms / 1000))
+    assert hour in await visitor.page.locator("#status").inner_text()
+    assert "All times are UTC" in await visitor.page.locator("footer").inner_text()
+    await visitor.go("#/item?sku=less&warehouse=main")
+    await visitor.page.get_by_text("less than nothing cannot be").wait_for()
+    assert visitor.complaints == []
+
+
+async def test_wrong_part_of_the_page_is_named(shop, server, visit):
+    """Not shown as the first part, as if that had been asked for."""
+    visitor = await visit(server.url)
+    await visitor.go("#/itmes?x=1")
+    await visitor.page.get_by_text('no part called "itmes"').wait_for()
+    await visitor.page.locator("main").get_by_role("link", name="Items").click()
+    await visitor.page.get_by_role("heading", name="Items").wait_for()
+
+
+async def test_pause_stays_while_redis_is_away(shop, server, visit):
+    """A pause goes to Kafka; what waits is read from Redis, and may not be known."""
+    visitor = await visit(server.url)
+    await visitor.page.route(
+        "**/api/v1/holds", lambda route: route.fulfill(status=503, json={"error": None})
+    )
+    await visitor.go()
+    await visitor.page.get_by_role("button", name="Pause ordering").wait_for()
+
+
+async def test_labels_of_an_axis_are_told_apart(server, visit):
+    """As many digits as it takes; a day that is labelled twice is named once."""
+    visitor = await visit(server.url)
+    await visitor.go()
+    for values, texts in (
+        ([0, 0.002, 0.004], ["0", "0.002", "0.004"]),
+        ([0, 2.5, 5], ["0", "2.5", "5"]),
+        ([0, 1000, 2000], ["0", "1,000", "2,000"]),
+    ):
+        script = "async (values) => (await import('/static/js/format.js')).ticks(values)"
+        assert await visitor.page.evaluate(script, values) == texts
+    script = "async () => (await import('/static/js/format.js')).unique(['Mon', 'Mon', 'Tue'])"
+    assert await visitor.page.evaluate(script) == ["Mon", "", "Tue"]
+    script = "async () => (await import('/static/js/format.js')).subject('orders/2')"
+    assert await visitor.page.evaluate(script) == "orders, partition 2"

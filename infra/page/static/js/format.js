@@ -103,7 +103,9 @@ export const unique = (texts) => texts.map((text, n) => (n > 0 && text === texts
 
 /** Numbers of an axis, with as many digits as it takes to tell them apart. */
 export function ticks(values) {
+  const isExact = (value, digits) => !isKnown(value) || Math.abs(value * 10 ** digits - Math.round(value * 10 ** digits)) < 1e-6;
   for (let digits = 0; digits <= 6; digits += 1) {
+    if (!values.every((value) => isExact(value, digits))) continue;
     const shown = new Intl.NumberFormat("en-GB", { maximumFractionDigits: digits });
     const texts = values.map((value) => (isKnown(value) ? minus(shown.format(value)) : ""));
     if (new Set(texts).size === texts.length) return texts;
