@@ -5,7 +5,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,12 @@ class Demo:
     started: float
 
     def run(self, *, keep: bool, stop: threading.Event) -> bool:
-        """Play the sale and sum it up; return whether it was played to its end."""
+        """Play the sale and sum it up; return whether it was played to its end.
+
+        It ends at today's clock: ages that are alerts compare event time with now.
+        """
         console = make_console()
+        self.sale = at_todays_clock(self.sale, self.speed, datetime.now(UTC))
         settings = load_settings(tick_seconds=60, minimum_history_days=1, surge_minimum_days=1)
         stack = LocalStack(self.directory, settings)
         console.print(
@@ -88,6 +93,20 @@ class Demo:
         if self.speed is None:
             return "as fast as it goes"
         return f"a day in {duration(86_400 / self.speed)}"
+
+
+def at_todays_clock(sale: SaleSettings, speed: float | None, now: datetime) -> SaleSettings:
+    """Return a sale that ends when it has been played, so that no event is ever in the future.
+
+    Its first day is written at once; the others take their time.
+
+    >>> now = datetime(2026, 11, 27, 12, 0, 30, tzinfo=UTC)
+    >>> print(at_todays_clock(SaleSettings(days=5), 7200.0, now).starts_at)
+    2026-11-22 12:01:00+00:00
+    """
+    played = timedelta(0) if speed is None else timedelta(days=sale.days - 1) / speed
+    ends_at = (now + played).replace(second=0, microsecond=0)
+    return replace(sale, starts_at=ends_at - timedelta(days=sale.days))
 
 
 class _Play:
