@@ -1,6 +1,6 @@
 """The dashboards: what each answers, with which query. `python -m grafana.build` writes them."""
 
-from grafana.panels import PER_SECOND, SECONDS, SHARE, UNITS, Answer, Board, Graph
+from grafana.panels import BYTES, PER_SECOND, SECONDS, SHARE, UNITS, Answer, Board, Graph
 
 _OPEN_SURGES = 'sum(tidegate_incidents_open{kind="surge"})'
 _ORDERS_PER_MINUTE = "sum(rate(tidegate_orders_total[$__rate_interval])) * 60"
@@ -232,6 +232,12 @@ REPLENISHMENT = Board(
                 item_link=True,
             ),
             Graph(
+                "Sales of items that run short",
+                "Their baseline demand of a day at lean unit cost. A rise by a fifth calls.",
+                {"{{currency}}": "sum by (currency) (tidegate_short_sales_per_day)"},
+                UNITS,
+            ),
+            Graph(
                 "Items known",
                 "Items seen in any topic, over all partitions.",
                 {"items": "sum(tidegate_items)"},
@@ -395,6 +401,30 @@ PIPELINE = Board(
                     "outbox": "sum(tidegate_outbox_records)",
                     "pending": "sum(tidegate_pending_events)",
                 },
+            ),
+            Graph(
+                "Waits for Kafka",
+                "How long the oldest record has waited that nothing holds. Above a minute an alert "
+                "fires.",
+                {"{{instance}}": "tidegate_oldest_unpublished_seconds"},
+                SECONDS,
+            ),
+            Graph(
+                "Memory of Redis",
+                "Share of its limit; at 1 it refuses writes. 0 means that it has no limit.",
+                {"used": "max(tidegate_redis_memory_used_ratio)"},
+                SHARE,
+            ),
+            Graph(
+                "Memory of workers",
+                "Resident memory. It should rise with the number of items and then stay.",
+                {"{{instance}}": "process_resident_memory_bytes"},
+                BYTES,
+            ),
+            Graph(
+                "Processor of workers",
+                "Cores in use. A worker decides on one; near 1 for long: add workers.",
+                {"{{instance}}": "rate(process_cpu_seconds_total[$__rate_interval])"},
             ),
             Graph(
                 "Retries",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 SHORT, SECONDS, PER_SECOND, SHARE, UNITS = "short", "s", "cps", "percentunit", "locale"
+BYTES = "bytes"
 
 Steps = Sequence[tuple[float, str]]  # from this value on, this colour
 GREEN = "green"
