@@ -51,9 +51,7 @@ COVERS = {
         "infra.page.views.items infra.page.views.now infra.page.views.projection "
         "infra.page.views.sales infra.page.views.sales_rate infra.page.views.shipping"
     ),
-    "tests/infra/redis/test_reader.py": (
-        "infra.kafka.topic_admin infra.kafka.topic_reader infra.redis.rows"
-    ),
+    "tests/infra/redis/test_reader.py": ("infra.kafka.topic_reader infra.redis.rows"),
     "tests/infra/redis/test_shard_store.py": "infra.redis.keys infra.redis.wire",
     "tests/infra/redis/test_start_check.py": "infra.redis.memory infra.redis.tls_probe",
     "tests/infra/redis/test_state_files.py": (
@@ -117,7 +115,7 @@ COVERS = {
         "streams.timeline.review_step"
     ),
     "tests/streams/shard/test_shard.py": (
-        "streams.index_set streams.shard.fold streams.shard.folding streams.state.commit "
+        "streams.index_set streams.shard.folding streams.state.commit "
         "streams.state.items streams.state.open_orders streams.state.outbox "
         "streams.timeline.day_end streams.timeline.partition_state streams.timeline.timeline "
         "streams.types"

@@ -49,6 +49,7 @@ class RejectCode(StrEnum):
     TIME_OUT_OF_RANGE = "time_out_of_range"
     FAR_FUTURE = "far_future"
     WRONG_KEY = "wrong_key"
+    REUSED_ID = "reused_id"  # counted as a duplicate
     UNREADABLE = "unreadable"
 
 

@@ -35,6 +35,8 @@ _DUPLICATE = int(Outcome.DUPLICATE)
 _LATE = int(Outcome.LATE)
 _BEAT = int(Outcome.HEARTBEAT)
 _CHUNK = 256
+_SECONDS_BITS = 33  # of what is remembered of an event; above them is a hash of its content
+_CONTENT_MASK = (1 << 30) - 1
 _HOUR_SALT = 1 << 40
 
 
@@ -46,6 +48,14 @@ class Admitted:
     effective_ms: Int64Array
     late_folded: int  # older than the allowed lateness, within the grace
     clock_ms: int
+    is_reused: UInt8Array  # a duplicate by its id, with other content
+
+
+@compiled_with(inline="always")
+def _content(order_key: int, item_hash: int, quantity: int, code: int) -> int:
+    """Return what an event says, in 30 bits; never 0: that is an event of which none is known."""
+    whole = mix(mix(mix(order_key, item_hash), quantity), code)
+    return np.int64(np.uint64(whole) & np.uint64(_CONTENT_MASK)) | 1
 
 
 @compiled_with(inline="always")
@@ -60,12 +70,16 @@ def _admit(
     code: Int8Array,
     occurred_ms: Int64Array,
     event_key: UInt64Array,
+    order_key: UInt64Array,
+    item_hash: UInt64Array,
+    quantity: Int64Array,
     clock_ms: int,
     allowed_lateness_ms: int,
     grace_ms: int,
     seen: MemoryArrays,
     outcome: UInt8Array,
     effective_ms: Int64Array,
+    is_reused: UInt8Array,
 ) -> tuple[int, int, int]:
     """Decide what becomes of each row, and move the log's clock."""
     entries, slots, counters = seen
@@ -82,8 +96,13 @@ def _admit(
                 clock_ms = max(clock_ms, occurred)
                 continue
             now_s = max(clock_ms, occurred) // 1000
-            if recall(entries, slots, counters, event_key[row], now_s) >= 0:
+            content = _content(order_key[row], item_hash[row], quantity[row], code[row])
+            remembered = now_s | (content << _SECONDS_BITS)
+            before = recall(entries, slots, counters, event_key[row], remembered)
+            if before >= 0:
                 outcome[row] = _DUPLICATE
+                known = before >> _SECONDS_BITS
+                is_reused[row] = known != 0 and known != content
                 continue
             clock_ms = max(clock_ms, occurred)
             if occurred < clock_ms - grace_ms:
@@ -190,6 +209,9 @@ def admit_rows(
     code: Int8Array,
     occurred_ms: Int64Array,
     event_key: UInt64Array,
+    order_key: UInt64Array,
+    item_hash: UInt64Array,
+    quantity: Int64Array,
     clock_ms: int,
     allowed_lateness_ms: int,
     grace_ms: int,
@@ -198,7 +220,7 @@ def admit_rows(
     """Decide what becomes of rows, in log order.
 
     Args:
-        code, occurred_ms, event_key: columns, shape (row,).
+        code, occurred_ms, event_key, order_key, item_hash, quantity: columns, shape (row,).
         clock_ms: newest time so far in this log, `NO_CLOCK` at its beginning.
         allowed_lateness_ms: an event older than clock - this takes effect at the clock.
         grace_ms: an event older than clock - this is not folded.
@@ -206,18 +228,28 @@ def admit_rows(
     """
     outcome = np.zeros(code.size, np.uint8)
     effective_ms = np.zeros(code.size, np.int64)
+    is_reused = np.zeros(code.size, np.uint8)
     clock_ms, late_folded, _ = _admit(
         code,
         occurred_ms,
         event_key,
+        order_key,
+        item_hash,
+        quantity,
         clock_ms,
         allowed_lateness_ms,
         grace_ms,
         seen,
         outcome,
         effective_ms,
+        is_reused,
     )
-    return Admitted(outcome, effective_ms, late_folded, clock_ms)
+    return Admitted(outcome, effective_ms, late_folded, clock_ms, is_reused)
+
+
+def remembered_s(value: int) -> int:
+    """Return the event time, in seconds, in what the memory of event ids holds of an event."""
+    return value & ((1 << _SECONDS_BITS) - 1)
 
 
 def count_rows(

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,7 @@ from streams.types import AnyArray, Int32Array, Int64Array, UInt8Array
 DEAD_LETTERED = "dead_lettered"
 NEW_ORDERS, SOLD_UNITS = "sales:orders", "sales:units"  # beside the outcomes by topic
 REVIEWS = "reviews"
+REUSED = "reused"  # part of the duplicates: the id of another event
 LOST = "lost"  # deleted before they were read
 
 
@@ -29,6 +30,7 @@ class Folded:
 
     counts: dict[str, int]
     late_rows: list[int]
+    reused_rows: list[int] = field(default_factory=list)
 
 
 def pieces(columns: Columns, newest_day: int, step_days: int) -> Iterator[slice]:

@@ -14,11 +14,12 @@ from policy import PolicyCache
 from streams.contracts.codes import Kind
 from streams.contracts.events import TOPICS
 from streams.ingest.decode import Columns, Decoded
-from streams.shard.fold import Admitted, Outcome, admit_rows, count_rows
+from streams.shard.fold import Admitted, Outcome, admit_rows, count_rows, remembered_s
 from streams.shard.folding import (
     DEAD_LETTERED,
     LOST,
     NEW_ORDERS,
+    REUSED,
     REVIEWS,
     SOLD_UNITS,
     Folded,
@@ -94,13 +95,15 @@ class Shard:
             next_offset: where the log goes on after it.
 
         Returns:
-            Counts by outcome and the rows, as places in the batch, that came too late to count.
+            Counts by outcome and the rows, as places in the batch, that came too late to count, and
+            those whose event id another event had.
         """
         columns = decoded.columns
         clock_ms = self.clocks[topic]
         running = [np.full(1, clock_ms)]
         counts: Counter[str] = Counter({DEAD_LETTERED: len(decoded.rejects)})
         late_rows: list[int] = []
+        reused_rows: list[int] = []
         items = self._items_of(columns)
         step_days = max(1, self.settings.days // 2)
         for piece in pieces(columns, self.rings["day"].newest, step_days):
@@ -110,12 +113,17 @@ class Shard:
             running.append(np.where(counted, columns.occurred_ms[piece], NO_CLOCK))
             late = np.flatnonzero(result.outcome == Outcome.LATE)
             late_rows.extend(columns.rows[piece][late].tolist())
+            if result.is_reused.any():
+                reused = np.flatnonzero(result.is_reused)
+                reused_rows.extend(columns.rows[piece][reused].tolist())
         if decoded.rejects:
             marks = dead_letter_entries(decoded, np.maximum.accumulate(np.concatenate(running)))
             self.timeline.pending.add(topic, marks, {})
+        if reused_rows:
+            self.counts[f"{topic}:{REUSED}"] += len(reused_rows)
         self.counts.update({f"{topic}:{name}": count for name, count in counts.items()})
         self.offsets[topic] = next_offset
-        return Folded(dict(counts), late_rows)
+        return Folded(dict(counts), late_rows, reused_rows)
 
     def skip_to(self, topic: str, offset: int) -> None:
         """Begin at an offset; what was before it in the log is not in the state, and is said."""
@@ -163,6 +171,9 @@ class Shard:
             code=code,
             occurred_ms=occurred_ms,
             event_key=columns.event_key[piece],
+            order_key=columns.order_key[piece],
+            item_hash=columns.names.item_hash[piece],
+            quantity=columns.quantity[piece],
             clock_ms=self.clocks[topic],
             allowed_lateness_ms=self.settings.allowed_lateness_ms,
             grace_ms=self.settings.grace_ms,
@@ -244,5 +255,5 @@ class Shard:
         horizons = {}
         for topic, clock in self.clocks.items():
             oldest = self.memories[f"seen-{topic}"].oldest_value
-            horizons[topic] = max(0, clock // 1000 - oldest) if oldest >= 0 else 0
+            horizons[topic] = max(0, clock // 1000 - remembered_s(oldest)) if oldest >= 0 else 0
         return horizons

@@ -20,7 +20,7 @@ from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits
 from streams.ingest.chunks import from_offset, in_parts, keys_of, values_of, written_ms
 from streams.ingest.dead_letters import side_exit_records
-from streams.ingest.decode import DecodeLimits, TopicDecoder
+from streams.ingest.decode import DecodeLimits, Reject, RejectCode, TopicDecoder
 from streams.ingest.placement import Place, refuse_misplaced
 from streams.ingest.transport import BatchConsumer, Chunk
 from streams.shard.shard import Shard, ShardSettings
@@ -281,10 +281,11 @@ class Worker:
             place = Place(task.shard.partition, self._partitions)
             decoded = refuse_misplaced(decoded, keys, place)
         folded = task.shard.fold(topic, decoded, part[-1].next_offset)
-        if decoded.rejects or folded.late_rows:
+        rejects = [*decoded.rejects, *map(_reused, folded.reused_rows)]
+        if rejects or folded.late_rows:
             source, partition = self._source.topic_prefix + topic, task.shard.partition
             for copy in side_exit_records(
-                topic, source, partition, part, decoded.rejects, folded.late_rows
+                topic, source, partition, part, rejects, folded.late_rows
             ):
                 task.shard.outbox.put(copy)
         self._committer.note_folded(len(values))
@@ -367,6 +368,13 @@ class Worker:
         if (parked_since := self._ownership.parked_since) is not None:
             stuck_s = max(stuck_s, self._clock() - parked_since)
         return self.store_failed_since is not None or stuck_s < self._settings.stuck_after_s
+
+
+def _reused(row: int) -> Reject:
+    """Say of a record that its id was that of another event: only the first one counts."""
+    rule = "event_id must be of one event alone"
+    message = f"{rule}, got one of an event with another kind, sku, order or quantity"
+    return Reject(row, RejectCode.REUSED_ID, message)
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

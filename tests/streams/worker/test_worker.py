@@ -245,3 +245,14 @@ async def test_worker_that_gets_no_partitions_back_is_not_alive():
         assert not made.worker.is_alive()
         await made.worker.read_from(set())  # more workers than partitions: nothing to read is well
         assert made.worker.is_alive()
+
+
+async def test_event_with_the_id_of_another_is_a_dead_letter():
+    """The copy says why; what was counted under the id stays as it is."""
+    async with bench() as made:
+        await made.read("orders", [sale(1, 4), sale(1, 5)], 0)
+        await made.until(lambda: bool(made.kafka.published))
+        (copy,) = made.kafka.published
+        assert copy.topic == "orders.dlt"
+        assert ("tidegate-error-code", b"reused_id") in copy.headers
+        assert made.sold() == 4
