@@ -1,6 +1,6 @@
 """Which topics the broker has, by their ids: aiokafka itself asks in a version without ids."""
 
-import logging
+import asyncio
 from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import Any, ClassVar
@@ -22,7 +22,6 @@ from aiokafka.protocol.types import (
 from streams.shard.logs import LogIdentity
 
 _NO_ERROR = 0
-_log = logging.getLogger(__name__)
 
 
 class _Uuid:
@@ -183,7 +182,7 @@ class LogIdentities:
             self._client = client
         try:
             return await read_identities(self._client, topics)
-        except (KafkaError, OSError):
+        except (KafkaError, OSError, asyncio.CancelledError):
             await self.stop()
             raise
 

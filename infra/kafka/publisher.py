@@ -31,6 +31,7 @@ aiokafka knows no name for INVALID_RECORD, with which a compacted topic refuses 
 
 _SIDE_EXITS = {name(topic) for topic in INPUTS for name in (dead_letter_topic, late_topic)}
 _OWN_HEADERS = ("kafka_dlt-", "tidegate-")
+_LOG_APPEND_TIME = 1
 _log = logging.getLogger(__name__)
 _RECORD_BYTES_AT_MOST = 1_000_000  # brokers take 1 MiB by default
 
@@ -156,8 +157,8 @@ class Publisher:
         )
         return accepted
 
-    async def write_heartbeats(self, targets: Sequence[tuple[str, int]], now_ms: int) -> None:
-        """Write a heartbeat to each (topic, partition)."""
+    async def write_heartbeats(self, targets: Sequence[tuple[str, int]], now_ms: int) -> int | None:
+        """Write a heartbeat to each (topic, partition); return the broker's time, if any."""
         value = msgspec.json.encode(Heartbeat(occurred_at=now_ms))
         sent = [
             await self._producer.send(
@@ -168,4 +169,6 @@ class Publisher:
             )
             for topic, partition in targets
         ]
-        await asyncio.gather(*sent)
+        taken = await asyncio.gather(*sent)
+        times = [one.timestamp for one in taken if one.timestamp_type == _LOG_APPEND_TIME]
+        return min(times, default=None)

@@ -30,6 +30,7 @@ async def nothing_stored() -> Mapping[str, LogIdentity]:
 
 _LOOK_SECONDS = 10.0
 _AGAIN_SECONDS = 1.0
+_PATIENCE_SECONDS = 5.0  # with a broker that does not answer: partitions are being taken over
 _UNSURE = frozenset({LogChange.MISSING, LogChange.SHORTER})  # a broker that starts says so, too
 
 
@@ -79,7 +80,8 @@ class LogWatch:
     async def look(self) -> None:
         """Compare all logs of the worker's partitions once."""
         names = {topic: self._source.topic_prefix + topic for topic in TOPICS}
-        found = await self._read_identities(names.values())
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            found = await self._read_identities(names.values())
         first = (
             await self._read_first() if any(not t.shard.logs for t in self._tasks.values()) else {}
         )

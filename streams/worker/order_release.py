@@ -98,7 +98,7 @@ class OrderRelease:
             lag_records=sum(known) if len(known) == len(lags) else None,
             lag_s=now_s - oldest_s,
             ahead_s=newest_s - now_s,
-            back_s=back_s,
+            back_s=max(back_s, abs(task.broker_ahead_s)),
             is_log_changed=bool(task.changed_logs),
         )
 

@@ -46,8 +46,10 @@ class Store(Protocol):
 Publish = Callable[[Sequence[OutboxRecord]], Awaitable[None]]
 """Writes records to Kafka and returns when all of them are there (acks=all)."""
 
-WriteHeartbeats = Callable[[Sequence[tuple[str, int]], int], Awaitable[None]]
-"""Writes a heartbeat of a time to each (topic, partition)."""
+WriteHeartbeats = Callable[[Sequence[tuple[str, int]], int], Awaitable[int | None]]
+"""Writes a heartbeat of a time to each (topic, partition).
+
+Returns the broker's own time of one, in milliseconds; None means that it gives none."""
 
 
 class Observer(Protocol):

@@ -50,8 +50,9 @@ class ShardTask:
     # The watch of the logs writes this: topic -> in what its log is not the one that was read.
     changed_logs: dict[str, ChangedLog] = field(default_factory=dict)
 
-    # Heartbeats write this: the oldest one that was written and not yet read back.
+    # Heartbeats write these: the oldest one that was written and not yet read back.
     unread_heartbeat_ms: int = NO_CLOCK
+    broker_ahead_s: float = 0.0  # of this machine's clock, by its record time of a heartbeat
 
     def __post_init__(self) -> None:
         """What the shard brings with it was counted by an earlier owner."""

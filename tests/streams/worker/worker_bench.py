@@ -37,6 +37,7 @@ class Kafka:
         self.published: list[OutboxRecord] = []
         self.failures = 0
         self.beats: list[tuple[str, int]] = []
+        self.ahead_ms: int | None = None  # its clock; None means that it gives no time of its own
         self.is_slow: asyncio.Event | None = None  # answers when it is set
         self._store = store
 
@@ -54,6 +55,7 @@ class Kafka:
     async def beat(self, targets, now_ms) -> None:
         """Take heartbeats."""
         self.beats.extend(targets)
+        return None if self.ahead_ms is None else now_ms + self.ahead_ms
 
 
 class Recorder(NoRecorder):
