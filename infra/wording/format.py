@@ -1,16 +1,28 @@
 """Numbers, times and spans as people read them."""
 
+import math
 from typing import Any
 
 
 def number(value: Any, digits: int = 0) -> str:
     """Return a number with thousands apart; more digits only where it has some.
 
+    Args:
+        value: the number.
+        digits: after the point, at most; a number that would be shown as 0 gets its first one.
+            0 means that things are counted.
+
     >>> number(1234567), number(0.25, 2), number(12.0, 2)
     ('1,234,567', '0.25', '12')
+    >>> number(0.0417, 1), number(-0.0004, 2), number(-0.2)
+    ('0.04', '-0.0004', '0')
     """
+    size = abs(value)
+    if digits and 0 < size < 0.5 * 10.0**-digits:
+        digits = -math.floor(math.log10(size))
     text = f"{value:,.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def moment(milliseconds: int) -> str:

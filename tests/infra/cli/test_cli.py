@@ -274,7 +274,11 @@ def test_ordinary_text_stays_as_it_is() -> None:
 
 def test_every_reason_has_words_for_a_buyer() -> None:
     """A reason code that the policy or the review can give is explained."""
-    codes = {reason.name.lower() for reason in Reason} | {"too_little_history", "stale_stock"}
+    codes = {reason.name.lower() for reason in Reason} | {
+        "too_little_history",
+        "stale_stock",
+        "not_live",
+    }
     assert set(REASONS) == codes
     assert set(FAMILIES) == {family.name.lower() for family in DemandFamily}
     assert set(FITS) == {check.name.lower() for check in FitCheck}
