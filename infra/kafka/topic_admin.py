@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from streams.contracts.topics import COMPACTED, all_topics, audit_topic, input_topics
@@ -123,6 +124,34 @@ async def _wait_until_visible(client: AIOKafkaAdminClient, names: list[str]) -> 
             rule = f"be visible within {_VISIBLE_TIMEOUT_SECONDS:g} s of its creation"
             raise TopicError(hidden[0], rule, "no metadata")
         await asyncio.sleep(0.05)
+
+
+async def producers_times(options: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return the topics whose records have the time of their producer's clock.
+
+    One whose settings the broker does not show is not among them.
+
+    Args:
+        options: of an aiokafka client.
+        names: of topics that are there, with prefix.
+
+    Raises:
+        KafkaError: no broker answers.
+    """
+    ((key, wanted),) = BROKERS_TIME.items()
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, {key: ""}) for name in names]
+    client = AIOKafkaAdminClient(**options)
+    try:
+        await client.start()
+        answers = await client.describe_configs(asked) if asked else []
+    finally:
+        await client.close()
+    return sorted(
+        name
+        for answer in answers
+        for _, _, _, name, entries in answer.resources
+        if any(entry[0] == key and entry[1] != wanted for entry in entries)
+    )
 
 
 async def _partition_counts(client: AIOKafkaAdminClient) -> dict[str, int]:

@@ -241,7 +241,8 @@ class TopicDecoder:
         for index in np.flatnonzero(future).tolist():
             ahead_s = (int(times_ms[index]) - int(written_ms[index])) // 1000
             rule = f"at most {self._limits.future_ms // 1000} s after the record was written"
-            message = f"occurred_at must be {rule}, got {ahead_s} s"
+            source = f" (source {events[index].source!r})" if events[index].source else ""
+            message = f"occurred_at must be {rule}, got {ahead_s} s{source}"
             rejects.append(Reject(rows[index], RejectCode.FAR_FUTURE, message))
         return bad | future
 

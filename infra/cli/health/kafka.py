@@ -10,6 +10,7 @@ from infra.cli.health.check import Check, Server, Status, run_within
 from infra.cli.terminal.failures import outcome_of
 from infra.kafka.log_identities import LogIdentities
 from infra.kafka.options import client_options
+from infra.kafka.topic_admin import producers_times
 from infra.kafka.topic_reader import (
     TopicReadError,
     held_back,
@@ -58,7 +59,25 @@ def examine_kafka(
     held, unasked = kafka.ask(
         "transactions", lambda: run_within(lambda: held_back(settings, inputs))
     )
-    return counts, logs, [*checks, *failed, *unasked, *check_transactions(held or {})]
+    checks += [*failed, *unasked, *check_transactions(held or {}), *_clocks(kafka, settings, logs)]
+    return counts, logs, checks
+
+
+def _clocks(kafka: Server, settings: Settings, logs: InputLogs | None) -> list[Check]:
+    """Warn of inputs whose records have their producers' times, where the broker can do better."""
+    prefix = settings.topic_prefix
+    names = (
+        [prefix + topic for topic, one in logs.identities.items() if one.topic_id] if logs else []
+    )
+    if not names:
+        return []
+    odd, failed = kafka.ask(
+        "clocks", lambda: run_within(lambda: producers_times(client_options(settings), names))
+    )
+    if not odd:
+        return failed
+    text = f"producers' clocks date the records of {', '.join(odd)}: one that is fast delays others"
+    return [Check("clocks", Status.WARN, text, "set message.timestamp.type=LogAppendTime there")]
 
 
 def check_transactions(held: Mapping[TopicPartition, int]) -> list[Check]:

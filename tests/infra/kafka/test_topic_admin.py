@@ -4,8 +4,10 @@ import time
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from infra.kafka.topic_admin import ensure_topics
+from infra.kafka.topic_admin import ensure_topics, producers_times
+from streams.contracts.topics import input_topics
 from tests.conftest import Stack
 
 _HOUR_MS = 3_600_000
@@ -21,3 +23,17 @@ async def test_input_has_the_brokers_time_whatever_a_producer_claims(stack: Stac
             f"{stack.prefix}orders", b"{}", b"lamp", timestamp_ms=now_ms + _HOUR_MS
         )
     assert abs(sent.timestamp - now_ms) < _HOUR_MS / 2
+
+
+@pytest.mark.kafka
+async def test_input_with_producers_times_is_named(stack: Stack):
+    """One that the shop made by itself has them; Tidegate's own have not."""
+    options = {"bootstrap_servers": stack.bootstrap}
+    odd = f"{stack.prefix}orders"
+    admin = AIOKafkaAdminClient(**options)
+    await admin.start()
+    await admin.create_topics([NewTopic(odd, 2, 1)])
+    await admin.close()
+    await ensure_topics(stack.bootstrap, stack.prefix, 2)
+    assert await producers_times(options, input_topics(stack.prefix)) == [odd]
+    assert await producers_times(options, []) == []

@@ -290,3 +290,11 @@ def test_a_fault_of_the_decoder_costs_the_record_that_meets_it(scans, caplog):
     assert found == [(1, "truncated"), (2, "unreadable"), (4, "empty"), (5, "unreadable")]
     assert "ZeroDivisionError" in decoded.rejects[1].message
     assert "cannot be decoded" in caplog.text
+
+
+def test_event_of_a_fast_clock_is_named_with_its_source():
+    """Whose clock is wrong is the first thing that anybody has to know."""
+    value = placed(occurred_at=START_MS + 700_000, source="till 7")
+    (reject,) = TopicDecoder("orders").decode([value], np.full(1, START_MS)).rejects
+    assert reject.code == RejectCode.FAR_FUTURE
+    assert reject.message.endswith("got 700 s (source 'till 7')")
