@@ -114,8 +114,8 @@ async def test_pause_of_a_supplier_and_of_an_item_holds_these_and_no_others(
     assert 0 < len(held) < len(orders)
     tidegate = await install()
     worker = await tidegate.add_ready_worker()
-    for what in (("--supplier", supplier), ("--sku", sku)):
-        await asyncio.to_thread(told, tidegate, "pause", *WHO, *what)
+    for what in (("--supplier", supplier), ("--sku", sku)):  # nothing is known of the shop yet
+        await asyncio.to_thread(told, tidegate, "pause", *WHO, *what, "--anyway")
     await eventually(lambda: worker.ask("/readyz").text.count("paused by ada") == 2, "it knows")
     result = await tidegate.replay(events.records)
     await eventually(
