@@ -26,6 +26,7 @@ from streams.incidents.figures import item_minutes_to_zero
 from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS
 from streams.replenishment.decision_record import CANDIDATES
 from streams.state.items import CATALOG, OLDEST_OPEN_ORDER
+from streams.timestamps import one_time, rfc3339
 from streams.types import Table
 
 _DAYS_SHOWN = 10
@@ -181,8 +182,16 @@ def _facts(state: ItemState) -> list[tuple[str, object]]:
         *_incident_facts(state),
         *[("campaign", _campaign_text(line)) for line in state.campaigns],
         *_plan_facts(row),
-        ("next review", _time_or(int(row["next_review_ms"]), "none: not in the catalog")),
+        ("next review", _time_or(int(row["next_review_ms"]), _why_no_review(state))),
     ]
+
+
+def _why_no_review(state: ItemState) -> str:
+    line = state.catalog
+    if line is None or line.discontinued_from is None:
+        return "none: not in the catalog"
+    since = plain_time(rfc3339(one_time(line.discontinued_from)))
+    return f"none: discontinued from {since} ({line.discontinued_mode})"
 
 
 def _freshness(state: ItemState) -> str:

@@ -28,6 +28,8 @@ from streams.contracts.fields import (
     CountedLevel,
     Currency,
     CutOffHour,
+    DiscontinuedFrom,
+    DiscontinuedMode,
     Discount,
     EndsAt,
     EventId,
@@ -299,12 +301,15 @@ class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
     category: Category | None = None
     assume_dispatched: AssumeDispatched = False
     assume_received: AssumeReceived = False
+    discontinued_from: DiscontinuedFrom | None = None
+    discontinued_mode: DiscontinuedMode = "sell_off"
 
     def __post_init__(self) -> None:
         """Refuse what no field alone can tell."""
         if self.lead_time_days_lean < self.lead_time_days_flexible:
             rule = f">= lead_time_days_flexible ({self.lead_time_days_flexible})"
             raise ValueError(f"lead_time_days_lean must be {rule}, got {self.lead_time_days_lean}")
+        _require_time("discontinued_from", self.discontinued_from)
         _check_breaks("price_breaks_lean", self.price_breaks_lean, self.unit_cost_lean)
         _check_breaks("price_breaks_flexible", self.price_breaks_flexible, self.unit_cost_flexible)
 
@@ -319,6 +324,24 @@ def _check_breaks(name: str, breaks: list[PriceBreak], unit_cost: float) -> None
             rule = f"< {unit_cost:g}, the unit cost below it"
             raise ValueError(f"{name} must have unit_cost {rule}, got {one.unit_cost:g}")
         units, unit_cost = one.from_units, one.unit_cost
+
+
+class Discontinued(Event, frozen=True, kw_only=True, gc=False, tag="discontinued"):
+    """The item leaves the assortment: nothing of it is ordered from a moment on.
+
+    A later `item` event without the date brings it back.
+    """
+
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
+    discontinued_from: Annotated[
+        DiscontinuedFrom | None, Meta(description="From when on; null means at once.")
+    ] = None
+    discontinued_mode: DiscontinuedMode = "sell_off"
+
+    def __post_init__(self) -> None:
+        """Refuse what no field alone can tell."""
+        _require_time("discontinued_from", self.discontinued_from)
 
 
 class CampaignLine(Event, frozen=True, kw_only=True, gc=False):
@@ -422,7 +445,7 @@ class OrderCancelled(Response, frozen=True, kw_only=True, gc=False, tag="cancell
 
 
 TOPICS: dict[str, tuple[type[msgspec.Struct], ...]] = {
-    "catalog": (Item, Heartbeat),
+    "catalog": (Item, Discontinued, Heartbeat),
     "campaigns": (CampaignPlanned, CampaignChanged, CampaignCancelled, Heartbeat),
     "orders": (Placed, Cancelled, Returned, Heartbeat),
     "shipments": (Dispatched, Delivered, Advised, Delayed, Received, Rejected, Heartbeat),

@@ -138,6 +138,22 @@ PromisedBy = Annotated[
 PurchaseOrderId = Annotated[Identifier, PURCHASE_ORDER_ID]
 Supplier = Annotated[Identifier, SUPPLIER]
 ExpectedAt = Annotated[Timestamp, EXPECTED_AT]
+DiscontinuedFrom = Annotated[
+    Timestamp,
+    Meta(
+        description="From then on nothing of the item is ordered, as RFC 3339 with a zone or whole "
+        "milliseconds since 1970; null means that it is not discontinued.",
+        examples=["2026-12-24T00:00:00Z"],
+    ),
+]
+DiscontinuedMode = Annotated[
+    Literal["sell_off", "stop"],
+    Meta(
+        description="sell_off: what is on order still comes, and is sold. stop: orders that wait "
+        "for a person are called off too.",
+        examples=["sell_off"],
+    ),
+]
 Reason = Annotated[
     str,
     Meta(

@@ -74,6 +74,7 @@ class State:
             partition, settings.alerts, settings.surge, self._groups_of, self.groups, self.changed
         )
         self.catalog: dict[int, events.Item] = {}
+        self.ending: set[int] = set()  # items that are discontinued, now or later
         self.special: set[int] = set()  # items whose suppliers have breaks or dispatch days
         self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
         self.lines = campaign_lines(self.campaigns)
@@ -104,6 +105,10 @@ class State:
         """Take an item's catalog line."""
         self.catalog[item] = line
         self._categories = None
+        if line.discontinued_from is not None:
+            self.ending.add(item)
+        else:
+            self.ending.discard(item)
         if has_terms(line):
             self.special.add(item)
         else:

@@ -15,13 +15,15 @@ from streams.replenishment.schedule import period_ms
 from streams.replenishment.supplier_terms import SupplierTerms, supplier_terms
 from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timeline.partition_state import State
-from streams.timeline.updates import count_supply
+from streams.timeline.updates import count_supply, end_discontinued
 from streams.timestamps import DAY_MS, one_time
 from streams.types import Float64Array, Int64Array, Table
 
 
 def review_due(state: State, cache: PolicyCache, boundary: int) -> None:
     """Review the items whose turn has come."""
+    if state.ending:
+        end_discontinued(state, boundary)
     rows = state.rows()
     due = rows["next_review_ms"]
     items = np.flatnonzero((due > 0) & (due <= boundary))

@@ -1,5 +1,6 @@
 """What is told in full: catalog and campaign lines, inbound shipments, words about orders."""
 
+import msgspec
 import numpy as np
 
 from streams.contracts import events
@@ -25,6 +26,8 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
     match event:
         case events.Item():
             _describe(state, item, event, moment)
+        case events.Discontinued():
+            _discontinue(state, item, event, moment)
         case events.CampaignLine():
             lines = state.campaigns.setdefault(item, {})
             if event.campaign_id not in lines:
@@ -33,10 +36,7 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
             state.note_catalog_changed(item, changes_plan=True)
         case events.CampaignCancelled():
             state.campaigns.get(item, {}).pop(event.campaign_id, None)
-            state.items.rows[item]["campaign_units"] = 0
-            state.items.rows[item]["campaign_baseline_units"] = 0.0
-            forget_plans(state.items.rows, np.array([item]))
-            state.note_catalog_changed(item, changes_plan=True)
+            _forget_plans(state, item)
         case events.Inbound():
             _inbound(state, item, event, moment)
         case events.Response():
@@ -60,6 +60,50 @@ def _describe(state: State, item: int, line: events.Item, moment: int) -> None:
     slot_ms = state.settings.review.slot_ms
     period = int(period_ms(state.items.rows[item : item + 1], slot_ms)[0])
     row["next_review_ms"] = first_review_ms(state.items.key(item), moment, period, slot_ms)
+    end_discontinued(state, moment)
+
+
+def _discontinue(state: State, item: int, event: events.Discontinued, moment: int) -> None:
+    line = state.catalog.get(item)
+    if line is None:  # nothing was ever ordered of it
+        return
+    ended = msgspec.structs.replace(
+        line,
+        discontinued_from=event.discontinued_from or moment,
+        discontinued_mode=event.discontinued_mode,
+    )
+    state.keep_line(item, ended)
+    state.note_catalog_changed(item, changes_plan=False)
+    end_discontinued(state, moment)
+
+
+def end_discontinued(state: State, moment: int) -> None:
+    """Take the items out of ordering whose last day has come: no reviews, no campaigns."""
+    for item in sorted(state.ending):
+        line = state.catalog[item]
+        row = state.items.rows[item]
+        starts_ms = _time_of(line.discontinued_from)
+        if starts_ms is None or starts_ms > moment or not row["next_review_ms"]:
+            continue
+        row["next_review_ms"] = 0
+        if state.campaigns.pop(item, None):
+            _forget_plans(state, item)
+        if line.discontinued_mode == "stop":
+            for order in [
+                one for one in state.supply.of_item(item) if one.state == AWAITING_APPROVAL
+            ]:
+                names = state.items.names[item]
+                state.effects.append(OrderResponse(order.po_id, *names, "cancelled"))
+                _change_order(state, order, outstanding=0, due_ms=None)
+        state.changed.add_one(item)
+        state.alerts.touch(np.array([item], np.int32))
+
+
+def _forget_plans(state: State, item: int) -> None:
+    state.items.rows[item]["campaign_units"] = 0
+    state.items.rows[item]["campaign_baseline_units"] = 0.0
+    forget_plans(state.items.rows, np.array([item]))
+    state.note_catalog_changed(item, changes_plan=True)
 
 
 def _inbound(state: State, item: int, event: events.Inbound, moment: int) -> None:

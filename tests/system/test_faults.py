@@ -25,7 +25,7 @@ ON_BOTH_BROKERS = {
     "redis_killed_and_restarted",
     "redis_connections_are_cut",
 }
-"""One of each kind. All of them run on Apache Kafka; on both brokers they took half of CI's time."""
+"""One of each kind; all of them run on Apache Kafka. On both they took half of the time of CI."""
 
 
 @pytest.fixture(scope="module")
