@@ -5,6 +5,7 @@ Precedence: flags, then environment (`TIDEGATE_...`), then the file, then the de
 
 import json
 import os
+import socket
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -401,7 +402,10 @@ class Settings(BaseSettings):
 
     def page_url(self) -> str:
         """Return the address of the page: the one for people, else that of the admin port."""
-        return self.public_url or f"http://{self.admin_host}:{self.admin_port}"
+        host = self.admin_host
+        if host in ("0.0.0.0", "::"):  # it listens everywhere, which is no address to go to
+            host = socket.gethostname()
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.admin_port}"
 
     def public(self) -> dict[str, Any]:
         """Return the settings as JSON values, without any secret: safe to show and to store."""

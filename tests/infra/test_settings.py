@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 
 import pytest
 
@@ -188,5 +189,8 @@ def test_addresses_for_links_are_addresses() -> None:
     given = load_settings(public_url="https://tide.example/", grafana_url="https://g.example")
     assert (given.page_url(), given.grafana_url) == ("https://tide.example", "https://g.example")
     assert load_settings(admin_port=8081).page_url() == "http://127.0.0.1:8081"
+    everywhere = load_settings(admin_host="0.0.0.0", admin_port=8081).page_url()
+    assert everywhere == f"http://{socket.gethostname()}:8081"
+    assert load_settings(admin_host="::1").page_url() == "http://[::1]:8080"
     with pytest.raises(SettingsError, match="public_url: must begin with http:// or https://"):
         load_settings(public_url="tide.example")
