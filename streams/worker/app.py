@@ -12,6 +12,8 @@ from streams.worker.worker import Worker
 
 log = logging.getLogger("tidegate.app")
 
+_METADATA_MS = 20_000
+
 
 def make_app(
     worker: Worker,
@@ -44,6 +46,8 @@ def make_app(
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=fetch_bytes,
+        # A topic that was away at a rebalance is assigned once the metadata has it again.
+        consumer_metadata_max_age_ms=_METADATA_MS,
         broker_session_timeout=session_timeout_s,
         broker_rebalance_timeout=session_timeout_s,
         broker_heartbeat_interval=session_timeout_s / 10,
