@@ -11,7 +11,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import for_code
+from aiokafka.errors import KafkaConnectionError, for_code
 
 from streams.contracts.topics import COMPACTED, all_topics, audit_topic, input_topics
 
@@ -129,7 +129,8 @@ async def _wait_until_visible(client: AIOKafkaAdminClient, names: list[str]) -> 
 async def producers_times(options: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     """Return the topics whose records have the time of their producer's clock.
 
-    One whose settings the broker does not show is not among them.
+    One whose settings the broker does not show is not among them. A broker that does not know the
+    question closes the connection: it shows none.
 
     Args:
         options: of an aiokafka client.
@@ -143,7 +144,7 @@ async def producers_times(options: Mapping[str, Any], names: Iterable[str]) -> l
     client = AIOKafkaAdminClient(**options)
     try:
         await client.start()
-        answers = await client.describe_configs(asked) if asked else []
+        answers = await _described(client, asked)
     finally:
         await client.close()
     return sorted(
@@ -152,6 +153,16 @@ async def producers_times(options: Mapping[str, Any], names: Iterable[str]) -> l
         for _, _, _, name, entries in answer.resources
         if any(entry[0] == key and entry[1] != wanted for entry in entries)
     )
+
+
+async def _described(client: AIOKafkaAdminClient, asked: list[ConfigResource]) -> list[Any]:
+    if not asked:
+        return []
+    try:
+        answers: list[Any] = await client.describe_configs(asked)
+    except KafkaConnectionError:
+        return []
+    return answers
 
 
 async def _partition_counts(client: AIOKafkaAdminClient) -> dict[str, int]:

@@ -140,13 +140,17 @@ def _order_to_8(value: bytes) -> bytes:
     return msgspec.json.encode({**msgspec.json.decode(value), **added})
 
 
+_NEW_OF_INPUTS_IN_8 = ("lost_records", "lost_since_ms", "last_loss_ms", "log_changed_since_ms")
+
+
 def _meta_to_8(meta: dict[str, Any]) -> dict[str, Any]:
     alerts = _rename(meta["alerts"], _ALERTS_TO_8)
     alerts["order_feed"] = _rename(alerts["order_feed"], _ORDER_FEED_TO_8)
     for groups in ("group_surges", "group_shortfalls"):
         alerts[groups] = _rename_each(alerts[groups], _GROUP_INCIDENT_TO_8)
-    alerts["discrepancies"] = {}
-    return {**meta, "alerts": alerts, "uplifts": _rename_each(meta["uplifts"], _UPLIFT_TO_8)}
+    alerts |= {"discrepancies": {}, **dict.fromkeys(_NEW_OF_INPUTS_IN_8, 0)}
+    uplifts = _rename_each(meta["uplifts"], _UPLIFT_TO_8)
+    return {**meta, "alerts": alerts, "uplifts": uplifts, "logs": {}}
 
 
 _STEPS = {

@@ -217,9 +217,9 @@ async def test_the_page_outlives_its_worker(shop, server, visit):
 
 
 async def test_a_picture_has_its_table(shop, server, visit):
-    """What is drawn can be read as numbers, those of the API."""
+    """What is drawn can be read as numbers, those of the API: means of five minutes."""
     minute = shop.now_ms // MINUTE_MS * MINUTE_MS - 10 * MINUTE_MS
-    await shop.tell("orders", placed("lamp", minute, 37))
+    await shop.tell("orders", placed("lamp", minute, 5 * 37))
     await shop.write_heartbeats()
     await shop.settle()
     visitor = await visit(server.url)

@@ -77,7 +77,7 @@ async def test_metrics_parse_and_listen_on_loopback_only(install: Install) -> No
     assert {"tidegate_records", "tidegate_ready", "tidegate_commit_duration_seconds"} <= set(
         families
     )
-    assert all(name.startswith("tidegate_") for name in families)
+    assert all(name.startswith(("tidegate_", "process_")) for name in families)
     assert all(family.documentation for family in families.values())
     assert sum(len(family.samples) for family in families.values()) < 500
     with pytest.raises(OSError):  # noqa: PT011 - refused, or no such address: both are well

@@ -26,7 +26,7 @@ from infra.kafka.topic_reader import TopicRecord, read_topics
 from infra.local.embedded import EmbeddedRedis
 from infra.local.stack import WorkerProcess
 from infra.redis.reader import open_reader
-from infra.settings import STATE_FILE, Settings, load_settings
+from infra.settings import ALWAYS, STATE_FILE, Settings, load_settings
 from policy import recompute
 from streams.contracts.topics import PURCHASE_ORDERS
 from streams.replenishment.decision_record import POLICY_INPUTS
@@ -120,6 +120,7 @@ def installed(
         tick_seconds=tick,
         minimum_history_days=1,
         surge_minimum_days=1,
+        live_from=ALWAYS,
     )
     asyncio.run(ensure_topics(settings.kafka_bootstrap, prefix, settings.partitions))
     worker = WorkerProcess(directory, settings, number=1, port=None)

@@ -25,6 +25,13 @@ async def test_input_has_the_brokers_time_whatever_a_producer_claims(stack: Stac
     assert abs(sent.timestamp - now_ms) < _HOUR_MS / 2
 
 
+async def test_broker_that_does_not_show_its_settings_names_none(stack: Stack):
+    """The embedded one closes the connection at the question; that is no broker that is away."""
+    await ensure_topics(stack.bootstrap, stack.prefix, 2)
+    options = {"bootstrap_servers": stack.bootstrap}
+    assert await producers_times(options, input_topics(stack.prefix)) == []
+
+
 @pytest.mark.kafka
 async def test_input_with_producers_times_is_named(stack: Stack):
     """One that the shop made by itself has them; Tidegate's own have not."""
