@@ -58,8 +58,8 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Who takes a broker is a `system` test; who needs Apache Kafka is skipped elsewhere.
 
-    The system tests come first: they wait more than they compute, and with several processes what
-    is quick fills the gaps that they leave.
+    The system tests come first, then files with slow ones: they wait more than they compute, and
+    with several processes what is quick fills the gaps that they leave.
     """
     embedded = config.getoption("--broker") == "embedded"
     for item in items:
@@ -68,7 +68,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if embedded and item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.skip(reason="needs Apache Kafka: pytest --broker kafka"))
     has_system = {item.path for item in items if item.get_closest_marker("system")}
-    items.sort(key=lambda item: item.path not in has_system)
+    has_slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in has_system, item.path not in has_slow))
 
 
 @dataclass(frozen=True)
