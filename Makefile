@@ -42,11 +42,11 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reord
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)
 
-LEFT_TO_THE_OTHER_RUN := browser grafana bench infra/cli/test_cli_live.py \
-  system/test_handover.py system/test_prometheus.py system/test_replay_days.py
+LEFT_TO_THE_OTHER_RUN := admin_port handover live prometheus redis_failover replay_days
 
 test-kafka: setup $(READY_FOR_TESTS) ## The system tests on Apache Kafka (needs Java and Maven)
-	$(PYTEST) --broker kafka -m "system or kafka" tests $(addprefix --ignore=tests/,$(LEFT_TO_THE_OTHER_RUN))
+	$(PYTEST) --broker kafka -m "system or kafka" tests/system tests/infra/kafka tests/infra/local tests/streams/ingest \
+	  $(patsubst %,--ignore=tests/system/test_%.py,$(LEFT_TO_THE_OTHER_RUN))
 
 check: setup $(READY_FOR_TESTS) ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check .

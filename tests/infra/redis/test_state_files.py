@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis import Redis
 
 from infra.cli.app import run
@@ -377,6 +378,10 @@ def test_import_is_refused_while_a_worker_idles(redis, redis_url, tmp_path, brok
 
     async def beside_a_member() -> int:
         group = load_settings().group_id
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        await admin.start()
+        await admin.create_topics([NewTopic("anything", 1, 1)])
+        await admin.close()
         consumer = AIOKafkaConsumer(
             "anything", bootstrap_servers=broker.bootstrap, group_id=group, session_timeout_ms=6_000
         )
