@@ -189,9 +189,9 @@ def _facts(state: ItemState) -> list[tuple[str, object]]:
 def _why_no_review(state: ItemState) -> str:
     line = state.catalog
     if line is None or line.discontinued_from is None:
-        return "none: not in the catalog"
+        return "not in the catalog"
     since = plain_time(rfc3339(one_time(line.discontinued_from)))
-    return f"none: discontinued from {since} ({line.discontinued_mode})"
+    return f"discontinued from {since} ({line.discontinued_mode})"
 
 
 def _freshness(state: ItemState) -> str:

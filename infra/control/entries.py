@@ -331,7 +331,7 @@ def answer_of(entry: OrderAnswered) -> Answer:
 
 def response_of(entry: OrderAnswered) -> Response:
     """Return the event of `order-responses` that says what an entry says."""
-    told: dict[str, Any] = {
+    common: dict[str, Any] = {
         "event_id": entry.entry_id,
         "occurred_at": entry.occurred_at,
         "sku": entry.sku,
@@ -342,11 +342,11 @@ def response_of(entry: OrderAnswered) -> Response:
     }
     match entry.verdict:
         case Verdict.APPROVED:
-            return Approved(**told, expected_at=entry.expected_at)
+            return Approved(**common, expected_at=entry.expected_at)
         case Verdict.REJECTED:
-            return OrderRejected(**told)
+            return OrderRejected(**common)
         case Verdict.CHANGED:
-            return OrderChanged(**told, new_quantity=entry.quantity, expected_at=entry.expected_at)
+            return OrderChanged(**common, new_quantity=entry.quantity, expected_at=entry.expected_at)
 
 
 def pause_of(entry: Paused) -> Pause:
