@@ -346,7 +346,9 @@ def response_of(entry: OrderAnswered) -> Response:
         case Verdict.REJECTED:
             return OrderRejected(**common)
         case Verdict.CHANGED:
-            return OrderChanged(**common, new_quantity=entry.quantity, expected_at=entry.expected_at)
+            return OrderChanged(
+                **common, new_quantity=entry.quantity, expected_at=entry.expected_at
+            )
 
 
 def pause_of(entry: Paused) -> Pause:

@@ -276,7 +276,12 @@ LATER = {
         "200m",
         False,
     ),
-    "a rise that fired before": ("TidegateLowCover", incidents("low_cover", "3x60 4x180"), "3h", False),
+    "a rise that fired before": (
+        "TidegateLowCover",
+        incidents("low_cover", "3x60 4x180"),
+        "3h",
+        False,
+    ),
     "as much money for hours": ("TidegateLowCoverMoney", short_sales("100x240"), "3h", False),
     "the first money": ("TidegateLowCoverMoney", short_sales("0x180 100x60"), "190m", True),
     "a budget after minutes": ("TidegateCompletenessBudgetSale", records(50, 100), "15m", False),
