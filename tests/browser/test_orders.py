@@ -34,6 +34,7 @@ async def test_an_order_is_changed_rejected_and_approved_at_the_page(redis_url, 
         await rows.first.wait_for()
         waiting = await rows.count()
         assert waiting >= 2
+        assert "+" not in await rows.first.inner_text()  # an amount, no difference
 
         async def say(verb: str, units: str | None = None) -> None:
             await rows.first.get_by_role("button", name=verb).click()

@@ -23,7 +23,10 @@ export function rate(value) {
 /** A label of an axis: 5, 10, 12.5. */
 export const tick = (value) => (isKnown(value) ? minus(shortest.format(value)) : UNKNOWN);
 
-/** +12.40 EUR */
+/** An amount: 12.40 EUR */
+export const amount = (value, currency) => (isKnown(value) ? `${hundredths.format(value)}${currency ? ` ${currency}` : ""}` : UNKNOWN);
+
+/** A difference: +12.40 EUR */
 export function money(value, currency) {
   if (!isKnown(value)) return UNKNOWN;
   const sign = value > 0 ? "+" : value < 0 ? "−" : "±";

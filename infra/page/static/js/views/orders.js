@@ -27,7 +27,7 @@ const HOLDS = {
 /** The buttons of one order; Approve only while it has not left. */
 export function orderButtons(one, context) {
   const button = (text, verb) => el("button", { type: "button", class: "small", "aria-label": `${text} ${one.po_id}`, onclick: () => answerOrder(verb, one, context) }, text);
-  return el("div", { class: "actions" }, one.hold ? button("Approve", "approve") : null, button("Change", "change"), button("Reject", "reject"));
+  return el("div", { class: "words" }, one.hold ? button("Approve", "approve") : null, button("Change", "change"), button("Reject", "reject"));
 }
 
 export function mount(root, context) {
@@ -40,7 +40,7 @@ export function mount(root, context) {
     columns: [
       { title: "Item", class: "name", cell: (one) => ({ text: one.sku, href: itemLink(one.sku, one.warehouse), sub: one.warehouse }) },
       { title: "Units", number: true, cell: (one) => ({ text: f.count(one.quantity), sub: one.outstanding === one.quantity ? "" : `${f.count(one.outstanding)} to come` }) },
-      { title: "Amount", number: true, cell: (one) => (one.amount === null ? "–" : f.money(one.amount, one.currency)) },
+      { title: "Amount", number: true, cell: (one) => (one.amount === null ? "–" : f.amount(one.amount, one.currency)) },
       { title: "From", cell: (one) => ({ text: one.supplier, sub: f.words(one.state) }) },
       { title: "Due", number: true, cell: (one) => f.near(Date.parse(one.due_at), context.now?.shop_ms) },
       { title: "Waits for", class: "wrap", cell: (one) => (one.hold ? { text: HOLDS[one.hold] ?? f.words(one.hold), tags: [{ text: one.hold === "approval" ? "your word" : "held", class: "warn" }] } : "–") },
