@@ -20,7 +20,7 @@ COVERS = {
     "tests/infra/cli/test_cli.py": (
         "infra.cli.app infra.cli.explain infra.cli.item infra.cli.settings "
         "infra.cli.terminal.failures infra.cli.terminal.options infra.cli.terminal.output "
-        "infra.cli.wait infra.cli.worker infra.wording.codes infra.wording.format "
+        "infra.cli.terminal.wait infra.cli.worker infra.wording.codes infra.wording.format "
         "infra.wording.orders"
     ),
     "tests/infra/cli/test_doctor.py": (
@@ -55,9 +55,10 @@ COVERS = {
     "tests/infra/redis/test_reader.py": ("infra.kafka.topic_reader infra.redis.rows"),
     "tests/infra/redis/test_shard_store.py": "infra.redis.keys infra.redis.wire",
     "tests/infra/redis/test_start_check.py": "infra.redis.memory infra.redis.tls_probe",
-    "tests/infra/redis/test_state_files.py": (
+    "tests/infra/redis/state_files/test_restore.py": (
         "infra.cli.state infra.cli.terminal.progress infra.kafka.group_members "
-        "infra.redis.state_export infra.redis.state_import infra.redis.state_keys"
+        "infra.redis.state_files.export infra.redis.state_files.keys "
+        "infra.redis.state_files.records"
     ),
     "tests/infra/redis/test_upgrades.py": (
         "infra.redis.codec infra.redis.shard_upgrade streams.shard.checkpoint"

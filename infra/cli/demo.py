@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from infra.cli.terminal.output import make_console, make_table, safe
-from infra.cli.wait import Remaining, Target, remaining
+from infra.cli.terminal.wait import Remaining, Target, remaining
 from infra.kafka.topic_reader import (
     Ledger,
     TopicRecord,

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.output import complain, make_console, make_facts, note, safe
-from infra.cli.wait import Target, wait_until_reached
+from infra.cli.terminal.wait import Target, wait_until_reached
 from infra.control.holds import read_waiting_orders
 from infra.kafka.options import clear_errors, client_options, security_options
 from infra.kafka.topic_admin import ensure_topics

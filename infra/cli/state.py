@@ -27,9 +27,9 @@ from infra.kafka.topic_reader import open_consumer, partition_counts
 from infra.redis.log_adoption import AdoptionRefusedError, NewLog, adopt_logs
 from infra.redis.options import connection_options, keys_of
 from infra.redis.reader import Reader, ShardState
-from infra.redis.state_export import StateExport
-from infra.redis.state_files import StateFileError
-from infra.redis.state_import import ImportRefusedError, StateImport, read_export
+from infra.redis.state_files.export import StateExport
+from infra.redis.state_files.records import StateFileError
+from infra.redis.state_files.restore import ImportRefusedError, StateImport, read_export
 from infra.redis.upgrades import StateVersionError
 from infra.settings import Settings
 from infra.wording.format import number
@@ -37,7 +37,7 @@ from streams.shard.logs import ChangedLog, LogChange
 from streams.timestamps import rfc3339
 
 if TYPE_CHECKING:
-    from infra.redis.state_files import PartitionFile
+    from infra.redis.state_files.records import PartitionFile
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 120.0  # a large partition that is read in one step takes its time

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 import infra
-from infra.cli.wait import remaining
+from infra.cli.terminal.wait import remaining
 from infra.replay.replay import ReplayResult
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
 from tests.system.conftest import Events, Install, Reference

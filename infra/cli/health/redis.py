@@ -14,7 +14,7 @@ from infra.redis.options import connection_options, keys_of
 from infra.redis.reader import Reader, ShardState
 from infra.redis.refusals import REFUSALS
 from infra.redis.rows import StateError
-from infra.redis.state_keys import ShardHash, StateKeys
+from infra.redis.state_files.keys import ShardHash, StateKeys
 from infra.redis.tls_probe import explain_failure
 from infra.redis.upgrades import OLDEST_VERSION
 from infra.settings import Settings

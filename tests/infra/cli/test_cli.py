@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from infra.cli import wait
 from infra.cli.app import run
 from infra.cli.explain import agrees, recompute_order
 from infra.cli.health.check import Status
@@ -18,9 +17,10 @@ from infra.cli.health.kafka import check_topics
 from infra.cli.health.redis import check_memory, check_version
 from infra.cli.health.shards import check_handover, check_shards
 from infra.cli.item import near_matches
+from infra.cli.terminal import wait
 from infra.cli.terminal.failures import CommandError, ExitCode, outcome_of
 from infra.cli.terminal.output import safe, safe_bytes
-from infra.cli.wait import Target, remaining
+from infra.cli.terminal.wait import Target, remaining
 from infra.control.entries import AuditState
 from infra.redis.codec import ShardMeta
 from infra.redis.memory import Memory

@@ -4,8 +4,8 @@ import pytest
 
 from infra.cli.health.check import Status
 from infra.cli.health.redis import check_state_versions
-from infra.redis.state_files import Stand
-from infra.redis.state_keys import ShardHash
+from infra.redis.state_files.keys import ShardHash
+from infra.redis.state_files.records import Stand
 from infra.redis.upgrades import OLDEST_VERSION
 from streams.shard.checkpoint import STATE_VERSION
 

@@ -11,7 +11,7 @@ import msgspec
 import redis
 from aiokafka import AIOKafkaProducer
 
-from infra.cli.wait import remaining
+from infra.cli.terminal.wait import remaining
 from streams.contracts.events import TOPICS
 from streams.contracts.topics import ALERTS
 from tests.system.faults.lab import (

@@ -23,7 +23,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from infra.cli import export as exporting
 from infra.cli.terminal.options import Connection
-from infra.cli.wait import Target, remaining
+from infra.cli.terminal.wait import Target, remaining
 from infra.kafka.topic_admin import ensure_topics
 from infra.kafka.topic_reader import TopicRecord, log_ends, open_consumer, read_topics
 from infra.local.stack import WorkerProcess

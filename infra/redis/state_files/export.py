@@ -11,7 +11,8 @@ import msgspec
 from redis import Redis
 
 from infra.redis.keys import Keys
-from infra.redis.state_files import (
+from infra.redis.state_files.keys import ShardHash, StateKeys
+from infra.redis.state_files.records import (
     MANIFEST,
     KeyType,
     Manifest,
@@ -25,7 +26,6 @@ from infra.redis.state_files import (
     sum_of,
     write_manifest,
 )
-from infra.redis.state_keys import ShardHash, StateKeys
 
 _KEYS_AT_ONCE = 500
 _VALUES_A_LINE = 1_000

@@ -14,10 +14,10 @@ from redis import Redis
 from infra.cli.app import run
 from infra.redis.keys import Keys
 from infra.redis.shard_store import CommitOutcome, StoreError
-from infra.redis.state_export import StateExport
-from infra.redis.state_files import MANIFEST, StateFileError, file_name, read_manifest
-from infra.redis.state_import import ImportRefusedError, StateImport, read_export
-from infra.redis.state_keys import StateKeys
+from infra.redis.state_files.export import StateExport
+from infra.redis.state_files.keys import StateKeys
+from infra.redis.state_files.records import MANIFEST, StateFileError, file_name, read_manifest
+from infra.redis.state_files.restore import ImportRefusedError, StateImport, read_export
 from infra.redis.upgrades import StateVersionError
 from infra.settings import load_settings
 from tests.infra.redis.test_shard_store import KEYS, ready, sales, store_at

@@ -18,7 +18,8 @@ from typing import Any
 from redis import Redis
 
 from infra.redis.keys import Keys
-from infra.redis.state_files import (
+from infra.redis.state_files.keys import ShardHash, StateKeys
+from infra.redis.state_files.records import (
     MANIFEST,
     Manifest,
     PartitionFile,
@@ -28,7 +29,6 @@ from infra.redis.state_files import (
     read_records,
     require_sound,
 )
-from infra.redis.state_keys import ShardHash, StateKeys
 from infra.redis.upgrades import require_known
 from infra.redis.wire import WORDS_AT_MOST
 

@@ -10,7 +10,7 @@ from redis import Redis
 
 from infra.redis.keys import Keys, glob_escape
 from infra.redis.shard_upgrade import STAGED
-from infra.redis.state_files import Stand
+from infra.redis.state_files.records import Stand
 from infra.redis.upgrades import version_of
 
 _SCAN_AT_ONCE = 10_000
