@@ -18,6 +18,7 @@ from infra.admin.access import load_access
 from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
 from infra.control.holds import read_waiting
+from infra.control.known_names import require_known
 from infra.control.live_from import with_live_from
 from infra.control.log import ControlLog
 from infra.control.order_routes import add_order_routes
@@ -130,6 +131,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         app,
         control,
         lambda controls: read_waiting(settings, controls, dict(control.state.closed)),
+        lambda entry: require_known(settings, entry),
         asyncio.to_thread,
     )
     desk = Desk(settings, lambda: control.state, control.controls)

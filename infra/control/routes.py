@@ -1,21 +1,26 @@
 """The part of the HTTP API that stops and resumes the hand-over, and says what waits."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
 from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
 
 from infra.admin.access import Refusal
 from infra.control.entries import (
     AnyEntry,
     AuditError,
     Entry,
+    Paused,
     UnknownError,
     make_pause,
     make_resume,
 )
+from infra.redis.rows import StateError
 from streams.contracts.fields import (
     CURRENCY,
     HOLD_ID,
@@ -33,6 +38,8 @@ from streams.contracts.fields import (
 from streams.handover.rules import Controls, HoldReason, Pause
 
 ORDERS_SHOWN = 1_000
+_PATIENCE_SECONDS = 3.0  # to learn whether a name is known: a pause is urgent
+_log = logging.getLogger("tidegate.control")
 _Body = TypeVar("_Body", bound=msgspec.Struct)
 _Made = TypeVar("_Made")
 
@@ -48,6 +55,10 @@ class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     supplier: Annotated[str | None, ONLY_SUPPLIER] = None
     sku: Annotated[str | None, ONLY_SKU] = None
     warehouse: Annotated[str | None, ONLY_WAREHOUSE] = None
+    anyway: Annotated[
+        bool,
+        described("Whether to pause also what the shop does not know yet; false refuses that."),
+    ] = False
 
 
 class ResumeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,7 +127,11 @@ class Waiting(Protocol):
 
 
 def add_control_routes(
-    app: web.Application, log: Log, waiting: Waiting, run: Callable[..., Any]
+    app: web.Application,
+    log: Log,
+    waiting: Waiting,
+    require_known: Callable[[Paused], None],
+    run: Callable[..., Any],
 ) -> None:
     """Add the routes.
 
@@ -124,6 +139,8 @@ def add_control_routes(
         app: stands behind `infra.admin.access.make_guard`.
         log: where pauses are kept.
         waiting: reads what waits; it may block.
+        require_known: refuses names that the shop does not know, as
+            `infra.control.known_names.require_known`; it may block.
         run: runs a blocking function elsewhere, as `asyncio.to_thread`.
     """
 
@@ -147,6 +164,8 @@ def add_control_routes(
                 warehouse=asked.warehouse,
             )
         )
+        if not asked.anyway:
+            await _require_known(run, require_known, entry)
         written = await _write(log, entry)
         (pause,) = (one for one in log.controls().pauses if one.hold_id == written.entry_id)
         return answer_json(HoldAnswer(pause), 201)
@@ -192,6 +211,24 @@ def made(make: Callable[[], _Made]) -> _Made:
         raise Refusal(404, error.field, error.rule, error.value) from None
     except AuditError as error:
         raise Refusal(400, error.field, error.rule, error.value) from None
+
+
+async def _require_known(
+    run: Callable[..., Any], require_known: Callable[[Paused], None], entry: Paused
+) -> None:
+    """Refuse a pause of unknown names; while Redis does not say which it knows, none is refused.
+
+    Raises:
+        Refusal: the shop does not know a name; says what is near it, and how to pause it anyway.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await run(require_known, entry)
+    except UnknownError as error:
+        rule = f"{error.rule}, or given with anyway"
+        raise Refusal(404, error.field, rule, error.value) from None
+    except (OSError, RedisError, StateError) as error:  # a timeout is an OSError
+        _log.warning("paused without a look at its names: Redis: %r", error)
 
 
 async def _write(log: Log, entry: Entry) -> AnyEntry:

@@ -106,6 +106,7 @@ def _changing() -> dict[str, Any]:
                 "Stop the hand-over of purchase orders: of all, or of what the names fit",
                 PauseRequest,
                 _answer("201", "The pause that is now in force", HoldAnswer),
+                "404",
             )
         },
         f"{PREFIX}/resume": {

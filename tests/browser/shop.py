@@ -15,6 +15,7 @@ from infra.admin.access import load_access
 from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
 from infra.bootstrap import redis_pool
+from infra.control.known_names import require_known
 from infra.control.order_routes import add_order_routes
 from infra.control.orders import Desk
 from infra.control.routes import add_control_routes
@@ -254,9 +255,16 @@ class Server:
         """Listen; return the URL."""
         settings = Settings(admin_host=self._host, operator_token=TOKEN)
         app = make_admin(NoWorker(), CollectorRegistry(), load_access(settings))  # type: ignore[arg-type]
-        add_control_routes(app, self.log, lambda controls: ([], []), asyncio.to_thread)
         place = {"redis_url": self._redis_url, "redis_prefix": self._keys.prefix}
-        desk = Desk(Settings(**place, **self._limits), lambda: self.log.state, self.log.controls)
+        here = Settings(**place, **self._limits)
+        add_control_routes(
+            app,
+            self.log,
+            lambda controls: ([], []),
+            lambda entry: require_known(here, entry),
+            asyncio.to_thread,
+        )
+        desk = Desk(here, lambda: self.log.state, self.log.controls)
         add_order_routes(app, self.log, desk, asyncio.to_thread)
         Page(self._redis_url, self._keys, self.log, self._clock).add_to(app)
         self._server = AdminServer(app, self._host, self._port)

@@ -395,6 +395,32 @@ async def test_pause_stays_while_redis_is_away(shop, server, visit):
     await visitor.page.get_by_role("button", name="Pause ordering").wait_for()
 
 
+async def test_pause_of_an_unknown_supplier_asks_again(shop, server, visit):
+    """Nothing is paused until the name is right, or it is asked for anyway."""
+    at = shop.now_ms - HOUR_MS
+    await shop.tell("catalog", item("lamp", at, supplier_lean="Acme", supplier_flexible="Fast"))
+    await shop.write_heartbeats()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go()
+    page = visitor.page
+    await page.get_by_role("button", name="Pause ordering").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Who you are").fill("Ada")
+    await dialog.get_by_label("Why").fill("a drill")
+    await dialog.get_by_label("Operator's token").fill(TOKEN)
+    await dialog.get_by_label("Only this supplier").fill("acme")
+    await dialog.get_by_label("Yes, orders shall wait").check()
+    assert await dialog.get_by_label("Pause it anyway").count() == 0
+    await dialog.get_by_role("button", name="Pause").click()
+    await dialog.get_by_text("one that the shop knows (near it: Acme)").wait_for()
+    assert server.log.entries == []
+    await dialog.get_by_label("Pause it anyway").check()
+    await dialog.get_by_role("button", name="Pause").click()
+    await page.get_by_role("button", name="Ordering paused (1)").wait_for()
+    assert [one.supplier for one in server.log.entries] == ["acme"]
+
+
 async def test_labels_of_an_axis_are_told_apart(server, visit):
     """As many digits as it takes; a day that is labelled twice is named once."""
     visitor = await visit(server.url)

@@ -46,7 +46,9 @@ def port(redis_url: str) -> Iterator[int]:
         access = Access("127.0.0.1", (_Token(Role.OPERATOR, OPERATOR),))
         app = make_admin(Worker(), CollectorRegistry(), access)
         log = MemoryLog()
-        add_control_routes(app, log, lambda controls: ([], []), asyncio.to_thread)
+        add_control_routes(
+            app, log, lambda controls: ([], []), lambda entry: None, asyncio.to_thread
+        )
         Page(redis_url, Keys(), log).add_to(app)
         server = AdminServer(app, "127.0.0.1", 0)
         served.append(await server.start())

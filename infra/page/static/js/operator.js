@@ -166,6 +166,7 @@ export class Ordering {
   }
 
   askPause() {
+    const anyway = el("div", { class: "stack" });
     ask({
       title: "Pause ordering",
       intro: el("p", {}, "From now on no purchase order is published. Decisions continue and their orders are held. Leave the three fields empty to pause everything."),
@@ -176,12 +177,19 @@ export class Ordering {
         field("Only this SKU (may be empty)", text("sku", { maxlength: "512" })),
         field("Only this SKU's warehouse (may be empty)", text("warehouse")),
       ],
-      confirm: el("label", { class: "check" }, el("input", { type: "checkbox", name: "sure", required: true }), "Yes, orders shall wait until somebody resumes them"),
+      confirm: el("div", { class: "stack" },
+        el("label", { class: "check" }, el("input", { type: "checkbox", name: "sure", required: true }), "Yes, orders shall wait until somebody resumes them"),
+        anyway),
       action: "Pause",
       danger: true,
-      act: async ({ who, why, supplier, sku, warehouse }) => {
+      act: async ({ who, why, supplier, sku, warehouse, ...more }) => {
         const only = Object.fromEntries(Object.entries({ supplier, sku, warehouse }).filter(([, value]) => value));
-        await post("pause", { who, why, ...only });
+        try {
+          await post("pause", { who, why, ...only, anyway: "anyway" in more });
+        } catch (error) {
+          if (error.status === 404) offerAnyway(anyway);
+          throw error;
+        }
         await this.refresh();
       },
     });
@@ -199,6 +207,11 @@ export class Ordering {
       },
     });
   }
+}
+
+/** Let a name be paused that the shop does not know: it may come to know it. */
+function offerAnyway(place) {
+  fill(place, el("label", { class: "check" }, el("input", { type: "checkbox", name: "anyway" }), "Pause it anyway, although the shop does not know it yet"));
 }
 
 function scope(hold) {
