@@ -53,7 +53,9 @@ COVERS = {
         "infra.wording.incidents"
     ),
     "tests/infra/redis/test_reader.py": ("infra.kafka.topic_reader infra.redis.rows"),
-    "tests/infra/redis/test_shard_store.py": "infra.redis.keys infra.redis.wire",
+    "tests/infra/redis/test_shard_store.py": (
+        "infra.redis.commit_commands infra.redis.keys infra.redis.shard_reading infra.redis.wire"
+    ),
     "tests/infra/redis/test_start_check.py": "infra.redis.memory infra.redis.tls_probe",
     "tests/infra/redis/state_files/test_restore.py": (
         "infra.cli.state infra.cli.terminal.progress infra.kafka.group_members "
