@@ -71,7 +71,8 @@ class Columns:
     occurred_ms: Int64Array
     quantity: Int64Array
     event_key: UInt64Array  # (source, event_id)
-    order_key: UInt64Array
+    order_key: UInt64Array  # (source, order_id)
+    order_id_key: UInt64Array  # of order_id alone: the shop and its warehouse are two sources
     names: Names  # of items; a heartbeat's is empty
     updates: dict[int, AnyEvent]  # index into the arrays -> the whole event, for kinds told in full
 
@@ -318,6 +319,7 @@ def _plain_columns(plain: PlainBatch) -> Columns:
         quantity=plain.quantity,
         event_key=plain.event_key,
         order_key=plain.order_key,
+        order_id_key=plain.order_id_key,
         names=plain.names,
         updates={},
     )
@@ -334,6 +336,7 @@ def _in_log_order(first: Columns, second: Columns) -> Columns:
         quantity=np.concatenate([first.quantity, second.quantity])[order],
         event_key=np.concatenate([first.event_key, second.event_key])[order],
         order_key=np.concatenate([first.order_key, second.order_key])[order],
+        order_id_key=np.concatenate([first.order_id_key, second.order_id_key])[order],
         names=Names.concatenate(first.names, second.names).take(order),
         updates={},
     )
@@ -344,13 +347,16 @@ def _to_columns(
 ) -> Columns:
     sources = [event.source for event in events]
     source_key = _source_key(sources) if any(sources) else None
+    order_ids = [event.order_id for event in events]
+    order_id_key = hash_texts(order_ids)
     return Columns(
         rows=np.asarray(rows, np.int64),
         code=_codes(events),
         occurred_ms=occurred_ms,
         quantity=np.array([event.quantity for event in events], np.int64),
         event_key=hash_texts([event.event_id for event in events], onto=source_key),
-        order_key=hash_texts([event.order_id for event in events], onto=source_key),
+        order_key=order_id_key if source_key is None else hash_texts(order_ids, onto=source_key),
+        order_id_key=order_id_key,
         names=Names.of([event.sku for event in events], [event.warehouse for event in events]),
         updates=_updates_of(events),
     )

@@ -341,6 +341,7 @@ def _scan_rows(
     quantity: Int64Array,
     event_key: UInt64Array,
     order_key: UInt64Array,
+    order_id_key: UInt64Array,
     item_hash: UInt64Array,
     sku_start: Int64Array,
     sku_end: Int64Array,
@@ -377,7 +378,10 @@ def _scan_rows(
         occurred_ms[row] = time_ms
         quantity[row] = _integer(text, starts[_QUANTITY], stops[_QUANTITY])
         event_key[row] = hash_text(text, starts[_EVENT_ID], stops[_EVENT_ID], source_key)
-        order_key[row] = hash_text(text, starts[_ORDER_ID], stops[_ORDER_ID], source_key)
+        id_key = hash_text(text, starts[_ORDER_ID], stops[_ORDER_ID], _NO_KEY)
+        order_id_key[row] = order_key[row] = id_key
+        if source_key != _NO_KEY:
+            order_key[row] = hash_text(text, starts[_ORDER_ID], stops[_ORDER_ID], source_key)
         sku_start[row] = starts[_SKU]
         sku_end[row] = stops[_SKU]
         item_hash[row] = hash_name(
@@ -394,6 +398,7 @@ class Scanned(NamedTuple):
     quantity: Int64Array
     event_key: UInt64Array  # (source, event_id)
     order_key: UInt64Array  # (source, order_id)
+    order_id_key: UInt64Array
     item_hash: UInt64Array
     sku_start: Int64Array
     sku_end: Int64Array
@@ -418,6 +423,7 @@ def scan(joined: UInt8Array, ends: Int64Array) -> Scanned:
         quantity=np.zeros(rows, np.int64),
         event_key=np.zeros(rows, np.uint64),
         order_key=np.zeros(rows, np.uint64),
+        order_id_key=np.zeros(rows, np.uint64),
         item_hash=np.zeros(rows, np.uint64),
         sku_start=np.zeros(rows, np.int64),
         sku_end=np.zeros(rows, np.int64),
@@ -441,6 +447,7 @@ class PlainBatch:
     quantity: Int64Array
     event_key: UInt64Array
     order_key: UInt64Array
+    order_id_key: UInt64Array
     names: Names  # a heartbeat's is empty
     others: Int64Array  # places in the batch, shape (other,)
 
@@ -481,6 +488,7 @@ def decode_plain(
         quantity=scanned.quantity,
         event_key=scanned.event_key,
         order_key=scanned.order_key,
+        order_id_key=scanned.order_id_key,
         names=Names(joined, *scanned[-5:]),
         others=np.flatnonzero(~ok),
     )

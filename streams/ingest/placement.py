@@ -156,6 +156,7 @@ def _only(columns: Columns, kept: Int64Array) -> Columns:
         quantity=columns.quantity[kept],
         event_key=columns.event_key[kept],
         order_key=columns.order_key[kept],
+        order_id_key=columns.order_id_key[kept],
         names=columns.names.take(kept),
         updates={
             new_place[old]: event for old, event in columns.updates.items() if old in new_place

@@ -298,3 +298,18 @@ def test_event_of_a_fast_clock_is_named_with_its_source():
     (reject,) = TopicDecoder("orders").decode([value], np.full(1, START_MS)).rejects
     assert reject.code == RejectCode.FAR_FUTURE
     assert reject.message.endswith("got 700 s (source 'till 7')")
+
+
+def test_an_order_has_one_key_for_the_shop_and_the_warehouse():
+    """`order_id_key` is that of the order id, whichever system wrote the event."""
+    fields = {"order_id": "o-581234", "quantity": 1}
+    sold = event("placed", "a", START_MS, ITEMS[0], **fields, source="shop")
+    sent = event("dispatched", "b", START_MS, ITEMS[0], **fields, source="warehouse")
+    plain = event("dispatched", "c", START_MS, ITEMS[0], **fields)
+    orders = TopicDecoder("orders", LIMITS).decode([sold], None).columns
+    shipments = TopicDecoder("shipments", LIMITS).decode([sent, plain], None).columns
+    alone = TopicDecoder("shipments", LIMITS).decode([plain], None).columns
+    assert {*orders.order_id_key, *shipments.order_id_key, *alone.order_id_key} == {
+        alone.order_key[0]
+    }
+    assert len({*orders.order_key, *shipments.order_key}) == 3

@@ -18,7 +18,7 @@ from tests.bench.orders import Flood, heartbeat
 
 LIMITS = DecodeLimits(record_bytes=2_000, future_ms=1_000)
 DECODER = TopicDecoder("orders", LIMITS, scans=False)
-COLUMNS = ("rows", "code", "occurred_ms", "quantity", "event_key", "order_key")
+COLUMNS = ("rows", "code", "occurred_ms", "quantity", "event_key", "order_key", "order_id_key")
 ORDER = {
     "kind": "placed",
     "event_id": "e-1",
