@@ -369,7 +369,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
         float | None,
         described(
             "Expected cost above that of the chosen split, in the decision's currency; null "
-            "means not allowed, or not computed."
+            "means ruled out by a limit, or not computed."
         ),
     ]
 

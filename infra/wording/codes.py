@@ -1,5 +1,6 @@
 """What codes mean, in words for buyers and operations people."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,6 +72,28 @@ def chosen_split(decision: Mapping[str, Any]) -> str:
     return "lean_only" if lean else "flexible_only" if flexible else "nothing"
 
 
+def more_than_chosen(costs: Mapping[str, float | None], chosen: str) -> dict[str, float | None]:
+    """Return by split how much more than the chosen one it is expected to cost.
+
+    None means that its cost says nothing: it was not computed, or a limit ruled the split out,
+    which is why a cheaper one was not chosen.
+
+    Args:
+        costs: by split; None or infinite means not computed.
+        chosen: which one was chosen.
+
+    >>> more_than_chosen({"nothing": 12.5, "lean_only": 10.0, "both": 9.0}, "lean_only")
+    {'nothing': 2.5, 'lean_only': 0.0, 'both': None}
+    """
+    base = costs.get(chosen)
+    found: dict[str, float | None] = {}
+    for split, cost in costs.items():
+        is_known = cost is not None and base is not None and math.isfinite(cost - base)
+        more = round(cost - base, 2) if is_known else -1.0  # type: ignore[operator]
+        found[split] = more if more >= 0 else None
+    return found
+
+
 def split_rows(
     costs: Mapping[str, float | None], chosen: str, currency: str | None
 ) -> list[tuple[str, str, str, str]]:
@@ -78,16 +101,14 @@ def split_rows(
 
     The costs hold the future too, so that only their differences mean something.
     """
-    known = [cost for cost in costs.values() if cost is not None]
-    least = min(known, default=0.0)
+    more = more_than_chosen(costs, chosen)
     unit = f" {currency}" if currency else ""
     rows = []
     for split, words in SPLITS.items():
-        cost = costs.get(split)
-        mark = "← chosen" if split == chosen else ""
-        if cost is None:
-            rows.append((words, "not allowed", "", mark))
+        mark, above = "← chosen" if split == chosen else "", more.get(split)
+        if above is None:
+            rows.append((words, "not computed" if mark else "ruled out", "", mark))
             continue
-        more = "cheapest" if cost == least else f"+{cost - least:,.2f}"
-        rows.append((words, f"{cost:,.2f}{unit}", more, mark))
+        difference = "" if mark else f"+{above:,.2f}"
+        rows.append((words, f"{costs[split]:,.2f}{unit}", difference, mark))
     return rows

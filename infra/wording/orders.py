@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.wording.codes import FAMILIES, FITS, SPLITS, chosen_split, reason_text
+from infra.wording.codes import (
+    FAMILIES,
+    FITS,
+    SPLITS,
+    chosen_split,
+    more_than_chosen,
+    reason_text,
+    split_rows,
+)
 from infra.wording.format import number
 from streams.contracts.purchase_orders import Candidates, CandidateUnits, Expected, PurchaseOrder
 
@@ -121,18 +129,14 @@ def candidate_rows(
     The costs hold the future too, so that only their differences mean something.
     """
     costs = {split: getattr(order.candidates, split) for split in SPLITS}
-    known = [cost for cost in costs.values() if cost is not None]
-    least, chosen = min(known, default=0.0), split_of(order, again)
-    unit = f" {order.currency}" if order.currency else ""
+    chosen = split_of(order, again)
+    more = more_than_chosen(costs, chosen)
+    compared = split_rows(costs, chosen, order.currency)
     rows = []
-    for split, words in SPLITS.items():
-        mark, cost = "← chosen" if split == chosen else "", costs[split]
-        if cost is None:
-            rows.append((words, "", "not allowed", "", mark))
-            continue
-        more = "cheapest" if cost == least else f"+{cost - least:,.2f}"
-        units = _candidate_units(order.candidate_units, split)
-        rows.append((words, units, f"{cost:,.2f}{unit}", more, mark))
+    for split, (words, cost, difference, mark) in zip(SPLITS, compared, strict=True):
+        is_open = more[split] is not None
+        units = _candidate_units(order.candidate_units, split) if is_open else ""
+        rows.append((words, units, cost, difference, mark))
     return rows
 
 

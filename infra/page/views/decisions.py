@@ -1,13 +1,12 @@
 """Decisions in words: what was ordered, why, and what the other splits would have cost."""
 
-import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
 from infra.page.contracts import Decision, Decisions, DecisionsQuery, Split
 from infra.page.cursor import Cursor
 from infra.page.snapshot import ReadDecision, Snapshot
-from infra.wording.codes import chosen_split, reason_text
+from infra.wording.codes import chosen_split, more_than_chosen, reason_text
 from streams.contracts.ids import purchase_order_id
 from streams.contracts.purchase_orders import Occasion, SupplierRole
 from streams.state.items import item_key
@@ -80,14 +79,10 @@ def _splits(one: ReadDecision) -> list[Split]:
     quantities = {f"quantity_{role}_units": one.record[f"quantity_{role}_units"] for role in _ROLES}
     chosen = chosen_split(quantities)
     costs = {name: float(one.record[f"expected_cost_{name}"]) for name in get_args(SplitName)}
-    base = costs[chosen]
+    more = more_than_chosen(costs, chosen)
     return [
-        Split(
-            split=name,
-            is_chosen=name == chosen,
-            more_than_chosen=round(cost - base, 2) if math.isfinite(cost - base) else None,
-        )
-        for name, cost in costs.items()
+        Split(split=name, is_chosen=name == chosen, more_than_chosen=more[name])
+        for name in get_args(SplitName)
     ]
 
 

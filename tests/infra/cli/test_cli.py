@@ -285,14 +285,17 @@ def test_every_reason_has_words_for_a_buyer() -> None:
 
 
 def test_the_costs_of_the_splits_are_compared() -> None:
-    """Each split shows its cost, how much more it is than the cheapest, and which was chosen."""
-    costs = {"nothing": 12.0, "lean_only": 10.0, "flexible_only": None, "both": 1010.5}
+    """Each split shows its cost, how much more it is than the chosen one, and which that is.
+
+    One that is cheaper was ruled out by a limit: its cost says nothing, and is not shown.
+    """
+    costs = {"nothing": 9.0, "lean_only": 10.0, "flexible_only": None, "both": 1010.5}
     chosen = chosen_split({"quantity_lean_units": 3, "quantity_flexible_units": 0})
     rows = split_rows(costs, chosen, "EUR")
     assert [row[1:] for row in rows] == [
-        ("12.00 EUR", "+2.00", ""),
-        ("10.00 EUR", "cheapest", "← chosen"),
-        ("not allowed", "", ""),
+        ("ruled out", "", ""),
+        ("10.00 EUR", "", "← chosen"),
+        ("ruled out", "", ""),
         ("1,010.50 EUR", "+1,000.50", ""),
     ]
 

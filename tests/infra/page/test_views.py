@@ -328,7 +328,7 @@ def decided(**fields: Any) -> ReadDecision:
 
 
 def test_other_splits_are_priced_beside_the_chosen_one():
-    """What was not allowed has no price; held decisions have none at all."""
+    """What was ruled out has no price, also where it is cheaper; held decisions have none."""
     one = decided(
         quantity_flexible_units=3,
         expected_cost_nothing=120.0,
@@ -342,7 +342,7 @@ def test_other_splits_are_priced_beside_the_chosen_one():
     (told,) = page.decisions
     assert told.currency == "EUR"
     prices = {split.split: split.more_than_chosen for split in told.splits}
-    assert prices == {"nothing": 19.5, "lean_only": None, "flexible_only": 0.0, "both": -1.5}
+    assert prices == {"nothing": 19.5, "lean_only": None, "flexible_only": 0.0, "both": None}
     assert [split.split for split in told.splits if split.is_chosen] == ["flexible_only"]
     assert len(told.po_ids) == 1
     both = decisions(snapshot_of(decisions=[held, one]), DecisionsQuery())

@@ -160,7 +160,7 @@ function costsTable() {
     empty: "No split was computed.",
     columns: [
       { title: "Split", class: "name", cell: (one) => ({ text: SPLITS[one.split], tags: one.is_chosen ? [{ text: "chosen" }] : [] }) },
-      { title: "Expected cost", number: true, cell: (one) => (one.is_chosen ? "–" : one.more_than_chosen === null || one.more_than_chosen < 0 ? "not allowed" : f.money(one.more_than_chosen, one.currency)) },
+      { title: "Expected cost", number: true, cell: (one) => (one.is_chosen ? "–" : one.more_than_chosen === null ? "ruled out" : f.money(one.more_than_chosen, one.currency)) },
     ],
   });
 }
