@@ -7,8 +7,11 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
+from aiohttp import web
+from prometheus_client import CollectorRegistry
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -33,16 +36,21 @@ from infra.kafka.topic_admin import ensure_topics
 from infra.metrics.shop import ShopCollector
 from infra.metrics.worker import ShardCollector, WorkerMetrics, make_registry
 from infra.page.page import Page
-from infra.redis import shard_store as store
+from infra.redis import shard_store
 from infra.redis.memory import MEND
 from infra.redis.options import connection_options, keys_of, retention_of
 from infra.redis.refusals import explain_refusal, follow
+from infra.redis.shard_store import RedisStore
 from infra.redis.start_check import read_memory, require_usable
 from infra.settings import Settings
 from infra.supervisor import signs_of_life
+from policy import PolicyCache
+from streams.handover.rules import Controls
 from streams.ingest.transport import BatchConsumer
 from streams.worker.app import make_app
-from streams.worker.worker import Worker
+from streams.worker.log_watch import ReadIdentities
+from streams.worker.ports import Observer, Publish, WriteHeartbeats
+from streams.worker.worker import Worker, WorkerSettings
 
 log = logging.getLogger("tidegate")
 
@@ -78,6 +86,98 @@ def redis_pool(url: str, **options: Any) -> ConnectionPool:
     return pool
 
 
+@dataclass(frozen=True, slots=True)
+class KafkaPorts:
+    """What a worker asks of Kafka, be it real or simulated."""
+
+    publish: Publish
+    write_heartbeats: WriteHeartbeats
+    audit_log: ControlLog | None = None  # None means that people have no say
+    topic_prefix: str = ""
+    partitions: int | None = None  # of each input; None means that nobody asks how records lie
+    read_identities: ReadIdentities | None = None  # None means that nobody watches the logs
+
+
+def bootstrap(
+    settings: WorkerSettings,
+    *,
+    store: RedisStore,
+    kafka: KafkaPorts,
+    clock: Callable[[], float],
+    observer: Observer,
+    cache: PolicyCache | None = None,
+) -> Worker:
+    """Return a worker whose parts know each other; nothing connects.
+
+    Args:
+        settings: of the worker and its shards.
+        store: where shards are kept.
+        kafka: where it writes, and who watches the logs.
+        clock: wall-clock seconds.
+        observer: takes measurements.
+        cache: solved policies, to be shared with other workers; None means one of its own.
+    """
+    audit_log = kafka.audit_log
+    return Worker(
+        store,
+        kafka.publish,
+        kafka.write_heartbeats,
+        settings,
+        observer,
+        unreachable=(*shard_store.UNREACHABLE, *publisher.UNREACHABLE),
+        topic_prefix=kafka.topic_prefix,
+        clock=clock,
+        controls=Controls if audit_log is None else audit_log.controls,
+        recorder=None if audit_log is None else AuditRecorder(audit_log),
+        cache=cache,
+        partitions=kafka.partitions,
+        explain=explain_refusal,
+        read_identities=kafka.read_identities,
+        read_first=store.first_logs,
+    )
+
+
+def make_operator_port(
+    settings: Settings,
+    worker: Worker,
+    registry: CollectorRegistry,
+    audit_log: ControlLog,
+    clock: Callable[[], float] = time.time,
+) -> web.Application:
+    """Return all that people and machines ask a worker by HTTP: health, metrics, API and page.
+
+    Args:
+        settings: who may call, and where Redis is.
+        worker: whose health is shown.
+        registry: what /metrics shows.
+        audit_log: where what people order is written.
+        clock: wall-clock seconds, of the page.
+
+    Raises:
+        SettingsError: a secret or certificate cannot be read, or the port would stand open.
+    """
+    app = make_admin(worker, registry, load_access(settings))
+    add_control_routes(
+        app,
+        audit_log,
+        lambda controls: read_waiting(settings, controls, dict(audit_log.state.closed)),
+        lambda entry: require_known(settings, entry),
+        asyncio.to_thread,
+    )
+    desk = Desk(settings, lambda: audit_log.state, audit_log.controls)
+    add_order_routes(app, audit_log, desk, asyncio.to_thread)
+    page = Page(
+        settings.redis_url,
+        keys_of(settings),
+        audit_log,
+        clock,
+        grafana_url=settings.grafana_url,
+        **connection_options(settings),
+    )
+    page.add_to(app)
+    return app
+
+
 async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Run a worker until SIGTERM or SIGINT; then finish the batch, commit and leave the group.
 
@@ -90,11 +190,8 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         TopicError: topics are missing or do not fit together.
         UnusableRedisError: Redis does not know us, or would delete parts of the state.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    access = load_access(settings)
+    stop = _stop_on_signals()
+    load_access(settings)  # before anything connects
     pool = redis_pool(settings.redis_url, **connection_options(settings))
     options = client_options(settings)
     await require_usable(pool, settings.redis_url, keys_of(settings))
@@ -102,51 +199,32 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         partitions = await ensure_topics(
             options, settings.topic_prefix, settings.partitions, settings.replication_factor
         )
-    identities = LogIdentities(options)
-    shards = store.RedisStore(pool, keys_of(settings), retention_of(settings))
     settings = await with_live_from(settings)
+    identities = LogIdentities(options)
     producer = publisher.Publisher(options, settings.topic_prefix)
-    control = ControlLog(options, settings.topic_prefix)
+    audit_log = ControlLog(options, settings.topic_prefix)
     registry = make_registry(settings.page_url(), settings.grafana_url or "")
     metrics = WorkerMetrics(registry)
-    worker = Worker(
-        shards,
-        producer.publish,
-        producer.write_heartbeats,
+    worker = bootstrap(
         settings.worker(),
-        metrics,
-        unreachable=(*store.UNREACHABLE, *publisher.UNREACHABLE),
-        topic_prefix=settings.topic_prefix,
-        controls=control.controls,
-        recorder=AuditRecorder(control),
-        partitions=partitions,
-        explain=explain_refusal,
-        read_identities=identities.read,
-        read_first=shards.first_logs,
+        store=RedisStore(pool, keys_of(settings), retention_of(settings)),
+        kafka=KafkaPorts(
+            producer.publish,
+            producer.write_heartbeats,
+            audit_log,
+            settings.topic_prefix,
+            partitions,
+            identities.read,
+        ),
+        clock=time.time,
+        observer=metrics,
     )
     registry.register(ShardCollector(worker))
-    registry.register(ShopCollector(worker, lambda: control.state.acknowledged(now_ms())))
-    app = make_admin(worker, registry, access)
-    add_control_routes(
-        app,
-        control,
-        lambda controls: read_waiting(settings, controls, dict(control.state.closed)),
-        lambda entry: require_known(settings, entry),
-        asyncio.to_thread,
-    )
-    desk = Desk(settings, lambda: control.state, control.controls)
-    add_order_routes(app, control, desk, asyncio.to_thread)
-    page = Page(
-        settings.redis_url,
-        keys_of(settings),
-        control,
-        grafana_url=settings.grafana_url,
-        **connection_options(settings),
-    )
-    page.add_to(app)
+    registry.register(ShopCollector(worker, lambda: audit_log.state.acknowledged(now_ms())))
+    app = make_operator_port(settings, worker, registry, audit_log)
     admin = AdminServer(app, settings.admin_host, settings.admin_port)
     await producer.start()
-    await control.start()
+    await audit_log.start()
     url = await admin.start()
     if on_ready is not None:
         on_ready(url)
@@ -156,10 +234,18 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     finally:
         watching.cancel()
         await admin.stop()
-        await _shut_down(control.stop(), "the audit log")
+        await _shut_down(audit_log.stop(), "the audit log")
         await _shut_down(producer.stop(), "Kafka")
         await _shut_down(identities.stop(), "Kafka")
         await pool.disconnect()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 async def _shut_down(last_step: Awaitable[None], name: str) -> None:

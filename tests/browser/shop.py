@@ -11,24 +11,16 @@ import msgspec
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from infra.admin.access import load_access
-from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
-from infra.bootstrap import redis_pool
-from infra.control.known_names import require_known
-from infra.control.order_routes import add_order_routes
-from infra.control.orders import Desk
-from infra.control.routes import add_control_routes
-from infra.page.page import Page
+from infra.bootstrap import KafkaPorts, bootstrap, make_operator_port, redis_pool
 from infra.redis.keys import Keys
 from infra.redis.options import keys_of, retention_of
-from infra.redis.shard_store import UNREACHABLE, RedisStore
+from infra.redis.shard_store import RedisStore
 from infra.replay.faults import Record
 from infra.replay.log_writer import partition_for
 from infra.settings import Settings
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
-from streams.worker.worker import Worker
 from tests.infra.memory_log import MemoryLog
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
 
@@ -55,15 +47,12 @@ class Shop:
         self._pool = redis_pool(redis_url)
         self._ends: dict[TP, int] = defaultdict(int)
         self._numbers = 0
-        store = RedisStore(self._pool, keys_of(self.settings), retention_of(self.settings))
-        self.worker = Worker(
-            store,
-            self._publish,
-            self._write_heartbeats,
+        self.worker = bootstrap(
             self.settings.worker(),
-            FakeObserver(),
-            unreachable=UNREACHABLE,
+            store=RedisStore(self._pool, keys_of(self.settings), retention_of(self.settings)),
+            kafka=KafkaPorts(self._publish, self._write_heartbeats),
             clock=clock,
+            observer=FakeObserver(),
         )
         self.published: list[OutboxRecord] = []
 
@@ -226,6 +215,7 @@ class NoWorker:
         return []
 
 
+_NO_WORKER: Any = NoWorker()
 TOKEN = "operators-token-of-the-tests-0123456789"
 
 
@@ -253,20 +243,15 @@ class Server:
 
     async def start(self) -> str:
         """Listen; return the URL."""
-        settings = Settings(admin_host=self._host, operator_token=TOKEN)
-        app = make_admin(NoWorker(), CollectorRegistry(), load_access(settings))  # type: ignore[arg-type]
-        place = {"redis_url": self._redis_url, "redis_prefix": self._keys.prefix}
-        here = Settings(**place, **self._limits)
-        add_control_routes(
-            app,
-            self.log,
-            lambda controls: ([], []),
-            lambda entry: require_known(here, entry),
-            asyncio.to_thread,
+        settings = Settings(
+            admin_host=self._host,
+            operator_token=TOKEN,
+            redis_url=self._redis_url,
+            redis_prefix=self._keys.prefix,
+            **self._limits,
         )
-        desk = Desk(here, lambda: self.log.state, self.log.controls)
-        add_order_routes(app, self.log, desk, asyncio.to_thread)
-        Page(self._redis_url, self._keys, self.log, self._clock).add_to(app)
+        log: Any = self.log
+        app = make_operator_port(settings, _NO_WORKER, CollectorRegistry(), log, self._clock)
         self._server = AdminServer(app, self._host, self._port)
         self.url = await self._server.start()
         self._port = int(self.url.rpartition(":")[2])

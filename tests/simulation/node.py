@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
-from infra.bootstrap import redis_pool
+from infra.bootstrap import KafkaPorts, bootstrap, redis_pool
 from infra.control.log import ControlLog
-from infra.control.recorder import AuditRecorder
-from infra.redis import shard_store as store
 from infra.redis.keys import Keys, Retention
 from infra.redis.shard_store import RedisStore
 from streams.contracts.outgoing import OutboxRecord
 from streams.handover.gate import GateThresholds
-from streams.handover.rules import Controls, Limits
+from streams.handover.rules import Limits
 from streams.ingest.transport import Chunk
 from streams.worker.worker import Worker, WorkerSettings
 from tests.simulation.kafka import Assignment, Consumer, Fetcher, Group, Kafka
@@ -221,10 +219,7 @@ class Node:
         self.pools.append(pool)
         consumer = Consumer(self._kafka, self._network, network_faults, self._offsets_told)
         hand_over = self._plan.hand_over
-        worker = Worker(
-            RedisStore(pool, KEYS, RETENTION, lambda: f"{process.name}/{next(leases)}"),
-            publish,
-            beat,
+        worker = bootstrap(
             WorkerSettings(
                 commit_interval_s=self._plan.commit_interval_s,
                 heartbeat_interval_s=self._plan.heartbeat_s,
@@ -232,13 +227,11 @@ class Node:
                 order_limits=Limits() if hand_over is None else hand_over.limits,
                 shard=self._plan.settings,
             ),
-            FakeObserver(),
-            unreachable=store.UNREACHABLE,
+            store=RedisStore(pool, KEYS, RETENTION, lambda: f"{process.name}/{next(leases)}"),
+            kafka=KafkaPorts(publish, beat, control, partitions=self._kafka.partitions),
             clock=self.clock_s,
-            controls=Controls if control is None else control.controls,
-            recorder=None if control is None else AuditRecorder(control),
+            observer=FakeObserver(),
             cache=CACHE,
-            partitions=self._kafka.partitions,
         )
         self._doors.watch(self, worker)
         worker.attach(consumer, lambda: consumer.assigned.generation)  # type: ignore[arg-type]

@@ -1,12 +1,14 @@
 """A slow Redis: reading rests, memory stays bounded, and in the end nothing is missing."""
 
+import time
+
 from faust.types import TP
 
-from infra.bootstrap import redis_pool
+from infra.bootstrap import KafkaPorts, bootstrap, redis_pool
 from infra.redis.keys import Keys, Retention
-from infra.redis.shard_store import UNREACHABLE, RedisStore
+from infra.redis.shard_store import RedisStore
 from streams.worker import shard_task as shard_task_module
-from streams.worker.worker import Worker, WorkerSettings
+from streams.worker.worker import WorkerSettings
 from tests.oracle import DAY
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
 from tests.streams.logs import ITEMS, START_MS, event
@@ -25,14 +27,13 @@ async def test_slow_redis_bounds_memory_and_loses_nothing(redis_server, redis_ur
     database = redis_url.rpartition("/")[2]
     async with proxy_to("127.0.0.1", redis_server.port) as proxy:
         pool = redis_pool(f"redis://127.0.0.1:{proxy.port}/{database}")
-        worker = Worker(
-            RedisStore(pool, Keys("t:"), Retention()),
-            Kafka(MemoryStore()).publish,
-            Kafka(MemoryStore()).beat,
+        kafka = Kafka(MemoryStore())
+        worker = bootstrap(
             WorkerSettings(shard=SETTINGS),
-            FakeObserver(),
-            unreachable=UNREACHABLE,
-            topic_prefix="t-",
+            store=RedisStore(pool, Keys("t:"), Retention()),
+            kafka=KafkaPorts(kafka.publish, kafka.beat, topic_prefix="t-"),
+            clock=time.time,
+            observer=FakeObserver(),
         )
         worker.attach(FakeConsumer(ASSIGNED), lambda: 1)
         await worker.read_from(ASSIGNED)
