@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Plot = Annotated[Path | None, Parameter(show_default=False)]
 _PAPER_TABLES = 7
 _SHORT_REASON_CHARACTERS = 40
+_SHARE = ", share"
 LEAST_LEARNT_DAYS = 7
 
 simulate = App(
@@ -114,11 +115,16 @@ def _figure_row(figure: "Figure", notes: dict[str, str]) -> tuple[str, ...]:
     away, reason = split_reason(figure.reason)
     if len(reason) > _SHORT_REASON_CHARACTERS:
         reason = f"[{notes.setdefault(reason, str(len(notes) + 1))}]"
+    label = figure.label.removesuffix(_SHARE)
+
+    def shown(value: float) -> str:
+        return number(value, digits) if label == figure.label else f"{value:.1%}"
+
     return (
-        figure.label,
-        "" if figure.published is None else number(figure.published, digits),
-        number(figure.ours, digits),
-        number(figure.standard_error, digits) if figure.runs else "exact",
+        label,
+        "" if figure.published is None else shown(figure.published),
+        shown(figure.ours),
+        shown(figure.standard_error) if figure.runs else "exact",
         away,
         served,
         figure.verdict,
@@ -351,6 +357,7 @@ def _about(history: "History", learnt: int) -> dict[str, Any]:
     return {
         "items": len(history.skus),
         "left_out": history.left_out,
+        "bad_records": history.bad_records,
         "days_learnt": learnt,
         "days_not_counted": WARM_UP_DAYS,
         "days_counted": days - learnt - WARM_UP_DAYS,
@@ -358,19 +365,20 @@ def _about(history: "History", learnt: int) -> dict[str, Any]:
     }
 
 
+_MONEY, _SHARES, _COUNT = "{:,.2f}", "{:.1%}", "{:,.0f}"
 _ROWS = (
-    ("cost", "cost", 0, False),
-    ("  purchases", "purchases", 0, False),
-    ("  set-ups", "setups", 0, False),
-    ("  holding", "holding", 0, False),
-    ("  backorders", "backorders", 0, False),
-    ("  less growth of stock", "stock_change", 0, False),
-    ("cycles without a stock-out", "cycle_service", 1, True),
-    ("units met from stock", "fill_rate", 1, True),
-    ("mean stock, units", "mean_stock_units", 0, False),
-    ("mean stock, money", "mean_stock_value", 0, False),
-    ("orders", "orders", 0, False),
-    ("units from flexible", "share_flexible", 1, True),
+    ("cost", "cost", _MONEY),
+    ("  purchases", "purchases", _MONEY),
+    ("  set-ups", "setups", _MONEY),
+    ("  holding", "holding", _MONEY),
+    ("  backorders", "backorders", _MONEY),
+    ("  less growth of stock", "stock_change", _MONEY),
+    ("cycles without a stock-out", "cycle_service", _SHARES),
+    ("units met from stock", "fill_rate", _SHARES),
+    ("mean stock, units", "mean_stock_units", _COUNT),
+    ("mean stock, money", "mean_stock_value", _MONEY),
+    ("orders", "orders", _COUNT),
+    ("units from flexible", "share_flexible", _SHARES),
 )
 
 
@@ -391,13 +399,14 @@ def _about_facts(about: dict[str, Any]) -> Iterable[tuple[str, object]]:
         f"{about['days_counted']} counted",
     )
     yield "demand", f"{number(about['demand_units'])} units in the days counted"
+    if about["bad_records"]:
+        yield "bad records", f"{number(about['bad_records'])}, left out"
 
 
 def _compare_rows(summaries: Mapping[str, Mapping[str, float]]) -> Iterable[list[str]]:
     lean = summaries["lean only"]["cost"]
-    for label, name, digits, is_share in _ROWS:
-        values = [summary[name] for summary in summaries.values()]
-        yield [label, *(f"{v:.{digits}%}" if is_share else number(v, digits) for v in values)]
+    for label, name, form in _ROWS:
+        yield [label, *(form.format(summary[name]) for summary in summaries.values())]
         if name == "cost" and lean:
             changes = [summary["cost"] / lean - 1 for summary in summaries.values()]
             yield [

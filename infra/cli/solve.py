@@ -11,14 +11,18 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.options import Json
+from infra.cli.terminal.output import make_console, make_table
 from infra.cli.terminal.progress import progress
 from infra.replay.line_source import STANDARD_INPUT
 
 LARGEST_FILE_BYTES = 16 * 1024 * 1024
 
 
-def solve(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /) -> None:
-    """Solve the classic periodic dual-sourcing model of a JSON file; the answer is JSON.
+def solve(
+    file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /, *, as_json: Json = False
+) -> None:
+    """Solve the classic periodic dual-sourcing model of a JSON file.
 
     In every period both orders are placed, what is due arrives (an expedited order with lead 0 at
     once), demand is met or backordered, and holding or backorder cost is paid on what is left.
@@ -34,16 +38,43 @@ def solve(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /) -> Non
 
     The answer has `cost_per_period`, `lower`, `upper`, `gap`, `method`, `detail` and `seconds`. It
     is `exact` up to 48 million states (about 1.2 GB) and about a minute. Beyond that `method` names
-    the rule whose simulated cost it is, and the optimum still lies from `lower` to `upper`.
+    the rule whose simulated cost it is, and the optimum still lies from `lower` to `upper`. On a
+    terminal it is a table; elsewhere, and with --json, it is JSON with all digits.
 
     Args:
         file: one instance, or a list of them (then the answers are a list in the same order); `-`
             is standard input.
+        as_json: JSON on a terminal too.
     """
     given = _read(file)
     instances = given if isinstance(given, list) else [given]
     answers = _solve_all(instances)
-    print(json.dumps(answers if isinstance(given, list) else answers[0], indent=1))
+    if sys.stdout.isatty() and not as_json:
+        _show(instances, answers)
+    else:
+        print(json.dumps(answers if isinstance(given, list) else answers[0], indent=1))
+
+
+def _show(instances: list[Any], answers: list[dict[str, Any]]) -> None:
+    columns = [
+        *(("instance", False), ("cost a period", True), ("at least", True), ("at most", True)),
+        *(("gap", True), ("method", False), ("detail", False), ("seconds", True)),
+    ]
+    names = [str(one.get("name", number)) for number, one in enumerate(instances, 1)]
+    rows = [answer_row(name, answer) for name, answer in zip(names, answers, strict=True)]
+    make_console().print(make_table(columns, rows))
+
+
+def answer_row(name: str, answer: Mapping[str, Any]) -> list[str]:
+    """Return a row of the table: money to the hundredth, the gap as a share.
+
+    >>> answer = {"cost_per_period": 219.73333, "lower": 219.73333, "upper": 219.73334}
+    >>> answer_row("a", {**answer, "gap": 1e-14, "method": "exact", "detail": "", "seconds": 0.25})
+    ['a', '219.73', '219.73', '219.73', '0.00%', 'exact', '', '0.2']
+    """
+    money = [f"{answer[of]:,.2f}" for of in ("cost_per_period", "lower", "upper")]
+    said = [answer["method"], answer["detail"], f"{answer['seconds']:.1f}"]
+    return [name, *money, f"{answer['gap']:.2%}", *said]
 
 
 def _read(file: Path) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
@@ -35,6 +35,8 @@ class History:
     terms: dict[str, npt.NDArray[np.float64]]
     left_out: int
     """Items with orders that are not here."""
+    bad_records: int = 0
+    """Records that are no orders or catalog lines, though they stand among them."""
 
     def busiest(self, items: int) -> History:
         """Return the history of the first `items` items."""
@@ -55,14 +57,14 @@ class History:
         terms = {name: column[rows] for name, column in self.terms.items()}
         skus = [self.skus[row] for row in rows]
         left_out = self.left_out + len(self.skus) - len(skus)
-        return History(skus, self.first_day, self.demand[rows], terms, left_out)
+        return History(skus, self.first_day, self.demand[rows], terms, left_out, self.bad_records)
 
 
 class _Line(msgspec.Struct):
     """What counts of an order line."""
 
     kind: str
-    quantity: int = 0
+    quantity: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 _line_decoder = msgspec.json.Decoder(_Line)
@@ -70,7 +72,7 @@ _item_decoder = msgspec.json.Decoder(Item)
 
 
 def read_history(records: Iterable[Record], tell: Callable[[], None] | None = None) -> History:
-    """Return the demand that the records of a file tell of.
+    """Return the demand that the records of a file hold; a bad record counts as none.
 
     Args:
         records: of `infra.replay.schemas.adapt`; only catalog lines and orders count. An item's
@@ -82,21 +84,35 @@ def read_history(records: Iterable[Record], tell: Callable[[], None] | None = No
     """
     units: dict[str, dict[int, int]] = {}
     items: dict[str, Item] = {}
+    bad_records = 0
     for number, record in enumerate(records):
         if tell and number % 10_000 == 0:
             tell()
-        if record.topic == "orders":
-            line = _line_decoder.decode(record.value)
-            days = units.setdefault(record.key.decode(), {})
-            day = record.occurred_ms // DAY_MS
-            days[day] = days.get(day, 0) + _SIGNS.get(line.kind, 0) * line.quantity
-        elif record.topic == "catalog" and b'"kind":"item"' in record.value:
-            items[record.key.decode()] = _item_decoder.decode(record.value)
+        try:
+            _count(record, units, items)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            bad_records += 1
     known = [sku for sku in units if sku in items and any(n > 0 for n in units[sku].values())]
     if not known:
         rule = "at least one item with orders and a catalog line"
         raise ValueError(f"the file must hold {rule}, got {len(units)} items with orders")
-    return _history(known, units, items, len(units) - len(known))
+    history = _history(known, units, items, len(units) - len(known))
+    return replace(history, bad_records=bad_records)
+
+
+def _count(record: Record, units: dict[str, dict[int, int]], items: dict[str, Item]) -> None:
+    """Take a record into the units of its day, or the catalog.
+
+    Raises:
+        DecodeError: it is neither an order's event nor a catalog line.
+    """
+    if record.topic == "orders":
+        line = _line_decoder.decode(record.value)
+        days = units.setdefault(record.key.decode(), {})
+        day = record.occurred_ms // DAY_MS
+        days[day] = days.get(day, 0) + _SIGNS.get(line.kind, 0) * line.quantity
+    elif record.topic == "catalog" and b'"kind":"item"' in record.value:
+        items[record.key.decode()] = _item_decoder.decode(record.value)
 
 
 def _history(

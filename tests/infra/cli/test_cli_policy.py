@@ -2,17 +2,21 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from infra.cli.app import run
 from infra.cli.simulate import split_reason
 from infra.cli.terminal.failures import ExitCode
+from infra.replay.demand_history import read_history
+from infra.replay.faults import Record
 
 Capture = pytest.CaptureFixture[str]
 DAY_MS = 86_400_000
@@ -68,6 +72,25 @@ def test_a_list_gives_a_list_in_the_same_order(tmp_path: Path, capsys: Capture) 
     assert first["cost_per_period"] < second["cost_per_period"]
     assert "name" not in first
     assert second["name"] == "row 2"
+
+
+def test_terminal_gets_a_table_with_few_digits_and_a_pipe_gets_all(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People read money to the hundredth and shares in per cent; programs get what was found."""
+    file = written(tmp_path / "one.json", INSTANCE | {"name": "row 7"})
+    assert run(["solve", file]) == ExitCode.OK
+    exact = capsys.readouterr().out
+    assert max(len(digits) for digits in re.findall(r"\.(\d+)", exact)) > 10
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run(["solve", file]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "row 7" in shown
+    assert "23.07" in shown
+    assert "0.00%" in shown
+    assert max(len(digits) for digits in re.findall(r"\.(\d+)", shown)) == 2
+    assert run(["solve", file, "--json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["name"] == "row 7"
 
 
 @pytest.mark.parametrize("wrap", [False, True])
@@ -136,6 +159,8 @@ def test_paper_tables_can_be_read_by_people_and_by_programs(
     for table in ("Eq. 13-14", *(f"Table {n}" for n in range(2, 7)), "Steady state"):
         assert f"{table}: " in text
     assert "seed 3, 20 simulated years" in text
+    (saving,) = re.findall(r"^saving against monthly (.*)", text, re.MULTILINE)
+    assert re.match(r" +[\d.]+% +[\d.]+% ", saving), "a share is shown in per cent"
     assert "Table 6" in picture.read_text()
     assert run([*command, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -233,7 +258,31 @@ def test_compare_shows_every_policy_side_by_side(
     assert run([*command, "--items", "1"]) == 0
     text = capsys.readouterr().out
     assert "against lean only" in text
+    for name in ("cost", "  purchases", "mean stock, money"):
+        assert re.search(rf"^{name}( +[\d,]+\.\d\d){{5}}$", text, re.MULTILINE), name
     assert "1, 2 left out" in text
+
+
+def test_bad_record_counts_as_no_demand() -> None:
+    """A file that was made with faults can be compared; how many there were is known."""
+    line = {"kind": "item", "sku": "lamp", "event_id": "1", "occurred_at": FIRST_DAY * DAY_MS}
+    terms = {"unit_cost_lean": 4.0, "unit_cost_flexible": 5.0, "setup_cost_lean": 2.0,
+             "setup_cost_flexible": 2.0, "lead_time_days_lean": 2.0, "lead_time_days_flexible": 1.0,
+             "review_period_days": 1.0, "holding_cost_per_unit_day": 0.01,
+             "backorder_cost_per_unit_day": 1.0}  # fmt: skip
+    values = [
+        b'{"kind":"placed","quantity":3}',
+        b'{"kind":"placed","quan',
+        b'{"kind":"placed","quantity":-7}',
+        b'{"kind":"placed","quantity":"7"}',
+        b"\xff\xfe",
+    ]
+    records = [
+        Record("catalog", b"lamp", msgspec.json.encode({**line, **terms}), FIRST_DAY * DAY_MS),
+        *(Record("orders", b"lamp", value, FIRST_DAY * DAY_MS) for value in values),
+    ]
+    history = read_history(records)
+    assert (history.demand.sum(), history.bad_records) == (3, 4)
 
 
 def test_flags_stand_in_for_the_catalog(history: str, capsys: Capture) -> None:
