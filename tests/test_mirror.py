@@ -49,8 +49,7 @@ COVERS = {
     "tests/infra/page/test_views.py": (
         "infra.page.contracts infra.page.views.decisions infra.page.views.incidents "
         "infra.page.views.items infra.page.views.now infra.page.views.projection "
-        "infra.page.views.sales infra.page.views.sales_rate infra.page.views.shipping "
-        "infra.wording.incidents"
+        "infra.page.views.sales infra.page.views.sales_rate infra.page.views.shipping"
     ),
     "tests/infra/redis/test_reader.py": ("infra.kafka.topic_reader infra.redis.rows"),
     "tests/infra/redis/test_shard_store.py": (

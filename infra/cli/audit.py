@@ -25,6 +25,7 @@ from infra.control.entries import (
 )
 from infra.control.log import read_audit
 from infra.wording.format import plain_time
+from streams.incidents.subjects import subject_text
 
 
 def audit(
@@ -86,7 +87,8 @@ def what_happened(entry: AnyEntry) -> str:
         case OrderWaits():
             return f"{entry.po_id} waits: {entry.reason}"
         case Acknowledged():
-            return f"took {entry.incident_id} on: {entry.alert} of {entry.subject}"
+            kind, about = entry.alert.replace("_", " "), subject_text(entry.subject)
+            return f"acknowledged {kind} of {about} ({entry.incident_id})"
         case WentLive():
             return (
                 f"went live: nothing is ordered for the time before {plain_time(entry.live_from)}"

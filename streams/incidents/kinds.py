@@ -80,7 +80,7 @@ _ROWS = (
         kind=AlertKind.SURGE,
         label="surge",
         subjects=_ITEM,
-        summary="{subject} sells much faster than usual",
+        summary="{subject} sells much faster than its baseline",
         actions=(
             actions.COUNT_FIRST,
             actions.NAME_SUPPLIERS,
@@ -99,7 +99,7 @@ _ROWS = (
         kind=AlertKind.BROAD_SURGE,
         label="group surge",
         subjects=_GROUP,
-        summary="many items of {subject} sell much faster than usual at once",
+        summary="many items of {subject} sell much faster than their baseline at once",
         actions=(
             actions.FIND_CAUSE,
             actions.RAISE_PLAN,
@@ -197,7 +197,7 @@ _ROWS = (
         kind=AlertKind.STALE_INPUT,
         label="no orders",
         subjects=_INPUT,
-        summary="no orders on {subject} where orders were due",
+        summary="nothing comes in on {subject}, where orders were due",
         actions=(actions.CHECK_FEED,),
         severity="high",
         team="platform",

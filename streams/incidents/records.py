@@ -6,6 +6,7 @@ from streams.contracts.outgoing import OutboxRecord, alert_record
 from streams.contracts.purchase_orders import SupplierRole
 from streams.incidents.actions import Case
 from streams.incidents.kinds import INCIDENT_KINDS
+from streams.incidents.subjects import subject_text
 from streams.state.items import Items
 from streams.state.open_orders import OpenOrder
 from streams.timestamps import rfc3339
@@ -73,6 +74,7 @@ def alert(
         action: the one to take.
         version: of an incident that is told more than twice; 0: 1 when raised, 2 when resolved.
     """
+    said = subject_text(subject) if names[0] is None else subject
     step = Alert(
         state=state,
         incident_id=incident_id(kind, subject, started),
@@ -83,7 +85,7 @@ def alert(
         warehouse=names[1],
         started_at=rfc3339(started),
         occurred_at=rfc3339(boundary),
-        summary=INCIDENT_KINDS[kind].summary.format(subject=subject),
+        summary=INCIDENT_KINDS[kind].summary.format(subject=said),
         action=action,
         figures=figures,
     )

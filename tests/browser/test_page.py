@@ -434,5 +434,11 @@ async def test_labels_of_an_axis_are_told_apart(server, visit):
         assert await visitor.page.evaluate(script, values) == texts
     script = "async () => (await import('/static/js/format.js')).unique(['Mon', 'Mon', 'Tue'])"
     assert await visitor.page.evaluate(script) == ["Mon", "", "Tue"]
-    script = "async () => (await import('/static/js/format.js')).subject('orders/2')"
-    assert await visitor.page.evaluate(script) == "orders, partition 2"
+    for subject, words in (
+        ("orders/2", "orders, partition 2"),
+        ("inputs/0", "all topics, partition 0"),
+        ("shop", "the shop"),
+        ("category:lamps", "category lamps"),
+    ):
+        script = "async (subject) => (await import('/static/js/format.js')).subject(subject)"
+        assert await visitor.page.evaluate(script, subject) == words

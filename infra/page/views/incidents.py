@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from infra.page.contracts import Incident, IncidentGroup, Incidents, PageQuery
 from infra.page.snapshot import Snapshot
-from infra.wording.incidents import subject_text
 from streams.contracts.alerts import Alert
 from streams.incidents.kinds import INCIDENT_KINDS
 from streams.timestamps import one_time
@@ -69,7 +68,7 @@ def incident(snapshot: Snapshot, alert: Alert) -> Incident:
         sku=alert.sku,
         warehouse=alert.warehouse,
         started_ms=one_time(alert.started_at),
-        summary=alert.summary.replace(alert.subject, subject_text(alert.subject)),
+        summary=alert.summary,
         action=alert.action,
         figures=alert.figures,
         acknowledged=snapshot.acknowledged.get(alert.incident_id),

@@ -94,11 +94,11 @@ export function near(ms, shopMs) {
 /** The zone's name: "CET", "UTC". */
 export const zone = (ms = Date.now()) => zoned.formatToParts(ms).find((part) => part.type === "timeZoneName")?.value ?? "";
 
-/** What an incident is about: "orders/2" as "orders, partition 2". */
+/** What an incident is about, where that is no item: "orders/2" as "orders, partition 2". */
 export function subject(text) {
-  const found = /^(orders|inputs)\/(\d+)$/.exec(text);
-  if (!found) return text;
-  return `${found[1] === "inputs" ? "all topics" : found[1]}, partition ${found[2]}`;
+  const input = /^(orders|inputs)\/(\d+)$/.exec(text);
+  if (input) return `${input[1] === "inputs" ? "all topics" : input[1]}, partition ${input[2]}`;
+  return text === "shop" ? "the shop" : text.replace(/^(campaign|category):/, "$1 ");
 }
 
 /** Texts of an axis: one that says the same as the one before is left out. */
