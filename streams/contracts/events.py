@@ -380,6 +380,26 @@ class CampaignCancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancell
     campaign_id: CampaignId
 
 
+class Tombstone(Event, frozen=True, kw_only=True, gc=False, tag="tombstone"):
+    """A record without a value: what its key names is gone.
+
+    The key is a sku, `sku@warehouse`, or in `campaigns` `sku@warehouse@campaign_id`; `sku` here is
+    only how far the key decides the partition.
+    """
+
+    order_id: ClassVar[str] = ""
+    quantity: ClassVar[int] = 0
+    key: Annotated[str, Meta(max_length=400)]
+
+
+class CatalogTombstone(Tombstone, frozen=True, kw_only=True, gc=False, tag="tombstone"):
+    """Items are in the catalog no more."""
+
+
+class CampaignTombstone(Tombstone, frozen=True, kw_only=True, gc=False, tag="tombstone"):
+    """Campaign lines are planned no more."""
+
+
 class Response(Event, frozen=True, kw_only=True, gc=False):
     """What a person, an ERP or a supplier says of a purchase order."""
 
@@ -466,3 +486,14 @@ TOPICS: dict[str, tuple[type[msgspec.Struct], ...]] = {
 
 Stock counts stand after orders and shipments: a count includes what moved in its own instant.
 """
+
+TOMBSTONES: dict[str, type[Tombstone]] = {
+    "catalog": CatalogTombstone,
+    "campaigns": CampaignTombstone,
+}
+"""By topic: what a record without a value is read as. Nobody sends these kinds as values."""
+
+
+def stored_kinds(topic: str) -> tuple[type[msgspec.Struct], ...]:
+    """Return the kinds of a topic, with that of its tombstones where it has them."""
+    return (*TOPICS[topic], *([TOMBSTONES[topic]] if topic in TOMBSTONES else []))

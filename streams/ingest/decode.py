@@ -19,7 +19,7 @@ from streams.contracts.event_times import (
     has_detail_times,
     time_fault,
 )
-from streams.contracts.events import TOPICS, AnyEvent
+from streams.contracts.events import TOPICS, AnyEvent, stored_kinds
 from streams.contracts.integers import decode_whole
 from streams.hashing import hash_texts
 from streams.ingest.item_names import Names
@@ -111,7 +111,7 @@ class TopicDecoder:
         self._limits = limits or DecodeLimits()
         self._scans = scans and topic == "orders"
         self._decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(
-            Union[TOPICS[topic]]  # noqa: UP007
+            Union[stored_kinds(topic)]  # noqa: UP007
         )
         self._has_details = any(map(has_detail_times, TOPICS[topic]))
 

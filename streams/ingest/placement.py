@@ -1,4 +1,7 @@
-"""Does a record lie where it belongs? Its key must be its sku, and its partition the key's.
+"""Does a record lie where it belongs? Its key must be its sku, and its partition the sku's.
+
+Compaction keeps one record of a key, and a sku has a catalog line in each of its warehouses and a
+line in each of its campaigns. So there a key may go on after the sku: `sku@warehouse`.
 
 Every topic has to be split in the same way, or an item's orders lie in one shard and its stock in
 another. Kafka's Java clients do so by murmur2; librdkafka's default is another one.
@@ -29,6 +32,7 @@ _MURMUR2 = (
 )
 _HEARTBEAT = int(Kind.HEARTBEAT)
 _WRONG_KEY, _WRONG_PARTITION = 1, 2
+_GOES_ON = ord("@")
 
 _U32 = np.uint64(0xFFFFFFFF)
 _MULTIPLY = np.uint64(0x5BD1E995)
@@ -71,6 +75,7 @@ def _find_misplaced(
     rows: Int64Array,
     partition: int,
     partitions: int,
+    may_go_on: bool,
     wrong: UInt8Array,
 ) -> int:
     """Say of each row what is wrong with its place, and return of how many something is."""
@@ -81,8 +86,10 @@ def _find_misplaced(
             continue
         at = rows[row]
         start = 0 if at == 0 else key_ends[at - 1]
-        size = key_ends[at] - start
-        if size != sku_end[row] - sku_start[row] or not same_bytes(
+        key_bytes = key_ends[at] - start
+        size = sku_end[row] - sku_start[row]
+        goes_on = may_go_on and key_bytes > size and byte_at(keys, start + size) == _GOES_ON
+        if (key_bytes != size and not goes_on) or not same_bytes(
             keys, start, skus, sku_start[row], size
         ):
             wrong[row] = _WRONG_KEY
@@ -107,13 +114,16 @@ def _hash_key(text: UInt8Array, size: int) -> int:
     return _murmur2(pointer_to(text), 0, size)
 
 
-def refuse_misplaced(decoded: Decoded, keys: Sequence[bytes | None], place: Place) -> Decoded:
+def refuse_misplaced(
+    decoded: Decoded, keys: Sequence[bytes | None], place: Place, *, is_compacted: bool = False
+) -> Decoded:
     """Refuse the good records that do not lie where their sku belongs.
 
     Args:
         decoded: a batch.
         keys: of all its records, as they lie in the log.
         place: where the batch lies.
+        is_compacted: the topic is, so that keys may go on after the sku.
     """
     columns = decoded.columns
     try:
@@ -134,6 +144,7 @@ def refuse_misplaced(decoded: Decoded, keys: Sequence[bytes | None], place: Plac
         columns.rows,
         place.partition,
         place.partitions,
+        is_compacted,
         wrong,
     )
     if not found:
@@ -170,8 +181,9 @@ def _explain(columns: Columns, at: int, keys: Sequence[bytes | None], place: Pla
     key = keys[int(columns.rows[at])]
     if key is None:
         return f"key must be the sku, {sku!r}, got none: set key = sku in the producer"
-    if key == sku.encode("utf-8", "surrogatepass"):
-        home = home_of(key, place.partitions)
+    whole = sku.encode("utf-8", "surrogatepass")
+    if key == whole or key.startswith(whole + b"@"):
+        home = home_of(whole, place.partitions)
         rule = f"lie in partition {home} of {place.partitions}, where murmur2 puts it"
         return f"key {sku!r} must {rule}, got {place.partition}: {_MURMUR2}"
     shown = key[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")

@@ -12,7 +12,7 @@ import numpy as np
 
 from policy import PolicyCache
 from streams.contracts.codes import Kind
-from streams.contracts.events import TOPICS
+from streams.contracts.events import TOPICS, Tombstone
 from streams.ingest.decode import Columns, Decoded
 from streams.shard.fold import Admitted, Outcome, admit_rows, count_rows, remembered_s
 from streams.shard.folding import (
@@ -153,6 +153,8 @@ class Shard:
     def _items_of(self, columns: Columns) -> Int32Array:
         index = self.timeline.items.index
         named = columns.code != Kind.HEARTBEAT
+        for row, event in columns.updates.items():  # a tombstone is of no one item, and makes none
+            named[row] = not isinstance(event, Tombstone)
         if named.all():
             return index(columns.names)
         items = np.zeros(len(columns), np.int32)

@@ -11,7 +11,7 @@ from typing import Union
 import msgspec
 import numpy as np
 
-from streams.contracts.events import TOPICS, AnyEvent
+from streams.contracts.events import TOPICS, AnyEvent, stored_kinds
 from streams.types import Int64Array, Table
 
 ENTRY = np.dtype(
@@ -27,8 +27,8 @@ ENTRY = np.dtype(
 _log = logging.getLogger(__name__)
 _TOPIC_NAMES = list(TOPICS)
 _DECODERS = {
-    topic: msgspec.json.Decoder(Union[kinds])  # noqa: UP007
-    for topic, kinds in TOPICS.items()
+    topic: msgspec.json.Decoder(Union[stored_kinds(topic)])  # noqa: UP007
+    for topic in TOPICS
 }
 
 

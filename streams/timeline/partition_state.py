@@ -25,7 +25,7 @@ from streams.incidents.incidents import Alerts, AlertSettings
 from streams.index_set import IndexSet
 from streams.replenishment.reviews import ReviewSettings
 from streams.replenishment.supplier_terms import has_terms
-from streams.state.items import Items
+from streams.state.items import CATALOG, Items
 from streams.state.open_orders import Supply
 from streams.timestamps import DAY_MS
 from streams.types import Float64Array, Int32Array, Table
@@ -75,6 +75,8 @@ class State:
         )
         self.catalog: dict[int, events.Item] = {}
         self.ending: set[int] = set()  # items that are discontinued, now or later
+        self._by_sku: dict[str, list[int]] = {}  # of the first so many items
+        self._known_skus = 0
         self.special: set[int] = set()  # items whose suppliers have breaks or dispatch days
         self.campaigns: dict[int, dict[str, events.CampaignLine]] = {}
         self.lines = campaign_lines(self.campaigns)
@@ -113,6 +115,25 @@ class State:
             self.special.add(item)
         else:
             self.special.discard(item)
+
+    def drop_line(self, item: int) -> None:
+        """Forget an item's catalog line, as if none had ever come."""
+        if self.catalog.pop(item, None) is None:
+            return
+        self.ending.discard(item)
+        self.special.discard(item)
+        self._categories = None
+        self.groups.set_category(item, None)
+        for name in CATALOG.names or ():
+            self.items.rows[item][name] = 0
+        self.items.rows[item]["next_review_ms"] = 0
+
+    def items_of(self, sku: str) -> list[int]:
+        """Return the items of a sku, by the names of their warehouses."""
+        for item in range(self._known_skus, len(self.items)):
+            self._by_sku.setdefault(self.items.names[item][0], []).append(item)
+        self._known_skus = len(self.items)
+        return sorted(self._by_sku.get(sku, ()), key=self.items.key)
 
     def note_catalog_changed(self, item: int, *, changes_plan: bool) -> None:
         """Note that an item's catalog or campaign lines changed."""

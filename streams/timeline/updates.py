@@ -1,5 +1,7 @@
 """What is told in full: catalog and campaign lines, inbound shipments, words about orders."""
 
+from collections.abc import Iterable
+
 import msgspec
 import numpy as np
 
@@ -24,6 +26,13 @@ FOREIGN_LEAD_TIME_DAYS = 14.0
 def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
     """Apply an event of an item that is told in full, at its moment of event time."""
     match event:
+        case events.CatalogTombstone():
+            _remove(state, [named for named, line in _named_by(state, event.key) if not line])
+            return
+        case events.CampaignTombstone():
+            for named, line in _named_by(state, event.key):
+                _forget_lines(state, named, line)
+            return
         case events.Item():
             _describe(state, item, event, moment)
         case events.Discontinued():
@@ -41,8 +50,7 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
             _inbound(state, item, event, moment)
         case events.Response():
             _respond(state, item, event, moment)
-    state.changed.add_one(item)
-    state.alerts.touch(np.array([item], np.int32))
+    _touch(state, item)
 
 
 def _describe(state: State, item: int, line: events.Item, moment: int) -> None:
@@ -86,17 +94,62 @@ def end_discontinued(state: State, moment: int) -> None:
         if starts_ms is None or starts_ms > moment or not row["next_review_ms"]:
             continue
         row["next_review_ms"] = 0
-        if state.campaigns.pop(item, None):
-            _forget_plans(state, item)
+        _forget_lines(state, item)
         if line.discontinued_mode == "stop":
-            for order in [
-                one for one in state.supply.of_item(item) if one.state == AWAITING_APPROVAL
-            ]:
-                names = state.items.names[item]
-                state.effects.append(OrderResponse(order.po_id, *names, "cancelled"))
-                _change_order(state, order, outstanding=0, due_ms=None)
-        state.changed.add_one(item)
-        state.alerts.touch(np.array([item], np.int32))
+            _call_off_waiting(state, item)
+        _touch(state, item)
+
+
+def _named_by(state: State, key: str) -> list[tuple[int, str]]:
+    """Return the items that a key names, each with the campaign that it names; "" means none.
+
+    A sku may have "@" in itself; then what is there says where it ends.
+    """
+    named = []
+    ends = [place for place, char in enumerate(key) if char == "@"] + [len(key)]
+    for end in ends:
+        for item in state.items_of(key[:end]):
+            warehouse, at, line = key[end + 1 :].partition("@")
+            if end == len(key) or warehouse == state.items.names[item][1]:
+                named.append((item, line if at else ""))
+    return named
+
+
+def _remove(state: State, items: Iterable[int]) -> None:
+    """Take items out of ordering of which nothing is in the catalog any more.
+
+    What remains is what a shard knows that never read their catalog lines.
+    """
+    for item in items:
+        _forget_lines(state, item)
+        _call_off_waiting(state, item)
+        state.drop_line(item)
+        state.note_catalog_changed(item, changes_plan=False)
+        _touch(state, item)
+
+
+def _call_off_waiting(state: State, item: int) -> None:
+    for order in [one for one in state.supply.of_item(item) if one.state == AWAITING_APPROVAL]:
+        state.effects.append(OrderResponse(order.po_id, *state.items.names[item], "cancelled"))
+        _change_order(state, order, outstanding=0, due_ms=None)
+
+
+def _forget_lines(state: State, item: int, only: str = "") -> None:
+    """End the campaign lines of an item, or only that of one campaign."""
+    lines = state.campaigns.get(item, {})
+    gone = [line for line in lines if only in ("", line)]
+    for line in gone:
+        del lines[line]
+    if gone:
+        if not lines:
+            del state.campaigns[item]
+        _forget_plans(state, item)
+        _touch(state, item)
+
+
+def _touch(state: State, item: int) -> None:
+    state.changed.add_one(item)
+    state.alerts.touch(np.array([item], np.int32))
 
 
 def _forget_plans(state: State, item: int) -> None:

@@ -16,12 +16,14 @@ from faust.types import TP
 
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
+from streams.contracts.topics import COMPACTED
 from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits
-from streams.ingest.chunks import from_offset, in_parts, keys_of, values_of, written_ms
+from streams.ingest.chunks import from_offset, in_parts, keys_of, written_ms
 from streams.ingest.dead_letters import side_exit_records
 from streams.ingest.decode import DecodeLimits, Reject, RejectCode, TopicDecoder
 from streams.ingest.placement import Place, refuse_misplaced
+from streams.ingest.tombstones import told_values
 from streams.ingest.transport import BatchConsumer, Chunk
 from streams.shard.shard import Shard, ShardSettings
 from streams.worker.committer import Committer
@@ -274,12 +276,13 @@ class Worker:
             await self.signals.committed.wait()
 
     def _fold(self, task: ShardTask, topic: str, part: Sequence[Chunk]) -> None:
-        values = values_of(part)
+        place = Place(task.shard.partition, self._partitions or 1)
+        values = told_values(topic, part, place)
         decoded = self._decoders[topic].decode(values, written_ms(part))
         keys = keys_of(part)
         if self._partitions is not None and keys is not None:
-            place = Place(task.shard.partition, self._partitions)
-            decoded = refuse_misplaced(decoded, keys, place)
+            is_compacted = topic in COMPACTED
+            decoded = refuse_misplaced(decoded, keys, place, is_compacted=is_compacted)
         folded = task.shard.fold(topic, decoded, part[-1].next_offset)
         rejects = [*decoded.rejects, *map(_reused, folded.reused_rows)]
         if rejects or folded.late_rows:
