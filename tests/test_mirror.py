@@ -27,6 +27,7 @@ COVERS = {
         "infra.cli.health.check infra.cli.health.kafka infra.cli.health.redis "
         "infra.cli.health.shards infra.cli.health.workers"
     ),
+    "tests/infra/cli/test_dlt.py": "infra.cli.terminal.bad_records infra.wording.records",
     "tests/infra/cli/test_cli_live.py": "infra.cli.export infra.cli.generate infra.cli.replay",
     "tests/infra/cli/test_cli_policy.py": (
         "infra.cli.simulate infra.cli.solve infra.cli.terminal.plotting infra.replay.demand_history"

@@ -1,19 +1,27 @@
-"""`tidegate dlt`: list dead letters, show them, and send them back."""
+"""`tidegate dlt`: list and show records that were bad or came too late, send them back."""
 
 import asyncio
 import json
 import sys
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from aiokafka import AIOKafkaProducer
 from cyclopts import App, Parameter
-from rich.console import Console
 
+from infra.cli.terminal.bad_records import (
+    CODE_HEADER,
+    code_of,
+    newest_table,
+    print_record,
+    record_values,
+    second,
+    time_text,
+)
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.output import (
@@ -23,33 +31,29 @@ from infra.cli.terminal.output import (
     make_table,
     note,
     safe,
-    safe_bytes,
 )
 from infra.kafka.options import client_options
 from infra.kafka.publisher import sendable
 from infra.kafka.topic_reader import TopicRecord, partition_counts, read_one, read_topics
 from infra.settings import Settings
-from infra.wording.format import moment, number
+from infra.wording.format import number
+from infra.wording.records import advice_for
 from streams.contracts.outgoing import Header
-from streams.contracts.topics import INPUTS, dead_letter_topic
+from streams.contracts.topics import INPUTS, dead_letter_topic, late_topic
 from streams.ingest.decode import RejectCode, TopicDecoder
-from streams.timestamps import LATEST_MS, rfc3339
 
-SUFFIX = dead_letter_topic("")
-CODE_HEADER = "tidegate-error-code"
-MESSAGE_HEADER = "kafka_dlt-exception-message"
+SUFFIX, LATE_SUFFIX = dead_letter_topic(""), late_topic("")
 REPLAYED_HEADER = "tidegate-replayed-from"
 MENDED_HEADER = "tidegate-mended"
 VALUE_DROPPED_HEADER = "tidegate-value-dropped"
 _SPRING_PREFIX = "kafka_dlt-"
-_NUMBERS = {"kafka_dlt-original-partition", "kafka_dlt-original-offset"}
-_TIMES = {"kafka_dlt-original-timestamp"}
-_VALUE_SHOWN_CHARACTERS = 60
 _SENT_AT_ONCE = 1_000
 
 dlt = App(
     name="dlt",
-    help="List, show and send back dead letters: records that could not be read.",
+    help="""List, show and send back dead letters: records that could not be read.
+
+Late records, which came after the grace and were not counted, are listed and shown too.""",
 )
 
 
@@ -60,28 +64,35 @@ def list_(
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> None:
-    """Count the dead letters by topic and error code, and list the newest.
+    """Count dead letters and late records by topic and code, and list the newest; say what to do.
 
     Args:
         newest: how many to list.
         as_json: one JSON object.
     """
     settings = connection.settings()
-    counts, latest = asyncio.run(_survey(settings, max(0, newest)))
+    found, latest = asyncio.run(_survey(settings, max(0, newest)))
     if as_json:
-        print(json.dumps({"counts": _count_records(counts), "newest": [*map(_record, latest)]}))
+        newest_ones = [record_values(record) for record in latest]
+        print(json.dumps({"counts": _count_records(found), "newest": newest_ones}))
         return
     console = make_console()
-    if not counts:
-        console.print("no dead letters")
+    if not found:
+        console.print("no dead letters, no late records")
         return
-    columns = [("topic", False), ("code", False), ("records", True)]
-    rows = [(topic, code, number(count)) for (topic, code), count in sorted(counts.items())]
+    columns = [("topic", False), ("code", False), ("records", True), ("newest", False)]
+    rows = [
+        (topic, code, number(one.records), second(one.newest_ms))
+        for (topic, code), one in sorted(found.items())
+    ]
     console.print(make_table(columns, rows))
+    console.print()
+    console.print(heading("what to do"))
+    console.print(make_facts((code, advice_for(code)) for code in sorted({c for _, c in found})))
     if latest:
         console.print()
         console.print(heading(f"newest {len(latest)}"))
-        console.print(_newest_table(latest))
+        console.print(newest_table(latest))
         console.print("look at one: tidegate dlt show TOPIC PARTITION OFFSET", style="dim")
 
 
@@ -95,10 +106,10 @@ def show(
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> None:
-    """Show the headers and the value of one dead letter; nothing in it can harm the terminal.
+    """Show headers and value of one dead letter or late record; nothing can harm the terminal.
 
     Args:
-        topic: orders, or orders.dlt.
+        topic: orders, or orders.dlt; orders.late for a late record.
         partition: as `tidegate dlt list` shows it.
         offset: likewise.
         as_json: one JSON object.
@@ -109,25 +120,9 @@ def show(
     if record is None:
         raise CommandError(f"{name}, partition {partition}, has no record at offset {offset}")
     if as_json:
-        print(json.dumps(_record(record)))
+        print(json.dumps(record_values(record)))
         return
     print_record(make_console(), record)
-
-
-def print_record(console: Console, record: TopicRecord) -> None:
-    """Show one dead letter; nothing in it can harm the terminal."""
-    place = f"partition {record.partition}, offset {record.offset}"
-    console.print(heading(f"{record.topic}, {place}"))
-    console.print(make_facts([("code", code_of(record)), ("message", _message(record))]))
-    console.print()
-    console.print(heading("headers"))
-    console.print(make_facts((safe(key), _header_text(key, v)) for key, v in record.headers))
-    console.print()
-    console.print(heading("key"))
-    console.print("(none)" if record.key is None else safe_bytes(record.key), soft_wrap=True)
-    console.print()
-    console.print(heading(f"value, {number(len(record.value or b''))} bytes"))
-    console.print("(none)" if record.value is None else safe_bytes(record.value), soft_wrap=True)
 
 
 @dlt.command
@@ -151,7 +146,8 @@ def replay(
     key, so that it goes where it belongs; its header tidegate-mended says so.
 
     Args:
-        topic: only those of this topic, for example orders; by default all.
+        topic: only those of this topic, for example orders; by default all dead letters. Late
+            records go back only where theirs is named, orders.late: raise grace_seconds first.
         code: only this error code.
         partition: only this one.
         offset: only this one; with --topic, and --partition where it has several.
@@ -196,32 +192,70 @@ async def _topics(settings: Settings, topic: str | None = None) -> list[str]:
     """The dead-letter topics that exist, or the one that is asked for."""
     if topic is not None:
         return [_full_name(topic, settings)]
+    return await _existing(settings, dead_letter_topic)
+
+
+async def _existing(settings: Settings, *names_of: Callable[[str], str]) -> list[str]:
     existing = await partition_counts(settings)
-    names = [settings.topic_prefix + dead_letter_topic(name) for name in INPUTS]
+    names = [settings.topic_prefix + name_of(name) for name_of in names_of for name in INPUTS]
     return [name for name in names if existing.get(name)]
 
 
 def _full_name(topic: str, settings: Settings) -> str:
     """Return a dead-letter topic's name as the broker knows it; people may leave parts out."""
-    plain = topic.removeprefix(settings.topic_prefix).removesuffix(SUFFIX)
+    named = topic.removeprefix(settings.topic_prefix)
+    plain = origin_of(named)
     if plain not in INPUTS:
-        rule = f"one of {', '.join(INPUTS)}"
+        rule = f"one of {', '.join(INPUTS)}, or with {LATE_SUFFIX} behind it"
         raise CommandError(f"topic must be {rule}, got {topic!r}", ExitCode.USAGE)
-    return settings.topic_prefix + dead_letter_topic(plain)
+    is_late = named.endswith(LATE_SUFFIX)
+    return settings.topic_prefix + (late_topic(plain) if is_late else dead_letter_topic(plain))
+
+
+def origin_of(topic: str) -> str:
+    """Return the topic whose dead letters or late records a topic holds.
+
+    >>> origin_of("eu.orders.dlt"), origin_of("orders.late"), origin_of("orders")
+    ('eu.orders', 'orders', 'orders')
+    """
+    return topic.removesuffix(SUFFIX).removesuffix(LATE_SUFFIX)
+
+
+@dataclass(slots=True)
+class _Found:
+    """How many records of a topic have a code, and when the newest was written."""
+
+    records: int = 0
+    newest_ms: int = 0
 
 
 async def _survey(
     settings: Settings, newest: int
-) -> tuple[Counter[tuple[str, str]], list[TopicRecord]]:
-    counts: Counter[tuple[str, str]] = Counter()
+) -> tuple[dict[tuple[str, str], _Found], list[TopicRecord]]:
+    counted: dict[tuple[str, str], _Found] = defaultdict(_Found)
     latest: dict[tuple[str, int], deque[TopicRecord]] = {}
-    async for record in read_topics(settings, await _topics(settings)):
-        counts[record.topic, code_of(record)] += 1
+    names = await _existing(settings, dead_letter_topic, late_topic)
+    async for record in read_topics(settings, names):
+        one = counted[record.topic, code_of(record)]
+        one.records += 1
+        one.newest_ms = max(one.newest_ms, record.written_ms)
         place = record.topic, record.partition
         latest.setdefault(place, deque(maxlen=newest)).append(record)
     found = [record for records in latest.values() for record in records]
     found.sort(key=lambda one: (-one.written_ms, one.topic, one.partition, -one.offset))
-    return counts, found[:newest]
+    return dict(counted), found[:newest]
+
+
+def _count_records(found: Mapping[tuple[str, str], _Found]) -> list[dict[str, Any]]:
+    return [
+        {
+            "topic": topic,
+            "code": code,
+            "records": one.records,
+            "newest_at": time_text(one.newest_ms),
+        }
+        for (topic, code), one in sorted(found.items())
+    ]
 
 
 async def _choose(
@@ -240,12 +274,6 @@ async def _choose(
     ]
 
 
-def code_of(record: TopicRecord) -> str:
-    """Return the error code of a dead letter."""
-    code = record.header(CODE_HEADER)
-    return "(none)" if code is None else code.decode("utf-8", "replace")
-
-
 # --- sending back -----------------------------------------------------------------------------
 
 
@@ -257,7 +285,7 @@ def _is_confirmed(chosen: Sequence[TopicRecord]) -> bool:
         make_table(
             columns,
             (
-                (topic, code, number(count), topic.removesuffix(SUFFIX))
+                (topic, code, number(count), origin_of(topic))
                 for (topic, code), count in sorted(counts.items())
             ),
         )
@@ -278,7 +306,7 @@ def _mended(found: Sequence[TopicRecord], value: Path, settings: Settings) -> To
         rule = "--value corrects one record: give --topic, --partition and --offset"
         raise CommandError(f"{rule}; {number(len(found))} match", ExitCode.USAGE)
     record, mended = found[0], value.read_bytes()
-    topic = record.topic.removeprefix(settings.topic_prefix).removesuffix(SUFFIX)
+    topic = origin_of(record.topic.removeprefix(settings.topic_prefix))
     decoded = TopicDecoder(topic, settings.worker().limits).decode([mended], None)
     for reject in decoded.rejects:
         raise CommandError(f"{value} is still bad: {reject.code}: {reject.message}", ExitCode.USAGE)
@@ -323,7 +351,7 @@ async def _send_back(
         async for piece in paced(chosen, rate):
             waiting = [await _send_one(producer, record) for record in piece]
             await asyncio.gather(*waiting)
-            sent.update(record.topic.removesuffix(SUFFIX) for record in piece)
+            sent.update(origin_of(record.topic) for record in piece)
     finally:
         await producer.stop()
     return sent
@@ -343,7 +371,7 @@ async def _send_one(producer: AIOKafkaProducer, record: TopicRecord) -> Any:
     # The topic is the one whose dead letters these are: a header may say anything.
     value, headers = sendable(record.key, record.value, headers_back(record))
     return await producer.send(
-        record.topic.removesuffix(SUFFIX), value=value, key=record.key, headers=headers
+        origin_of(record.topic), value=value, key=record.key, headers=headers
     )
 
 
@@ -372,90 +400,3 @@ def without(headers: Sequence[Header], *names: str) -> list[Header]:
     [('a', b'1')]
     """
     return [(name, value) for name, value in headers if name not in names]
-
-
-# --- showing ----------------------------------------------------------------------------------
-
-
-def _newest_table(latest: Sequence[TopicRecord]) -> Any:
-    columns = [
-        ("written", False),
-        ("topic", False),
-        ("partition", True),
-        ("offset", True),
-        ("code", False),
-        ("key", False),
-        ("value", False),
-    ]
-    rows = [
-        (
-            _when(record.written_ms - record.written_ms % 1000),
-            record.topic,
-            record.partition,
-            record.offset,
-            code_of(record),
-            _clip(safe_bytes(record.key or b"")),
-            _clip(safe_bytes(record.value or b"")),
-        )
-        for record in latest
-    ]
-    return make_table(columns, rows)
-
-
-def _clip(text: str) -> str:
-    if len(text) <= _VALUE_SHOWN_CHARACTERS:
-        return text
-    return text[: _VALUE_SHOWN_CHARACTERS - 1] + "…"
-
-
-def _message(record: TopicRecord) -> str:
-    return (record.header(MESSAGE_HEADER) or b"").decode("utf-8", "replace")
-
-
-def _header_text(name: str, value: bytes | None) -> str:
-    """Spring writes numbers as big-endian bytes; anybody else may write anything."""
-    if value is None:
-        return "(null)"
-    if name in _NUMBERS and len(value) in (4, 8):
-        return str(int.from_bytes(value, "big"))
-    if name in _TIMES and len(value) == 8:
-        return _when(int.from_bytes(value, "big"))
-    return safe_bytes(value)
-
-
-def _when(milliseconds: int) -> str:
-    return moment(milliseconds) if 0 <= milliseconds <= LATEST_MS else str(milliseconds)
-
-
-def _time_text(milliseconds: int) -> str | None:
-    """Return a record's time; None means that it has none, or one that no calendar knows."""
-    return rfc3339(milliseconds) if 0 <= milliseconds <= LATEST_MS else None
-
-
-def _count_records(counts: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
-    return [
-        {"topic": topic, "code": code, "records": count}
-        for (topic, code), count in sorted(counts.items())
-    ]
-
-
-def _record(record: TopicRecord) -> dict[str, Any]:
-    """Return a dead letter as JSON values; bytes that are no UTF-8 stand as escapes."""
-    return {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "written_at": _time_text(record.written_ms),
-        "code": code_of(record),
-        "message": _message(record),
-        "key": None if record.key is None else _text(record.key),
-        "value": None if record.value is None else _text(record.value),
-        "headers": [
-            [name, None if value is None else _header_text(name, value)]
-            for name, value in record.headers
-        ],
-    }
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")

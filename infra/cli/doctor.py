@@ -122,6 +122,8 @@ class Examination:
                 yield from check_shards(shards, logs.ends, settings, logs.identities)
             elif shards is not None:
                 yield kafka.skipped("shards")
+            if shards is not None:
+                yield from examination.uncounted(shards, int(time.time() * 1000))
             if counts is None:
                 yield kafka.skipped("hand-over")
             elif counts.get(audit_topic(settings.topic_prefix)):

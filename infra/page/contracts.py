@@ -185,6 +185,9 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: Annotated[
         int, described("How many records were dead-lettered since the beginning.")
     ]
+    late_records: Annotated[
+        int, described("How many records came too late to be counted, since the beginning.")
+    ]
     partitions: Annotated[list[Partition], described("Where each partition stands, by number.")]
     versions: Annotated[
         dict[str, str], described("By part of the page, a text that changes when the part does.")
@@ -482,7 +485,7 @@ class IncidentGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the newest dead letters."""
+    """One of the newest records that were bad, or came too late to be counted."""
 
     topic: Annotated[str, described("Topic of the bad record, without prefix.")]
     partition: Annotated[int, described("Number of its partition, from 0.")]
@@ -491,25 +494,32 @@ class DeadLetterRow(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         described("When it was written to the log, in ms since 1970; null means not known."),
     ]
-    code: Annotated[str, described("Code of what is wrong with it.")]
+    code: Annotated[
+        str, described("Code of what is wrong with it; late means that it came after the grace.")
+    ]
     message: Annotated[str, described("What is wrong with it, in words.")]
+    advice: Annotated[str, described("What to do about records of that code.")]
     key: Annotated[str | None, described("Its Kafka key as text; null means none.")]
     value: Annotated[str | None, described("Its value as text; null means none.")]
 
 
 class DeadLetters(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the newest dead letters, and counts of all."""
+    """A page of the newest records that were bad or came too late, and counts of all."""
 
     by_topic: Annotated[
         dict[str, int],
         described("How many records were dead-lettered since the beginning, by topic."),
+    ]
+    late_by_topic: Annotated[
+        dict[str, int],
+        described("How many records came too late to be counted, since the beginning, by topic."),
     ]
     total: Annotated[
         int, described("How many of the newest are kept ready; `tidegate dlt list` has all.")
     ]
     offset: Annotated[int, _OFFSET]
     dead_letters: Annotated[
-        list[DeadLetterRow], described("The dead letters of this page, the newest first.")
+        list[DeadLetterRow], described("The records of this page, the newest first.")
     ]
 
 

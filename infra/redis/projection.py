@@ -1,4 +1,4 @@
-"""What of the outgoing records is kept in Redis for people: open incidents, newest dead letters.
+"""What of the outgoing records is kept in Redis for people: open incidents, newest bad records.
 
 It is written in the commit that stores the records themselves, so that Redis and topics agree.
 Nothing reads it back into a shard, and writing it twice changes nothing.
@@ -12,11 +12,12 @@ import msgspec
 from streams.contracts.outgoing import OutboxRecord
 
 DEAD_LETTERS_KEPT = 100
-"""Of each partition."""
+"""Of each partition; and as many of those that came too late, so that neither displaces the other.
+"""
 
 _VALUE_SHOWN_BYTES = 300
 _INTEGER_BYTES = 8
-_DEAD_LETTER_SUFFIX = ".dlt"
+_FIRST_PLACES = {".dlt": 0, ".late": DEAD_LETTERS_KEPT}  # by what a topic's name ends in
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ class Projection:
     """What a commit changes."""
 
     incidents: dict[str, bytes | None] = field(default_factory=dict)  # None means resolved
-    dead_letters: dict[int, bytes] = field(default_factory=dict)  # by place, below the number kept
+    dead_letters: dict[int, bytes] = field(default_factory=dict)  # by place, late ones behind
 
 
 def project(records: Iterable[tuple[int, OutboxRecord]]) -> Projection:
@@ -47,17 +48,20 @@ def project(records: Iterable[tuple[int, OutboxRecord]]) -> Projection:
     for number, outgoing in records:
         if (step := outgoing.incident) is not None:
             found.incidents[step.incident_id] = None if step.is_over else outgoing.value
-        elif outgoing.topic.endswith(_DEAD_LETTER_SUFFIX):
-            letter = msgspec.json.encode(_dead_letter(number, outgoing))
-            found.dead_letters[number % DEAD_LETTERS_KEPT] = letter
+            continue
+        origin, dot, suffix = outgoing.topic.rpartition(".")
+        first = _FIRST_PLACES.get(dot + suffix)
+        if first is not None:
+            letter = msgspec.json.encode(_dead_letter(number, origin, outgoing))
+            found.dead_letters[first + number % DEAD_LETTERS_KEPT] = letter
     return found
 
 
-def _dead_letter(number: int, outgoing: OutboxRecord) -> DeadLetter:
+def _dead_letter(number: int, origin: str, outgoing: OutboxRecord) -> DeadLetter:
     headers = dict(outgoing.headers)  # the last of a name: ours, whatever a producer wrote before
     return DeadLetter(
         number=number,
-        topic=outgoing.topic.removesuffix(_DEAD_LETTER_SUFFIX),
+        topic=origin,
         partition=_integer(headers.get("kafka_dlt-original-partition")),
         offset=_integer(headers.get("kafka_dlt-original-offset")),
         written_ms=_integer(headers.get("kafka_dlt-original-timestamp")),

@@ -28,6 +28,7 @@ from infra.redis.codec import (
 )
 from infra.redis.keys import Keys, glob_escape
 from infra.redis.options import connection_options, keys_of
+from infra.redis.projection import DeadLetter
 from infra.redis.refusals import follow
 from infra.redis.rows import (
     Names,
@@ -61,6 +62,7 @@ _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 _RETRIES = 2
 _Some = TypeVar("_Some")
+_letter_decoder = msgspec.json.Decoder(DeadLetter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +424,15 @@ class Reader:
             found[partition] = [
                 record for _, record in sorted(records.items()) if record.order_summary is not None
             ]
+        return found
+
+    def uncounted(self) -> list[DeadLetter]:
+        """Return the newest records that were bad or came too late, the newest first."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for partition in self.partitions():
+            pipeline.hvals(self._keys.dead_letters(partition))
+        found = [_letter_decoder.decode(one) for reply in pipeline.execute() for one in reply]
+        found.sort(key=lambda one: (-one.written_ms, one.topic, one.partition, -one.offset))
         return found
 
     def counted_ms(self, partition: int, items: Sequence[str]) -> list[int]:

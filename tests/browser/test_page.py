@@ -421,6 +421,24 @@ async def test_pause_of_an_unknown_supplier_asks_again(shop, server, visit):
     assert [one.supplier for one in server.log.entries] == ["acme"]
 
 
+async def test_late_record_stands_beside_the_dead_letters(shop, server, visit):
+    """With its code, how many there were, and what to do about it."""
+    now = shop.now_ms
+    await shop.tell("orders", placed("lamp", now - 5 * DAY_MS), placed("lamp", now - HOUR_MS))
+    await shop.tell("orders", placed("lamp", now - 4 * DAY_MS))
+    await shop.tell_bytes("orders", b"no JSON")
+    await shop.write_heartbeats()
+    await shop.settle()
+    visitor = await visit(server.url)
+    await visitor.go("#/dead-letters")
+    page = visitor.page
+    await page.get_by_text("Too late to be counted since the beginning: orders: 1").wait_for()
+    await page.get_by_text("Dead letters since the beginning: orders: 1").wait_for()
+    row = page.locator("tbody tr", has_text="grace period")
+    await row.get_by_text("count the stock of its item again").wait_for()
+    assert await page.locator("#nav-dead-letters").inner_text() == "2"
+
+
 async def test_labels_of_an_axis_are_told_apart(server, visit):
     """As many digits as it takes; a day that is labelled twice is named once."""
     visitor = await visit(server.url)

@@ -9,6 +9,7 @@ from redis.exceptions import ConnectionError, RedisError, ResponseError, Timeout
 from redis.retry import Retry
 
 from infra.cli.health.check import CHECK_SECONDS, Check, Server, Status, within
+from infra.cli.health.records import check_uncounted
 from infra.redis.memory import MEND, NEAR_THE_LIMIT, Memory
 from infra.redis.options import connection_options, keys_of
 from infra.redis.reader import Reader, ShardState
@@ -126,6 +127,12 @@ class RedisExamination:
             way_back = "go back with `tidegate state import DIR --replace`"
             advice = f"run the version that wrote it, or {way_back}"
             return None, [*checks, Check("state", Status.FAIL, str(error), advice)]
+
+    def uncounted(self, shards: Sequence[ShardState], now_ms: int) -> list[Check]:
+        """Look for records that were bad or came too late."""
+        reader = Reader(self._redis, keys_of(self._settings))
+        newest, failed = self._ask("records", reader.uncounted)
+        return failed if newest is None else list(check_uncounted(shards, newest, now_ms))
 
     def _skipped_shards(self) -> list[Check]:
         return [] if self._server.away is None else [self._server.skipped("shards")]

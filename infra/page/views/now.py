@@ -7,7 +7,9 @@ import numpy as np
 from infra.page.contracts import Clock, NextOut, Now, OrderFeed, Partition, Rate
 from infra.page.snapshot import ShardView, Snapshot
 from infra.page.views.sales_rate import lasting_of, plan_units_per_minute
+from infra.wording.records import LATE
 from streams.contracts.alerts import AlertKind
+from streams.shard.folding import DEAD_LETTERED
 from streams.state.minute_totals import MINUTES_A_DAY
 from streams.timestamps import MINUTE_MS
 from streams.types import Float64Array, Table
@@ -46,7 +48,8 @@ def now(snapshot: Snapshot) -> Now:
         oldest_unshipped_ms=int(waiting.min()) if waiting.size else None,
         incidents=snapshot.incidents_open,
         unacknowledged=snapshot.incidents_open - len(snapshot.acknowledged),
-        dead_letters=sum(dead_letters_by_topic(snapshot).values()),
+        dead_letters=_records(snapshot, DEAD_LETTERED),
+        late_records=_records(snapshot, LATE),
         partitions=[_partition(shard) for shard in snapshot.shards],
         versions=_versions(snapshot),
     )
@@ -130,13 +133,17 @@ def is_seen(snapshot: Snapshot, minute: int) -> bool:
     return oldest is not None and oldest <= minute
 
 
-def dead_letters_by_topic(snapshot: Snapshot) -> dict[str, int]:
-    """Return how many records of each topic nobody could use, since the beginning."""
+def _records(snapshot: Snapshot, outcome: str) -> int:
+    return sum(records_by_topic(snapshot, outcome).values())
+
+
+def records_by_topic(snapshot: Snapshot, wanted: str) -> dict[str, int]:
+    """Return how many records of each topic had an outcome, since the beginning."""
     counts: dict[str, int] = {}
     for shard in snapshot.shards:
         for name, count in shard.counts.items():
             topic, _, outcome = name.rpartition(":")
-            if outcome == "dead_lettered" and count:
+            if outcome == wanted and count:
                 counts[topic] = counts.get(topic, 0) + count
     return dict(sorted(counts.items()))
 
@@ -164,5 +171,5 @@ def _versions(snapshot: Snapshot) -> dict[str, str]:
         "sales": str((snapshot.shop_ms or 0) // 5_000),
         "decisions": f"{len(snapshot.decisions)}-{zlib.crc32(newest):08x}",
         "incidents": f"{zlib.crc32(repr((incidents, who)).encode()):08x}",
-        "dead_letters": f"{sum(dead_letters_by_topic(snapshot).values())}-{letter}",
+        "dead_letters": f"{_records(snapshot, DEAD_LETTERED)}-{_records(snapshot, LATE)}-{letter}",
     }

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from infra.cli import dlt
+from infra.cli.terminal.bad_records import newest_table, print_record, record_values
 from infra.cli.terminal.output import make_console
 from infra.kafka.publisher import Publisher
 from infra.kafka.topic_reader import TopicRecord
@@ -151,11 +152,11 @@ def require_command(topic: str, written: RawRecord) -> None:
     )
     console = make_console()
     with console.capture() as captured:
-        console.print(dlt._newest_table([record]))
+        console.print(newest_table([record]))
         if len(written.value or b"") < 20_000:  # a terminal takes seconds for more
-            dlt.print_record(console, record)
+            print_record(console, record)
     assert "\x1b[2J" not in captured.get()
-    assert msgspec.json.decode(msgspec.json.encode(dlt._record(record)))["code"]
+    assert msgspec.json.decode(msgspec.json.encode(record_values(record)))["code"]
     back = dlt.headers_back(record)
     batch_bytes([(record.key, record.value, back, 0)], 0)
 

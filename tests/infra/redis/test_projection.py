@@ -29,7 +29,7 @@ def alert(state: AlertState, incident: str = "in-1") -> OutboxRecord:
     )
 
 
-def letter(value: bytes | None, offset: int = 7) -> OutboxRecord:
+def letter(value: bytes | None, offset: int = 7, topic: str = "orders.dlt") -> OutboxRecord:
     """A dead letter as the worker makes it."""
     headers = [
         ("kafka_dlt-original-partition", (3).to_bytes(4, "big")),
@@ -38,7 +38,7 @@ def letter(value: bytes | None, offset: int = 7) -> OutboxRecord:
         ("kafka_dlt-exception-message", b"quantity must be >= 1, got 0"),
         ("tidegate-error-code", b"out_of_range"),
     ]
-    return OutboxRecord("orders.dlt", b"lamp", value, headers)
+    return OutboxRecord(topic, b"lamp", value, headers)
 
 
 def numbered(*records: OutboxRecord, first: int = 0) -> list[tuple[int, OutboxRecord]]:
@@ -72,9 +72,19 @@ def test_dead_letters_are_bounded():
     assert msgspec.json.decode(found.dead_letters[0])["offset"] == DEAD_LETTERS_KEPT
 
 
+def test_late_records_are_kept_beside_dead_letters():
+    """As many of each are kept for people: a flood of the one does not displace the other."""
+    late = [letter(b"", n, "orders.late") for n in range(DEAD_LETTERS_KEPT + 5)]
+    found = project(numbered(letter(b"", 7), *late))
+    kept = [msgspec.json.decode(one, type=DeadLetter) for one in found.dead_letters.values()]
+    assert len(kept) == 1 + DEAD_LETTERS_KEPT
+    assert {one.topic for one in kept} == {"orders"}
+    assert kept[0].offset == 7
+
+
 def test_other_records_leave_no_trace():
-    """Purchase orders and late records have topics of their own."""
-    found = project(numbered(OutboxRecord("orders.late", b"k", b"v", [])))
+    """Purchase orders have a topic of their own."""
+    found = project(numbered(OutboxRecord("purchase-orders", b"k", b"v", [])))
     assert not found.incidents
     assert not found.dead_letters
     assert Keys().incidents(0) != Keys().dead_letters(0)

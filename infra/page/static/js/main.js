@@ -109,7 +109,7 @@ function hear(name, value) {
   if (wanted === null || wanted.size) refresh(wanted);
   state.mounted?.tick?.();
   badge("nav-incidents", value.unacknowledged, true);
-  badge("nav-dead-letters", value.dead_letters, false);
+  badge("nav-dead-letters", value.dead_letters + value.late_records, false);
   tellState();
 }
 

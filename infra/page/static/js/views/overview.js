@@ -121,6 +121,6 @@ function tellShipping(one, now) {
 
 function tellIncidents(one, now) {
   if (now.decided_to_ms === null) return tellUndecided(one, now);
-  const notes = [["not acknowledged: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]]];
+  const notes = [["not acknowledged: ", [f.count(now.unacknowledged)]], ["dead letters: ", [f.count(now.dead_letters)]], ...(now.late_records ? [["too late: ", [f.count(now.late_records)]]] : [])];
   tell(one, f.count(now.incidents), null, now.unacknowledged ? "warn" : "", notes);
 }
