@@ -64,15 +64,39 @@ class Bucket:
 
 
 @dataclass
+class Line:
+    """What became of one item in one customer's order."""
+
+    ordered: int = 0
+    sent: int = 0
+    taken_back: int = 0  # before it was sent
+
+    @property
+    def left(self) -> int:
+        """Units to be sent; below 0 more were sent than ordered until now."""
+        return self.ordered - self.sent - self.taken_back
+
+    @property
+    def owed(self) -> int:
+        """Units that the customer still waits for."""
+        return max(0, self.left)
+
+
+@dataclass
 class Stock:
     """What an item has and owes."""
 
     on_hand: int = 0
-    backlog: int = 0
+    lines: dict[str, Line] = field(default_factory=dict)  # by order id
     counted_at: int = 0
     cancelled: int = 0
     returned: int = 0
     leaves_at_once: bool = False
+
+    @property
+    def backlog(self) -> int:
+        """Units that customers wait for."""
+        return sum(line.owed for line in self.lines.values())
 
 
 class Oracle:
@@ -181,19 +205,20 @@ def _move(stock: Stock, event: Any, effective: int) -> None:
             if stock.leaves_at_once:
                 stock.on_hand -= event.quantity
             else:
-                stock.backlog += event.quantity
+                stock.lines.setdefault(event.order_id, Line()).ordered += event.quantity
         case Cancelled():
             stock.cancelled += event.quantity
             if stock.leaves_at_once:
                 stock.on_hand += event.quantity
             else:
-                stock.backlog = max(0, stock.backlog - event.quantity)
+                _take_back(stock, event)
         case Returned():
             stock.returned += event.quantity
             stock.on_hand += event.quantity
         case Dispatched():
             stock.on_hand -= event.quantity
-            stock.backlog = max(0, stock.backlog - event.quantity)
+            if event.order_id in stock.lines or not stock.leaves_at_once:
+                stock.lines.setdefault(event.order_id, Line()).sent += event.quantity
         case Received():
             stock.on_hand += event.quantity
         case Counted():
@@ -202,3 +227,12 @@ def _move(stock: Stock, event: Any, effective: int) -> None:
             stock.on_hand += event.change
         case CatalogLine():
             stock.leaves_at_once = event.assume_dispatched
+
+
+def _take_back(stock: Stock, event: Cancelled) -> None:
+    """What was sent is not taken back by a cancellation; of an order that is still to come, all."""
+    line = stock.lines.get(event.order_id)
+    if line is None:
+        stock.lines[event.order_id] = Line(taken_back=event.quantity)
+    else:
+        line.taken_back += min(event.quantity, line.owed)

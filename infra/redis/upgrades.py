@@ -153,6 +153,14 @@ def _meta_to_8(meta: dict[str, Any]) -> dict[str, Any]:
     return {**meta, "alerts": alerts, "uplifts": uplifts, "logs": {}}
 
 
+# -- version 8 to 9: the backlog by order lines ----------------------------------------------------
+
+_LINES_IN_9 = {
+    # Of a backlog that was summed up no line is known, and of what waits no order is.
+    "row": ColumnChanges(added={"open_line_units": 0}),
+    "entry": ColumnChanges(added={"order_key": 0}),
+}
+
 _STEPS = {
     7: Step(
         moved={"told": "catalog"},
@@ -160,6 +168,7 @@ _STEPS = {
         values={"incidents": _alert_to_8, "orders": _order_to_8, "outbox": _outbox_to_8},
         columns={"row": ColumnChanges(renamed=_ROW_TO_8, added={"backlog_age_since_ms": 0})},
     ),
+    8: Step(columns=_LINES_IN_9),
 }
 """By the version that a step starts from; none between the oldest and the newest is left out."""
 

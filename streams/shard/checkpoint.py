@@ -16,7 +16,7 @@ from streams.state.items import OLDEST_OPEN_ORDER, READABLE, ROW
 from streams.timestamps import NO_CLOCK
 from streams.types import AnyArray, Int64Array
 
-STATE_VERSION = 8
+STATE_VERSION = 9
 
 
 class Meta(msgspec.Struct, kw_only=True):
@@ -62,7 +62,7 @@ def take_commit(shard: Shard) -> Commit:
         cells={name: ring.take_changes() for name, ring in shard.rings.items()},
         newest_buckets=_newest_buckets(shard),
         totals=shard.totals.take_changes(),
-        tails={name: memory.take_tails() for name, memory in shard.memories.items()},
+        tails={name: memory.take_tails() for name, memory in shard.stored_memories.items()},
         pending_added=pending_added,
         pending_removed=pending_removed,
         orders=timeline.supply.take_changes(),
@@ -94,7 +94,7 @@ def _meta(shard: Shard) -> Meta:
         first=shard.first_ms,
         applied_ms=timeline.applied_ms,
         counts=dict(shard.counts),
-        memories={name: memory.state() for name, memory in shard.memories.items()},
+        memories={name: memory.state() for name, memory in shard.stored_memories.items()},
         newest_buckets=_newest_buckets(shard),
         pending_next=timeline.pending.next_number,
         outbox_next=shard.outbox.next_number,
@@ -133,7 +133,7 @@ def restore(shard: Shard, stored: StoredShard) -> None:
     shard.logs = meta.logs
     timeline.items.restore(stored.names, stored.rows)
     shard.stored_items = len(timeline.items)
-    for name, memory in shard.memories.items():
+    for name, memory in shard.stored_memories.items():
         if name in meta.memories:
             memory.restore(meta.memories[name], stored.memories[name])
     for name, ring in shard.rings.items():

@@ -79,6 +79,7 @@ def waiting_entries(
     entries = np.empty(effective_ms.size, ENTRY)
     entries["effective_ms"] = effective_ms
     entries["quantity"] = columns.quantity[piece][chosen]
+    entries["order_key"] = columns.order_id_key[piece][chosen]
     entries["item"] = items[piece][chosen]
     entries["code"] = code[chosen]
     entries["is_new_order"] = is_new_order[chosen]

@@ -32,6 +32,7 @@ from streams.shard.logs import LogIdentity
 from streams.state.bucket_rings import CELL, DAY_CELL, Ring
 from streams.state.key_memory import KeyMemory
 from streams.state.minute_totals import MinuteTotals
+from streams.state.open_lines import OpenLines
 from streams.state.outbox import Outbox
 from streams.timeline.partition_state import OrderResponse, TimelineSettings
 from streams.timeline.timeline import Timeline
@@ -83,6 +84,11 @@ class Shard:
         self.timeline = Timeline(partition, settings.timeline, cache)
         self.outbox = Outbox()
         self.stored_items = 0  # of the items' table
+
+    @property
+    def stored_memories(self) -> dict[str, KeyMemory | OpenLines]:
+        """All that is stored as a memory, by name."""
+        return {**self.memories, "open-lines": self.timeline.state.open_lines}
 
     # -- folding ------------------------------------------------------------------------------
 
@@ -234,6 +240,7 @@ class Shard:
             return True
         start_ms = min(self.first_ms.values()) - self.settings.allowed_lateness_ms
         done = self.timeline.advance(watermark_ms, start_ms, limit)
+        self.counts.update(self.timeline.state.take_written_off())
         for effect in self.timeline.state.take_effects():
             if isinstance(effect, OrderResponse):
                 self.outbox.judge(*effect)

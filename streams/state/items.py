@@ -45,6 +45,7 @@ ROW = np.dtype(
         ("on_hand_units", "<i8"),  # last count and what moved after it
         ("counted_at_ms", "<i8"),  # last count; 0: never counted, so the stock is not known
         ("backlog_units", "<i8"),  # ordered by customers, not yet dispatched
+        ("open_line_units", "<i8"),  # of it, in the order lines of `streams.state.open_lines`
         ("tick_orders", "<i8"),  # in the open tick, by the time at which they take effect
         ("tick_units", "<i8"),  # likewise
         ("tick_largest_units", "<i8"),  # of one line in the open tick

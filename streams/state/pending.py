@@ -18,6 +18,7 @@ ENTRY = np.dtype(
     [
         ("effective_ms", "<i8"),
         ("quantity", "<i8"),
+        ("order_key", "<u8"),  # of the customer's order; 0: not known
         ("item", "<i4"),
         ("code", "i1"),
         ("is_new_order", "?"),

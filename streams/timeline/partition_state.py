@@ -5,6 +5,7 @@ reviews change it.
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from streams.index_set import IndexSet
 from streams.replenishment.reviews import ReviewSettings
 from streams.replenishment.supplier_terms import has_terms
 from streams.state.items import CATALOG, Items
+from streams.state.open_lines import OpenLines
 from streams.state.open_orders import Supply
 from streams.timestamps import DAY_MS
 from streams.types import Float64Array, Int32Array, Table
@@ -54,6 +56,7 @@ class TimelineSettings:
     review: ReviewSettings = field(default_factory=ReviewSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     limits: Limits = field(default_factory=Limits)  # above which an order waits for a person
+    open_lines: int = 500_000  # customers' order lines not settled: at least so many are remembered
 
 
 class State:
@@ -68,6 +71,8 @@ class State:
         self.settings = settings
         self.items = Items()
         self.supply = Supply()
+        self.open_lines = OpenLines(settings.open_lines)
+        self.written_off: Counter[str] = Counter()  # of them, since they were last taken
         self.groups = Groups(settings.surge)
         self.changed = IndexSet()  # items whose rows have to be stored
         self.alerts = Alerts(
@@ -186,6 +191,11 @@ class State:
         """Keep a review's decisions until they are stored."""
         self.reviews += decisions.size
         self._decisions.append(decisions)
+
+    def take_written_off(self) -> Counter[str]:
+        """Return what was written off of customers' orders since the last call."""
+        taken, self.written_off = self.written_off, Counter()
+        return taken
 
     def take_effects(self) -> list[OutboxRecord | OrderResponse]:
         """Return purchase orders, alerts and what was said of orders since the last call.

@@ -5,11 +5,14 @@ orders, then the day's estimates where a day ends, then the reviews that are due
 Boundaries at which nothing can happen are jumped over; the result is that of visiting each.
 """
 
+import logging
+
 import numpy as np
 
 from policy import PolicyCache
 from streams.contracts.codes import Kind
 from streams.demand.campaigns import in_window
+from streams.state.open_lines import WRITTEN_OFF_LINES, WRITTEN_OFF_UNITS
 from streams.state.pending import ENTRY, Due, Pending
 from streams.timeline.day_end import close_day
 from streams.timeline.detectors import close_tick, update_group_shortfalls, watch_silence
@@ -20,6 +23,7 @@ from streams.timeline.updates import arrive, tell
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Int32Array, Table
 
+_log = logging.getLogger(__name__)
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -33,6 +37,7 @@ class Timeline:
     """
 
     def __init__(self, partition: int, settings: TimelineSettings, cache: PolicyCache) -> None:
+        self._partition = partition
         self._settings = settings
         self._cache = cache
         self.state = state = State(partition, settings)
@@ -168,14 +173,27 @@ class Timeline:
         baseline = entries["effective_ms"][entries["is_new_order"] & teaches]
         self.state.hour_orders += np.bincount(baseline // HOUR_MS % 24, minlength=24)
         self.groups.count(entries, in_campaign, len(self.items))
-        return apply_entries(
+        touched, written_off = apply_entries(
             entries,
             self.items.rows,
+            self.state.open_lines,
             in_campaign,
             self.state.profile.elapsed,
             self.state.shop_orders,
             0.5 ** (1.0 / self._settings.estimate.size_half_life_orders),
         )
+        if written_off.lines:
+            self.state.written_off.update(
+                {WRITTEN_OFF_LINES: written_off.lines, WRITTEN_OFF_UNITS: written_off.units}
+            )
+            _log.warning(
+                "partition %d: %d open order lines of %d units are written off, oldest first: more "
+                "than %d are open. Does every order get its dispatched or cancelled event?",
+                self._partition,
+                *written_off,
+                self._settings.open_lines,
+            )
+        return touched
 
     def _forget_updates(self, stop: int) -> None:
         if self._due.updates:

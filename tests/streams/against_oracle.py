@@ -31,6 +31,7 @@ def require_as_oracle(run: Run, logs: Logs) -> None:
     _check_history(run, oracle)
     if oracle.watermark is not None:
         _check_stock(run, oracle)
+        _check_lines(run, oracle)
 
 
 def _check_counts(run: Run, oracle: Oracle) -> None:
@@ -75,6 +76,24 @@ def _check_stock(run: Run, oracle: Oracle) -> None:
             *(stock.on_hand, stock.backlog, stock.counted_at),
             *(stock.cancelled, stock.returned),
         ], item
+
+
+def _check_lines(run: Run, oracle: Oracle) -> None:
+    """What is open of each order, and that a backlog is the sum of it."""
+    timeline = run.shard.timeline
+    found = sorted(
+        (timeline.items.names[int(line["item"])], int(line["open_units"]))
+        for line in timeline.state.open_lines.unsettled()
+    )
+    stocks = oracle.stocks(timeline.applied_ms or 0)
+    assert found == sorted(
+        (item, line.left)
+        for item, stock in stocks.items()
+        for line in stock.lines.values()
+        if line.left
+    )
+    rows = timeline.state.rows()
+    assert rows["open_line_units"].tolist() == rows["backlog_units"].tolist()
 
 
 _STOCK_FIELDS = (

@@ -202,6 +202,7 @@ def tell(run: Run) -> dict[str, Any]:
             topic: _tell_memory(shard.memories[f"seen-{topic}"].arrays._asdict())
             for topic in TOPICS
         },
+        "open lines": _tell_open_lines(shard),
         "orders remembered": [len(shard.memories[one]) for one in ("orders", "orders-again")],
         "outputs": sorted(map(msgspec.msgpack.encode, run.outputs)),
         "statuses": _tell_statuses(shard),
@@ -225,6 +226,15 @@ def _tell_memory(arrays: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
     generation, count, before, _ = arrays["counters"].tolist()
     newer = arrays["entries"][generation & 1, :count].tolist()
     return generation, newer, arrays["entries"][1 - (generation & 1), :before].tolist()
+
+
+def _tell_open_lines(shard: Shard) -> tuple[int, list[tuple[str, int]]]:
+    """All changes of the generation; the keys depend on the places of items."""
+    lines = shard.timeline.state.open_lines
+    generation, filled, _ = lines.state()
+    changes = lines.arrays.changes[:filled]
+    names = map(shard.timeline.items.key, changes["item"].tolist())
+    return generation, list(zip(names, changes["open_units"].tolist(), strict=True))
 
 
 def _tell_cells(shard: Shard) -> dict[tuple[str, int, str], tuple[int, ...]]:
