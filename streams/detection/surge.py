@@ -40,7 +40,7 @@ Every parameter, and why:
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -119,8 +119,7 @@ class SurgeSettings:
         return 1e5 / (self.false_items_per_100000 * share)
 
 
-@dataclass(frozen=True, slots=True)
-class Blackout:
+class Blackout(NamedTuple):
     """Time of which the orders say nothing: the feed was silent, then brought what it owed."""
 
     start_ms: int = 0
@@ -130,13 +129,23 @@ class Blackout:
 _NO_BLACKOUT = Blackout()
 
 
+class _Test(NamedTuple):
+    """What the kernels have to know of the settings."""
+
+    least_rate: float  # orders a day
+    minimum_days: float  # that the baseline knows of an item, weighted
+    launch_days: float  # that the pooled rate is worth for a new item
+    prior_squares: float
+    prior_days: float
+    level: float  # the mean sum is held there
+    end_evidence: float
+
+
 @compiled
-def _tested_days(
-    elapsed: Float64Array, start_ms: int, end_ms: int, blackout_start_ms: int, blackout_end_ms: int
-) -> float:
+def _tested_days(elapsed: Float64Array, start_ms: int, end_ms: int, blackout: Blackout) -> float:
     """Operational days between two times, without the blackout."""
     days = operational_days(elapsed, start_ms, end_ms)
-    start, end = max(start_ms, blackout_start_ms), min(end_ms, blackout_end_ms)
+    start, end = max(start_ms, blackout.start_ms), min(end_ms, blackout.end_ms)
     if start < end:
         days -= operational_days(elapsed, start, end)
     return max(days, 0.0)
@@ -223,8 +232,7 @@ def _reach(
     null: float,
     size: float,
     plan: float,
-    blackout_start_ms: int,
-    blackout_end_ms: int,
+    blackout: Blackout,
 ) -> None:
     """Bring a row up to a time before which no order came, with a new start at each full hour."""
     sums = row.surge_sums
@@ -236,13 +244,11 @@ def _reach(
     before = row.surge_day_days
     while moment < until_ms:
         if moment % HOUR_MS == 0:
-            hour = _tested_days(
-                elapsed, moment, moment + HOUR_MS, blackout_start_ms, blackout_end_ms
-            )
+            hour = _tested_days(elapsed, moment, moment + HOUR_MS, blackout)
             if hour >= _LEAST_START_DAYS:
                 sums += hour * _TICKS_FROM / (_TICKS_FROM + null * hour)
         ends = min(until_ms, (moment // HOUR_MS + 1) * HOUR_MS)
-        days = plan * _tested_days(elapsed, moment, ends, blackout_start_ms, blackout_end_ms)
+        days = plan * _tested_days(elapsed, moment, ends, blackout)
         after = row.surge_day_days + days
         _pass_time(
             sums,
@@ -286,25 +292,23 @@ def _tick_row(
     null: float,
     size: float,
     plan: float,
-    blackout_start_ms: int,
-    blackout_end_ms: int,
-    level: float,
-    end_evidence: float,
+    blackout: Blackout,
+    test: _Test,
 ) -> float:
     start_ms = boundary_ms - tick_ms
-    _reach(row, elapsed, start_ms, null, size, plan, blackout_start_ms, blackout_end_ms)
+    _reach(row, elapsed, start_ms, null, size, plan, blackout)
     if row.surge_path <= 0.0 and row.surge_since_ms == 0:
         _begin_anew(row, start_ms)
     orders = row.tick_orders
-    if start_ms < blackout_end_ms:
+    if start_ms < blackout.end_ms:
         orders = 0
     sums = row.surge_sums
-    shop_days = _tested_days(elapsed, start_ms, boundary_ms, blackout_start_ms, blackout_end_ms)
+    shop_days = _tested_days(elapsed, start_ms, boundary_ms, blackout)
     days = plan * shop_days
     hour_ms = start_ms // HOUR_MS * HOUR_MS
     an_hour = null * operational_days(elapsed, hour_ms, hour_ms + HOUR_MS)
     if start_ms % HOUR_MS == 0:
-        hour = _tested_days(elapsed, hour_ms, hour_ms + HOUR_MS, blackout_start_ms, blackout_end_ms)
+        hour = _tested_days(elapsed, hour_ms, hour_ms + HOUR_MS, blackout)
         if hour >= _LEAST_START_DAYS:
             sums += hour * _TICKS_FROM / (_TICKS_FROM + an_hour)
     if orders > 0:
@@ -316,7 +320,7 @@ def _tick_row(
     earlier = _log_weight(size, null, PATH_FACTOR, row.surge_calm_days, before, seen)
     row.surge_path += math.log(PATH_FACTOR) * orders + later - earlier
     if row.surge_since_ms > 0:
-        row.surge_path = min(row.surge_path, end_evidence)
+        row.surge_path = min(row.surge_path, test.end_evidence)
     row.surge_day_days = after
     row.surge_day_orders = seen + orders
     row.surge_days += days
@@ -325,11 +329,11 @@ def _tick_row(
         row.surge_units += row.tick_units
     row.surge_ticked_ms = boundary_ms
     mean = sums.mean()
-    if mean >= level:
+    if mean >= test.level:
         # Held at the level: evidence without bound would take as long to fall again.
-        sums *= level / mean
+        sums *= test.level / mean
         row.surge_is_proved = True
-        mean = level
+        mean = test.level
     return mean
 
 
@@ -341,32 +345,25 @@ def _tick(
     boundary_ms: int,
     tick_ms: int,
     pool: Pool,
-    blackout_start_ms: int,
-    blackout_end_ms: int,
-    least_rate: float,
-    minimum_days: float,
-    launch_days: float,
-    prior: float,
-    prior_days: float,
-    level: float,
-    end_evidence: float,
+    blackout: Blackout,
+    test: _Test,
     plans: Float64Array,
     means: Float64Array,
 ) -> None:
     for place in range(items.size):
         row = rows[items[place]]
         is_new = row.baseline_days == 0.0 and pool.rate > 0.0
-        if is_new or row.baseline_days >= minimum_days:
+        if is_new or row.baseline_days >= test.minimum_days:
             orders, days = row.baseline_orders, row.baseline_days
             if is_new:
-                orders = launch_days * pool.rate
+                orders = test.launch_days * pool.rate
             null = NULL_FACTOR * baseline_rate(
-                orders, days, row.baseline_pace, pool.rate, least_rate
+                orders, days, row.baseline_pace, pool.rate, test.least_rate
             )
-            size = baseline_size(row, orders, pool.dispersion, prior, prior_days)
+            size = baseline_size(row, orders, pool.dispersion, test.prior_squares, test.prior_days)
             if row.tick_orders == 0 and row.surge_ticked_ms <= boundary_ms - DAY_MS:
                 days = plans[place] * _tested_days(
-                    elapsed, boundary_ms - DAY_MS, boundary_ms, blackout_start_ms, blackout_end_ms
+                    elapsed, boundary_ms - DAY_MS, boundary_ms, blackout
                 )
                 _pass_day(row, boundary_ms - DAY_MS, days, null, size)
                 row.surge_ticked_ms = boundary_ms
@@ -380,10 +377,8 @@ def _tick(
                     null,
                     size,
                     plans[place],
-                    blackout_start_ms,
-                    blackout_end_ms,
-                    level,
-                    end_evidence,
+                    blackout,
+                    test,
                 )
         else:
             row.surge_ticked_ms = boundary_ms
@@ -391,6 +386,19 @@ def _tick(
         row.tick_orders = 0
         row.tick_units = 0
         row.tick_largest_units = 0
+
+
+def _test_of(settings: SurgeSettings, level: float | None) -> _Test:
+    baseline = settings.baseline
+    return _Test(
+        least_rate=settings.least_rate,
+        minimum_days=_LEAST_SHARE * baseline.weight_of(settings.minimum_days),
+        launch_days=baseline.launch_days,
+        prior_squares=baseline.prior_squares,
+        prior_days=baseline.prior_days,
+        level=settings.level if level is None else level,
+        end_evidence=settings.end_evidence,
+    )
 
 
 def surge_tick(
@@ -433,15 +441,8 @@ def surge_tick(
         boundary_ms,
         tick_ms,
         pool,
-        blackout.start_ms,
-        blackout.end_ms,
-        settings.least_rate,
-        _LEAST_SHARE * settings.baseline.weight_of(settings.minimum_days),
-        settings.baseline.launch_days,
-        settings.baseline.prior_squares,
-        settings.baseline.prior_days,
-        settings.level if level is None else level,
-        settings.end_evidence,
+        blackout,
+        _test_of(settings, level),
         np.ones(items.size) if plans is None else plans,
         means,
     )
