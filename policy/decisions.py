@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 
 from policy.codes import Reason as Reason
@@ -46,6 +46,13 @@ class Decisions:
     order_unit_cost_lean: FloatArray
     """Money that each unit of the lean order costs, price breaks included."""
     order_unit_cost_flexible: FloatArray
+    demand_mean_used_units_per_day: FloatArray
+    """The estimate on the rounding grid, which the policy was solved for."""
+    demand_sd_used_units_per_day: FloatArray
+    demand_family_used: IntArray
+    """DemandFamily codes; AUTO only where nothing sells."""
+    cell_units: FloatArray
+    """Units per lattice cell; 0 where no lattice was used."""
     expected_purchase_cost: FloatArray
     """Money for the units ordered now."""
     expected_setup_cost: FloatArray
@@ -54,13 +61,6 @@ class Decisions:
     """Money of the days decided, with the quantities ordered."""
     expected_backorder_cost: FloatArray
     """Money of the days decided, with the quantities ordered."""
-    demand_mean_used_units_per_day: FloatArray
-    """The estimate on the rounding grid, which the policy was solved for."""
-    demand_sd_used_units_per_day: FloatArray
-    demand_family_used: IntArray
-    """DemandFamily codes; AUTO only where nothing sells."""
-    cell_units: FloatArray
-    """Units per lattice cell; 0 where no lattice was used."""
     policy_cost_per_day: FloatArray
     """Long-run money a day under the policy, purchases included."""
     gap: FloatArray
@@ -76,3 +76,8 @@ class Decisions:
 
     def __len__(self) -> int:
         return int(self.quantity_lean_units.size)
+
+
+_NAMES = [field.name for field in fields(Decisions)]
+RESULTS = tuple(_NAMES[_NAMES.index("expected_purchase_cost") :])
+"""What a decision is expected to cost and serve: the fields from `expected_purchase_cost` on."""

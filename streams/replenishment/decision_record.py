@@ -7,6 +7,7 @@ import numpy as np
 from policy import (
     ReviewInputs,
 )
+from policy.decisions import RESULTS as RESULTS
 from policy.record import CODES
 from policy.review_inputs import ROLES
 from streams.contracts.events import MOST_PRICE_BREAKS
@@ -31,18 +32,6 @@ CANDIDATE_UNITS = (
     "candidate_flexible_only_units",
     "candidate_both_lean_units",
     "candidate_both_flexible_units",
-)
-RESULTS = (
-    "expected_purchase_cost",
-    "expected_setup_cost",
-    "expected_holding_cost",
-    "expected_backorder_cost",
-    "policy_cost_per_day",
-    "gap",
-    "cycle_service",
-    "review_service",
-    "fill_rate",
-    "break_even_fast_unit",
 )
 DISPATCH_DELAYS = tuple(f"dispatch_delay_days_{role}" for role in ROLES)
 PRICE_BREAKS = tuple(
