@@ -18,7 +18,7 @@ from tests.test_architecture import PACKAGES, Sources, imported, is_module, tree
 COVERS = {
     "tests/grafana/test_alertmanager.py": "infra.alertmanager infra.cli.campaign",
     "tests/infra/cli/test_cli.py": (
-        "infra.cli.app infra.cli.explain infra.cli.item infra.cli.settings "
+        "infra.cli.app infra.cli.explain infra.cli.settings "
         "infra.cli.terminal.failures infra.cli.terminal.options infra.cli.terminal.output "
         "infra.cli.terminal.wait infra.cli.worker infra.wording.codes infra.wording.format "
         "infra.wording.orders"
@@ -28,7 +28,9 @@ COVERS = {
         "infra.cli.health.shards infra.cli.health.workers"
     ),
     "tests/infra/cli/test_dlt.py": "infra.cli.terminal.bad_records infra.wording.records",
-    "tests/infra/cli/test_cli_live.py": "infra.cli.export infra.cli.generate infra.cli.replay",
+    "tests/infra/cli/test_cli_live.py": (
+        "infra.cli.export infra.cli.generate infra.cli.pause infra.cli.replay"
+    ),
     "tests/infra/cli/test_cli_policy.py": (
         "infra.cli.simulate infra.cli.solve infra.cli.terminal.plotting infra.replay.demand_history"
     ),

@@ -2,8 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -13,6 +11,7 @@ from rich.console import Console
 from infra.cli.terminal.failures import CommandError
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
 from infra.cli.terminal.output import heading, make_console, make_facts, make_table
+from infra.control.known_names import near_matches
 from infra.redis.reader import ItemState, Reader, open_reader
 from infra.redis.rows import DECISION_COLUMNS, ITEM_COLUMNS, decision_rows, time_or_none
 from infra.wording.codes import chosen_split, reason_text, split_rows
@@ -30,8 +29,6 @@ from streams.timestamps import one_time, rfc3339
 from streams.types import Table
 
 _DAYS_SHOWN = 10
-_NEAR_AT_MOST = 5
-_FUZZY_SKUS_AT_MOST = 20_000  # comparing letters with more of them takes seconds
 
 
 def item(
@@ -75,22 +72,6 @@ def _not_found(reader: Reader, sku: str, warehouse: str | None) -> str:
     if not near:
         return f"no item has the sku {sku!r}"
     return f"no item has the sku {sku!r}; near it: {', '.join(near)}"
-
-
-def near_matches(wanted: str, skus: Sequence[str]) -> list[str]:
-    """Return skus that might have been meant, the likeliest first.
-
-    >>> near_matches("8512a", ["85123A", "22423", "X85123AX"])
-    ['85123A', 'X85123AX']
-    """
-    folded = wanted.casefold()
-    holding = [sku for sku in skus if folded in sku.casefold()]
-    likely = skus
-    if len(skus) > _FUZZY_SKUS_AT_MOST:
-        likely = [sku for sku in skus if sku[:2].casefold() == folded[:2]][:_FUZZY_SKUS_AT_MOST]
-    by_folded = {sku.casefold(): sku for sku in likely}
-    close = [by_folded[one] for one in get_close_matches(folded, by_folded, n=_NEAR_AT_MOST)]
-    return list(dict.fromkeys([*sorted(holding, key=len), *close]))[:_NEAR_AT_MOST]
 
 
 def _named(state: ItemState, decision: Table | None) -> dict[str, Any] | None:
@@ -205,8 +186,13 @@ def _freshness(state: ItemState) -> str:
 def _stock_text(row: Table) -> str:
     if not row["counted_at_ms"]:
         return "not known: it was never counted"
-    counted = moment(int(row["counted_at_ms"]))
-    return f"{number(row['on_hand_units'])} units on hand, last counted {counted}"
+    counted, units = moment(int(row["counted_at_ms"])), row["on_hand_units"]
+    if units < 0:
+        return (
+            f"0 units on hand — COUNT THIS: by the record {number(units)}, because more left than "
+            f"was counted, last {counted}"
+        )
+    return f"{number(units)} units on hand, last counted {counted}"
 
 
 def _backlog_text(state: ItemState) -> str:

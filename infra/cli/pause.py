@@ -1,12 +1,11 @@
 """`tidegate pause` and `tidegate resume`: the kill switch of the hand-over."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 from redis.exceptions import RedisError
 
-from infra.cli.item import near_matches
 from infra.cli.terminal.failures import CommandError
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.output import note
@@ -19,8 +18,8 @@ from infra.control.entries import (
     make_resume,
     pause_of,
 )
+from infra.control.known_names import UnknownNameError, require_known
 from infra.control.log import append_once, read_audit
-from infra.redis.reader import Reader, open_reader
 from infra.redis.refusals import explain_refusal
 from infra.settings import Settings
 from streams.handover.rules import Pause
@@ -55,8 +54,8 @@ def pause(
     """
     settings = connection.settings()
     entry = make_pause(who, why, supplier=supplier, sku=sku, warehouse=warehouse)
-    if not anyway and (supplier is not None or sku is not None):
-        _require_known(settings, supplier, sku, warehouse)
+    if not anyway:
+        _require_known(settings, entry)
     written = _append(settings, lambda _: entry)
     assert isinstance(written, Paused)
     made = pause_of(written)
@@ -67,40 +66,19 @@ def pause(
         print(f"to end it: tidegate resume {made.hold_id} --who NAME --why REASON")
 
 
-def _require_known(
-    settings: Settings, supplier: str | None, sku: str | None, warehouse: str | None
-) -> None:
+def _require_known(settings: Settings, pause: Paused) -> None:
     """Refuse a pause that would stop nothing; while Redis is away, none is refused.
 
     Raises:
         CommandError: the shop has no such supplier or item.
     """
     try:
-        with open_reader(settings) as reader:
-            unknown = unknown_name(reader, supplier, sku, warehouse)
+        require_known(settings, pause)
+    except UnknownNameError as error:
+        text = f"{error}; nothing was paused; --anyway pauses it all the same"
+        raise CommandError(text) from None
     except (RedisError, OSError) as error:
         note(f"Redis: {explain_refusal(error)}; whether the name is known was not looked at")
-        return
-    if unknown is not None:
-        raise CommandError(f"{unknown}; nothing was paused; --anyway pauses it all the same")
-
-
-def unknown_name(
-    reader: Reader, supplier: str | None, sku: str | None, warehouse: str | None
-) -> str | None:
-    """Return which name the shop does not know; None means that it knows all of them."""
-    if sku is not None and not reader.find(sku, warehouse):
-        others = sorted(reader.names(p)[place][1] for p, place in reader.find(sku))
-        if others:
-            return f"sku {sku!r} is not in warehouse {warehouse!r}; it is in {', '.join(others)}"
-        return _not_known("sku", sku, near_matches(sku, reader.skus()))
-    if supplier is not None and supplier not in (names := reader.suppliers()):
-        return _not_known("supplier", supplier, near_matches(supplier, names))
-    return None
-
-
-def _not_known(kind: str, name: str, near: Sequence[str]) -> str:
-    return f"no {kind} {name!r} is known" + (f"; near it: {', '.join(near)}" if near else "")
 
 
 def resume(

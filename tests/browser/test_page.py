@@ -372,7 +372,7 @@ async def test_what_is_out_comes_first_and_times_are_the_shops(shop, server, vis
     assert hour in await visitor.page.locator("#status").inner_text()
     assert "All times are UTC" in await visitor.page.locator("footer").inner_text()
     await visitor.go("#/item?sku=less&warehouse=main")
-    await visitor.page.get_by_text("less than nothing cannot be").wait_for()
+    await visitor.page.get_by_text("0 units: count this").wait_for()
     assert visitor.complaints == []
 
 
@@ -419,6 +419,24 @@ async def test_pause_of_an_unknown_supplier_asks_again(shop, server, visit):
     await dialog.get_by_role("button", name="Pause").click()
     await page.get_by_role("button", name="Ordering paused (1)").wait_for()
     assert [one.supplier for one in server.log.entries] == ["acme"]
+
+
+async def test_stock_below_nothing_is_a_fault_to_count(shop, server, visit):
+    """Where what is on hand is shown: 0, and that somebody has to count."""
+    at = shop.now_ms - HOUR_MS
+    await shop.tell("stock", counted("lamp", at - HOUR_MS, 2))
+    await shop.tell("orders", placed("lamp", at, 9))
+    await shop.tell("shipments", dispatched("lamp", at, 5))
+    await shop.write_heartbeats()
+    await shop.settle()
+    visitor = await visit(server.url)
+    page = visitor.page
+    await visitor.go("#/shipping")
+    row = page.locator("tbody tr", has_text="lamp")
+    await row.get_by_text("count this").wait_for()
+    assert "\N{MINUS SIGN}3" not in await row.inner_text()
+    await visitor.go("#/item?sku=lamp")
+    await page.get_by_text("0 units: count this. By the record \N{MINUS SIGN}3").wait_for()
 
 
 async def test_late_record_stands_beside_the_dead_letters(shop, server, visit):

@@ -16,12 +16,12 @@ from infra.cli.health.check import Status
 from infra.cli.health.kafka import check_topics
 from infra.cli.health.redis import check_memory, check_version
 from infra.cli.health.shards import check_handover, check_shards
-from infra.cli.item import near_matches
 from infra.cli.terminal import wait
 from infra.cli.terminal.failures import CommandError, ExitCode, outcome_of
 from infra.cli.terminal.output import safe, safe_bytes
 from infra.cli.terminal.wait import Target, remaining
 from infra.control.entries import AuditState
+from infra.control.known_names import near_matches
 from infra.redis.codec import ShardMeta
 from infra.redis.memory import Memory
 from infra.redis.reader import ShardState

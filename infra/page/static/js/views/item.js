@@ -68,7 +68,7 @@ function facts(found, shopMs) {
   const told = [
     ["Runs out in", minutes === null ? "–" : minutes <= 0 ? "out now" : f.span(minutes)],
     ["Speed", `${f.rate(one.speed_units_per_hour)} units an hour (${one.speed_basis === "last_hour" ? "the last hour" : "estimate"}); sold in the last hour: ${f.count(one.sold_last_hour_units)}`],
-    ["On hand", found.on_hand_units === null ? "never counted" : found.on_hand_units < 0 ? el("span", { class: "bad" }, `${f.count(found.on_hand_units)} units: less than nothing cannot be. More was sent off than was counted since ${f.near(found.counted_ms, shopMs)}; count the shelf`) : `${f.count(found.on_hand_units)} units, counted ${f.near(found.counted_ms, shopMs)}`],
+    ["On hand", found.on_hand_units === null ? "never counted" : found.on_hand_units < 0 ? el("span", { class: "bad" }, `0 units: count this. By the record ${f.count(found.on_hand_units)}, because more left than was counted at ${f.near(found.counted_ms, shopMs)}`) : `${f.count(found.on_hand_units)} units, counted ${f.near(found.counted_ms, shopMs)}`],
     ["Customers wait for", `${f.count(one.backlog_units)} units`],
     ["On order", one.on_order_units ? `${f.count(one.on_order_units)} units, next ${f.near(one.next_arrival_ms, shopMs)}` : "nothing"],
     ["Promise", promise(one, shopMs)],

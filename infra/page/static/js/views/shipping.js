@@ -24,7 +24,7 @@ export function mount(root, context) {
       { title: "Item", class: "name", cell: (one) => ({ text: one.sku, href: itemLink(one.sku, one.warehouse), sub: one.warehouse }) },
       { title: "Waiting", number: true, cell: (one) => f.count(one.backlog_units) },
       { title: "Oldest order", number: true, cell: (one) => ({ text: one.oldest_ms === null ? "–" : f.span((shopMs() - one.oldest_ms) / 60000), sub: one.oldest_ms === null ? null : `since ${f.near(one.oldest_ms, shopMs())}` }) },
-      { title: "On hand", number: true, cell: (one) => f.count(one.on_hand_units) },
+      { title: "On hand", number: true, cell: (one) => (one.on_hand_units < 0 ? { text: "0", tags: [{ text: "count this", class: "bad" }], title: `by the record ${f.count(one.on_hand_units)}: more left than was counted` } : f.count(one.on_hand_units)) },
       { title: "Next arrival", number: true, cell: (one) => f.near(one.next_arrival_ms, shopMs()) },
     ],
   });
