@@ -92,7 +92,8 @@ def run(arguments: Sequence[str]) -> int:
         result = make_app(chosen)(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        complain(f"{str(error).rstrip('.')}; try `tidegate {chosen} --help`")
+        command = " ".join(("tidegate", *(error.command_chain or ())))
+        complain(f"{str(error).rstrip(',. ')}; try `{command} --help`")
         return ExitCode.USAGE
     except BrokenPipeError:
         # The reader has seen enough (`| head`); nothing more can be flushed to it.

@@ -1,12 +1,13 @@
 """`tidegate orders`: the open purchase orders, and a person's word about one of them."""
 
 import asyncio
+from typing import Annotated
 
 import msgspec
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from infra.cli.audit import what_happened
-from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json, Person
 from infra.cli.terminal.output import make_console, make_table, safe
 from infra.control.entries import AuditState, OrderAnswered
 from infra.control.log import append_once, read_audit
@@ -16,9 +17,10 @@ from infra.control.orders import (
     answer_to,
     read_orders,
 )
-from infra.settings import Settings
 from infra.wording.format import plain_time
 from streams.handover.rules import Verdict
+
+PoId = Annotated[str, Parameter(help="of the order, as `tidegate orders list` names it.")]
 
 orders = App(
     name="orders",
@@ -65,32 +67,27 @@ def list_orders(
 
 @orders.command
 def approve(
-    po_id: str,
+    po_id: PoId,
     /,
     *,
-    who: str,
-    why: str,
+    person: Person,
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> None:
     """Approve a purchase order that waits: it leaves, with a new date where it is late.
 
     Args:
-        po_id: of the order, as `tidegate orders list` names it.
-        who: your name, for the audit log.
-        why: the reason, for the audit log.
         as_json: one JSON object.
     """
-    _answer(connection.settings(), Word(po_id, Verdict.APPROVED, who, why), as_json=as_json)
+    _answer(connection, Word(po_id, Verdict.APPROVED, person.who, person.why), as_json=as_json)
 
 
 @orders.command
 def reject(
-    po_id: str,
+    po_id: PoId,
     /,
     *,
-    who: str,
-    why: str,
+    person: Person,
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> None:
@@ -99,21 +96,17 @@ def reject(
     If it has left already, tell the supplier yourself.
 
     Args:
-        po_id: of the order, as `tidegate orders list` names it.
-        who: your name, for the audit log.
-        why: the reason, for the audit log.
         as_json: one JSON object.
     """
-    _answer(connection.settings(), Word(po_id, Verdict.REJECTED, who, why), as_json=as_json)
+    _answer(connection, Word(po_id, Verdict.REJECTED, person.who, person.why), as_json=as_json)
 
 
 @orders.command
 def change(
-    po_id: str,
+    po_id: PoId,
     /,
     *,
-    who: str,
-    why: str,
+    person: Person,
     quantity: int | None = None,
     expected_at: str | None = None,
     as_json: Json = False,
@@ -125,19 +118,16 @@ def change(
     left already, tell the supplier yourself.
 
     Args:
-        po_id: of the order, as `tidegate orders list` names it.
-        who: your name, for the audit log.
-        why: the reason, for the audit log.
         quantity: units from now on, at least 1.
         expected_at: when it is due from now on: a day, or a time with its offset.
         as_json: one JSON object.
     """
-    word = Word(po_id, Verdict.CHANGED, who, why, quantity, expected_at)
-    _answer(connection.settings(), word, as_json=as_json)
+    word = Word(po_id, Verdict.CHANGED, person.who, person.why, quantity, expected_at)
+    _answer(connection, word, as_json=as_json)
 
 
-def _answer(settings: Settings, word: Word, *, as_json: bool) -> None:
-    has_left = False
+def _answer(connection: Connection, word: Word, *, as_json: bool) -> None:
+    settings, has_left = connection.settings(), False
 
     def make(state: AuditState) -> OrderAnswered:
         nonlocal has_left

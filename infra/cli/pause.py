@@ -7,7 +7,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from infra.cli.terminal.failures import CommandError
-from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json, Person
 from infra.cli.terminal.output import note
 from infra.control.entries import (
     AnyEntry,
@@ -29,8 +29,7 @@ _ALL = "all"
 
 def pause(
     *,
-    who: str,
-    why: str,
+    person: Person,
     supplier: str | None = None,
     sku: str | None = None,
     warehouse: str | None = None,
@@ -44,8 +43,6 @@ def pause(
     resume`. Decisions continue; held orders count as supply and are published later, unchanged.
 
     Args:
-        who: your name, for the audit log.
-        why: the reason, for the audit log.
         supplier: only orders to this supplier.
         sku: only orders of this item.
         warehouse: with sku: only this warehouse's.
@@ -53,7 +50,7 @@ def pause(
         as_json: one JSON object instead of a line of text.
     """
     settings = connection.settings()
-    entry = make_pause(who, why, supplier=supplier, sku=sku, warehouse=warehouse)
+    entry = make_pause(person.who, person.why, supplier=supplier, sku=sku, warehouse=warehouse)
     if not anyway:
         _require_known(settings, entry)
     written = _append(settings, lambda _: entry)
@@ -85,8 +82,7 @@ def resume(
     hold_id: str,
     /,
     *,
-    who: str,
-    why: str,
+    person: Person,
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> None:
@@ -94,15 +90,13 @@ def resume(
 
     Args:
         hold_id: of the pause, as `tidegate audit` names it; `all` ends every pause.
-        who: your name, for the audit log.
-        why: the reason, for the audit log.
         as_json: one JSON object, with the pauses that ended, instead of text.
     """
     settings = connection.settings()
     state, _ = asyncio.run(read_audit(settings))
     chosen = list(state.pauses) if hold_id == _ALL else [hold_id]
     for one in chosen:
-        _append(settings, _resuming(who, why, one))
+        _append(settings, _resuming(person, one))
         if as_json:
             continue
         print(f"resumed {what_is_paused(state.pauses[one])} ({one})")
@@ -122,8 +116,8 @@ def what_is_paused(pause: Pause) -> str:
     return ", ".join(f"{name} {text}" for name, text in pause.names().items()) or "everything"
 
 
-def _resuming(who: str, why: str, hold_id: str) -> Callable[[AuditState], Entry]:
-    return lambda state: make_resume(who, why, hold_id, state.pauses.values())
+def _resuming(person: Person, hold_id: str) -> Callable[[AuditState], Entry]:
+    return lambda state: make_resume(person.who, person.why, hold_id, state.pauses.values())
 
 
 def _append(settings: Settings, make: Callable[[AuditState], Entry]) -> AnyEntry:

@@ -17,7 +17,7 @@ from redis.retry import Retry
 from infra.cli.health.kafka import read_logs
 from infra.cli.health.shards import changed_logs
 from infra.cli.terminal.failures import CommandError
-from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Person
 from infra.cli.terminal.output import note
 from infra.cli.terminal.progress import progress
 from infra.control.entries import AuditError, make_adoption
@@ -117,8 +117,7 @@ def import_(
 @state.command(name="adopt-logs")
 def adopt_logs_command(
     *,
-    who: str,
-    why: str,
+    person: Person,
     from_: Annotated[Literal["start", "end"], Parameter(name="--from")] = "start",
     connection: Connection = NOT_GIVEN,
 ) -> None:
@@ -130,8 +129,6 @@ def adopt_logs_command(
     number of partitions is refused: make the topics again with the number that the state has.
 
     Args:
-        who: your name, for the audit log.
-        why: the reason, for the audit log.
         from_: "start" reads all that the new log has; events whose ids are still remembered count
             once. "end" skips what it has by now, as for a copy of what was read already.
     """
@@ -147,7 +144,7 @@ def adopt_logs_command(
             for partition, logs in sorted(chosen.items())
             for topic, one in logs.items()
         }
-        asyncio.run(append_once(settings, lambda _: make_adoption(who, why, named)))
+        asyncio.run(append_once(settings, lambda _: make_adoption(person.who, person.why, named)))
         for partition, logs in sorted(chosen.items()):
             adopt_logs(redis, keys_of(settings), partition, logs)
             said = ", ".join(f"{topic} from offset {one.offset}" for topic, one in logs.items())

@@ -51,6 +51,18 @@ class Connection:
 
 NOT_GIVEN = Connection()
 
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Who gives an order, for the audit log."""
+
+    who: str
+    """your name, for the audit log."""
+    why: str
+    """the reason, for the audit log."""
+
+
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 """A switch that is off unless given."""
 
