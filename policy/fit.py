@@ -41,7 +41,7 @@ class FitCheck(IntEnum):
 
     NO_DEMAND = 0  # nothing sells
     TOO_LITTLE_HISTORY = 1  # untested; spread at least that of Poisson counts
-    EQUIDISPERSED = 2  # not to be told from Poisson counts
+    EQUIDISPERSED = 2  # not distinguishable from Poisson counts
     OVERDISPERSED = 3  # proven wider than Poisson
     UNDERDISPERSED = 4  # proven narrower than Poisson
 

@@ -37,7 +37,7 @@ SIGNIFICANT_DIGITS = 9
 """Of proportions of costs: quotients that differ in their last bits are the same."""
 WIDEST_SPREAD = 30.0
 """A standard deviation above this many times max(mean, sqrt(mean)) is cut to it: no estimate of a
-heavier tail can be told from a few large orders."""
+heavier tail can be distinguished from a few large orders."""
 
 
 @compiled

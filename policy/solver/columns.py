@@ -36,7 +36,7 @@ FAMILY_NEGATIVE_BINOMIAL = int(DemandFamily.NEGATIVE_BINOMIAL)
 FAMILY_GAMMA = int(DemandFamily.GAMMA)
 
 LEVELS_CAP = 720
-"""Most levels of a lattice: a lot or a capacity may ask for finer cells than usual."""
+"""Most levels of a lattice: a lot or a capacity may ask for finer cells than other rows."""
 
 # Rows of the tables that a review reads, one column per level: cost of each candidate, premium.
 T_NOTHING = 0

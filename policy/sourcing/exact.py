@@ -91,9 +91,9 @@ def grid_for(model: TwoSpeedModel, low: int, most: int) -> Grid:
 def first_grid(model: TwoSpeedModel) -> Grid:
     """Return a grid that is usually wide enough."""
     chances = np.cumsum(model.demand.probabilities)
-    usual = int(np.searchsorted(chances, 0.98))
+    likely = int(np.searchsorted(chances, 0.98))
     order = math.sqrt(2 * model.slow_setup * model.demand.mean_lots / model.holding)
-    return grid_for(model, low=-1 - usual // 2, most=usual + 2 + math.ceil(1.5 * order))
+    return grid_for(model, low=-1 - likely // 2, most=likely + 2 + math.ceil(1.5 * order))
 
 
 def solve_exact(model: TwoSpeedModel, most_work: float) -> ExactResult | None:

@@ -6,7 +6,7 @@ DEFAULT_WAREHOUSE = "main"
 
 
 class Kind(IntEnum):
-    """What the fold does with an event. Kinds without a code of their own are told in full."""
+    """What the fold does with an event. Kinds without a code of their own are kept whole."""
 
     HEARTBEAT = 0
     PLACED = 1

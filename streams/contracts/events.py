@@ -292,7 +292,7 @@ class Item(Event, frozen=True, kw_only=True, gc=False, tag="item"):
     price_breaks_lean: PriceBreaks = []
     price_breaks_flexible: Annotated[PriceBreaks, Meta(examples=[[]])] = []
     # A supplier sends off what it got before the cut-off on a dispatch day, the rest at the start
-    # of the next one; lead times count from then. Nothing told: every day, at once.
+    # of the next one; lead times count from then. An empty list: every day, at once.
     dispatch_weekdays_lean: Weekdays = []
     dispatch_weekdays_flexible: Annotated[Weekdays, Meta(examples=[[]])] = []
     cut_off_hour_lean: CutOffHour = 24.0

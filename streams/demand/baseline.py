@@ -1,23 +1,23 @@
-"""What is usual: an item's baseline rate of distinct orders, and how much its days differ.
+"""The baseline: an item's rate of distinct orders, and how much its days differ.
 
 The surge test needs an baseline rate that a surge does not teach and that a new item cannot make
 up for itself, so it keeps one of its own, apart from the demand estimate, which follows faster:
 
 - The rate is a mean over `memory_days` operational days in which no day counts for more than
   `cap_sds` standard deviations above the tested rate: a surge raises it slowly, and a lasting
-  change of level becomes usual within weeks.
+  change of level becomes the baseline within weeks.
 - An item that first sells in a shop of some age comes with `launch_days` of next to nothing: so
   much was sold of it before, and a launch that takes off without a plan is news.
 - A shop that grows sells more than its mean of four weeks, every day anew. So what came in the
-  newest `pace_days` is held against what was usual in them: an item's pace, drawn to the shop's
+  newest `pace_days` is compared with the baseline in them: an item's pace, drawn to the shop's
   where the item is thin (empirical Bayes). What of it the null does not allow for anyway
   (`pace_allowed`) multiplies the rate that is tested; a shop that shrinks keeps the higher rate, as
   a baseline that is too high raises nothing.
-- Days differ by more than chance. The size of the negative binomial is told by the differences of
-  successive days, which a slow change of level does not blow up: `E (n - r m)**2 - n - r**2 m =
-  2 mean**2 / size` for counts n, m of two days of one rate, r the ratio of their lengths. It is
-  drawn to the shop's where an item alone says too little (empirical Bayes): because it sells too
-  little, or because a few weeks of days, however full, do not tell how much days differ.
+- Days differ by more than chance. The size of the negative binomial is estimated from the
+  differences of successive days, which a slow change of level does not blow up:
+  `E (n - r m)**2 - n - r**2 m = 2 mean**2 / size` for counts n, m of two days of one rate, r the
+  ratio of their lengths. It is drawn to the shop's where an item alone says too little (empirical
+  Bayes): because it sells too little, or because a few weeks of days, however full, do not tell how much days differ.
 """
 
 import math
@@ -64,7 +64,7 @@ class Pool(NamedTuple):
     Attributes:
         rate: orders a day that an item had before its first; 0 while the shop is young.
         dispersion: 1 / size of the negative binomial, of an item like most of those that sell.
-        pace: how many times the usual orders came in the newest days.
+        pace: how many times the baseline orders came in the newest days.
     """
 
     rate: float
@@ -98,7 +98,7 @@ def _dispersion(known: Table, settings: BaselineSettings) -> float:
 
 
 def _pace(known: Table, settings: BaselineSettings) -> float:
-    """How many times the usual orders of settled items came in the newest days."""
+    """How many times the baseline orders of settled items came in the newest days."""
     settled = known[known["observed_days"] >= settings.mature_observed_days]
     came, due = (math.fsum(settled[name].tolist()) for name in ("pace_orders", "pace_due"))
     few = settings.pace_orders
@@ -198,7 +198,7 @@ def _learn(
 def learn_baseline(
     rows: Table, pool: Pool, settings: BaselineSettings, *, null_factor: float, least_rate: float
 ) -> None:
-    """Take the closed day into what is usual, in place.
+    """Take the closed day into the baseline, in place.
 
     Args:
         rows: `streams.state.items.ROW` records, shape (item,), with the day's orders outside
@@ -206,8 +206,8 @@ def learn_baseline(
             shut or the item out of stock.
         pool: what the items have in common, before the day.
         settings: how fast.
-        null_factor: the tested rate is at most so many times the usual one.
-        least_rate: the usual rate is taken to be at least this.
+        null_factor: the tested rate is at most so many times the baseline.
+        least_rate: the baseline rate is taken to be at least this.
     """
     _learn(
         rows,

@@ -20,7 +20,7 @@ from streams.types import BoolArray, Float64Array, Int64Array, Table
 if TYPE_CHECKING:
     from streams.contracts.events import CampaignLine
 
-_LEAST_OUTSIDE = 0.25  # of the baseline orders, from which the whole is told
+_LEAST_OUTSIDE = 0.25  # of the baseline orders, from which the whole is known
 
 
 class Lines(NamedTuple):
@@ -52,15 +52,15 @@ def campaign_lines(campaigns: Mapping[int, Mapping[str, "CampaignLine"]]) -> Lin
     Args:
         campaigns: item -> campaign -> line.
     """
-    told = sorted(
+    found = sorted(
         (item, one_time(line.starts_at), one_time(line.ends_at), campaign_id, line)
         for item, lines in campaigns.items()
         for campaign_id, line in lines.items()
     )
-    whole = np.array([line[:3] for line in told], np.int64).reshape(len(told), 3)
-    expected = np.array([line[4].expected_units for line in told], np.float64)
-    kinds = [promotion_type(line[4]) for line in told]
-    names = [line[3] for line in told]
+    whole = np.array([line[:3] for line in found], np.int64).reshape(len(found), 3)
+    expected = np.array([line[4].expected_units for line in found], np.float64)
+    kinds = [promotion_type(line[4]) for line in found]
+    names = [line[3] for line in found]
     item, starts_ms, ends_ms = np.ascontiguousarray(whole.T)
     return Lines(item, starts_ms, ends_ms, expected, kinds, names)
 
@@ -254,13 +254,13 @@ class Uplift(msgspec.Struct):
 
         The order of the samples does not matter.
         """
-        told = list(samples)
-        self.windows += len(told)
-        self.units += math.fsum(units for units, _ in told)
-        self.baseline_units += math.fsum(baseline for _, baseline in told)
-        self.unit_squares += math.fsum(units * units for units, _ in told)
-        self.baseline_squares += math.fsum(baseline * baseline for _, baseline in told)
-        self.products += math.fsum(units * baseline for units, baseline in told)
+        found = list(samples)
+        self.windows += len(found)
+        self.units += math.fsum(units for units, _ in found)
+        self.baseline_units += math.fsum(baseline for _, baseline in found)
+        self.unit_squares += math.fsum(units * units for units, _ in found)
+        self.baseline_squares += math.fsum(baseline * baseline for _, baseline in found)
+        self.products += math.fsum(units * baseline for units, baseline in found)
 
     def merge(self, other: "Uplift") -> None:
         """Take in what another shard knows."""

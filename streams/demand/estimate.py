@@ -10,8 +10,8 @@ be drawn down (limited translation: Efron, Morris 1972). A shard pools over its 
 items: it sees no others.
 
 **Size.** The logs of units per order, with the shop's mean and spread as a prior; a bulk order
-teaches as if it were at the edge of what is usual. What logs and edges lose of the mean is given
-back by one factor for the shop, units sold over units foreseen.
+teaches as if it were at the edge of the expected range. What logs and edges lose of the mean is
+given back by one factor for the shop, units sold over units foreseen.
 
 **Class.** By the mean days between days with orders (ADI, at 1.32) and the squared coefficient of
 variation of what they sold (at 0.49): Syntetos, Boylan, Croston (2005). The class names the method.
@@ -56,7 +56,7 @@ METHODS = {
 
 ADI_LIMIT = 1.32
 CV2_LIMIT = 0.49
-LARGEST_SIZE = 200.0  # times the units foreseen: more of one day is no news of the usual size
+LARGEST_SIZE = 200.0  # times the units foreseen: more of one day is no news of the baseline size
 
 
 class EstimateSettings(NamedTuple):

@@ -15,7 +15,7 @@ _PRIOR_PLAN = (1.0, 1.0)  # the plan holds, of which little is known
 
 
 class Factor(NamedTuple):
-    """How many times the usual rate orders come: posterior mean, and a range of 90 %."""
+    """How many times the baseline rate orders come: posterior mean, and a range of 90 %."""
 
     mean: float
     low: float
@@ -27,10 +27,10 @@ def factor_of(
     baseline_orders: float,
     prior: tuple[float, float] = (_PRIOR_ORDERS, _PRIOR_BASELINE),
 ) -> Factor:
-    """Return the factor's posterior after so many orders where so many were usual.
+    """Return the factor's posterior after so many orders where so many were expected.
 
-    Gamma; the prior is that of two orders in half an expected one: four times the usual, so that a
-    handful of orders within minutes is not taken for a hundredfold day. Quantiles by Wilson and
+    Gamma; the prior is that of two orders in half an expected one: four times the baseline, so that
+    a handful of orders within minutes is not taken for a hundredfold day. Quantiles by Wilson and
     Hilferty, to 1 % from 5 orders on.
 
     Args:
@@ -115,7 +115,7 @@ def surge_units_per_day(row: Table, settings: SurgeSettings) -> float:
 
 
 def current_units_per_day(rows: Table, settings: SurgeSettings) -> Float64Array:
-    """Return units per operational day at which items sell: in a surge its rate, else everyday.
+    """Return units per operational day at which items sell: in a surge its rate, else the baseline.
 
     Args:
         rows: `streams.state.items.ROW` records, shape (n,).
@@ -133,7 +133,7 @@ def current_units_per_day(rows: Table, settings: SurgeSettings) -> Float64Array:
 def is_bulk(rows: Table | Columns, settings: SurgeSettings) -> "np.ndarray":
     """Whether the largest line of the open tick is a bulk order, shape (item,).
 
-    One line of at least `bulk_lines` usual ones that takes `bulk_days` of the baseline demand: it
+    One line of at least `bulk_lines` mean ones that takes `bulk_days` of the baseline demand: it
     matters to the stock, and tells nothing of how many customers want the item.
     """
     units_per_day = rows["demand_level_units_per_day"]
@@ -151,7 +151,7 @@ def is_bulk(rows: Table | Columns, settings: SurgeSettings) -> "np.ndarray":
 def surge_demand(row: Table, mean: float, cover_days: float, settings: SurgeSettings) -> float:
     """Return the demand that a decision sees for an item in a surge.
 
-    The posterior rate of orders, at the usual units an order, decays back to the baseline mean
+    The posterior rate of orders, at the baseline units an order, decays back to the baseline mean
     with `settings.half_life_days`; the mean over the cover is what counts.
 
     Args:

@@ -18,7 +18,7 @@ with the groups' part of the budget.
 A shard judges its part of a group: it sees its own partition and no other. What sees all partitions
 (Redis, the page) sees each as far as it has got, which differs between runs; what it would say were
 no function of the logs. So a group spread thinly over many partitions needs a surge so much larger
-to be told by its total, and its parts have one id (`streams.incidents.group_incidents`) under which
+to be seen in its total, and its parts have one id (`streams.incidents.group_incidents`) under which
 readers join them.
 """
 
@@ -343,11 +343,11 @@ class Groups:
     # -- days ---------------------------------------------------------------------------------
 
     def close_day(self, rows: Table, counts_days: float, boundary: int) -> None:
-        """Take the closed day into what is usual of each group.
+        """Take the closed day into the baseline of each group.
 
         Args:
             rows: `streams.state.items.ROW` records, shape (item,), with the exposures of the day
-                and what was usual before it.
+                and the baseline before it.
             counts_days: operational days for which the shop's day counts.
             boundary: end of the day.
         """
@@ -415,17 +415,17 @@ class Groups:
         self.note_changed(np.flatnonzero(newest_ms != self._stored_ms[: newest_ms.size]))
         self._stored_ms = self._last_ms[:, 0].copy()
         every = self.tell()
-        told: dict[str, bytes | None] = {name: every[name] for name in self._changed}
-        told.update(dict.fromkeys(self._removed))
+        stored: dict[str, bytes | None] = {name: every[name] for name in self._changed}
+        stored.update(dict.fromkeys(self._removed))
         self._changed, self._removed = set(), set()
-        return dict(sorted(told.items()))
+        return dict(sorted(stored.items()))
 
     def tell(self) -> dict[str, bytes]:
         """The rows of all groups."""
         return {name: self.row(name).tobytes() for name in sorted(self._places)}
 
     def restore(self, stored: dict[str, bytes]) -> None:
-        """Take over stored rows; the items' categories and lines are told apart from them."""
+        """Take over stored rows; the items' categories and lines are read from them."""
         for name, row in stored.items():
             self.rows[self._place(name)] = np.frombuffer(row, ROW)[0]
         self._changed = set()

@@ -10,7 +10,7 @@ is looked at.
 
 Due is only what could be sold: not while the record says that there is nothing, nor in suspicious
 silence, nor before the shop's newest order of any item, nor in a blackout of the feed. What came is
-counted in orders, or in units of the usual size where that is more: fewer and larger orders that
+counted in orders, or in units of the baseline size where that is more: fewer and larger orders that
 bring the planned units are no shortfall.
 
 Every parameter, and why:
@@ -56,7 +56,7 @@ def _day_log(share: float, sold: float, due: float, size: float) -> float:
 
 @compiled
 def _sold_orders(row: Record) -> float:
-    """Orders of the open day, or its units in orders of the usual size where that is more."""
+    """Orders of the open day, or its units in orders of the baseline size where that is more."""
     size = max(row.units_per_order, 1.0)
     sold: float = max(float(row.plan_day_orders), row.plan_day_units / size)
     return sold
@@ -183,7 +183,7 @@ def due_orders(
         rows: `streams.state.items.ROW` records, shape (item,).
         items: of these lines, shape (n,).
         elapsed: of the shop's profile, shape (169,).
-        stretch: from the day's beginning to the time up to which orders are told.
+        stretch: from the day's beginning to the time up to which orders are known.
         blackout: the newest time of which the orders say nothing.
 
     Returns:

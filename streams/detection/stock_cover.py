@@ -55,7 +55,7 @@ def minutes_to_zero(
 
 
 def whole_minutes(minutes: float) -> int | None:
-    """Return minutes as they are told; None means that the stock never runs out, or is not known.
+    """Return minutes as they are shown; None means that the stock never runs out, or is not known.
 
     >>> whole_minutes(12.4), whole_minutes(np.inf)
     (12, None)

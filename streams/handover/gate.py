@@ -21,7 +21,7 @@ class GateInputs:
 
     is_control_known: bool
     is_store_away: bool
-    lag_records: int | None  # not yet read; None means Kafka has not told
+    lag_records: int | None  # not yet read; None means Kafka has not said
     lag_s: float  # age of the oldest record that is not yet read, or of a live log's newest event
     ahead_s: float  # the newest event lies so far in the future
     back_s: float  # this machine's clock, or the times that Kafka gives, went back by so much

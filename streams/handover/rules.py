@@ -26,7 +26,7 @@ from streams.types import BoolArray
 
 
 class HoldReason(StrEnum):
-    """Why an order waits. The first that holds, in this order, is the one that is told."""
+    """Why an order waits. The first that holds, in this order, is the one that is shown."""
 
     PAUSED = "paused"  # a person pulled the kill switch
     CONTROL_AWAY = "control_away"  # whether somebody did cannot be read

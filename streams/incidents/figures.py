@@ -27,7 +27,7 @@ from streams.types import Table
 def item_minutes_to_zero(
     row: Table, profile: Profile, now_ms: int, settings: SurgeSettings
 ) -> int | None:
-    """Return minutes until an item's stock is sold at its current rate, as they are told.
+    """Return minutes until an item's stock is sold at its current rate, as they are shown.
 
     Args:
         row: one record of `streams.state.items.ROW`.
@@ -133,7 +133,7 @@ def shortfall_figures(row: Table, units_left: float | None) -> dict[str, float |
 
     Args:
         row: one record of `streams.state.items.ROW`, of an item or of a group.
-        units_left: that the plan still expects from now on; None means not told, as for a group.
+        units_left: that the plan still expects from now on; None means not known, as for a group.
     """
     size = max(float(row["units_per_order"]), 1.0)
     sold = float(row["plan_sold_orders"]) + float(row["plan_day_orders"])

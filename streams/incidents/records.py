@@ -1,4 +1,4 @@
-"""How the steps of an incident are told: as alerts, with a summary, figures and one action."""
+"""How the steps of an incident are published: as alerts, with a summary, figures and one action."""
 
 from streams.contracts.alerts import Alert, AlertKind, AlertState, Figures
 from streams.contracts.ids import incident_id
@@ -72,7 +72,8 @@ def alert(
         boundary: event time of the step.
         figures: that it rests on.
         action: the one to take.
-        version: of an incident that is told more than twice; 0: 1 when raised, 2 when resolved.
+        version: of an incident that is published more than twice; 0 means 1 when raised, 2 when
+            resolved.
     """
     said = subject_text(subject) if names[0] is None else subject
     step = Alert(

@@ -74,7 +74,7 @@ class Columns:
     order_key: UInt64Array  # (source, order_id)
     order_id_key: UInt64Array  # of order_id alone: the shop and its warehouse are two sources
     names: Names  # of items; a heartbeat's is empty
-    updates: dict[int, AnyEvent]  # index into the arrays -> the whole event, for kinds told in full
+    updates: dict[int, AnyEvent]  # index into the arrays -> the whole event, for kinds kept whole
 
     def __len__(self) -> int:
         return self.rows.size
@@ -326,7 +326,7 @@ def _plain_columns(plain: PlainBatch) -> Columns:
 
 
 def _in_log_order(first: Columns, second: Columns) -> Columns:
-    """Merge columns of a topic whose kinds are not told in full."""
+    """Merge columns of a topic whose kinds are not kept whole."""
     rows = np.concatenate([first.rows, second.rows])
     order = np.argsort(rows)
     return Columns(

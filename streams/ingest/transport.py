@@ -11,7 +11,7 @@ Three places are replaced, for consumers that this transport makes and for no ot
 - `aiokafka.consumer.fetcher.MemoryRecords` keeps the raw bytes, so that the key, headers and time
   of a single bad record can be read again (`record_batches`);
 - Faust's `Consumer` asks the owner of the state where to read on, instead of Kafka's own memory of
-  offsets, and commits to Kafka only what it is told to.
+  offsets, and commits to Kafka only the offsets that it is given.
 
 `tests/streams/ingest/test_transport.py` fails when a new version of either changes what is relied
 on.
@@ -196,7 +196,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         )
 
     def highwater(self, tp: TP) -> int | None:
-        """Return where a log ends, as far as transactions are over; None means Kafka has not told,
+        """Return where a log ends, as far as transactions are over; None means Kafka has not said,
         or the partition was just revoked.
 
         That happens in the consumer's thread, at any moment, and is an assertion there.

@@ -41,7 +41,7 @@ def _join_nearest(since: Int64Array, waiting: Int64Array, at_ms: int) -> None:
     """Make one of the two neighbours that cover the shortest time, and leave the last one free.
 
     They cover at most 2/7 of the time that the whole queue covers then, so that by no more than
-    that the oldest order is ever told too old.
+    that the oldest order ever seems too old.
     """
     nearest, shortest = 0, at_ms - since[0]
     for place in range(WAITING_MARKS - 1):

@@ -10,7 +10,7 @@ from streams.state.item_index import ItemTable
 from streams.types import AnyArray, Int32Array, Table
 
 SURGE_FACTORS = (1.5, 2.0, 3.0, 5.0, 8.0, 20.0)
-"""How much faster than usual a surge may run; the detector keeps one sum for each."""
+"""How much faster than the baseline a surge may run; the detector keeps one sum for each."""
 
 PLAN_SHARES = (0.5, 0.2, 0.05)
 """How much of its plan a campaign line in shortfall may sell; its test keeps one sum for each."""
@@ -111,7 +111,7 @@ ROW = np.dtype(
         ("baseline_squares", "<f8"),
         ("baseline_pace", "<f8"),  # of late, beyond what the null allows for; below 1: 1
         ("pace_orders", "<f8"),  # of the newest days, capped as above
-        ("pace_due", "<f8"),  # what was usual in them
+        ("pace_due", "<f8"),  # the baseline orders in them
         ("day_before_orders", "<f8"),  # of the newest open day
         ("day_before_days", "<f8"),  # its operational days
         ("surge_sums", "<f8", (len(SURGE_FACTORS),)),
@@ -126,9 +126,9 @@ ROW = np.dtype(
         ("surge_days", "<f8"),  # operational days since then
         ("surge_since_ms", "<i8"),  # open incident; 0: none
         ("surge_is_proved", "?"),  # since then the evidence has reached the level
-        ("surge_published_ms", "<i8"),  # when it was told last
+        ("surge_published_ms", "<i8"),  # when it was published last
         ("surge_published_orders", "<i8"),  # and with how many orders
-        ("surge_version", "<i8"),  # of what was told last
+        ("surge_version", "<i8"),  # of what was published last
         ("bulk_since_ms", "<i8"),  # open incident; 0: none
         ("bulk_units", "<i8"),  # of its line
         # The plan of a campaign against what came, since the window began:

@@ -35,7 +35,7 @@ _DECODERS = {
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one batch of one topic left to wait; `told` maps a place in it to the whole event."""
+    """What one batch of one topic left to wait; `updates` maps a place in it to the whole event."""
 
     number: int
     topic: str
@@ -74,7 +74,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Entries in the order in which they take effect; `told` as in a chunk."""
+    """Entries in the order in which they take effect; `updates` as in a chunk."""
 
     entries: Table
     updates: dict[int, AnyEvent]

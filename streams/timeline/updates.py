@@ -1,4 +1,4 @@
-"""What is told in full: catalog and campaign lines, inbound shipments, words about orders."""
+"""Events that are kept whole: catalog and campaign lines, inbound shipments, words about orders."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ FOREIGN_LEAD_TIME_DAYS = 14.0
 
 
 def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
-    """Apply an event of an item that is told in full, at its moment of event time."""
+    """Apply an event of an item that is kept whole, at its moment of event time."""
     match event:
         case events.CatalogTombstone():
             _remove(state, [named for named, line in _named_by(state, event.key) if not line])

@@ -29,8 +29,8 @@ class Committer:
     4. "fenced": the store has another past. Nothing of this shard counts any more; it is disowned,
        which loads it again if the partition is still ours, and reads the log from there.
     5. "stored": its offsets are the stored ones, and the records of its outbox may be published.
-    6. Kafka is told the stored offsets now and then. Kafka is only ever behind the store, so what
-       is read again is known by its offset and passed over.
+    6. The stored offsets are committed to Kafka now and then. Kafka is only ever behind the store,
+       so what is read again is known by its offset and passed over.
     7. What Kafka has taken of the outbox is forgotten by the next commit. A crash in between
        publishes the same bytes again under the same id.
 

@@ -34,7 +34,7 @@ class Progress:
         self.consumer: BatchConsumer | None = None
 
     def lags(self, task: ShardTask) -> dict[str, int | None]:
-        """Return the records of each topic not stored yet; None means Kafka has not told.
+        """Return the records of each topic not stored yet; None means Kafka has not said.
 
         What lies behind an open transaction is no lag: nobody may read it yet.
         """
@@ -72,7 +72,7 @@ class Progress:
         return {place: now_s - since_s for place, since_s in self._open_since_s.items()}
 
     def lag_records(self) -> dict[tuple[str, int], int]:
-        """Return the same of every input partition, as far as Kafka has told."""
+        """Return the same of every input partition, as far as Kafka has said."""
         return {
             (topic, partition): lag or 0
             for partition, task in self._tasks.items()

@@ -67,7 +67,7 @@ class StoreHealth:
 
     Args:
         unreachable: errors that mean "away for now".
-        observer: is told of every failure.
+        observer: takes every failure.
         clock: wall-clock seconds.
         explain: says what an error means and what mends it.
     """
