@@ -27,6 +27,7 @@ from infra.control.log import ControlLog
 from infra.control.order_routes import add_order_routes
 from infra.control.orders import Desk
 from infra.control.recorder import AuditRecorder
+from infra.control.responses import ResponseCheck
 from infra.control.routes import add_control_routes
 from infra.kafka import publisher
 from infra.kafka.group_monitor import GroupMonitor
@@ -225,6 +226,8 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     admin = AdminServer(app, settings.admin_host, settings.admin_port)
     await producer.start()
     await audit_log.start()
+    responses = ResponseCheck(settings, audit_log, lambda: list(worker.tasks), partitions)
+    checking = asyncio.create_task(responses.run(), name="order-responses")
     url = await admin.start()
     if on_ready is not None:
         on_ready(url)
@@ -233,6 +236,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
         await _feed(worker, settings, stop, GroupMonitor(registry))
     finally:
         watching.cancel()
+        checking.cancel()
         await admin.stop()
         await _shut_down(audit_log.stop(), "the audit log")
         await _shut_down(producer.stop(), "Kafka")

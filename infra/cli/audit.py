@@ -19,6 +19,7 @@ from infra.control.entries import (
     OrderLeft,
     OrderWaits,
     Paused,
+    ResponsesSent,
     Resumed,
     WentLive,
     pause_of,
@@ -95,6 +96,8 @@ def what_happened(entry: AnyEntry) -> str:
             )
         case OrderAnswered():
             return f"{entry.verdict} {entry.po_id}: {entry.quantity} units{_due(entry)}"
+        case ResponsesSent():
+            return f"sent to order-responses: answers to orders, {len(entry.moments)} of them"
         case OrderLeft():
             return f"{entry.po_id} left: {entry.status or 'no approval needed any more'}"
 

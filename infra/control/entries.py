@@ -28,6 +28,7 @@ TIDEGATE = "tidegate"
 """The name under which workers write."""
 
 LONGEST_TEXT = 500
+_UNKNOWN_MS = 2**62
 ACKNOWLEDGED_FOR_MS = DAY_MS
 """So long somebody's word stands for an incident; then it counts as nobody's, and is told anew."""
 
@@ -109,6 +110,15 @@ class OrderAnswered(Entry, frozen=True, kw_only=True, tag="order_answered"):
     occurred_at: str  # event time of the same word in `order-responses`
 
 
+class ResponsesSent(Entry, frozen=True, kw_only=True, tag="responses_sent"):
+    """The events of people's answers are in `order-responses`: the logs say from now on the same.
+
+    Keys are the ids of the answers' entries, values the event times of their events.
+    """
+
+    moments: dict[str, str]
+
+
 class LogsAdopted(Entry, frozen=True, kw_only=True, tag="logs_adopted"):
     """A person let logs be read that are not the ones that the state was made from."""
 
@@ -123,6 +133,7 @@ AnyEntry = (
     | OrderWaits
     | OrderLeft
     | OrderAnswered
+    | ResponsesSent
     | Acknowledged
     | WentLive
     | LogsAdopted
@@ -244,6 +255,7 @@ class AuditState:
     waiting: dict[str, HoldReason] = field(default_factory=dict)  # by po_id
     left: set[str] = field(default_factory=set)  # po_id of orders that wait no more, ever
     answers: dict[str, Answer] = field(default_factory=dict)  # by po_id, of those that wait
+    unsent: dict[str, OrderAnswered] = field(default_factory=dict)  # by entry, not known to be sent
     closed: dict[int, list[HoldReason]] = field(default_factory=dict)  # by partition
     taken_on: dict[str, Acknowledged] = field(default_factory=dict)  # by incident, the newest word
     live_from: str | None = None  # the first entry that says so
@@ -312,20 +324,37 @@ class AuditState:
             case WentLive():
                 self.live_from = self.live_from or entry.live_from
             case OrderAnswered():
+                self.unsent[entry.entry_id] = entry
                 if entry.po_id not in self.left:
                     self.answers = {**self.answers, entry.po_id: answer_of(entry)}
+            case ResponsesSent():
+                for entry_id, occurred_at in entry.moments.items():
+                    self._note_sent(entry_id, one_time(occurred_at))
             case Acknowledged():
                 self.taken_on = {**self.taken_on, entry.incident_id: entry}
 
+    def _note_sent(self, entry_id: str, moment_ms: int) -> None:
+        """An answer is in force until the logs have taken effect up to its event."""
+        sent = self.unsent.pop(entry_id, None)
+        if sent is None or sent.po_id not in self.answers:
+            return
+        given = answer_of(sent)
+        if self.answers[sent.po_id] == given:  # else there is a newer one
+            known = msgspec.structs.replace(given, moment_ms=moment_ms)
+            self.answers = {**self.answers, sent.po_id: known}
+
 
 def answer_of(entry: OrderAnswered) -> Answer:
-    """Return what a person said of an order, as the hand-over takes it."""
+    """Return what a person said of an order, as the hand-over takes it.
+
+    Its moment is far in the future: nobody knows yet whether its event was sent.
+    """
     return Answer(
         po_id=entry.po_id,
         verdict=entry.verdict,
         quantity=entry.quantity,
         expected_ms=None if entry.expected_at is None else one_time(entry.expected_at),
-        moment_ms=one_time(entry.occurred_at),
+        moment_ms=_UNKNOWN_MS,
     )
 
 

@@ -16,6 +16,7 @@ from infra.control.entries import AnyEntry, AuditState, Entry, OrderAnswered, re
 from infra.kafka.options import client_options
 from infra.kafka.topic_reader import close_consumer, log_ends, read_topics
 from infra.settings import Settings
+from streams.contracts.events import Response
 from streams.contracts.topics import ORDER_RESPONSES, audit_topic
 from streams.handover.rules import Controls
 from streams.timestamps import rfc3339
@@ -83,6 +84,7 @@ class ControlLog:
         self._end_seen_at = -math.inf
         self._controls = Controls(is_known=False)
         self.state = AuditState()
+        self.sending: set[str] = set()  # entries whose events are on their way
 
     async def start(self) -> None:
         """Connect and begin to follow."""
@@ -128,13 +130,25 @@ class ControlLog:
         """Write a person's word about an order here and to `order-responses`; return the entry.
 
         Raises:
-            KafkaError: it is not there, or only here: then the order waits, and the word has to be
-                said again.
+            KafkaError: it is not there, or only here: then its event is sent later, by
+                `infra.control.responses`.
         """
         written = await self.append(entry)
         assert isinstance(written, OrderAnswered)
-        await _send_response(self._producer, self._topic_prefix, written)
+        self.sending.add(written.entry_id)
+        try:
+            await self.send_response(response_of(written))
+        finally:
+            self.sending.discard(written.entry_id)
         return written
+
+    async def send_response(self, event: Response) -> None:
+        """Write an event to `order-responses`.
+
+        Raises:
+            KafkaError: it is not there, or not known to be.
+        """
+        await _send_response(self._producer, self._topic_prefix, event)
 
     def note(self, entry: Entry) -> None:
         """Write an entry soon; what Kafka does not take for long is lost to the log, and said."""
@@ -239,16 +253,13 @@ async def append_once(settings: Settings, make: Callable[[AuditState], Entry]) -
             audit_topic(settings.topic_prefix), msgspec.json.encode(entry), partition=_PARTITION
         )
         if isinstance(entry, OrderAnswered):
-            await _send_response(producer, settings.topic_prefix, entry)
+            await _send_response(producer, settings.topic_prefix, response_of(entry))
     finally:
         await producer.stop()
     return entry  # type: ignore[return-value]  # every entry is one of the kinds
 
 
-async def _send_response(
-    producer: AIOKafkaProducer, topic_prefix: str, entry: OrderAnswered
-) -> None:
-    event = response_of(entry)
+async def _send_response(producer: AIOKafkaProducer, topic_prefix: str, event: Response) -> None:
     await producer.send_and_wait(
         topic_prefix + ORDER_RESPONSES, msgspec.json.encode(event), key=event.sku.encode()
     )

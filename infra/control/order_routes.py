@@ -125,7 +125,7 @@ def add_order_routes(app: web.Application, log: Log, shop: Shop, run: Callable[.
         try:
             written = await log.answer(entry)
         except KafkaError as error:
-            rule = "reachable: say it again, the order waits meanwhile"
+            rule = "reachable: look at the order again, your word may be written or not"
             raise Refusal(503, "Kafka", rule, type(error).__name__) from None
         said = (written.po_id, written.verdict, written.quantity, written.expected_at)
         return answer_json(OrderAnswer(*said, has_left))

@@ -83,7 +83,7 @@ async def read_topics(settings: Settings, topics: Iterable[str]) -> AsyncIterato
     async with open_consumer(settings, places) as consumer:
         begins = await consumer.beginning_offsets(places)
         ends = await log_ends(consumer, places)
-        async for record in _read_between(consumer, begins, ends):
+        async for record in read_between(consumer, begins, ends):
             yield record
 
 
@@ -107,7 +107,7 @@ async def read_one(
         ends = await log_ends(consumer, [place])
         if not begins[place] <= offset < ends[place]:
             return None
-        async for record in _read_between(consumer, {place: offset}, {place: offset + 1}):
+        async for record in read_between(consumer, {place: offset}, {place: offset + 1}):
             if record.offset == offset:
                 return record
     return None
@@ -204,11 +204,21 @@ async def held_back(settings: Settings, topics: Iterable[str]) -> dict[TopicPart
     return {place: ends[place] - stable[place] for place in places if ends[place] > stable[place]}
 
 
-async def _read_between(
+async def read_between(
     consumer: AIOKafkaConsumer,
     begins: Mapping[TopicPartition, int],
     ends: Mapping[TopicPartition, int],
 ) -> AsyncIterator[TopicRecord]:
+    """Yield the records from some offsets up to others, batch by batch.
+
+    Args:
+        consumer: to which the places are assigned.
+        begins: the first offset of each place.
+        ends: the offset after the last one.
+
+    Raises:
+        TopicReadError: the broker does not give what it has.
+    """
     left = {place for place in begins if begins[place] < ends[place]}
     consumer.pause(*(set(begins) - left))
     for place in left:
