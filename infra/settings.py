@@ -175,6 +175,11 @@ class Settings(BaseSettings):
         _SHARD.order_keys,
         description="orders remembered per partition, to count each once: at least so many",
     )
+    open_lines: Positive = Field(
+        _SHARD.timeline.open_lines,
+        description="open order lines remembered per partition: at least so many, at most twice; "
+        "beyond that the oldest leave the backlog",
+    )
     record_bytes: Positive = Field(
         _WORKER.limits.record_bytes,
         description="largest record that is read; a larger one is a dead letter",
@@ -382,6 +387,7 @@ class Settings(BaseSettings):
             order_keys=self.order_keys,
             timeline=TimelineSettings(
                 tick_ms=self.tick_seconds * 1000,
+                open_lines=self.open_lines,
                 limits=self.limits(),
                 surge=SurgeSettings(
                     false_items_per_100000=self.false_surge_items_per_100000,

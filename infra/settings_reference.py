@@ -14,7 +14,7 @@ END = "<!-- end of the settings -->"
 _HEAD = "| setting | environment variable | default | values | meaning |\n|---|---|---|---|---|\n"
 # A word of a setting's name -> the unit that it stands for.
 _UNITS = {unit: unit for unit in ("seconds", "ms", "days", "bytes", "records", "units", "amount")}
-_UNITS |= {"minute": "minutes", "hour": "hours", "day": "days", "keys": "keys"}
+_UNITS |= {"minute": "minutes", "hour": "hours", "day": "days", "keys": "keys", "lines": "lines"}
 _TYPES = {"str": "text", "Path": "file", "SecretStr": "secret text", "bool": "`true`, `false`"}
 
 

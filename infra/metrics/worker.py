@@ -23,6 +23,7 @@ from infra.metrics.unpublished import Unpublished
 from streams.contracts.events import TOPICS
 from streams.handover.rules import HoldReason
 from streams.shard.folding import DEAD_LETTERED, NEW_ORDERS, REVIEWS, SOLD_UNITS
+from streams.state.open_lines import WRITTEN_OFF_UNITS
 from streams.timestamps import NO_CLOCK
 from streams.worker.shard_task import ShardTask
 from streams.worker.worker import Worker
@@ -117,6 +118,10 @@ def _counters(registry: CollectorRegistry) -> dict[str, CounterMetric]:
         NEW_ORDERS: ("tidegate_orders", "Distinct orders of an item, by item."),
         SOLD_UNITS: ("tidegate_sold_units", "Units ordered, before cancellations."),
         REVIEWS: ("tidegate_reviews", "Decisions made, orders or not."),
+        WRITTEN_OFF_UNITS: (
+            "tidegate_written_off_units",
+            "Units that left the backlog because more than open_lines order lines were open.",
+        ),
     }
     alone = {name: CounterMetric(*one, registry=registry) for name, one in others.items()}
     return {**by_outcome, **alone}

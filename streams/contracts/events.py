@@ -142,7 +142,7 @@ class Placed(Event, frozen=True, kw_only=True, gc=False, tag="placed"):
 
 
 class Cancelled(Event, frozen=True, kw_only=True, gc=False, tag="cancelled"):
-    """A customer took back `quantity` units before or after dispatch."""
+    """A customer took back `quantity` units; what has left counts again when it is `returned`."""
 
     code: ClassVar[Kind] = Kind.CANCELLED
     order_id: OrderId

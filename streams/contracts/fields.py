@@ -93,8 +93,8 @@ Source = Annotated[
 OrderId = Annotated[
     Identifier,
     Meta(
-        description="Id of the customer's order; lines with the same id are one order. 1 to 128 "
-        "characters.",
+        description="Id of the customer's order; lines with the same id are one order. What is "
+        "dispatched, cancelled or returned names it, whatever the source. 1 to 128 characters.",
         examples=["order-581234"],
     ),
 ]

@@ -152,6 +152,7 @@ def test_parts_get_what_was_set():
         decision_history_days=15,
         dedupe_keys=16,
         order_keys=17,
+        open_lines=26,
         record_bytes=18,
         future_seconds=19,
         tick_seconds=20,
@@ -171,6 +172,7 @@ def test_parts_get_what_was_set():
     assert (shard.dedupe_keys, shard.order_keys) == (16, 17)
     assert (worker.limits.record_bytes, worker.limits.future_ms) == (18, 19_000)
     assert shard.timeline.tick_ms == 20_000
+    assert shard.timeline.open_lines == 26
     assert worker.commit_interval_s == 0.021
     assert shard.timeline.review.stock_valid_ms == 22 * DAY_MS
     assert shard.timeline.review.minimum_days == 23

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from streams.contracts.ids import incident_id
 from streams.contracts.purchase_orders import SupplierRole
 from streams.handover.rules import Controls, HoldReason
 from streams.incidents.group_incidents import GroupIncident
+from streams.shard.shard import ShardSettings
 from streams.state.open_orders import OpenOrder
 from streams.worker.shard_task import ShardTask
 from tests.oracle import DAY
@@ -59,9 +61,9 @@ class Worker:
         return {(topic, partition): 3 for topic in TOPICS for partition in self.tasks}
 
 
-def run_of(skus: int) -> Run:
+def run_of(skus: int, settings: ShardSettings = SETTINGS) -> Run:
     """A shard that knows so many SKUs."""
-    run = Run(SETTINGS)
+    run = Run(settings)
     log = [
         (
             event("placed", f"e{n}", START_MS, (f"sku {n}\n", "main"), order_id="o", quantity=1),
@@ -259,6 +261,16 @@ def test_demand_is_counted_in_orders_and_units():
     assert series["tidegate_backlog_units", ()] == 16
     assert series["tidegate_newest_order_timestamp_seconds", ()] == START_MS // 60_000 * 60
     assert series["tidegate_oldest_open_order_timestamp_seconds", ()] <= START_MS / 1000
+
+
+def test_units_that_left_the_backlog_are_counted(caplog):
+    """Two are remembered, at most four: when the fifth comes, two of one unit are written off."""
+    few = replace(SETTINGS, timeline=replace(SETTINGS.timeline, open_lines=2))
+    series = series_of(Worker(run_of(5, few)))
+    assert series["tidegate_backlog_units", ()] == 3
+    assert series["tidegate_written_off_units_total", ()] == 2
+    assert "partition 0: 2 open order lines of 2 units are written off" in caplog.text
+    assert series_of(Worker(run_of(5)))["tidegate_written_off_units_total", ()] == 0
 
 
 def incidents_of(worker: Worker, acknowledged: str = "no") -> dict[AlertKind, float]:
