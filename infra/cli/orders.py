@@ -53,7 +53,7 @@ def list_orders(
     rows = [
         row
         for row in read_orders(settings, state.controls(), state.closed)
-        if (row.hold is not None or not waiting)
+        if (row.is_waiting or not waiting)
         and supplier in (None, row.supplier)
         and sku in (None, row.sku)
     ]
@@ -148,6 +148,17 @@ def _money(row: PurchaseOrderRow) -> str:
     return "" if row.amount is None else f"{row.amount:,.2f} {safe(row.currency or '')}".strip()
 
 
+def _waits_for(row: PurchaseOrderRow) -> str:
+    """Say why an order has not left; what a person said of it stands there until it shows."""
+    if row.hold is None:
+        return ""
+    if row.answer == Verdict.REJECTED:
+        return "nothing: rejected, it never leaves (closed when its log goes on)"
+    if row.answer == Verdict.CHANGED:
+        return f"its log to go on: changed to {row.answer_quantity:,} units"
+    return str(row.hold)
+
+
 def _show(rows: list[PurchaseOrderRow]) -> None:
     names = ("order", "sku", "warehouse", "supplier", "units", "open", "amount", "due", "state")
     numbers = ("units", "open", "amount")
@@ -164,11 +175,11 @@ def _show(rows: list[PurchaseOrderRow]) -> None:
                 _money(row),
                 plain_time(row.due_at),
                 row.state,
-                row.hold or "",
+                _waits_for(row),
             )
             for row in rows
         ],
     )
     make_console().print(table)
-    held = sum(row.hold is not None for row in rows)
-    print(f"{len(rows):,} open, {held:,} of them wait")
+    waiting = sum(row.is_waiting for row in rows)
+    print(f"{len(rows):,} open, {waiting:,} of them wait")

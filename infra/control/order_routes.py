@@ -104,7 +104,7 @@ def add_order_routes(app: web.Application, log: Log, shop: Shop, run: Callable[.
 
     async def listed(_: web.Request) -> web.Response:
         rows = await _read(run, shop.orders)
-        waiting = sum(row.hold is not None for row in rows)
+        waiting = sum(row.is_waiting for row in rows)
         return answer_json(PurchaseOrders(rows[:ORDERS_SHOWN], len(rows), waiting))
 
     async def approve(request: web.Request) -> web.Response:

@@ -26,7 +26,7 @@ from streams.contracts.fields import (
 )
 from streams.handover.rules import Answer, Controls, HoldReason, Verdict
 from streams.replenishment.supplier_terms import late_start_ms
-from streams.timestamps import BAD_TIMESTAMP, one_time, rfc3339
+from streams.timestamps import BAD_TIMESTAMP, NO_CLOCK, one_time, rfc3339
 
 MOST_UNITS = 1_000_000
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -52,6 +52,21 @@ class PurchaseOrderRow(msgspec.Struct, frozen=True, kw_only=True):
         described("Value of the order, quantity times unit cost; null once it has left."),
     ]
     currency: Annotated[str | None, CURRENCY]
+    answer: Annotated[
+        Verdict | None,
+        described(
+            "What a person said of it that takes effect only when its log goes on; null means "
+            "nothing. One that is rejected never leaves."
+        ),
+    ] = None
+    answer_quantity: Annotated[
+        int | None, described("Units that the person approved, rejected or wants; null likewise.")
+    ] = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not left and still may."""
+        return self.hold is not None and self.answer != Verdict.REJECTED
 
 
 class UnknownOrderError(UnknownError):
@@ -143,8 +158,14 @@ def read_orders(settings: Settings, controls: Controls, closed: Closed) -> list[
     with open_reader(settings) as reader:
         waiting = waiting_orders(reader, settings, controls, closed, time.time())
         by_id = {one.order_summary.po_id: one for one in waiting}
-        rows = [_row(one, by_id.pop(one.order.po_id, None)) for one in reader.open_orders()]
-    return sorted(rows, key=lambda row: (row.hold is None, row.due_at, row.po_id))
+        applied_ms = {one.partition: one.applied_ms or NO_CLOCK for one in reader.shards()}
+        rows = []
+        for one in reader.open_orders():
+            answer = controls.answers.get(one.order.po_id)
+            if answer is not None and answer.moment_ms <= applied_ms.get(one.partition, NO_CLOCK):
+                answer = None  # the state says the same by now
+            rows.append(_row(one, by_id.pop(one.order.po_id, None), answer))
+    return sorted(rows, key=lambda row: (not row.is_waiting, row.due_at, row.po_id))
 
 
 def find_order(
@@ -259,7 +280,9 @@ def _late_start(found: FoundOrder, moment_ms: int) -> str | None:
     return None if due_ms is None else rfc3339(due_ms)
 
 
-def _row(opened: OpenOrderState, waiting: WaitingOrder | None) -> PurchaseOrderRow:
+def _row(
+    opened: OpenOrderState, waiting: WaitingOrder | None, answer: Answer | None
+) -> PurchaseOrderRow:
     summary = None if waiting is None else waiting.order_summary
     return PurchaseOrderRow(
         po_id=opened.order.po_id,
@@ -273,4 +296,6 @@ def _row(opened: OpenOrderState, waiting: WaitingOrder | None) -> PurchaseOrderR
         hold=None if waiting is None else waiting.reason,
         amount=None if summary is None else summary.amount,
         currency=None if summary is None else summary.currency,
+        answer=None if answer is None else answer.verdict,
+        answer_quantity=None if answer is None else answer.quantity,
     )

@@ -51,9 +51,13 @@ async def test_an_order_is_changed_rejected_and_approved_at_the_page(redis_url, 
         await say("Approve")
         await page.get_by_text(f"{waiting - 1} of them wait").wait_for()
         await say("Change", "7")
-        await page.get_by_text("somebody's word about it").first.wait_for()
+        await page.get_by_text("its log to go on: changed to 7 units").wait_for()
         assert [one.verdict for one in server.log.entries] == ["approved", "changed"]
         assert server.log.entries[1].quantity == 7
+        await say("Reject")
+        await page.get_by_text(f"{waiting - 2} of them wait").wait_for()
+        await page.get_by_role("button", name="all open").click()
+        await page.get_by_text("rejected, it never leaves").wait_for()
         assert {(one.who, one.why) for one in server.log.entries} == {("Ada", "agreed")}
         assert visitor.complaints == []
 

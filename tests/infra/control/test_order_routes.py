@@ -54,7 +54,10 @@ async def test_word_about_an_order_is_in_force_at_once_and_kept_with_its_author(
         assert isinstance(event, OrderRejected)
         assert event.event_id == entry.entry_id
         async with client.get(PATH) as answer:
-            assert [row["hold"] for row in (await answer.json())["orders"]] == ["held"]
+            told = await answer.json()
+        (row,) = told["orders"]
+        assert (row["hold"], row["answer"], row["answer_quantity"]) == ("held", "rejected", 10)
+        assert (told["orders_total"], told["waiting_total"]) == (1, 0), "it waits for nobody"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,14 @@ const HOLDS = {
   approval: "approval",
 };
 
+/** Why an order has not left; what a person said of it stands there until its log goes on. */
+function waitsFor(one) {
+  if (!one.hold) return "–";
+  if (one.answer === "rejected") return { text: "nothing: rejected, it never leaves", tags: [{ text: "closed when its log goes on" }] };
+  if (one.answer === "changed") return { text: `its log to go on: changed to ${f.count(one.answer_quantity)} units`, tags: [{ text: "changed" }] };
+  return { text: HOLDS[one.hold] ?? f.words(one.hold), tags: [{ text: one.hold === "approval" ? "your word" : "held", class: "warn" }] };
+}
+
 /** The buttons of one order; Approve only while it has not left. */
 export function orderButtons(one, context) {
   const button = (text, verb) => el("button", { type: "button", class: "small", "aria-label": `${text} ${one.po_id}`, onclick: () => answerOrder(verb, one, context) }, text);
@@ -43,9 +51,9 @@ export function mount(root, context) {
       { title: "Amount", number: true, cell: (one) => (one.amount === null ? "–" : f.amount(one.amount, one.currency)) },
       { title: "From", cell: (one) => ({ text: one.supplier, sub: f.words(one.state) }) },
       { title: "Due", number: true, cell: (one) => f.near(Date.parse(one.due_at), context.now?.shop_ms) },
-      { title: "Waits for", class: "wrap", cell: (one) => (one.hold ? { text: HOLDS[one.hold] ?? f.words(one.hold), tags: [{ text: one.hold === "approval" ? "your word" : "held", class: "warn" }] } : "–") },
+      { title: "Waits for", class: "wrap", cell: waitsFor },
       { title: "Order", class: "wrap", wide: true, cell: (one) => one.po_id },
-      { title: "", label: "Your word", cell: (one) => ({ as: `${one.po_id} ${one.hold} ${one.quantity} ${one.due_at}`, node: () => orderButtons(one, context) }) },
+      { title: "", label: "Your word", cell: (one) => ({ as: `${one.po_id} ${one.hold} ${one.answer} ${one.quantity} ${one.due_at}`, node: () => orderButtons(one, context) }) },
     ],
   });
   fill(root, card({ text: "Purchase orders", level: "h1" },
@@ -59,7 +67,7 @@ export function mount(root, context) {
 
   async function refresh() {
     const found = await get("purchase-orders");
-    const shown = asked.only === "all" ? found.orders : found.orders.filter((one) => one.hold);
+    const shown = asked.only === "all" ? found.orders : found.orders.filter((one) => one.hold && one.answer !== "rejected");
     setText(counts, `${f.count(found.orders_total)} open, ${f.count(found.waiting_total)} of them wait${found.orders_total > found.orders.length ? `; the first ${f.count(found.orders.length)} are shown` : ""}`);
     table.empty.textContent = asked.only === "all" ? "No purchase order is open." : "No purchase order waits.";
     table.update(shown);
