@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +27,6 @@ from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json
 from infra.cli.terminal.output import (
     heading,
     make_console,
-    make_facts,
     make_table,
     note,
     safe,
@@ -88,7 +87,8 @@ def list_(
     console.print(make_table(columns, rows))
     console.print()
     console.print(heading("what to do"))
-    console.print(make_facts((code, advice_for(code)) for code in sorted({c for _, c in found})))
+    for codes, advice in _advice({code for _, code in found}):
+        console.print(safe(f"{codes}: {advice}"))
     if latest:
         console.print()
         console.print(heading(f"newest {len(latest)}"))
@@ -244,6 +244,14 @@ async def _survey(
     found = [record for records in latest.values() for record in records]
     found.sort(key=lambda one: (-one.written_ms, one.topic, one.partition, -one.offset))
     return dict(counted), found[:newest]
+
+
+def _advice(codes: Iterable[str]) -> list[tuple[str, str]]:
+    """Return what to do by code; codes that ask for the same stand together."""
+    by_advice: dict[str, list[str]] = defaultdict(list)
+    for code in sorted(codes):
+        by_advice[advice_for(code)].append(code)
+    return [(", ".join(same), advice) for advice, same in by_advice.items()]
 
 
 def _count_records(found: Mapping[tuple[str, str], _Found]) -> list[dict[str, Any]]:

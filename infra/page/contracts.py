@@ -472,7 +472,8 @@ class IncidentGroup(msgspec.Struct, frozen=True, kw_only=True):
     kind: Annotated[str, _KIND]
     severity: Annotated[Literal["high", "medium", "low"], _SEVERITY]
     team: Annotated[str, _TEAM]
-    action: Annotated[str, _ACTION]
+    action: Annotated[str, described("The action that most of them recommend.")]
+    action_total: Annotated[int, described("How many of them recommend it.")]
     total: Annotated[int, described("How many incidents of this kind are open.")]
     unacknowledged: Annotated[int, described("How many of them nobody looks after.")]
     oldest_ms: Annotated[

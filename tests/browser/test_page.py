@@ -421,6 +421,20 @@ async def test_pause_of_an_unknown_supplier_asks_again(shop, server, visit):
     assert [one.supplier for one in server.log.entries] == ["acme"]
 
 
+async def test_incident_of_an_order_names_the_order(server, visit):
+    """A buyer with three late orders of one item has to know which is which."""
+    visitor = await visit(server.url)
+    await visitor.go()
+    script = """async (subject) => {
+        const { incidentEntry } = await import('/static/js/views/incidents.js');
+        const one = { subject, sku: "mug", warehouse: "north", kind: "late_delivery", figures: {},
+                      severity: "medium", team: "logistics", action: "Call", started_ms: 0 };
+        return incidentEntry(one, {}).querySelector(".what").innerText;
+    }"""
+    assert "mug north, po-1" in await visitor.page.evaluate(script, "po-1")
+    assert "mug north," not in await visitor.page.evaluate(script, "mug@north")
+
+
 async def test_stock_below_nothing_is_a_fault_to_count(shop, server, visit):
     """Where what is on hand is shown: 0, and that somebody has to count."""
     at = shop.now_ms - HOUR_MS

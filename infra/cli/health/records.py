@@ -39,7 +39,11 @@ def check_uncounted(
             yield Check(name, Status.OK, f"{listed} since the beginning")
             continue
         is_new = now_ms - last.written_ms < DAY_MS
-        when = moment(last.written_ms) if 0 < last.written_ms <= LATEST_MS else "at no known time"
+        when = (
+            moment(last.written_ms // 1000 * 1000)
+            if 0 < last.written_ms <= LATEST_MS
+            else "at no known time"
+        )
         text = f"{listed} since the beginning; the newest: {last.code}, written {when}"
         advice = f"{advice_for(last.code)}; all of them: tidegate dlt list"
         yield Check(name, Status.WARN if is_new else Status.OK, text, advice if is_new else "")

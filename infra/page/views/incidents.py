@@ -1,5 +1,6 @@
 """Open incidents: who has to act, on what, and whether somebody does."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from infra.page.contracts import Incident, IncidentGroup, Incidents, PageQuery
@@ -43,11 +44,13 @@ def groups(every: Sequence[Incident]) -> list[IncidentGroup]:
 
 def _group(first: Incident, members: Sequence[Incident]) -> IncidentGroup:
     newest = sorted(members, key=lambda one: (-one.started_ms, one.incident_id))
+    ((action, recommend_it),) = Counter(one.action for one in members).most_common(1)
     return IncidentGroup(
         kind=first.kind,
         severity=first.severity,
         team=first.team,
-        action=first.action,
+        action=action,
+        action_total=recommend_it,
         total=len(members),
         unacknowledged=sum(one.acknowledged is None for one in members),
         oldest_ms=newest[-1].started_ms,

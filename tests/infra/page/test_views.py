@@ -396,6 +396,15 @@ def test_incidents_of_one_kind_are_one_line():
     assert told.incidents[0].severity == "high"
 
 
+def test_line_of_a_kind_shows_what_most_of_them_need():
+    """One item's promotion is no advice for the forty that need another order."""
+    actions = INCIDENT_KINDS[AlertKind.LOW_COVER].actions
+    alerts = [alert(AlertKind.LOW_COVER, n) for n in range(1, 6)]
+    alerts = [alerts[0], *(msgspec.structs.replace(one, action=actions[2]) for one in alerts[1:])]
+    (group,) = incidents(snapshot_of(incidents=alerts), PageQuery()).groups
+    assert (group.action, group.action_total, group.total) == (actions[2], 4, 5)
+
+
 def test_group_that_surges_on_several_partitions_is_one_incident():
     """Each partition tells its part under the same id; people see the whole, once."""
     parts = [

@@ -29,10 +29,13 @@ function figures(one) {
 
 const runbook = (one) => (one?.runbook ? [" · ", el("a", { href: one.runbook }, "runbook")] : []);
 
+/** The order that an incident is about, behind its item. */
+const order = (one) => (one.subject === `${one.sku}@${one.warehouse}` ? "" : `, ${one.subject}`);
+
 export function incidentEntry(one, context) {
   const taken = one.acknowledged;
   const subject = one.sku === null ? f.subject(one.subject) : one.sku;
-  const rest = one.sku === null ? "" : ` ${one.warehouse}`;
+  const rest = one.sku === null ? "" : ` ${one.warehouse}${order(one)}`;
   return el("li", { class: `incident ${one.severity} ${taken ? "taken" : ""}` },
     el("div", { class: "line" },
       el("span", { class: "what" },
@@ -50,14 +53,14 @@ export function incidentEntry(one, context) {
 
 /** All incidents of one kind: one line to act on. */
 export function groupEntry(group, context) {
-  const newest = group.newest.flatMap((one) => (one.sku === null ? [f.subject(one.subject), ", "] : [el("a", { href: itemLink(one.sku, one.warehouse) }, one.sku), ` ${one.warehouse}, `]));
+  const newest = group.newest.flatMap((one) => (one.sku === null ? [f.subject(one.subject), ", "] : [el("a", { href: itemLink(one.sku, one.warehouse) }, one.sku), ` ${one.warehouse}${order(one)}, `]));
   newest.push(newest.pop().replace(/, $/, ""));
   const more = group.total - group.newest.length;
   return el("li", { class: `incident ${group.severity} ${group.unacknowledged ? "" : "taken"}` },
     el("div", { class: "line" },
       el("span", { class: "what" }, `${f.count(group.total)} × ${f.words(group.kind)}`, el("span", { class: "tag" }, group.team)),
       el("span", { class: "when" }, `newest ${f.near(group.newest_ms, context.now?.shop_ms)}`)),
-    el("div", { class: "do" }, group.action, runbook(group.newest[0])),
+    el("div", { class: "do" }, group.action_total < group.total ? `${f.count(group.action_total)} of them: ` : "", group.action, runbook(group.newest[0])),
     el("div", { class: "more" }, newest, more > 0 ? ` and ${f.count(more)} more` : "", group.unacknowledged < group.total ? ` · ${f.count(group.total - group.unacknowledged)} acknowledged` : ""));
 }
 
