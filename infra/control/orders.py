@@ -292,7 +292,7 @@ def _row(
         quantity=opened.order.quantity,
         outstanding=opened.order.outstanding,
         due_at=rfc3339(opened.order.due_ms),
-        state=opened.order.state,
+        state=opened.order.state if answer is None or waiting else str(answer.verdict),
         hold=None if waiting is None else waiting.reason,
         amount=None if summary is None else summary.amount,
         currency=None if summary is None else summary.currency,

@@ -69,6 +69,8 @@ class AuditRecorder:
         """Note that an order waits for a person's word."""
         if summary.po_id in self._state.left:
             return  # a store that came back older has it once more
+        if reason == HoldReason.HELD and summary.po_id in self._state.answers:
+            return  # the entry of the person who answered says more
         if reason in (self._waiting.get(summary.po_id), self._state.waiting.get(summary.po_id)):
             return
         self._waiting[summary.po_id] = reason

@@ -58,6 +58,10 @@ async def test_an_order_is_changed_rejected_and_approved_at_the_page(redis_url, 
         await page.get_by_text(f"{waiting - 2} of them wait").wait_for()
         await page.get_by_role("button", name="all open").click()
         await page.get_by_text("rejected, it never leaves").wait_for()
+        rejected = server.log.entries[-1].sku
+        await visitor.go(f"#/item?sku={rejected}&warehouse=main")  # the same on the item's page
+        await page.get_by_role("heading", name="On order").wait_for()
+        await page.get_by_text("rejected, it never leaves").wait_for()
         assert {(one.who, one.why) for one in server.log.entries} == {("Ada", "agreed")}
         assert visitor.complaints == []
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from infra.control.entries import OrderLeft, OrderWaits
+from infra.control.entries import OrderAnswered, OrderLeft, OrderWaits
 from infra.control.recorder import AuditRecorder
 from streams.contracts.outgoing import OrderStatus, OrderSummary
-from streams.handover.rules import HoldReason
+from streams.handover.rules import HoldReason, Verdict
 from tests.infra.memory_log import MemoryLog
 
 
@@ -33,6 +33,24 @@ async def test_order_nobody_had_a_say_in_is_not_told():
     log = MemoryLog()
     await AuditRecorder(log).orders_left([summary()])
     assert log.entries == []
+
+
+async def test_order_that_waits_for_what_was_answered_is_not_told_again():
+    """Who changed it stands in the log; "somebody held it" behind that would say less."""
+    log = MemoryLog()
+    said = OrderAnswered(
+        who="ada",
+        why="half",
+        po_id="po-1",
+        sku="lamp",
+        warehouse="main",
+        verdict=Verdict.CHANGED,
+        quantity=5,
+        occurred_at="2026-01-01T00:00:00Z",
+    )
+    log.note(said)
+    AuditRecorder(log).order_waits(summary(), HoldReason.HELD)
+    assert [type(entry) for entry in log.entries] == [OrderAnswered]
 
 
 async def test_next_worker_tells_that_an_order_left():

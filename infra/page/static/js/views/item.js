@@ -5,7 +5,7 @@ import { Chart } from "../chart.js";
 import { card, el, fill, Table } from "../dom.js";
 import * as f from "../format.js";
 import { ordered } from "./decisions.js";
-import { orderButtons } from "./orders.js";
+import { orderButtons, waitsFor } from "./orders.js";
 import { incidentEntry } from "./incidents.js";
 import { itemLink, promise } from "./items.js";
 
@@ -46,7 +46,7 @@ export function mount(root, context) {
     fill(places.facts, facts(found, shopMs));
     tellStock(charts.stock, places.stock, found);
     tellDemand(charts.demand, places.demand, found);
-    orders.update(found.orders);
+    orders.update(await withHolds(found.orders));
     fill(places.why, why(found, context, costs));
   }
 
@@ -135,6 +135,14 @@ function tellDemand(chart, place, found) {
 
 // --- tables ---
 
+/** Return orders with why each has not left; the dialog says whether the supplier knows of it. */
+async function withHolds(orders) {
+  if (!orders.length) return orders;
+  const found = await get("purchase-orders");
+  const known = new Map(found.orders.map((one) => [one.po_id, one]));
+  return orders.map((one) => ({ ...one, hold: known.get(one.po_id)?.hold ?? null, answer: known.get(one.po_id)?.answer ?? null, answer_quantity: known.get(one.po_id)?.answer_quantity }));
+}
+
 function ordersTable(context) {
   const shopMs = () => context.now?.shop_ms;
   return new Table({
@@ -145,10 +153,8 @@ function ordersTable(context) {
       { title: "Order", class: "name", cell: (one) => ({ text: `${f.count(one.outstanding)} of ${f.count(one.quantity)}`, sub: one.po_id, tags: one.is_late ? [{ text: "late", class: "bad" }] : [] }) },
       { title: "From", cell: (one) => ({ text: one.supplier, sub: one.supplier === one.role ? one.state : `${one.role}, ${one.state}` }) },
       { title: "Due", number: true, cell: (one) => f.near(one.due_ms, shopMs()) },
-      { title: "", label: "Your word", cell: (one) => {
-        const order = { ...one, sku: context.query.sku, hold: one.state === "awaiting_approval" ? "approval" : null };
-        return { as: `${one.po_id} ${one.state} ${one.quantity}`, node: () => orderButtons(order, context) };
-      } },
+      { title: "Waits for", class: "wrap", cell: waitsFor },
+      { title: "", label: "Your word", cell: (one) => ({ as: `${one.po_id} ${one.hold} ${one.answer} ${one.state} ${one.quantity}`, node: () => orderButtons({ ...one, sku: context.query.sku }, context) }) },
     ],
   });
 }

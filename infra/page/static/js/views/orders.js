@@ -25,7 +25,7 @@ const HOLDS = {
 };
 
 /** Why an order has not left; what a person said of it stands there until its log goes on. */
-function waitsFor(one) {
+export function waitsFor(one) {
   if (!one.hold) return "–";
   if (one.answer === "rejected") return { text: "nothing: rejected, it never leaves", tags: [{ text: "closed when its log goes on" }] };
   if (one.answer === "changed") return { text: `its log to go on: changed to ${f.count(one.answer_quantity)} units`, tags: [{ text: "changed" }] };
