@@ -63,8 +63,7 @@ def endings(
     asked = [
         item.callspec.params["name"]
         for item in request.session.items
-        if item.path == request.path
-        and hasattr(item, "callspec")
+        if item.path == request.path and hasattr(item, "callspec")
     ]
     labs = [
         Lab(
