@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from redis import Redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError, NoPermissionError, TimeoutError
 from redis.retry import Retry
 
 from infra.redis.codec import (
@@ -58,6 +59,7 @@ from streams.types import Table
 _SCAN_AT_ONCE = 10_000
 _ITEMS_AT_ONCE = 5_000
 _DAYS_AT_ONCE = 16
+_PING_SECONDS = 3.0
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 30.0
 _RETRIES = 2
@@ -122,10 +124,40 @@ class OpenOrderState:
 
 @contextmanager
 def open_reader(settings: Settings) -> Iterator["Reader"]:
-    """Connect a reader; it is disconnected at the end."""
-    redis = connect(settings.redis_url, **connection_options(settings))
+    """Connect a reader; it is disconnected at the end.
+
+    Raises:
+        RedisError: it does not answer, which a frozen server takes 3 s to show.
+    """
+    options = connection_options(settings)
+    _require_answer(settings.redis_url, options)
+    redis = connect(settings.redis_url, **options)
     try:
         yield Reader(redis, keys_of(settings))
+    finally:
+        redis.close()
+
+
+def _require_answer(url: str, options: dict[str, Any]) -> None:
+    """Look whether Redis answers at all; an answer itself may take longer, and is waited for.
+
+    Raises:
+        RedisError: it does not.
+    """
+    redis = Redis.from_url(
+        url,
+        **options,
+        socket_connect_timeout=_PING_SECONDS,
+        socket_timeout=_PING_SECONDS,
+        retry=Retry(ExponentialBackoff(), _RETRIES, supported_errors=(ConnectionError,)),
+    )
+    follow(redis.connection_pool)
+    try:
+        redis.ping()
+    except TimeoutError:
+        raise TimeoutError(f"it did not answer within {_PING_SECONDS:g} s") from None
+    except NoPermissionError:  # it answers
+        return
     finally:
         redis.close()
 

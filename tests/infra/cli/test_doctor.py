@@ -107,3 +107,21 @@ def test_replica_is_told_by_the_check_that_writes(own_redis: EmbeddedRedis, tmp_
     assert found["redis"][0] == "ok"
     assert found["redis writes"][0] == "fail"
     assert "redis_url must lead to the primary" in found["redis writes"][1]
+
+
+@pytest.mark.parametrize("command", [["item", "lamp"], ["export", "items"]])
+def test_frozen_redis_ends_other_commands_soon(frozen_redis, command, capsys):
+    """One that reads Redis says after 3 s that it does not answer, and not after 100."""
+    flags = ["--kafka-bootstrap", NOBODY, "--redis-url", frozen_redis.url]
+    assert run([*command, *flags]) == ExitCode.UNREACHABLE
+    assert "Redis: it did not answer within 3 s; `tidegate doctor`" in capsys.readouterr().err
+
+
+def test_frozen_redis_does_not_delay_a_pause(frozen_redis, capsys):
+    """Whether the name is known is not worth waiting for: the pause goes on to Kafka."""
+    flags = ["--kafka-bootstrap", NOBODY, "--redis-url", frozen_redis.url]
+    who = ["--who", "ada", "--why", "a drill"]
+    assert run(["pause", "--supplier", "Acme", *who, *flags]) == ExitCode.UNREACHABLE
+    told = capsys.readouterr().err
+    assert "it did not answer within 3 s; whether the name is known was not looked at" in told
+    assert f"no broker answers at {NOBODY}" in told
