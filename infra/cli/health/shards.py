@@ -16,7 +16,10 @@ from streams.shard.logs import ChangedLog, LogIdentity, compare
 
 _LAG_WORTH_A_WARNING = 10_000
 _OUTBOX_WORTH_A_WARNING = 1_000
-HOLD_ADVICE = "they are published when the reason ends, or after `tidegate resume`"
+HOLD_ADVICE = (
+    "they leave when the reason ends; `tidegate orders list --waiting` names them, "
+    "`tidegate orders approve` lets one go, `tidegate resume` ends a pause"
+)
 
 
 def check_shards(
@@ -155,8 +158,7 @@ def check_handover(audit: AuditState, held: Mapping[HoldReason, int] | None) -> 
         checks.append(Check("hand-over", Status.WARN, text, HOLD_ADVICE))
     if held:
         listed = ", ".join(f"{number(count)} {reason}" for reason, count in sorted(held.items()))
-        advice = "`tidegate export orders` lists them; `approved` or `released` frees one"
-        checks.append(Check("held orders", Status.WARN, listed, advice))
+        checks.append(Check("held orders", Status.WARN, listed, HOLD_ADVICE))
     if not checks and held is not None:
         checks.append(Check("hand-over", Status.OK, "purchase orders are published"))
     for fault in audit.faults:

@@ -32,12 +32,21 @@ def outcome_of(error: BaseException) -> tuple[ExitCode, str]:
         return error.code, str(error)
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED, "interrupted"
+    if (ended := _what_ended(error)) is not None:
+        return ExitCode.UNREACHABLE, ended
     if (away := _what_is_away(error)) is not None:
         return ExitCode.UNREACHABLE, f"{away}; `tidegate doctor` looks closer"
     if isinstance(error, ValueError | OSError):  # settings, files, arguments: their texts say what
         return ExitCode.USAGE, str(error)
     text = f"{type(error).__name__}: {error}; TIDEGATE_DEBUG=1 shows where it comes from"
     return ExitCode.NO, text
+
+
+def _what_ended(error: BaseException) -> str | None:
+    """Say which server of `tidegate up` ended, with the end of its log."""
+    from infra.local.embedded import ServerError
+
+    return str(error) if isinstance(error, ServerError) else None
 
 
 def _what_is_away(error: BaseException) -> str | None:
@@ -48,7 +57,6 @@ def _what_is_away(error: BaseException) -> str | None:
 
     from infra.kafka.topic_admin import TopicError
     from infra.kafka.topic_reader import TopicReadError
-    from infra.local.embedded import ServerError
     from infra.redis.refusals import explain_refusal
     from infra.replay.log_writer import ReplayError
 
@@ -56,7 +64,7 @@ def _what_is_away(error: BaseException) -> str | None:
         return f"Redis: {explain_refusal(error)}"
     if isinstance(error, KafkaError):
         return f"Kafka: {_kafka_text(error)}"
-    if isinstance(error, ReplayError | TopicError | TopicReadError | ServerError):
+    if isinstance(error, ReplayError | TopicError | TopicReadError):
         return str(error)
     return None
 

@@ -22,6 +22,7 @@ from infra.cli.terminal.output import safe, safe_bytes
 from infra.cli.terminal.wait import Target, remaining
 from infra.control.entries import AuditState
 from infra.control.known_names import near_matches
+from infra.local.embedded import ServerError
 from infra.redis.codec import ShardMeta
 from infra.redis.memory import Memory
 from infra.redis.reader import ShardState
@@ -309,6 +310,12 @@ def test_near_matches_stay_quick_with_many_items() -> None:
     skus = [f"sku-{number:06}" for number in range(250_000)]
     assert "sku-012345" in near_matches("SKU-012345", skus)
     assert near_matches("zebra", skus) == []
+
+
+def test_server_that_ended_is_told_with_its_log_alone() -> None:
+    """Behind the end of a log no advice is read; nothing of `tidegate up` is left to look at."""
+    code, text = outcome_of(ServerError("redis ended; the end of its log:\nBye"))
+    assert (code, text.splitlines()[-1]) == (ExitCode.UNREACHABLE, "Bye")
 
 
 def test_durations_show_two_units() -> None:
