@@ -1,4 +1,4 @@
-"""The gate of a partition: shut until it has seen calm, and after every breach again."""
+"""The gate of a partition: it opens once its inputs have been well within their thresholds."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from streams.handover.rules import HoldReason
 
 @dataclass(frozen=True, slots=True)
 class GateThresholds:
-    """What the facts may be. Beyond one: closed at once. Below half of all for `calm_s`: open."""
+    """Beyond one of them the gate closes at once; below half of all for `calm_s` it opens."""
 
     lag_records: int = 200_000  # a second of a flood; its age says more
     lag_s: float = 60.0
@@ -29,39 +29,39 @@ class GateInputs:
 
 
 def breaches(
-    facts: GateInputs, bounds: GateThresholds, share: float = 1.0
+    inputs: GateInputs, thresholds: GateThresholds, share: float = 1.0
 ) -> tuple[HoldReason, ...]:
-    """Return which bounds, times a share of them, the facts exceed.
+    """Return which thresholds, times a share of them, the inputs exceed.
 
     >>> late = GateInputs(True, False, lag_records=120_000, lag_s=0.0, ahead_s=0.0, back_s=0.0)
     >>> breaches(late, GateThresholds()), breaches(late, GateThresholds(), share=0.5)
     ((), (<HoldReason.LAG: 'lag'>,))
     """
-    skew_s = max(facts.ahead_s, facts.back_s)
+    skew_s = max(inputs.ahead_s, inputs.back_s)
     is_behind = (
-        facts.lag_records is None
-        or facts.lag_records > share * bounds.lag_records
-        or facts.lag_s > share * bounds.lag_s
+        inputs.lag_records is None
+        or inputs.lag_records > share * thresholds.lag_records
+        or inputs.lag_s > share * thresholds.lag_s
     )
     found = (
-        (HoldReason.CONTROL_AWAY, not facts.is_control_known),
-        (HoldReason.STORE_AWAY, facts.is_store_away),
-        (HoldReason.CLOCK, skew_s > share * bounds.clock_s),
-        (HoldReason.LOG_CHANGED, facts.is_log_changed),
+        (HoldReason.CONTROL_AWAY, not inputs.is_control_known),
+        (HoldReason.STORE_AWAY, inputs.is_store_away),
+        (HoldReason.CLOCK, skew_s > share * thresholds.clock_s),
+        (HoldReason.LOG_CHANGED, inputs.is_log_changed),
         (HoldReason.LAG, is_behind),
     )
     return tuple(reason for reason, holds in found if holds)
 
 
 class Gate:
-    """The gate of one partition: shut until it has seen calm, and after every breach again.
+    """The gate of one partition. It begins closed.
 
-    Args:
-        bounds: as above.
+    It closes as soon as an input is beyond its threshold, and opens when all of them have been
+    below half of their thresholds for `calm_s`.
     """
 
-    def __init__(self, bounds: GateThresholds) -> None:
-        self._bounds = bounds
+    def __init__(self, thresholds: GateThresholds) -> None:
+        self._thresholds = thresholds
         self._calm_since_s: float | None = None
         self._looked_at_s = 0.0
         self.reasons: tuple[HoldReason, ...] = (HoldReason.STARTING,)
@@ -71,22 +71,22 @@ class Gate:
         """Whether orders may pass, as far as the partition is concerned."""
         return not self.reasons
 
-    def look(self, facts: GateInputs, now_s: float) -> None:
-        """Take the facts of this moment in.
+    def look(self, inputs: GateInputs, now_s: float) -> None:
+        """Judge the inputs of this moment.
 
         Args:
-            facts: as they are now.
-            now_s: wall-clock seconds. After a jump, either way, calm begins anew: a time at which
-                nobody looked was not calm.
+            inputs: as they are now.
+            now_s: wall-clock seconds. If the clock jumped, or more than `calm_s` passed since the
+                last look, the time below half of the thresholds begins anew.
         """
         step_s = now_s - self._looked_at_s
         self._looked_at_s = now_s
-        broken = breaches(facts, self._bounds)
+        broken = breaches(inputs, self._thresholds)
         if broken:
             self.reasons = broken
-        if broken or breaches(facts, self._bounds, share=0.5):
+        if broken or breaches(inputs, self._thresholds, share=0.5):
             self._calm_since_s = None
-        elif self._calm_since_s is None or not 0 <= step_s <= self._bounds.calm_s:
+        elif self._calm_since_s is None or not 0 <= step_s <= self._thresholds.calm_s:
             self._calm_since_s = now_s
-        if self._calm_since_s is not None and now_s - self._calm_since_s >= self._bounds.calm_s:
+        if self._calm_since_s is not None and now_s - self._calm_since_s >= self._thresholds.calm_s:
             self.reasons = ()

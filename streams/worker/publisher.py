@@ -65,10 +65,10 @@ class Publisher:
     async def _let_go(
         self, task: ShardTask, batch: Sequence[tuple[int, OutboxRecord]], *, is_wanted: bool = True
     ) -> None:
-        """Publish records, unless nobody wants them any more, and let the outbox forget them.
+        """Publish records, except orders that were called off, and take all out of the outbox.
 
-        It forgets an order only once that is written down: after a crash in between the next owner
-        does both again, with the same bytes under the same id.
+        An order is taken out only when the audit log has that it left: after a crash in between the
+        next owner does both again, with the same bytes under the same id.
         """
         try:
             if is_wanted:

@@ -277,7 +277,7 @@ def gate_opens_at_once(patch: Patch) -> None:
 
     def without(self: Gate, facts: GateInputs, now_s: float) -> None:
         look(self, facts, now_s)
-        self.reasons = gate.breaches(facts, self._bounds)
+        self.reasons = gate.breaches(facts, self._thresholds)
 
     patch.setattr(Gate, "look", without)
 
