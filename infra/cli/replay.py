@@ -38,7 +38,7 @@ from streams.handover.rules import HoldReason
 from streams.timestamps import rfc3339
 
 _PLAIN_LINE_SECONDS = 5.0  # between two lines of progress where there is no terminal
-_BAD_LINES_TOLD = 5
+_BAD_LINES_SHOWN = 20
 
 
 def _checked_speed(_: object, tokens: Sequence[Token]) -> float | None:
@@ -212,9 +212,9 @@ class _Replay:
         if not self.skip_bad and error.code not in TIME_CODES | {FAR_FUTURE}:
             raise error
         self.bad_lines[error.code] += 1
-        if self.bad_lines.total() <= _BAD_LINES_TOLD:
+        if self.bad_lines.total() <= _BAD_LINES_SHOWN:
             complain(f"left out: {error}")
-        if self.bad_lines.total() == _BAD_LINES_TOLD:
+        elif self.bad_lines.total() == _BAD_LINES_SHOWN + 1:
             complain("further bad lines are only counted")
 
 

@@ -132,7 +132,22 @@ def decode_line(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
 
 
 def no_object(line: bytes) -> SchemaError:
-    return SchemaError("the line", "a JSON object in UTF-8", line.rstrip())
+    """Return the fault of a line that is no JSON object, with what it looks like instead."""
+    text = line.rstrip().decode("utf-8", "backslashreplace")
+    return SchemaError("the line", "a JSON object in UTF-8", text, looks=_looks_like(text))
+
+
+def _looks_like(text: str) -> str:
+    """Say what a clerk's file is instead, and how to make JSON Lines of it; empty: no idea.
+
+    >>> _looks_like("Name,Email,Total"), _looks_like("42")
+    ('looks like CSV: write each row as one JSON object, one a line', '')
+    """
+    if text.lstrip()[:1] in ("{", "[") and len(text.strip()) <= 2:
+        return "looks like one JSON document over many lines: write one object a line (jq -c)"
+    if text[:1] not in ("{", "[", '"') and any(mark in text for mark in ",;\t"):
+        return "looks like CSV: write each row as one JSON object, one a line"
+    return ""
 
 
 def schema_error_of(message: str, line: bytes) -> SchemaError:

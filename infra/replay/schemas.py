@@ -48,6 +48,7 @@ itself a level needs no made-up count. Event ids are deterministic: a second rep
 
 import base64
 import binascii
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from operator import or_
@@ -123,6 +124,8 @@ def _adapt_lines(
     latest_ms: int | None,
 ) -> Iterator[Record]:
     for number, line in enumerate(lines, 1):
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)  # editors and spreadsheets put it there
         try:
             made = adapter(line)
             if latest_ms is not None and made and made[-1].occurred_ms > latest_ms:

@@ -373,3 +373,34 @@ def test_bytes_in_a_name_that_nobody_asks_for_are_told_by_line() -> None:
     assert len(list(adapt(lines, schema="tidegate", on_bad=errors.append))) == 1
     (error,) = errors
     assert "line 1: the line must be a JSON object in UTF-8" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("line", "looks"),
+    [
+        (b"Name,Email,Total\r\n", "looks like CSV: write each row as one JSON object"),
+        (b"Artikelnummer;Preis\n", "looks like CSV"),
+        (b"{\n", "looks like one JSON document over many lines: write one object a line (jq -c)"),
+        (b"[\n", "looks like one JSON document over many lines"),
+        (b'{"topic":"orders","kind":"pla\n', ""),
+    ],
+)
+def test_file_of_another_form_is_told_what_it_looks_like(line: bytes, looks: str) -> None:
+    """A clerk's export is often CSV, or JSON made to be read; the line is shown as text."""
+    errors: list[LineError] = []
+    assert not list(adapt([line], schema="tidegate", on_bad=errors.append))
+    (error,) = errors
+    assert f"got {line.decode().rstrip()!r}" in str(error)
+    assert looks in str(error)
+    assert ("looks like" in str(error)) == bool(looks)
+
+
+@pytest.mark.parametrize("schema", ["tidegate", "uci"])
+def test_mark_of_byte_order_at_the_beginning_is_no_fault(schema: str) -> None:
+    """Editors put it there; elsewhere it is one."""
+    order = {"event_id": "e1", "occurred_at": AT_MS, "sku": "lamp", "order_id": "o1", "quantity": 1}
+    kinds = {"tidegate": {"topic": "orders", "kind": "placed"}, "uci": {"type": "order"}}
+    line = b"\xef\xbb\xbf" + json.dumps({**kinds[schema], **order}).encode()
+    assert list(adapt([line], schema=schema))
+    with pytest.raises(LineError, match="line 2"):
+        list(adapt([line, line], schema=schema))
