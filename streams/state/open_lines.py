@@ -41,7 +41,7 @@ class LineArrays(NamedTuple):
 
 
 @compiled_with(inline="always")
-def _find(changes: Table, slots: Int32Array, key: int) -> int:
+def find(changes: Table, slots: Int32Array, key: int) -> int:
     """Return the slot that holds a line, or the free slot where it would go."""
     mask = slots.size - 1
     slot = np.int64(np.uint64(key) >> np.uint64(20)) & mask
@@ -60,28 +60,22 @@ def warm(changes: Table, slots: Int32Array, key: int) -> int:
 
 
 @compiled_with(inline="always")
-def place_of(changes: Table, slots: Int32Array, key: int) -> int:
-    """Return where the newest change of a line stands; -1 where the line is not remembered."""
-    return int(slots[_find(changes, slots, key)]) - 1
-
-
-@compiled
 def remember(
     changes: Table,
     is_newest: BoolArray,
     slots: Int32Array,
     counters: Int64Array,
+    slot: int,
     key: int,
     item: int,
     open_units: int,
 ) -> int:
-    """Append how much of a line is open now, and return it, within what is stored.
+    """Append how much of a line is open now, and return it, within what can be stored.
 
-    There must be room.
+    There must be room. `slot` is what `find` gives for the key.
 
     Takes the arrays of a `LineArrays` one by one: passing the tuple costs more than the look-up.
     """
-    slot = _find(changes, slots, key)
     before = slots[slot]
     if before != 0:
         is_newest[before - 1] = False
@@ -136,7 +130,7 @@ def begin_generation(
 @compiled
 def _index(changes: Table, is_newest: BoolArray, slots: Int32Array, count: int) -> None:
     for place in range(count):
-        slot = _find(changes, slots, changes[place].key)
+        slot = find(changes, slots, changes[place].key)
         if slots[slot] != 0:
             is_newest[slots[slot] - 1] = False
         slots[slot] = place + 1

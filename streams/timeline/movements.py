@@ -13,8 +13,8 @@ from streams.state.backlog_age import owe, settle
 from streams.state.open_lines import (
     OpenLines,
     begin_generation,
+    find,
     is_full,
-    place_of,
     remember,
     warm,
 )
@@ -73,10 +73,11 @@ def _order(
     """Let an order wait, less what was dispatched or cancelled of its line before it came."""
     change = entry.quantity
     if entry.order_key != 0:
-        place = place_of(changes, slots, key)
+        slot = find(changes, slots, key)
+        place = slots[slot] - 1
         before = np.int64(changes[place].open_units) if place >= 0 else 0
         after = before + entry.quantity
-        after = remember(changes, is_newest, slots, counters, key, entry.item, after)
+        after = remember(changes, is_newest, slots, counters, slot, key, entry.item, after)
         change = _change_line(row, before, after)
     _change_backlog(row, change, entry.effective_ms)
 
@@ -98,7 +99,8 @@ def _leave(
     will find them taken.
     """
     units = entry.quantity
-    place = place_of(changes, slots, key) if entry.order_key != 0 else -1
+    slot = find(changes, slots, key)
+    place = slots[slot] - 1 if entry.order_key != 0 else -1
     if place >= 0:
         before = np.int64(changes[place].open_units)
         taken = units if entry.code == _DISPATCHED else min(units, max(0, before))
@@ -111,7 +113,7 @@ def _leave(
         change = -paid
     if taken > 0:
         after = before - taken
-        after = remember(changes, is_newest, slots, counters, key, entry.item, after)
+        after = remember(changes, is_newest, slots, counters, slot, key, entry.item, after)
         change += _change_line(row, before, after)
     _change_backlog(row, change, entry.effective_ms)
 

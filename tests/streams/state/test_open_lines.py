@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.state.open_lines import LINE, OpenLines, begin_generation, is_full, place_of, remember
+from streams.state.open_lines import LINE, OpenLines, begin_generation, find, is_full, remember
 
 Change = tuple[int, int]  # number of a line, its open units
 
@@ -52,6 +52,16 @@ def told(table: np.ndarray) -> list[Change]:
     return [(LINES[int(line["key"])], int(line["open_units"])) for line in table]
 
 
+def slot_of(memory: OpenLines, key: int) -> int:
+    """Where a line is, or would go."""
+    return find(memory.arrays.changes, memory.arrays.slots, np.uint64(key))
+
+
+def remember_line(memory: OpenLines, key: int, item: int, units: int) -> None:
+    """Remember a change of a line."""
+    remember(*memory.arrays, slot_of(memory, key), np.uint64(key), item, units)
+
+
 def change_all(memory: OpenLines, changes: list[Change]) -> list[Change]:
     """Remember changes in one batch; return what was written off."""
     memory.reserve(len(changes))
@@ -59,7 +69,7 @@ def change_all(memory: OpenLines, changes: list[Change]) -> list[Change]:
     for line, units in changes:
         if is_full(memory.arrays.counters):
             gone += told(begin_generation(*memory.arrays))
-        remember(*memory.arrays, key_of(line), line % 3, units)
+        remember_line(memory, int(key_of(line)), line % 3, units)
     return gone
 
 
@@ -98,7 +108,8 @@ def test_memory_remembers_what_the_model_does(limit, batches):
             memory.restore(state, (bytes(sides[0]), bytes(sides[1])))
         assert told(memory.unsettled()) == model.unsettled()
         for line in range(40):
-            place = place_of(memory.arrays.changes, memory.arrays.slots, key_of(line))
+            slots = memory.arrays.slots
+            place = slots[slot_of(memory, int(key_of(line)))] - 1
             found = None if place < 0 else memory.arrays.changes[place]["open_units"]
             assert found == model.of(line)
 
@@ -114,7 +125,7 @@ def test_lines_that_are_not_settled_are_kept_up_to_the_limit():
             if is_full(memory.arrays.counters):
                 gone += begin_generation(*memory.arrays).size
             key = int(key_of(line))
-            remember(*memory.arrays, np.uint64(key), 0, 1)
+            remember_line(memory, key, 0, 1)
             lines[key] = line
     left = [lines[int(line["key"])] for line in memory.unsettled()]
     assert left == list(range(gone, start + 700))
