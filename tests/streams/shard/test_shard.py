@@ -11,9 +11,12 @@ from streams import index_set as marks
 from streams.contracts.events import TOPICS
 from streams.shard import shard
 from streams.shard.checkpoint import STATE_VERSION
+from streams.shard.folding import waiting_entries
+from streams.shard.shard import ShardSettings
 from streams.state import open_orders as supply
 from streams.state import pending
 from streams.state.key_memory import KeyMemory
+from streams.state.open_lines import OpenLines
 from streams.timestamps import rfc3339
 from tests.oracle import DAY, HOUR
 from tests.streams.against_oracle import oracle_of, require_as_oracle
@@ -48,6 +51,11 @@ SCHEDULES = st.lists(
     min_size=1,
     max_size=12,
 )
+FORGETFUL = dataclasses.replace(
+    SETTINGS, timeline=dataclasses.replace(SETTINGS.timeline, open_lines=3)
+)
+"""More order lines are open than are remembered: which are written off follows from the logs."""
+
 TICK_MS = SETTINGS.timeline.tick_ms
 LAMP = ITEMS[0]
 
@@ -66,18 +74,21 @@ def orders_of(run: Run) -> KnownOrders:
 # -- any way of reading ----------------------------------------------------------------------------
 
 
-def check_any_way_of_reading(logs: Logs, schedule: Schedule) -> None:
+def check_any_way_of_reading(
+    logs: Logs, schedule: Schedule, chosen: ShardSettings = SETTINGS
+) -> None:
     """Compare reading in pieces with reading in one piece."""
-    require_same(read_in_pieces(logs, schedule), read_whole(logs))
+    in_pieces = read_in_pieces(logs, schedule, settings=chosen)
+    require_same(in_pieces, read_whole(logs, chosen))
 
 
 @settings(deadline=None, max_examples=30)
-@given(drawn=steps(), schedule=SCHEDULES)
-def test_batches_interleaving_and_pace_change_nothing(drawn, schedule):
+@given(drawn=steps(), schedule=SCHEDULES, chosen=st.sampled_from((SETTINGS, FORGETFUL)))
+def test_batches_interleaving_and_pace_change_nothing(drawn, schedule, chosen):
     """Any batch sizes, topic order and advance limits give the state, decisions and outputs of
     reading each log in one piece.
     """
-    check_any_way_of_reading(logs_of(drawn), schedule)
+    check_any_way_of_reading(logs_of(drawn), schedule, chosen)
 
 
 @pytest.mark.slow
@@ -159,11 +170,13 @@ def test_state_is_what_a_plain_reading_says_in_long_logs(drawn):
 # -- going on after a restart ----------------------------------------------------------------------
 
 
-def read_with_restarts(logs: Logs, schedule: Schedule, restart_after: set[int]) -> Run:
+def read_with_restarts(
+    logs: Logs, schedule: Schedule, restart_after: set[int], chosen: ShardSettings = SETTINGS
+) -> Run:
     """Read in pieces, commit after each, and at some points start anew from what was stored."""
     store = MemoryStore()
     lease = store.acquire_now(0)
-    run = Run()
+    run = Run(chosen)
     for number, (topic, batch, limit) in enumerate(pieces(logs, schedule)):
         run.read(topic, batch)
         if limit:
@@ -189,16 +202,24 @@ def keep(store: MemoryStore, lease, run: Run):
     return dataclasses.replace(lease, sequence=kept.sequence, offsets=kept.offsets)
 
 
-def check_restarts(logs: Logs, schedule: Schedule, restart_after: set[int]) -> None:
+def check_restarts(
+    logs: Logs, schedule: Schedule, restart_after: set[int], chosen: ShardSettings = SETTINGS
+) -> None:
     """Compare a run with restarts with one without."""
-    require_same(read_with_restarts(logs, schedule, restart_after), read_whole(logs))
+    restarted = read_with_restarts(logs, schedule, restart_after, chosen)
+    require_same(restarted, read_whole(logs, chosen))
 
 
 @settings(deadline=None, max_examples=30)
-@given(drawn=steps(), schedule=SCHEDULES, restart_after=st.sets(st.integers(0, 60)))
-def test_restart_at_any_point_changes_nothing(drawn, schedule, restart_after):
+@given(
+    drawn=steps(),
+    schedule=SCHEDULES,
+    restart_after=st.sets(st.integers(0, 60)),
+    chosen=st.sampled_from((SETTINGS, FORGETFUL)),
+)
+def test_restart_at_any_point_changes_nothing(drawn, schedule, restart_after, chosen):
     """A shard that goes on from what a commit stored ends in the same state, bit for bit."""
-    check_restarts(logs_of(drawn), schedule, restart_after)
+    check_restarts(logs_of(drawn), schedule, restart_after, chosen)
 
 
 @pytest.mark.slow
@@ -271,6 +292,29 @@ def _lose_due_dates(patch):
     patch.setattr(supply.Supply, "mark", lambda self, order: None)
 
 
+def _forget_open_lines(patch):
+    patch.setattr(OpenLines, "restore", lambda self, state, sides: None)
+
+
+def _write_off_by_batch(patch):
+    reserve = OpenLines.reserve
+
+    def reserved(self, changes):
+        reserve(self, changes)
+        self.arrays.counters[2] = max(self.arrays.counters[1], 1)
+
+    patch.setattr(OpenLines, "reserve", reserved)
+
+
+def _pay_in_sum(patch):
+    def without_orders(*batch):
+        entries, updates = waiting_entries(*batch)
+        entries["order_key"] = 0
+        return entries, updates
+
+    patch.setattr(shard, "waiting_entries", without_orders)
+
+
 def _forget_open_tick(patch):
     take = marks.IndexSet.take
     patch.setattr(marks.IndexSet, "take", lambda self: take(self)[1:])
@@ -285,8 +329,11 @@ def _forget_open_tick(patch):
         (_late_at_its_own_time, against_oracle),
         (_lose_history, against_oracle),
         (_never_roll, against_oracle),
+        (_pay_in_sum, against_oracle),
+        (_write_off_by_batch, against_oracle),
         (_take_effect_again, with_restarts),
         (_lose_due_dates, with_restarts),
+        (_forget_open_lines, with_restarts),
         (_forget_open_tick, with_restarts),
     ],
 )
