@@ -1,15 +1,17 @@
 """`tidegate orders`: the open purchase orders, and a person's word about one of them."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
 
 from infra.cli.audit import what_happened
+from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json, Person
-from infra.cli.terminal.output import make_console, make_table, safe
-from infra.control.entries import AuditState, OrderAnswered
+from infra.cli.terminal.output import complain, make_console, make_table, safe
+from infra.control.entries import AuditError, AuditState, OrderAnswered
 from infra.control.log import append_once, read_audit
 from infra.control.orders import (
     PurchaseOrderRow,
@@ -24,7 +26,7 @@ PoId = Annotated[str, Parameter(help="of the order, as `tidegate orders list` na
 
 orders = App(
     name="orders",
-    help="""List the open purchase orders; approve, reject or change one.
+    help="""List the open purchase orders; approve, reject or change them.
 
 Your word is in force within about two seconds and stands in the audit log, with your name. It also
 goes to the topic order-responses, where an ERP can read it.""",
@@ -67,38 +69,37 @@ def list_orders(
 
 @orders.command
 def approve(
-    po_id: PoId,
-    /,
-    *,
+    *po_ids: PoId,
     person: Person,
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
-) -> None:
-    """Approve a purchase order that waits: it leaves, with a new date where it is late.
+) -> ExitCode:
+    """Approve purchase orders that wait: they leave, with a new date where they are late.
+
+    Exit code 1: some of several could not be approved.
 
     Args:
-        as_json: one JSON object.
+        as_json: one JSON object for each order, one a line.
     """
-    _answer(connection, Word(po_id, Verdict.APPROVED, person.who, person.why), as_json=as_json)
+    return _answer_all(connection, po_ids, Verdict.APPROVED, person, as_json=as_json)
 
 
 @orders.command
 def reject(
-    po_id: PoId,
-    /,
-    *,
+    *po_ids: PoId,
     person: Person,
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
-) -> None:
-    """Reject a purchase order: one that waits never leaves, and none of it counts as supply.
+) -> ExitCode:
+    """Reject purchase orders: those that wait never leave, and none of them counts as supply.
 
-    If it has left already, tell the supplier yourself.
+    If one has left already, tell the supplier yourself. Exit code 1: some of several could not be
+    rejected.
 
     Args:
-        as_json: one JSON object.
+        as_json: one JSON object for each order, one a line.
     """
-    _answer(connection, Word(po_id, Verdict.REJECTED, person.who, person.why), as_json=as_json)
+    return _answer_all(connection, po_ids, Verdict.REJECTED, person, as_json=as_json)
 
 
 @orders.command
@@ -124,6 +125,35 @@ def change(
     """
     word = Word(po_id, Verdict.CHANGED, person.who, person.why, quantity, expected_at)
     _answer(connection, word, as_json=as_json)
+
+
+def _answer_all(
+    connection: Connection,
+    po_ids: Sequence[str],
+    verdict: Verdict,
+    person: Person,
+    *,
+    as_json: bool,
+) -> ExitCode:
+    """Say the same of each order; one that it cannot be said of does not stop the others.
+
+    Raises:
+        CommandError: no order is named.
+        AuditError: it cannot be said of the only order that is named.
+    """
+    if not po_ids:
+        rule = "one order or more, as `tidegate orders list --waiting` names them"
+        raise CommandError(f"PO_IDS must be {rule}, got none", ExitCode.USAGE)
+    refused = 0
+    for po_id in po_ids:
+        try:
+            _answer(connection, Word(po_id, verdict, person.who, person.why), as_json=as_json)
+        except AuditError as error:
+            if len(po_ids) == 1:
+                raise
+            complain(str(error))
+            refused += 1
+    return ExitCode.NO if refused else ExitCode.OK
 
 
 def _answer(connection: Connection, word: Word, *, as_json: bool) -> None:

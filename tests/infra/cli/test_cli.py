@@ -144,7 +144,7 @@ def test_each_command_has_a_page_of_help(command: str, capsys: Capture) -> None:
         (["settings", "--state", "no-such-folder"], "tidegate.json is not there"),
         (["dlt", "show", "lamps", "0", "0"], "topic must be one of"),
         (["dlt", "replay", "--offset", "3"], "--offset needs --topic"),
-        (["orders", "approve", "po-1"], "--who requires an argument; try `tidegate orders approve"),
+        (["orders", "approve", "po-1"], "try `tidegate orders approve --help`"),
         (["orders", "aprove", "po-1"], 'Did you mean "approve"?'),
         (["pause", "--who", "ada"], "--why requires an argument; try `tidegate pause --help`"),
         (["--foo"], "export; try `tidegate --help`"),
