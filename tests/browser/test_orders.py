@@ -40,6 +40,8 @@ async def test_an_order_is_changed_rejected_and_approved_at_the_page(redis_url, 
             await rows.first.get_by_role("button", name=verb).click()
             dialog = page.get_by_role("dialog")
             await dialog.get_by_label("Who you are").fill("Ada")
+            given = await dialog.get_by_label("Why").input_value()
+            assert given == ("agreed" if server.log.entries else ""), "one reason for many orders"
             await dialog.get_by_label("Why").fill("agreed")
             if await dialog.get_by_label("Operator's token").count():
                 await dialog.get_by_label("Operator's token").fill(TOKEN)

@@ -5,6 +5,7 @@ import { el, fill } from "./dom.js";
 import * as f from "./format.js";
 
 const WHO = "tidegate-who";
+const WHY = "tidegate-why-order"; // whoever answers forty orders has one reason for most of them
 
 const field = (label, input, hint) => el("div", { class: "field" }, el("label", { for: input.id }, label), input, hint ? el("span", { class: "muted" }, hint) : null);
 const text = (id, more = {}) => el("input", { id, name: id, autocomplete: "off", maxlength: "80", ...more });
@@ -93,7 +94,7 @@ export function answerOrder(verb, order, context) {
       order.hold ? null : el("p", { class: "warn" }, "It has left already: tell the supplier, who does not know of this.")),
     fields: [
       whoField(),
-      field("Why", text("why", { required: true, maxlength: "200" })),
+      field("Why", text("why", { required: true, maxlength: "200", value: sessionStorage.getItem(WHY) || "" })),
       ...(verb === "change" ? [
         field("Units", text("quantity", { type: "number", min: "1", max: "1000000", step: "1", value: String(order.quantity) })),
         field("Due on (empty: as it was)", text("expected_at", { type: "date" })),
@@ -103,6 +104,7 @@ export function answerOrder(verb, order, context) {
     danger: word.danger,
     act: async ({ who, why, quantity, expected_at }) => {
       const changed = verb === "change" ? { quantity: quantity ? Number(quantity) : null, expected_at: expected_at || null } : {};
+      sessionStorage.setItem(WHY, why);
       await post(`purchase-orders/${verb}`, { po_id: order.po_id, who, why, ...changed });
       await context.refresh(null);
     },
