@@ -1,1 +1,1 @@
-"""The tables of a shard: items, rings, memories, pending events, open orders, outbox."""
+"""The tables of a shard: items, rings, memories, pending events, open lines and orders, outbox."""

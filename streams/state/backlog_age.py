@@ -1,7 +1,7 @@
 """How long the oldest order waits to be dispatched.
 
-Orders are not followed one by one: they are taken to leave in the order in which they came. Each
-item has a short queue of marks in its row: since when so many units wait. It changes with the
+What is open is known by order line, in `open_lines`; since when is not: the units of an item are
+taken to leave in the order in which they came. Each item has a short queue of marks in its row: since when so many units wait. It changes with the
 backlog, in event time, so that it follows from the log alone.
 """
 
