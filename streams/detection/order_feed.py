@@ -23,10 +23,12 @@ from streams.demand.week_profile import (
     operational_end_ms,
 )
 from streams.detection.surge import Blackout
-from streams.timestamps import DAY_MS, MINUTE_MS
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 
 NEVER = (1 << 63) - 1
 _SETTLED_MS = 15 * MINUTE_MS
+_NEXT_IMPORT_MS = 18 * HOUR_MS
+_NO_DAYS = 1e-9  # of an import, that stands for no more time than it takes
 _LONGEST_SILENCE_DAYS = 30.0  # operational ones; a shop so thin is silent as a rule
 
 
@@ -55,6 +57,15 @@ class OrderFeedState(msgspec.Struct, kw_only=True):
     catch_up_debt_orders: float = 0.0
     settled_from_ms: int = 0
     settled_orders: int = 0
+    import_ms: int = 0  # when the newest tick began that was an import; 0: none
+    import_until_ms: int = 0  # nothing is due before this: it was imported
+    import_covered_ms: int = 0  # for time up to this, orders were imported and judged
+    is_import_blackout: bool = False  # from an import to the next order
+    day_import_orders: float = 0.0  # of the open day, that teach no hours
+    day_burst_orders: int = 0  # of the two fullest ticks on end of the open day
+    day_burst_ms: int = 0
+    before_orders: int = 0  # of the tick that began then
+    before_ms: int = 0
 
 
 class OrderFeed:
@@ -68,6 +79,17 @@ class OrderFeed:
         self._tick_orders = 0
         self._first_ms = 0
         self._newest_ms = 0
+        self.before_import = Blackout()  # of the tick that was closed last, if it was an import
+
+    @property
+    def tick_orders(self) -> int:
+        """Orders of the open tick."""
+        return self._tick_orders
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether what comes is owed from an outage."""
+        return self.state.blackout_end_ms == NEVER and not self.state.is_import_blackout
 
     @property
     def last_order_ms(self) -> int:
@@ -90,7 +112,7 @@ class OrderFeed:
             kept = 1.0 - 1.0 / self._settings.memory_days
             state.clump_orders = state.clump_orders * kept + state.day_orders
             state.clump_arrivals = state.clump_arrivals * kept + state.day_arrivals
-        state.day_orders = state.day_arrivals = 0
+        state.day_orders = state.day_arrivals = state.day_burst_orders = 0
 
     def note(self, orders: int, first_ms: int, newest_ms: int) -> None:
         """Note that orders came in the open tick."""
@@ -99,24 +121,82 @@ class OrderFeed:
         self._tick_orders += orders
         self._newest_ms = max(self._newest_ms, newest_ms)
 
-    def close_tick(self, boundary_ms: int, tick_ms: int) -> None:
-        """Take the open tick: does a silence end with it, and is what it owed paid?"""
+    def close_tick(self, boundary_ms: int, tick_ms: int, *, is_import: bool = False) -> float:
+        """Take the open tick: does a silence end with it, and is what it owed paid?
+
+        Args:
+            boundary_ms: end of the tick.
+            tick_ms: its width.
+            is_import: its orders look like those of a day (`streams.detection.imports`).
+
+        Returns:
+            The operational days that the tick stands for beside its own; 0: it is no import.
+        """
         if not self._tick_orders:
-            return
-        state, orders = self.state, self._tick_orders
+            return 0.0
+        state, orders, start_ms = self.state, self._tick_orders, boundary_ms - tick_ms
+        if state.is_import_blackout:
+            state.blackout_end_ms, state.is_import_blackout = start_ms, False
         silent_days = self._silent_days()
+        covered_days = 0.0
         if silent_days >= self._days_for(self._settings.debt_arrivals):
-            self._add_debt(boundary_ms - tick_ms, silent_days)
+            self._add_debt(start_ms, silent_days)
         elif state.blackout_end_ms == NEVER:
             self._catch_up(boundary_ms, tick_ms, orders)
+        if is_import and self._may_be_import(start_ms, tick_ms, orders):
+            state.import_until_ms = start_ms + DAY_MS
+            if state.blackout_end_ms != NEVER:
+                covered_days = self._cover(start_ms, boundary_ms, orders)
+        else:
+            state.import_until_ms = 0
+        if not covered_days:
+            self._note_burst(start_ms, tick_ms, orders)
         state.day_orders += orders
         state.day_arrivals += 1
         state.last_order_ms = max(state.last_order_ms, self._newest_ms)
         self._tick_orders = 0
+        return covered_days
+
+    def _may_be_import(self, start_ms: int, tick_ms: int, orders: int) -> bool:
+        """Whether it goes on with the import before, or that was long enough ago."""
+        before_ms = self.state.import_ms
+        if before_ms >= start_ms - tick_ms or start_ms - before_ms >= _NEXT_IMPORT_MS:
+            return True
+        days = float(operational_days(self._profile.elapsed, before_ms, start_ms))
+        return orders <= self._settings.most_catch_up * days * self._rate
+
+    def _cover(self, start_ms: int, boundary_ms: int, orders: int) -> float:
+        """Let an import stand for as many days as it amounts to, at most those it can have held."""
+        state, elapsed = self.state, self._profile.elapsed
+        day_ms = start_ms // DAY_MS * DAY_MS
+        covered_ms = state.import_covered_ms
+        if start_ms - state.import_ms >= _NEXT_IMPORT_MS:  # what came too much is of the day before
+            covered_ms = min(covered_ms, start_ms)
+        from_ms = max(covered_ms, min(state.last_order_ms or day_ms, day_ms))
+        until_ms = start_ms + DAY_MS
+        if state.import_ms == 2 * start_ms - boundary_ms:  # it goes on: who knows how the rest is
+            until_ms += DAY_MS
+        left_days = float(operational_days(elapsed, from_ms, max(from_ms, until_ms)))
+        days = min(left_days, orders / self._rate)
+        state.import_covered_ms = operational_end_ms(elapsed, from_ms, days)
+        state.import_ms = start_ms
+        self.before_import = Blackout(state.last_order_ms, start_ms)
+        state.blackout_start_ms, state.blackout_end_ms = boundary_ms, NEVER
+        state.is_import_blackout = True
+        return max(days, _NO_DAYS)
+
+    def _note_burst(self, start_ms: int, tick_ms: int, orders: int) -> None:
+        """Keep the two fullest ticks on end of the day: perhaps they are all that it has."""
+        state = self.state
+        is_next = state.before_ms == start_ms - tick_ms and start_ms % DAY_MS
+        burst = orders + (state.before_orders if is_next else 0)
+        if burst > state.day_burst_orders:
+            state.day_burst_orders, state.day_burst_ms = burst, start_ms
+        state.before_orders, state.before_ms = orders, start_ms
 
     def silence_ends_ms(self) -> int:
         """Return when the arrivals missing since the last order are too many, or never."""
-        last_ms = self.last_order_ms
+        last_ms = self._due_from(self.last_order_ms)
         days = self._days_for(self._settings.silent_arrivals)
         if not last_ms or days > _LONGEST_SILENCE_DAYS:
             return NEVER
@@ -140,10 +220,14 @@ class OrderFeed:
 
     def _silent_days(self) -> float:
         """Operational days from the newest order before the open tick to the first one in it."""
-        last_ms = self.state.last_order_ms
-        if not last_ms:
+        last_ms = self._due_from(self.state.last_order_ms)
+        if not last_ms or last_ms >= self._first_ms:
             return 0.0
         return float(operational_days(self._profile.elapsed, last_ms, self._first_ms))
+
+    def _due_from(self, last_order_ms: int) -> int:
+        """Return from when on orders are due: not while an import stands for them."""
+        return max(last_order_ms, self.state.import_until_ms) if last_order_ms else 0
 
     def _add_debt(self, start_ms: int, silent_days: float) -> None:
         """Where too much was due since the last order, what comes now is not tested.

@@ -139,6 +139,7 @@ class _Test(NamedTuple):
     prior_days: float
     level: float  # the mean sum is held there
     end_evidence: float
+    covered_days: float  # that the tick stands for beside its own time
 
 
 @compiled
@@ -300,10 +301,10 @@ def _tick_row(
     if row.surge_path <= 0.0 and row.surge_since_ms == 0:
         _begin_anew(row, start_ms)
     orders = row.tick_orders
-    if start_ms < blackout.end_ms:
+    if blackout.start_ms < boundary_ms and start_ms < blackout.end_ms:
         orders = 0
     sums = row.surge_sums
-    shop_days = _tested_days(elapsed, start_ms, boundary_ms, blackout)
+    shop_days = _tested_days(elapsed, start_ms, boundary_ms, blackout) + test.covered_days
     days = plan * shop_days
     hour_ms = start_ms // HOUR_MS * HOUR_MS
     an_hour = null * operational_days(elapsed, hour_ms, hour_ms + HOUR_MS)
@@ -312,7 +313,8 @@ def _tick_row(
         if hour >= _LEAST_START_DAYS:
             sums += hour * _TICKS_FROM / (_TICKS_FROM + an_hour)
     if orders > 0:
-        sums += shop_days * an_hour / (_TICKS_FROM + an_hour)
+        expected = max(an_hour, null * test.covered_days)
+        sums += shop_days * expected / (_TICKS_FROM + expected)
     before, seen = row.surge_day_days, row.surge_day_orders
     after = before + days
     _pass_time(sums, size, null, row.surge_calm_days, before, after, seen, orders)
@@ -388,7 +390,7 @@ def _tick(
         row.tick_largest_units = 0
 
 
-def _test_of(settings: SurgeSettings, level: float | None) -> _Test:
+def _test_of(settings: SurgeSettings, level: float | None, covered_days: float) -> _Test:
     baseline = settings.baseline
     return _Test(
         least_rate=settings.least_rate,
@@ -398,6 +400,7 @@ def _test_of(settings: SurgeSettings, level: float | None) -> _Test:
         prior_days=baseline.prior_days,
         level=settings.level if level is None else level,
         end_evidence=settings.end_evidence,
+        covered_days=covered_days,
     )
 
 
@@ -413,6 +416,7 @@ def surge_tick(
     plans: Float64Array | None = None,
     *,
     level: float | None = None,
+    covered_days: float = 0.0,
 ) -> Float64Array:
     """Close the tick that ends at the boundary for the items given; return their mean sums.
 
@@ -429,6 +433,7 @@ def surge_tick(
         plans: how many times its baseline orders a campaign plans for each item, shape (n,); none:
             there is no campaign.
         level: the mean sum is held there; none: `settings.level`.
+        covered_days: operational days that the tick stands for beside its own: it is an import.
 
     Returns:
         Mean over the factors, shape (n,), at most the level; 0 where an item is not tested.
@@ -442,7 +447,7 @@ def surge_tick(
         tick_ms,
         pool,
         blackout,
-        _test_of(settings, level),
+        _test_of(settings, level, covered_days),
         np.ones(items.size) if plans is None else plans,
         means,
     )

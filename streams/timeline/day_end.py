@@ -8,6 +8,12 @@ from streams.demand.estimate import close_day as close_estimates
 from streams.demand.exposure import close_exposure
 from streams.demand.week_profile import due_by_hour, learn_day, operational_days
 from streams.detection.surge import NULL_FACTOR
+from streams.timeline.hour_orders import (
+    make_outage_whole,
+    make_surges_whole,
+    spread_imports,
+    surge_items,
+)
 from streams.timeline.partition_state import State
 from streams.timestamps import DAY_MS
 from streams.types import Float64Array
@@ -17,6 +23,7 @@ def close_day(state: State, boundary: int) -> None:
     """Take in the day that ends at the boundary."""
     rows = state.rows()
     state.changed.add(np.flatnonzero(rows["day_units"] | rows["day_orders"]))
+    _complete_hours(state, boundary)
     day_ms = boundary - DAY_MS
     start_ms = max(day_ms, state.start_ms)
     before = state.profile.elapsed
@@ -43,6 +50,15 @@ def close_day(state: State, boundary: int) -> None:
     state.alerts.order_feed.close_day()
     state.learn_rate()
     state.changed.add(np.flatnonzero(rows["observed_days"] > 0))
+
+
+def _complete_hours(state: State, boundary: int) -> None:
+    """Let the day teach no hours from what was no ordinary sale, as far as it is known by now."""
+    feed = state.alerts.order_feed
+    make_surges_whole(state, surge_items(state.rows()), boundary)
+    if feed.is_catching_up:
+        make_outage_whole(state, feed.blackout.start_ms, boundary)
+    spread_imports(state, boundary)
 
 
 def _baseline_orders(state: State, day_ms: int) -> Float64Array:

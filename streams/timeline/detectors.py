@@ -6,6 +6,7 @@ from streams.contracts.alerts import AlertKind
 from streams.demand.campaigns import Lines, planned_orders, planned_units
 from streams.demand.week_profile import operational_days
 from streams.detection.factors import plan_factors
+from streams.detection.imports import LEAST_SHARE, is_import
 from streams.detection.phantom_stock import suspicious_items
 from streams.detection.shortfall import (
     begin_plans_anew,
@@ -17,8 +18,21 @@ from streams.detection.shortfall import (
     open_lines,
     weigh_plans,
 )
-from streams.detection.surge import SurgeSettings, is_proved_still, proved_or_open, surge_tick
+from streams.detection.surge import (
+    Blackout,
+    SurgeSettings,
+    is_proved_still,
+    proved_or_open,
+    surge_tick,
+)
 from streams.state.items import Columns
+from streams.timeline.hour_orders import (
+    forget_sequence,
+    leave_out_surges,
+    make_outage_whole,
+    make_surges_whole,
+    teach_tick,
+)
 from streams.timeline.partition_state import State
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array
@@ -26,11 +40,14 @@ from streams.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 def close_tick(state: State, boundary: int) -> Int32Array:
     """Run the surge tests of items and groups, tell what they found; return who is called."""
-    state.alerts.order_feed.close_tick(boundary, state.settings.tick_ms)
+    covered_days = _take_orders(state, boundary)
     is_hour = boundary % HOUR_MS == 0
     if is_hour:
         _test_groups(state, boundary)
-    called, ended, grown = _test_items(state, _tested_items(state, boundary), boundary)
+    tested = _tested_items(state, boundary)
+    called, ended, grown = _test_items(state, tested, boundary, covered_days)
+    leave_out_surges(state, called, boundary)
+    make_surges_whole(state, ended, boundary)
     alerts, items = state.alerts, state.items
     if called.size:
         state.effects.extend(alerts.raise_surges(called, items, boundary))
@@ -40,6 +57,31 @@ def close_tick(state: State, boundary: int) -> Int32Array:
     state.effects.extend(alerts.resolve_surges(ended, items, boundary))
     state.effects.extend(alerts.update_surges(grown, items, boundary))
     return called
+
+
+def _take_orders(state: State, boundary: int) -> float:
+    """Take the tick into the feed and the hours; return the days that it stands for, as import."""
+    feed, tick_ms = state.alerts.order_feed, state.settings.tick_ms
+    was_catching_up, blackout = feed.is_catching_up, feed.blackout
+    covered_days = feed.close_tick(boundary, tick_ms, is_import=_is_import(state))
+    is_import, is_catch_up = covered_days > 0, feed.is_catching_up
+    if is_import:
+        forget_sequence(state, "tick_orders")
+    teach_tick(state, boundary, is_import=is_import, is_catch_up=is_catch_up)
+    if was_catching_up and not is_catch_up:
+        make_outage_whole(state, blackout.start_ms, boundary - tick_ms)
+    return covered_days
+
+
+def _is_import(state: State) -> bool:
+    """Whether the orders of the tick are those of a day."""
+    day = state.shop_day
+    if state.alerts.order_feed.tick_orders < LEAST_SHARE * day.repeats:
+        return False
+    rows = state.rows()
+    items = np.flatnonzero(rows["tick_orders"] > 0)
+    orders, rates = rows["tick_orders"][items], rows["order_level_per_day"][items]
+    return is_import(orders, rates, day, state.settings.tick_ms)
 
 
 def _tested_items(state: State, boundary: int) -> Int32Array:
@@ -57,13 +99,13 @@ def _tested_items(state: State, boundary: int) -> Int32Array:
 
 
 def _test_items(
-    state: State, items: Int32Array, boundary: int
+    state: State, items: Int32Array, boundary: int, covered_days: float
 ) -> tuple[Int32Array, Int32Array, Int32Array]:
     """Run the surge test for items; return who is called, who has calmed, and who has news."""
     if not items.size:
         return items, items, items
     state.changed.add(items)
-    settings = state.settings
+    settings, feed = state.settings, state.alerts.order_feed
     state.effects.extend(state.alerts.raise_bulk_orders(items, state.items, boundary))
     means = surge_tick(
         state.items.rows,
@@ -73,8 +115,9 @@ def _test_items(
         settings.tick_ms,
         state.pool,
         settings.surge,
-        state.alerts.order_feed.blackout,
+        feed.before_import if covered_days else feed.blackout,
         _plan_factors(state, items, boundary),
+        covered_days=covered_days,
     )
     told = proved_or_open(state.items.rows, items)
     items, chosen = items[told], Columns(state.items.rows, items[told])
@@ -108,7 +151,11 @@ def _test_groups(state: State, boundary: int) -> None:
     planned = planned_orders(lines, rows, elapsed, start, boundary)[items]
     days = float(operational_days(elapsed, start, boundary))
     plans = state.groups.plan_factors((items, planned), rows, days)
-    state.groups.close_hour(boundary, state.profile, state.alerts.order_feed.blackout, plans)
+    feed = state.alerts.order_feed
+    blackout = feed.blackout
+    if feed.state.import_ms >= start:  # its hour says nothing of groups
+        blackout = Blackout(feed.state.import_ms, max(blackout.end_ms, boundary))
+    state.groups.close_hour(boundary, state.profile, blackout, plans)
 
 
 def update_group_shortfalls(state: State, boundary: int) -> None:

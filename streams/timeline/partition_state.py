@@ -19,6 +19,7 @@ from streams.demand.campaigns import Lines, Uplift, campaign_lines
 from streams.demand.estimate import Correction, EstimateSettings
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
 from streams.detection.groups import Groups, groups_of
+from streams.detection.imports import ShopDay, shop_day
 from streams.detection.phantom_stock import SilenceSettings
 from streams.detection.surge import SurgeSettings
 from streams.handover.rules import Limits
@@ -89,8 +90,10 @@ class State:
         self.uplifts: dict[str, Uplift] = {}
         self.correction = Correction()
         self.hour_orders: Float64Array = np.zeros(24)  # that teach the week, of the open day
+        self.tick_hour_orders: Float64Array = np.zeros(24)  # likewise, of the open tick
         self.shop_orders = 0
         self.shop_rate = 0.0
+        self.shop_day = ShopDay()
         self.silent: set[int] = set()  # items in suspicious silence
         self.reviews = 0
         self.start_ms = 0  # of the history
@@ -183,6 +186,7 @@ class State:
         """Take the shop's rate from the items, from a closed day on."""
         # Exact, so that it does not depend on the order in which the items were first seen.
         self.shop_rate = math.fsum(self.rows()["order_level_per_day"].tolist())
+        self.shop_day = shop_day(self.rows()["order_level_per_day"])
         self.alerts.learn_day(self.shop_rate, self.profile)
 
     # -- what to tell and to store ------------------------------------------------------------

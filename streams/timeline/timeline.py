@@ -12,10 +12,12 @@ import numpy as np
 from policy import PolicyCache
 from streams.contracts.codes import Kind
 from streams.demand.campaigns import in_window
+from streams.state.items import Columns
 from streams.state.open_lines import WRITTEN_OFF_LINES, WRITTEN_OFF_UNITS
 from streams.state.pending import ENTRY, Due, Pending
 from streams.timeline.day_end import close_day
 from streams.timeline.detectors import close_tick, update_group_shortfalls, watch_silence
+from streams.timeline.hour_orders import had_surges
 from streams.timeline.movements import apply_entries
 from streams.timeline.partition_state import State, TimelineSettings
 from streams.timeline.review_step import review_due, review_surges
@@ -170,8 +172,11 @@ class Timeline:
         in_campaign = in_window(self.state.lines, items, entries["effective_ms"])
         # A shop that begins with a sale has nothing else to learn the hours of its day from.
         teaches = ~in_campaign if self.state.profile.is_known else np.True_
+        if items.size:
+            rows = Columns(self.items.rows, items)
+            teaches &= ~had_surges(rows, int(entries["effective_ms"][0]))
         baseline = entries["effective_ms"][entries["is_new_order"] & teaches]
-        self.state.hour_orders += np.bincount(baseline // HOUR_MS % 24, minlength=24)
+        self.state.tick_hour_orders += np.bincount(baseline // HOUR_MS % 24, minlength=24)
         self.groups.count(entries, in_campaign, len(self.items))
         touched, written_off = apply_entries(
             entries,
