@@ -153,7 +153,21 @@ def _meta_to_8(meta: dict[str, Any]) -> dict[str, Any]:
     return {**meta, "alerts": alerts, "uplifts": uplifts, "logs": {}}
 
 
-# -- version 8 to 9: the backlog by order lines ----------------------------------------------------
+# -- version 8 to 9: the backlog by order lines, orders that are imported by the day ----------------
+
+_IMPORTS_IN_9 = {
+    **dict.fromkeys(("import_ms", "import_until_ms", "import_covered_ms"), 0),
+    "is_import_blackout": False,
+    "day_import_orders": 0.0,
+    **dict.fromkeys(("day_burst_orders", "day_burst_ms", "before_orders", "before_ms"), 0),
+}
+
+
+def _meta_to_9(meta: dict[str, Any]) -> dict[str, Any]:
+    alerts = meta["alerts"]
+    order_feed = {**_IMPORTS_IN_9, **alerts["order_feed"]}
+    return {**meta, "alerts": {**alerts, "order_feed": order_feed}}
+
 
 _LINES_IN_9 = {
     # Of a backlog that was summed up no line is known, and of what waits no order is.
@@ -168,7 +182,7 @@ _STEPS = {
         values={"incidents": _alert_to_8, "orders": _order_to_8, "outbox": _outbox_to_8},
         columns={"row": ColumnChanges(renamed=_ROW_TO_8, added={"backlog_age_since_ms": 0})},
     ),
-    8: Step(columns=_LINES_IN_9),
+    8: Step(meta=_meta_to_9, columns=_LINES_IN_9),
 }
 """By the version that a step starts from; none between the oldest and the newest is left out."""
 

@@ -37,6 +37,8 @@ from streams.shard.checkpoint import STATE_VERSION, Meta
 from streams.shard.folding import waiting_entries
 from streams.state.items import READABLE
 from streams.state.open_orders import OpenOrder
+from streams.timeline import day_end, detectors, timeline
+from streams.timeline.partition_state import State
 from tests.infra.redis.test_shard_store import RETENTION, ready, redis_at, store_at
 from tests.streams.logs import Log
 from tests.streams.runs import Run, require_same
@@ -115,11 +117,36 @@ def never_stored(state: Kept, patch: pytest.MonkeyPatch) -> Run:
     """A run that read the same batches as its version did, and was never stored."""
     run = Run()
     with patch.context() as as_then:
-        if state.version < FIRST_WITH_ORDER_LINES:
-            as_then.setattr(shard, "waiting_entries", _without_orders)
+        if state.version < 9:
+            _sum_backlogs(as_then)
+            _teach_all_hours(as_then)
         _read_batches(run, state)
+    if state.version < 9:
+        feed = run.shard.timeline.alerts.order_feed.state
+        for name, value in upgrades._IMPORTS_IN_9.items():
+            setattr(feed, name, value)
     run.commit()
     return run
+
+
+def _sum_backlogs(as_then: pytest.MonkeyPatch) -> None:
+    """Before version 9 a backlog was a sum without orders."""
+    as_then.setattr(shard, "waiting_entries", _without_orders)
+
+
+def _teach_all_hours(as_then: pytest.MonkeyPatch) -> None:
+    """Before version 9 imports, surges and what came after outages taught hours, too."""
+
+    def teach_tick(state: State, *_: Any, **__: Any) -> None:
+        state.hour_orders += state.tick_hour_orders
+        state.tick_hour_orders = np.zeros(24)
+
+    as_then.setattr(detectors, "teach_tick", teach_tick)
+    as_then.setattr(detectors, "_is_import", lambda state: False)
+    as_then.setattr(timeline, "had_surges", lambda rows, at_ms: np.zeros(rows.size, np.bool_))
+    as_then.setattr(day_end, "_complete_hours", lambda *_: None)
+    for name in ("leave_out_surges", "make_surges_whole", "make_outage_whole"):
+        as_then.setattr(detectors, name, lambda *_: None)
 
 
 def _without_orders(*batch: Any) -> Any:
@@ -183,9 +210,6 @@ async def test_what_was_stored_is_there(redis_url, version):
     assert timeline.state.reviews == facts["reviews"]
     assert run.shard.offsets == facts["offsets"]
 
-
-FIRST_WITH_ORDER_LINES = 9
-"""Versions before it summed up a backlog without orders."""
 
 KINDS_SINCE = {7: frozenset({AlertKind.BACKLOG_AGE}), 8: frozenset()}
 """Kinds of incidents that a version did not know: they begin when its state is read."""
