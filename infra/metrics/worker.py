@@ -144,6 +144,7 @@ class ShardCollector(Collector):
         yield from self._times(task)
         yield from self._sizes(task)
         yield self._lag(task)
+        yield self._margin(task)
         yield self._lag_seconds()
         yield from self._handover(task)
         yield _gauge(
@@ -251,6 +252,17 @@ class ShardCollector(Collector):
         for (topic, partition), lag in self._worker.progress.lag_records().items():
             if partition in task:
                 family.add_metric([topic, str(partition)], lag)
+        return family
+
+    def _margin(self, task: dict[int, ShardTask]) -> Metric:
+        family = GaugeMetricFamily(
+            "tidegate_log_margin_records",
+            "Records of Kafka that retention deletes before it reaches one that is not in Redis.",
+            labels=["topic", "partition"],
+        )
+        for (topic, partition), margin in self._worker.progress.margin_records().items():
+            if partition in task:
+                family.add_metric([topic, str(partition)], margin)
         return family
 
     def _lag_seconds(self) -> Metric:

@@ -247,7 +247,7 @@ _ROWS = (
         actions=(actions.ADOPT_LOGS,),
         severity="high",
         team="platform",
-        rule=None,
+        rule="TidegateLogChanged",
     ),
     IncidentKind(
         kind=AlertKind.RECORDS_LOST,
@@ -257,7 +257,7 @@ _ROWS = (
         actions=(actions.COUNT_AGAIN,),
         severity="high",
         team="platform",
-        rule=None,
+        rule="TidegateRecordsLost",
     ),
 )
 

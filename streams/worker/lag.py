@@ -79,6 +79,18 @@ class Progress:
             for topic, lag in self.lags(task).items()
         }
 
+    def margin_records(self) -> dict[tuple[str, int], int]:
+        """Return how many records retention may delete of each log before one that is not stored.
+
+        Only of logs of which it is known where they begin.
+        """
+        return {
+            (topic, partition): task.stored_offsets.get(topic, 0) - start
+            for partition, task in self._tasks.items()
+            for topic, start in task.log_starts.items()
+            if topic not in task.changed_logs
+        }
+
     def lag_seconds(self) -> dict[int, float]:
         """How long ago the newest record that is stored was written, where others wait; else 0."""
         now_s = self._clock()

@@ -85,10 +85,23 @@ class LogWatch:
         first = (
             await self._read_first() if any(not t.shard.logs for t in self._tasks.values()) else {}
         )
+        await self._note_starts()
         for task in list(self._tasks.values()):
             for topic, name in names.items():
                 known = task.shard.logs.get(topic) or _without_id(first.get(topic))
                 self._compare(task, topic, known, found.get(name))
+
+    async def _note_starts(self) -> None:
+        """Note where the logs begin: what retention deletes may be unread."""
+        tasks = dict(self._tasks)
+        places = {self._source.partition(topic, p): (p, topic) for p in tasks for topic in TOPICS}
+        if self._source.consumer is None or not places:
+            return
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            starts = await self._source.consumer.earliest(set(places))
+        for tp, start in starts.items():
+            partition, topic = places[tp]
+            tasks[partition].log_starts[topic] = start
 
     def _compare(
         self, task: ShardTask, topic: str, known: LogIdentity | None, now: LogIdentity | None

@@ -49,6 +49,7 @@ class ShardTask:
 
     # The watch of the logs writes this: topic -> in what its log is not the one that was read.
     changed_logs: dict[str, ChangedLog] = field(default_factory=dict)
+    log_starts: dict[str, int] = field(default_factory=dict)  # topic -> where its log begins
 
     # Heartbeats write these: the oldest one that was written and not yet read back.
     unread_heartbeat_ms: int = NO_CLOCK

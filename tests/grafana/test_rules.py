@@ -61,6 +61,16 @@ def records(bad: int, total: int) -> Series:
     }
 
 
+def retention(margin: str, lag: str) -> Series:
+    """Records that retention may delete before unread ones, and how many are unread."""
+    place = 'instance="a",topic="orders",partition="1"'
+    return {
+        f"tidegate_log_margin_records{{{place}}}": margin,
+        f"tidegate_consumer_lag_records{{{place}}}": lag,
+        'tidegate_consumer_lag_seconds{instance="a",partition="1"}': "600x60",
+    }
+
+
 def short_sales(values: str) -> Series:
     """Sales of a day of items that run short, in one currency."""
     name = 'tidegate_short_sales_per_day{currency="EUR",acknowledged='
@@ -125,6 +135,13 @@ CASES = {
             **incidents("dead_letters", "1x20"),
         },
         {'tidegate_records_total{topic="orders",outcome="dead_lettered"}': "3x60"},
+    ),
+    "TidegateLogChanged": Cases(incidents("log_changed", "1x20"), incidents("log_changed", "0x20")),
+    "TidegateRecordsLost": Cases(
+        incidents("records_lost", "1x20"), incidents("records_lost", "0x20")
+    ),
+    "TidegateRetentionNear": Cases(
+        retention("50000-1000x60", "9x60"), retention("50000x60", "9x60"), after="40m"
     ),
     "TidegateHandoverHeld": Cases(
         {'tidegate_held_orders{reason="paused"}': "2x60"},
@@ -434,3 +451,16 @@ def test_a_kind_calls_its_team_by_its_rule_and_has_its_runbook(row: IncidentKind
     assert rule["labels"]["team"] == row.team
     assert asking in ({}, {row.rule: row.team})
     assert runbook_of(rule) == row.rule
+
+
+@pytest.mark.parametrize(
+    ("margin", "lag"),
+    [("50000-1000x60", "0x60"), ("5000000-1000x60", "9x60"), ("100+500x60", "9x60")],
+    ids=["all is read", "far away", "reading is faster"],
+)
+def test_retention_is_no_alert_while_it_cannot_reach_what_is_unread(
+    margin: str, lag: str, promtool: str, tmp_path: Path
+) -> None:
+    """Deleting what was read is what retention is for."""
+    test = promtool_test("TidegateRetentionNear", retention(margin, lag), fires=False)
+    run_promtool(promtool, tmp_path, "1m", [test])

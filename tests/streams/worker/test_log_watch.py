@@ -157,3 +157,16 @@ async def test_records_that_were_deleted_unread_are_an_incident_with_their_numbe
         assert shard.counts["orders:lost"] == 45
         assert shard.timeline.alerts.inputs.lost_records == 45
         await made.until(lambda: stored(store.commits).get("orders:lost") == 45)
+
+
+async def test_how_far_retention_is_from_what_is_unread_is_known():
+    """Each look asks where the logs begin; a log that is not read is left out."""
+    async with bench(topics=topics()) as made:
+        await settle(made)
+        made.consumer.beginnings = dict.fromkeys(ASSIGNED, 2)
+        made.worker.signals.strange_log.set()
+        await made.until(lambda: made.worker.progress.margin_records().get(("orders", 0)) == 3)
+        made_anew(made)
+        made.worker.signals.strange_log.set()
+        await made.until(lambda: "orders" in made.worker.tasks[0].changed_logs)
+        assert ("orders", 0) not in made.worker.progress.margin_records()
