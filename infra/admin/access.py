@@ -101,7 +101,7 @@ class _Token:
 
 
 class Refusal(Exception):
-    """A call that is not carried out, told as JSON: which field, the rule, the value."""
+    """A call that is not carried out, answered as JSON: which field, the rule, the value."""
 
     def __init__(self, status: int, field: str, rule: str, value: object = None) -> None:
         super().__init__(f"{field} must be {rule}, got {value!r}")

@@ -15,7 +15,7 @@ def make_admin(
     """Return the application; every route of it stands behind the guard of `infra.admin.access`.
 
     Args:
-        worker: whose health is told.
+        worker: whose health is shown.
         registry: what /metrics shows.
         access: who may call.
     """

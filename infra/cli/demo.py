@@ -221,7 +221,7 @@ class _Feed:
         self._settings = settings
         self._console = console
         self._demo = demo
-        self._told: Counter[str] = Counter()
+        self._seen: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Read both output topics until cancelled."""
@@ -247,13 +247,13 @@ class _Feed:
                 yield record.value, record.topic
 
     def _tell(self, kind: str, line: str) -> None:
-        self._told[kind] += 1
-        if kind == "order" and self._told[kind] == 1:
+        self._seen[kind] += 1
+        if kind == "order" and self._seen[kind] == 1:
             seconds = time.monotonic() - self._demo.started
             self._console.print(f"first decision after {seconds:.0f} s:")
-        if self._told[kind] <= _SHOWN_OF_A_KIND:
+        if self._seen[kind] <= _SHOWN_OF_A_KIND:
             self._console.print(line)
-        elif self._told[kind] == _SHOWN_OF_A_KIND + 1:
+        elif self._seen[kind] == _SHOWN_OF_A_KIND + 1:
             self._console.print(f"  ... more of {kind.replace('_', ' ')} in the summary")
 
 

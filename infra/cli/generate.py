@@ -40,17 +40,17 @@ def generate(
     truth = truth or truth_path(out)
     settings = SaleSettings(seed=seed, skus=skus, events=events, days=days)
     sale = write_sale(out, truth, settings)
-    told = sale.truth["events"]
+    truth_of_events = sale.truth["events"]
     if as_json:
-        print(json.dumps({"events": str(out), "truth": str(truth), **told}))
+        print(json.dumps({"events": str(out), "truth": str(truth), **truth_of_events}))
         return
     console = make_console()
     console.print(f"wrote {number(len(sale.lines))} events to {out}, their truth to {truth}")
-    duplicates = sum(told["duplicates"].values())
+    duplicates = sum(truth_of_events["duplicates"].values())
     console.print(
         make_facts(
             [
-                ("bad records", number(told["bad"])),
+                ("bad records", number(truth_of_events["bad"])),
                 ("duplicates", number(duplicates)),
                 ("next", f"tidegate replay {out} --wait"),
             ]

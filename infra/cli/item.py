@@ -300,7 +300,7 @@ def _summary(kind: AlertKind) -> str:
 def _campaign_text(line: Any) -> str:
     discount = "" if line.discount is None else f", {line.discount:.0%} off"
     return (
-        f"{line.campaign_id}: {_told_time(line.starts_at)} to {_told_time(line.ends_at)}, "
+        f"{line.campaign_id}: {_shown_time(line.starts_at)} to {_shown_time(line.ends_at)}, "
         f"{number(line.expected_units)} units expected{discount}"
     )
 
@@ -315,7 +315,7 @@ def _plan_facts(row: Table) -> list[tuple[str, object]]:
     return [("against plan", f"{so_far}: {sold / due:.0%}")]
 
 
-def _told_time(value: str | int) -> str:
+def _shown_time(value: str | int) -> str:
     return moment(value) if isinstance(value, int) else plain_time(value)
 
 

@@ -294,7 +294,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._next_at = time.monotonic() + _PLAIN_LINE_SECONDS
-        self._told = ""
+        self._shown = ""
 
     def sent(self, sent: Sent, share: float | None) -> None:
         self._now_and_then(lambda: _sent_text(sent, share))
@@ -310,8 +310,8 @@ class _Lines:
             return
         self._next_at = time.monotonic() + _PLAIN_LINE_SECONDS
         text = make_text()
-        if text != self._told:
-            self._told = text
+        if text != self._shown:
+            self._shown = text
             note(text)
 
 

@@ -323,10 +323,10 @@ def _run_all(
     ledgers = {}
     for place, policy in enumerate(policies):
 
-        def told(share: float, place: int = place, name: str = policy.name) -> None:
+        def show(share: float, place: int = place, name: str = policy.name) -> None:
             tell(1 / 3 + (place + share) / len(policies) * 2 / 3, f"{name}, {share:.0%}")
 
-        ledgers[policy.name] = backtest(history.demand, terms, policy, first_day=learnt, tell=told)
+        ledgers[policy.name] = backtest(history.demand, terms, policy, first_day=learnt, tell=show)
     return ledgers
 
 

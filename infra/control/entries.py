@@ -30,7 +30,7 @@ TIDEGATE = "tidegate"
 LONGEST_TEXT = 500
 _UNKNOWN_MS = 2**62
 ACKNOWLEDGED_FOR_MS = DAY_MS
-"""So long somebody's word stands for an incident; then it counts as nobody's, and is told anew."""
+"""So long somebody's word stands for an incident; then it counts as nobody's, and is shown anew."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -257,7 +257,9 @@ class AuditState:
     answers: dict[str, Answer] = field(default_factory=dict)  # by po_id, of those that wait
     unsent: dict[str, OrderAnswered] = field(default_factory=dict)  # by entry, not known to be sent
     closed: dict[int, list[HoldReason]] = field(default_factory=dict)  # by partition
-    taken_on: dict[str, Acknowledged] = field(default_factory=dict)  # by incident, the newest word
+    acknowledgements: dict[str, Acknowledged] = field(
+        default_factory=dict
+    )  # by incident, the newest word
     live_from: str | None = None  # the first entry that says so
     heads: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
@@ -274,7 +276,7 @@ class AuditState:
             now_ms: wall clock.
         """
         oldest_ms = now_ms - ACKNOWLEDGED_FOR_MS
-        taken = self.taken_on  # replaced, never changed: another thread may be reading
+        taken = self.acknowledgements  # replaced, never changed: another thread may be reading
         return {name: one for name, one in taken.items() if one_time(one.at) > oldest_ms}
 
     def take(self, value: bytes | None, place: str) -> AnyEntry | None:
@@ -315,7 +317,7 @@ class AuditState:
             case Opened():
                 self.closed.pop(entry.partition, None)
             case OrderWaits():
-                if entry.po_id not in self.left:  # else told late, by one that was robbed
+                if entry.po_id not in self.left:  # else it comes late, from one that was robbed
                     self.waiting[entry.po_id] = entry.reason
             case OrderLeft():
                 self.waiting.pop(entry.po_id, None)
@@ -331,7 +333,7 @@ class AuditState:
                 for entry_id, occurred_at in entry.moments.items():
                     self._note_sent(entry_id, one_time(occurred_at))
             case Acknowledged():
-                self.taken_on = {**self.taken_on, entry.incident_id: entry}
+                self.acknowledgements = {**self.acknowledgements, entry.incident_id: entry}
 
     def _note_sent(self, entry_id: str, moment_ms: int) -> None:
         """An answer is in force until the logs have taken effect up to its event."""

@@ -1,7 +1,7 @@
 """What waits, and why: read from what the workers stored, the audit log and the limits.
 
 The reasons are those that the workers go by, found with the same function. What only a worker
-knows, that it has just begun, is not told here.
+knows, that it has just begun, is not shown here.
 """
 
 import time

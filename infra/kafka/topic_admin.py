@@ -178,8 +178,10 @@ def _common_partitions(counts: dict[str, int], prefix: str) -> int | None:
         return None
     # The odd one out is named against what most of the others have.
     numbers = list(inputs.values())
-    usual = max(numbers, key=numbers.count)
+    commonest = max(numbers, key=numbers.count)
     for name, number in inputs.items():
-        if number != usual:
-            raise TopicError(name, f"have {usual} partitions like the other input topics", number)
-    return usual
+        if number != commonest:
+            raise TopicError(
+                name, f"have {commonest} partitions like the other input topics", number
+            )
+    return commonest

@@ -745,7 +745,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Liveness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a worker reads on. Only who may look is told the reasons."""
+    """Whether a worker reads on. Only who may look is given the reasons."""
 
     status: Annotated[
         Literal["ok", "stuck"], described("Whether the worker reads on: ok or stuck.")
@@ -754,7 +754,7 @@ class Liveness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a worker owns partitions and reaches Redis. Only who may look is told more."""
+    """Whether a worker owns partitions and reaches Redis. Only who may look is given more."""
 
     status: Annotated[
         Literal["ok", "not ready"],

@@ -165,7 +165,7 @@ class Hub:
         except AwayError as error:
             return _event("away", error.problem())
         except Exception as error:  # the page must not fall silent
-            _log.exception("the page cannot be told")
+            _log.exception("the page cannot be renewed")
             return _event("away", AwayError(f"the page failed: {error!r}", None).problem())
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NEAR_THE_LIMIT = 0.9
-"""Share of the limit from which people are told."""
+"""Share of the limit from which people are warned."""
 
 MEND = "CONFIG SET maxmemory-policy noeviction, and the same in its configuration"
 _KEEPS = "noeviction"

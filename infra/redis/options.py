@@ -22,7 +22,9 @@ def connection_options(settings: Settings) -> dict[str, Any]:
         if not settings.redis_url.startswith("rediss://"):
             rule = "redis_ca_file must be given with a redis_url that begins with rediss://"
             raise SettingsError(f"{rule}, got {settings.redis_ca_file}")
-        tls_context("redis_ca_file", settings.redis_ca_file)  # told now, not at the first command
+        tls_context(
+            "redis_ca_file", settings.redis_ca_file
+        )  # refused now, not at the first command
         options["ssl_ca_certs"] = str(settings.redis_ca_file)
     return options
 

@@ -153,7 +153,7 @@ def _meta_to_8(meta: dict[str, Any]) -> dict[str, Any]:
     return {**meta, "alerts": alerts, "uplifts": uplifts, "logs": {}}
 
 
-# -- version 8 to 9: the backlog by order lines, orders that are imported by the day ----------------
+# -- version 8 to 9: the backlog by order lines, orders that are imported by the day --------------
 
 _IMPORTS_IN_9 = {
     **dict.fromkeys(("import_ms", "import_until_ms", "import_covered_ms"), 0),

@@ -146,10 +146,10 @@ def _terms(items: list[Item]) -> dict[str, npt.NDArray[np.float64]]:
     return terms
 
 
-def _breaks(role: str, told: list[list[PriceBreak]]) -> dict[str, npt.NDArray[np.float64]]:
-    shape = (len(told), MOST_PRICE_BREAKS)
+def _breaks(role: str, lines: list[list[PriceBreak]]) -> dict[str, npt.NDArray[np.float64]]:
+    shape = (len(lines), MOST_PRICE_BREAKS)
     units, unit_cost = np.full(shape, np.inf), np.full(shape, np.inf)
-    for row, breaks in enumerate(told):
+    for row, breaks in enumerate(lines):
         for tier, one in enumerate(breaks):
             units[row, tier], unit_cost[row, tier] = one.from_units, one.unit_cost
     return {f"price_break_units_{role}": units, f"price_break_unit_cost_{role}": unit_cost}

@@ -174,7 +174,7 @@ class EventClock:
         return self.write_heartbeats_until(occurred_ms)
 
     def write_heartbeats_until(self, time_ms: int) -> int | None:
-        """Return the newest boundary up to `time_ms`, if it has not been told yet."""
+        """Return the newest boundary up to `time_ms`, if it has not been written yet."""
         boundary_ms = time_ms - time_ms % self.step_ms
         if boundary_ms <= self._last_heartbeat_ms:
             return None

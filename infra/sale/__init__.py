@@ -1,4 +1,4 @@
-"""A synthetic live sale: seeded, pure, told as lines of the `tidegate` schema, with its truth.
+"""A synthetic live sale: seeded, pure, written as lines of the `tidegate` schema, with its truth.
 
     from infra.sale import SaleSettings, write_sale
     write_sale("sale.jsonl.gz", "sale.truth.json", SaleSettings(seed=7))

@@ -137,7 +137,7 @@ def _in_order(
     lines += [record.line for record in bad]
     bad_ms = np.array([record.at_ms for record in bad], np.int64)
     arrived_ms = np.concatenate([arrivals.arrived_ms, arrivals.again_ms, bad_ms])
-    # Stable: what arrives in one instant keeps the order in which it is told.
+    # Stable: what arrives in one instant keeps the order in which it is written.
     in_order = np.argsort(arrived_ms, kind="stable").tolist()
     return "\n".join([lines[row] for row in in_order]).encode().split(b"\n")
 

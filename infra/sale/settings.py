@@ -47,7 +47,7 @@ def _require(name: str, rule: str, value: object, holds: bool) -> None:
 
 @dataclass(frozen=True)
 class Window:
-    """A time span in which some SKUs sell `factor` times their usual rate."""
+    """A time span in which some SKUs sell `factor` times their baseline rate."""
 
     skus: tuple[int, ...]
     start_ms: int
@@ -57,7 +57,7 @@ class Window:
 
 @dataclass(frozen=True)
 class ClosedItem:
-    """An item whose deliveries are told in the file, so that its true stock level is known."""
+    """An item whose deliveries are in the file, so that its true stock level is known."""
 
     sku: int
     warehouse: int

@@ -77,7 +77,7 @@ def _tell_lines(
     happened = np.flatnonzero(times_ms != NEVER_MS)
     occurred_ms = times_ms[happened]
     head = f'{{"topic":"{topic}","kind":"{kind}","event_id":"{kind}-'
-    told = [
+    encoded = [
         f'{head}{number:06d}","occurred_at":"{at}","sku":"{name}","warehouse":"{place}",'
         f'"order_id":"order-{order:06d}","quantity":{quantity}}}'
         for number, at, name, place, order, quantity in zip(
@@ -90,17 +90,17 @@ def _tell_lines(
             strict=True,
         )
     ]
-    return Telling(topic, kind, told, occurred_ms)
+    return Telling(topic, kind, encoded, occurred_ms)
 
 
-def _with_prices(told: list[str], items: Items, lines: OrderLines) -> list[str]:
+def _with_prices(encoded: list[str], items: Items, lines: OrderLines) -> list[str]:
     prices = items.prices[lines.sku]
     discounted = np.round(prices * (1 - PROMOTION_DISCOUNT), 2)
     paid = np.where(lines.in_promotion, discounted, prices).tolist()
     calm, promoted = f',"currency":"{CURRENCY}"}}', f',"campaign_id":"{CAMPAIGN_ID}"'
     return [
         f'{line[:-1]},"price":{price:.2f}{promoted if campaign else ""}{calm}'
-        for line, price, campaign in zip(told, paid, lines.in_promotion.tolist(), strict=True)
+        for line, price, campaign in zip(encoded, paid, lines.in_promotion.tolist(), strict=True)
     ]
 
 
@@ -195,7 +195,7 @@ def _tell_campaign(
 ) -> Telling:
     """Return one line for each item; a withdrawal expects nothing and has no terms."""
     terms = {} if expected_units is None else _campaign_terms(story)
-    told = []
+    encoded = []
     for sku in skus:
         for place, share in enumerate(WAREHOUSE_SHARES):
             name = items.names[sku]
@@ -203,8 +203,8 @@ def _tell_campaign(
                 terms["expected_units"] = round(float(expected_units[sku]) * share)
             event_id = f"campaign-{kind}-{name}@{WAREHOUSES[place]}"
             fields = {"campaign_id": CAMPAIGN_ID, **terms}
-            told.append(_line("campaigns", kind, event_id, at_ms, name, place, **fields))
-    return Telling("campaigns", kind, told, np.full(len(told), at_ms, np.int64))
+            encoded.append(_line("campaigns", kind, event_id, at_ms, name, place, **fields))
+    return Telling("campaigns", kind, encoded, np.full(len(encoded), at_ms, np.int64))
 
 
 def _campaign_terms(story: Story) -> dict[str, Any]:
@@ -263,7 +263,7 @@ def tell_stock_corrections(
     """Return a few broken or missing units, never of the items whose stock is known exactly."""
     closed = {item.sku for item in story.closed_items}
     days, count = settings.days, settings.skus
-    told: list[tuple[int, str]] = []
+    encoded: list[tuple[int, str]] = []
     for number in range(int(_ADJUSTED_SHARE * count * len(WAREHOUSES)) * days):
         sku, place = int(random.integers(0, count)), int(random.integers(0, len(WAREHOUSES)))
         at_ms = settings.start_ms + int(random.integers(HOUR_MS, days * DAY_MS))
@@ -274,15 +274,15 @@ def tell_stock_corrections(
                 change=change,
                 reason="damaged" if change < -1 else "missing",
             )
-            told.append((at_ms, line))
-    times_ms = np.array([at_ms for at_ms, _ in told], np.int64)
-    return [Telling("stock", "adjusted", [line for _, line in told], times_ms)]
+            encoded.append((at_ms, line))
+    times_ms = np.array([at_ms for at_ms, _ in encoded], np.int64)
+    return [Telling("stock", "adjusted", [line for _, line in encoded], times_ms)]
 
 
 def _line(
     topic: str, kind: str, event_id: str, at_ms: int, sku: str, place: int, **own: Any
 ) -> str:
-    # One instant at a time: the whole columns are told by `_tell_lines`.
+    # One instant at a time: the whole columns are written by `_tell_lines`.
     event = {
         "topic": topic,
         "kind": kind,

@@ -117,7 +117,7 @@ async def test_what_happens_is_shown_soon(shop, server, visit):
     print(f"event to screen: {max(delays):.2f} s at most; first paint {painted:.0f} ms")
 
 
-async def test_no_sales_is_told_apart_from_no_data(shop, server, visit):
+async def test_no_sales_is_distinguished_from_no_data(shop, server, visit):
     """Quiet: the log is read up to now. No data: it is not."""
     await shop.tell("orders", placed("lamp", shop.now_ms - 2 * HOUR_MS))
     await shop.write_heartbeats()
@@ -234,7 +234,7 @@ async def test_a_picture_has_its_table(shop, server, visit):
     assert await page.locator("details table tbody tr").count() == len(sales["units"])
 
 
-async def test_an_incident_is_taken_on(shop, server, visit, redis_url):
+async def test_an_incident_is_acknowledged(shop, server, visit, redis_url):
     """Somebody says that they have it; everybody sees who, also at another worker."""
     await shop.write_heartbeats(shop.now_ms - 10 * MINUTE_MS)
     await shop.tell_bytes("orders", b"{")  # it takes effect at the clock of its place in the log
@@ -471,7 +471,7 @@ async def test_late_record_stands_beside_the_dead_letters(shop, server, visit):
     assert await page.locator("#nav-dead-letters").inner_text() == "2"
 
 
-async def test_labels_of_an_axis_are_told_apart(server, visit):
+async def test_labels_of_an_axis_are_distinguished(server, visit):
     """As many digits as it takes; a day that is labelled twice is named once."""
     visitor = await visit(server.url)
     await visitor.go()

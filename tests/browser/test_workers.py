@@ -62,7 +62,7 @@ async def test_any_worker_shows_the_whole_shop_and_comes_back(install, visit):
     await visitor.page.locator("#banner").wait_for(state="hidden")
 
 
-async def test_an_incident_taken_on_at_one_worker_is_taken_on_at_all(install):
+async def test_an_incident_acknowledged_at_one_worker_is_acknowledged_at_all(install):
     """It is so at the other worker, in the metrics, and after both have been killed."""
     tidegate = await install(
         tick_seconds=1,
@@ -86,7 +86,7 @@ async def test_an_incident_taken_on_at_one_worker_is_taken_on_at_all(install):
         async with client.post(path, json=body, headers=headers) as answer:
             assert answer.status == 200, await answer.text()
 
-    async def taken_on(workers) -> None:
+    async def acknowledged_by_one(workers) -> None:
         for worker in workers:
             await eventually(lambda w=worker: who_has_it(w) == "Ada", "Ada has it")
         count = 'tidegate_incidents_open{acknowledged="yes",kind="dead_letters"} 1.0'
@@ -95,11 +95,11 @@ async def test_an_incident_taken_on_at_one_worker_is_taken_on_at_all(install):
             "the metrics tell it",
         )
 
-    await taken_on([one, two])
+    await acknowledged_by_one([one, two])
     for worker in (one, two):
         await asyncio.to_thread(worker.kill)
     await one.begin()
-    await taken_on([one])
+    await acknowledged_by_one([one])
 
 
 async def produce_bad_record(tidegate: Installation) -> None:

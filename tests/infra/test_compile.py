@@ -18,6 +18,6 @@ def test_whoever_waits_sees_what_is_done(capfd: pytest.CaptureFixture[str]) -> N
     """A bar on a terminal; elsewhere a line for each part that has ended."""
     command = [sys.executable, "-c", "pass"]
     compiling.watch({"rules": subprocess.Popen(command), "streams": subprocess.Popen(command)})
-    told = capfd.readouterr().err
-    assert "compiled rules" in told
-    assert "compiled streams" in told
+    reported = capfd.readouterr().err
+    assert "compiled rules" in reported
+    assert "compiled streams" in reported

@@ -146,12 +146,12 @@ def test_worker_takes_the_flags_it_is_given(capsys: pytest.CaptureFixture[str]) 
             assert flag in shown
 
 
-def test_network_policy_lets_out_to_what_the_worker_is_told_to_reach() -> None:
+def test_network_policy_lets_out_to_what_the_worker_is_configured_to_reach() -> None:
     """Kafka's and Redis's ports, and names; nothing else."""
-    told = resource("ConfigMap")["data"]
+    reported = resource("ConfigMap")["data"]
     wanted = {
-        int(told["TIDEGATE_KAFKA_BOOTSTRAP"].rpartition(":")[2]),
-        int(re.search(r":(\d+)/", told["TIDEGATE_REDIS_URL"])[1]),  # type: ignore[index]
+        int(reported["TIDEGATE_KAFKA_BOOTSTRAP"].rpartition(":")[2]),
+        int(re.search(r":(\d+)/", reported["TIDEGATE_REDIS_URL"])[1]),  # type: ignore[index]
         53,
     }
     rules = resource("NetworkPolicy")["spec"]["egress"]

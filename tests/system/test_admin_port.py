@@ -41,14 +41,14 @@ async def test_readiness_follows_assignment_and_redis(
     await eventually(lambda: tidegate.consumed() > 500, "events are coming in")
     own_redis.signal(signal.SIGSTOP)
     try:
-        await eventually(lambda: _is_away(worker), "a frozen Redis is told", seconds=30)
+        await eventually(lambda: _is_away(worker), "a frozen Redis is reported", seconds=30)
         assert worker.ask("/livez").status == 200
         assert "tidegate_ready 0.0" in worker.ask("/metrics").text
     finally:
         own_redis.signal(signal.SIGCONT)
     await worker.wait_until_ready()
     await asyncio.to_thread(own_redis.kill)
-    await eventually(lambda: _is_away(worker), "a dead Redis is told", seconds=30)
+    await eventually(lambda: _is_away(worker), "a dead Redis is reported", seconds=30)
     await asyncio.to_thread(own_redis.start)
     await worker.wait_until_ready()
     await eventually(
@@ -65,7 +65,7 @@ async def test_idle_worker_notices_that_redis_is_dead(
     tidegate = await install(redis_url=own_redis.url)
     worker = await tidegate.add_ready_worker()
     await asyncio.to_thread(own_redis.kill)
-    await eventually(lambda: _is_away(worker), "a dead Redis is told", seconds=5)
+    await eventually(lambda: _is_away(worker), "a dead Redis is reported", seconds=5)
 
 
 async def test_metrics_parse_and_listen_on_loopback_only(install: Install) -> None:

@@ -13,7 +13,7 @@ from infra.kafka.topic_reader import open_consumer, partition_counts
 from infra.replay.log_writer import partition_for
 from tests.system.conftest import Install
 from tests.system.support.running import PARTITIONS, Installation, eventually
-from tests.system.test_handover import command, told
+from tests.system.test_handover import command, reported
 
 HOME = partition_for(b"LAMP", PARTITIONS)
 LONG = 400  # records: longer than what heartbeats write to the new log while the test looks
@@ -81,13 +81,13 @@ async def test_topic_that_was_made_anew_holds_orders_until_somebody_adopts_it(
     assert "all is well" not in doctor.stdout
 
     adopt = ("state", "adopt-logs", "--who", "ada", "--why", "orders was made anew")
-    assert "orders from offset 0" in await asyncio.to_thread(told, tidegate, *adopt)
+    assert "orders from offset 0" in await asyncio.to_thread(reported, tidegate, *adopt)
     await eventually(
         lambda: _orders(tidegate) == LONG + 5, "the new log is read", explain=worker.log_text
     )
     await eventually(worker.is_ready, "the worker is ready again", explain=worker.log_text)
-    assert "nothing to do" in await asyncio.to_thread(told, tidegate, *adopt)
-    audit = json.loads(await asyncio.to_thread(told, tidegate, "audit", "--json"))
+    assert "nothing to do" in await asyncio.to_thread(reported, tidegate, *adopt)
+    audit = json.loads(await asyncio.to_thread(reported, tidegate, "audit", "--json"))
     adopted = [one for one in audit["entries"] if one["kind"] == "logs_adopted"]
     assert [one["who"] for one in adopted] == ["ada"]
 

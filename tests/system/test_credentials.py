@@ -107,7 +107,7 @@ def test_kafka_by_certificate(lab: Lab) -> None:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 @pytest.mark.parametrize("listener", ["SIGNED", "OPEN"])
 def test_kafka_by_password(lab: Lab, mechanism: str, listener: str) -> None:
-    """A wrong password is told as that, and is not in what is told."""
+    """A wrong password is reported as that, and is not in what is reported."""
     settings: dict[str, Any] = {
         "kafka_bootstrap": lab.broker.at(listener),
         "kafka_security": "sasl_ssl" if listener == "SIGNED" else "sasl_plaintext",
@@ -125,7 +125,7 @@ def test_kafka_by_password(lab: Lab, mechanism: str, listener: str) -> None:
 @pytest.mark.kafka
 @pytest.mark.parametrize("listener", ["SIGNED", "OPEN"])
 def test_kafka_by_token(lab: Lab, listener: str) -> None:
-    """The token is read from its file at each sign-in; an expired one is told as that."""
+    """The token is read from its file at each sign-in; an expired one is reported as that."""
     path = lab.file("token", token(600))
     settings: dict[str, Any] = {
         "kafka_bootstrap": lab.broker.at(listener),
@@ -198,7 +198,7 @@ async def _ping(settings: Settings) -> None:
 
 
 async def test_redis_by_access_list(guarded_redis: EmbeddedRedis, tmp_path: Path) -> None:
-    """User and password from settings or a file; a wrong one, or a missing right, is told."""
+    """User and password from settings or a file; a wrong one, or a missing right, is reported."""
     secret = tmp_path / "secret"
     secret.write_text(PASSWORD + "\n")
     at = {"redis_url": guarded_redis.url, "redis_username": "tide"}

@@ -41,7 +41,7 @@ def command(tidegate: Installation, *arguments: str) -> "subprocess.CompletedPro
     )
 
 
-def told(tidegate: Installation, *arguments: str) -> str:
+def reported(tidegate: Installation, *arguments: str) -> str:
     """What a command that succeeds prints."""
     done = command(tidegate, *arguments)
     assert done.returncode == 0, done.stderr
@@ -50,7 +50,7 @@ def told(tidegate: Installation, *arguments: str) -> str:
 
 def export_orders(tidegate: Installation) -> list[dict[str, object]]:
     """The rows of `tidegate export orders`."""
-    lines = told(tidegate, "export", "orders", "--format", "jsonl").splitlines()
+    lines = reported(tidegate, "export", "orders", "--format", "jsonl").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -67,10 +67,10 @@ async def test_pause_holds_every_workers_orders_over_restarts(
     one, _ = await tidegate.add_worker(), await tidegate.add_worker()
     for worker in tidegate.workers:
         await worker.wait_until_ready()
-    hold = json.loads(await asyncio.to_thread(told, tidegate, "pause", *WHO, "--json"))["hold"]
-    told_all = [worker.ask for worker in tidegate.workers]
+    hold = json.loads(await asyncio.to_thread(reported, tidegate, "pause", *WHO, "--json"))["hold"]
+    asks_of_all = [worker.ask for worker in tidegate.workers]
     await eventually(
-        lambda: all("paused by ada" in ask("/readyz").text for ask in told_all), "all know it"
+        lambda: all("paused by ada" in ask("/readyz").text for ask in asks_of_all), "all know it"
     )
     result = await tidegate.replay(events.records)
     all_orders = len({row["po_id"] for row in _orders_of(reference)})
@@ -88,14 +88,14 @@ async def test_pause_holds_every_workers_orders_over_restarts(
     assert len(rows) == all_orders
     doctor = await asyncio.to_thread(command, tidegate, "doctor", "--json")
     assert hold["hold_id"] in doctor.stdout
-    explained = await asyncio.to_thread(told, tidegate, "explain", str(rows[0]["po_id"]))
+    explained = await asyncio.to_thread(reported, tidegate, "explain", str(rows[0]["po_id"]))
     assert "not handed over yet: paused" in explained
 
-    await asyncio.to_thread(told, tidegate, "resume", hold["hold_id"], *WHO)
+    await asyncio.to_thread(reported, tidegate, "resume", hold["hold_id"], *WHO)
     await tidegate.wait_until_stored(result)
     (await tidegate.exports()).require_same(reference.exports)
     assert await tidegate.require_one_body_for_each_order() == all_orders
-    audit = json.loads(await asyncio.to_thread(told, tidegate, "audit", "--json"))
+    audit = json.loads(await asyncio.to_thread(reported, tidegate, "audit", "--json"))
     assert audit["whole"]
     kinds = [entry["kind"] for entry in audit["entries"] if entry["who"] == "ada"]
     assert kinds == ["paused", "resumed"]
@@ -115,7 +115,7 @@ async def test_pause_of_a_supplier_and_of_an_item_holds_these_and_no_others(
     tidegate = await install()
     worker = await tidegate.add_ready_worker()
     for what in (("--supplier", supplier), ("--sku", sku)):  # nothing is known of the shop yet
-        await asyncio.to_thread(told, tidegate, "pause", *WHO, *what, "--anyway")
+        await asyncio.to_thread(reported, tidegate, "pause", *WHO, *what, "--anyway")
     await eventually(lambda: worker.ask("/readyz").text.count("paused by ada") == 2, "it knows")
     result = await tidegate.replay(events.records)
     await eventually(
@@ -127,7 +127,7 @@ async def test_pause_of_a_supplier_and_of_an_item_holds_these_and_no_others(
     sent = await tidegate.read(PURCHASE_ORDERS)
     sent_ids = {msgspec.json.decode(record.value or b"")["po_id"] for record in sent}
     assert sent_ids == {order["po_id"] for order in orders} - held
-    await asyncio.to_thread(told, tidegate, "resume", "all", *WHO)
+    await asyncio.to_thread(reported, tidegate, "resume", "all", *WHO)
     await tidegate.wait_until_stored(result)
     (await tidegate.exports()).require_same(reference.exports)
 
@@ -155,12 +155,12 @@ async def test_order_above_the_amount_waits_for_its_approval(
         lambda: {row["hold"] for row in export_orders(tidegate)} == {"approval"},
         "caught up, orders wait for nothing but their approval",
     )
-    listed = json.loads(told(tidegate, "orders", "list", "--waiting", "--json"))["orders"]
+    listed = json.loads(reported(tidegate, "orders", "list", "--waiting", "--json"))["orders"]
     assert order["po_id"] in {row["po_id"] for row in listed}
     assert {row["hold"] for row in listed} == {"approval"}
     refused = command(tidegate, "orders", "approve", "po-of-nobody", *WHO)
     assert (refused.returncode, "po-of-nobody" in refused.stderr) == (2, True)
-    said = json.loads(told(tidegate, "orders", "approve", order["po_id"], *WHO, "--json"))
+    said = json.loads(reported(tidegate, "orders", "approve", order["po_id"], *WHO, "--json"))
     approved_s = time.monotonic()
     await eventually(
         lambda: order["po_id"] not in {one["po_id"] for one in _held(tidegate)}, "it left"
@@ -171,13 +171,13 @@ async def test_order_above_the_amount_waits_for_its_approval(
     (left_as,) = (msgspec.json.decode(value or b"") for value in written)
     assert left_as["po_id"] == order["po_id"]
     assert left_as["expected_at"] == said["order"]["expected_at"] > order["decided_at"]
-    events_told = [
+    events_reported = [
         msgspec.json.decode(one.value or b"") for one in await tidegate.read("order-responses")
     ]
-    (word,) = (one for one in events_told if one["kind"] != "heartbeat")
+    (word,) = (one for one in events_reported if one["kind"] != "heartbeat")
     assert (word["kind"], word["po_id"]) == ("approved", order["po_id"])
     assert word["reason"] == WHO[3]
-    audit = json.loads(await asyncio.to_thread(told, tidegate, "audit", "--json"))
+    audit = json.loads(await asyncio.to_thread(reported, tidegate, "audit", "--json"))
     left = [entry for entry in audit["entries"] if entry["kind"] == "order_left"]
     # Written again where Kafka took longer than the recorder waits.
     assert {(one["po_id"], one["verdict"]) for one in left} == {(order["po_id"], "approved")}
@@ -205,7 +205,7 @@ def _runs(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found in /proc")
-async def test_worker_that_dies_is_started_again_and_ends_when_told(
+async def test_worker_that_dies_is_started_again_and_ends_when_asked(
     install: Install, tmp_path: Path
 ) -> None:
     """kill -9 of the working process costs a moment; SIGTERM to the parent ends both in peace."""

@@ -39,14 +39,14 @@ def _events(now_ms: int) -> list[tuple[str, dict[str, Any]]]:
         ("orders", {"kind": "placed", "order_id": f"o{at}", "quantity": 3, "occurred_at": at})
         for at in range(start_ms + HOUR_MS, now_ms + 1, HOUR_MS)
     ]
-    told = [
+    reported = [
         ("catalog", {**item, "occurred_at": start_ms}),
         ("stock", {"kind": "counted", "level": 40, "occurred_at": start_ms}),
         *sales,
     ]
     return [
         (topic, {**event, "event_id": f"live-{number}", "sku": SKU})
-        for number, (topic, event) in enumerate(told)
+        for number, (topic, event) in enumerate(reported)
     ]
 
 

@@ -58,7 +58,7 @@ async def test_worker_follows_its_redis_by_name(
         await tidegate.wait_until_stored(await tidegate.replay(events.records[:half]))
 
         await asyncio.to_thread(_promote, replica, own_redis)
-        await eventually(lambda: _says_replica(worker), "the old primary is told", seconds=30)
+        await eventually(lambda: _says_replica(worker), "the old primary is reported", seconds=30)
         name.target = replica.port
         result = await tidegate.replay(events.records[half:_RECORDS])
         await worker.wait_until_ready(60)

@@ -1,4 +1,4 @@
-"""A producer whose clock is wrong: its record is set aside, and nobody else's order is late."""
+"""A producer whose clock is wrong: its record is refused, and nobody else's order is late."""
 
 import json
 import time

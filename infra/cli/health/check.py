@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 CHECK_SECONDS = 3.0
-"""Each check has so long; what takes longer is told, and the next one begins."""
+"""Each check has so long; what takes longer is reported, and the next one begins."""
 
 _CLEANING_SECONDS = 0.5  # so that connections are closed before the next check begins
 _T = TypeVar("_T")

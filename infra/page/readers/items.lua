@@ -38,11 +38,11 @@ end
 
 local campaigns, categories = {}, {}
 if ARGV[4] == '1' then
-  for place, told in ipairs(redis.call('HMGET', KEYS[5], unpack(fields))) do
-    categories[place] = told and string.match(told, '"category":"([^"\\]*)"') or ''
-    if told and sub(told, -4) ~= ',[]]' then
+  for place, line in ipairs(redis.call('HMGET', KEYS[5], unpack(fields))) do
+    categories[place] = line and string.match(line, '"category":"([^"\\]*)"') or ''
+    if line and sub(line, -4) ~= ',[]]' then
       campaigns[#campaigns + 1] = place - 1
-      campaigns[#campaigns + 1] = told
+      campaigns[#campaigns + 1] = line
     end
   end
 end

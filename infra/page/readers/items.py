@@ -65,7 +65,7 @@ class ItemsReader:
 
         Args:
             partitions: all of them.
-            shop_ms: event time, of which the last hour is told.
+            shop_ms: event time, whose last hour is shown.
 
         Yields:
             None after each piece, at last the table.

@@ -52,7 +52,7 @@ class ItemsKeeper:
 
         Args:
             partitions: all of them.
-            shop_ms: event time, of which the last hour is told.
+            shop_ms: event time, whose last hour is shown.
             losses: how often Redis was seen to have lost what it held.
 
         Raises:
@@ -78,8 +78,8 @@ class ItemsKeeper:
 
     def _is_old(self) -> bool:
         """Nobody has looked for a while."""
-        usual = self._busy_seconds / BUSY_SHARE
-        return self._clock() - self._ended_at > max(_OLD_SECONDS, _OLD_READINGS * usual)
+        between_s = self._busy_seconds / BUSY_SHARE
+        return self._clock() - self._ended_at > max(_OLD_SECONDS, _OLD_READINGS * between_s)
 
     def _collect(self) -> None:
         """Let a failure of a reading in the background be known to who asks next."""

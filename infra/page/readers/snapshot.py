@@ -39,7 +39,7 @@ _SCAN_AT_ONCE = 10_000
 _alert_decoder = msgspec.json.Decoder(Alert)
 _letter_decoder = msgspec.json.Decoder(DeadLetter)
 
-TakenOn = Callable[[int], Mapping[str, Acknowledged]]  # wall clock in ms -> by incident
+Acknowledgements = Callable[[int], Mapping[str, Acknowledged]]  # wall clock in ms -> by incident
 
 
 def connect(url: str, **options: Any) -> "Redis":
@@ -66,7 +66,7 @@ class PageReader:
     Args:
         redis: a client that gives bytes.
         keys: names in Redis.
-        taken_on: who looks after which incident.
+        acknowledged: who looks after which incident.
         clock: wall-clock seconds.
     """
 
@@ -74,12 +74,12 @@ class PageReader:
         self,
         redis: "Redis",
         keys: Keys,
-        taken_on: TakenOn,
+        acknowledged: Acknowledgements,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._redis = redis
         self._keys = keys
-        self._taken_on = taken_on
+        self._read_acknowledged = acknowledged
         self._clock = clock
         self._partitions: list[int] = []
         self._found_at = -np.inf
@@ -189,7 +189,7 @@ class PageReader:
         return list(answer[1].values())
 
     def _acknowledged(self, now_ms: int) -> dict[str, Acknowledgement]:
-        taken = self._taken_on(now_ms)
+        taken = self._read_acknowledged(now_ms)
         found = ((one.incident_id, taken.get(one.incident_id)) for one in self._incidents)
         return {name: _acknowledgement(entry) for name, entry in found if entry is not None}
 

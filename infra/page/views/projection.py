@@ -34,9 +34,9 @@ def projected_stock(
     Returns:
         About sixty moments in time order; at an arrival two, before and after it.
 
-    >>> told = projected_stock(start_ms=0, units=10, units_per_day=4, sd_per_day=0,
+    >>> shown = projected_stock(start_ms=0, units=10, units_per_day=4, sd_per_day=0,
     ...                        arrivals=[(2 * DAY_MS, 8)], until_ms=4 * DAY_MS)
-    >>> [one.units for one in told if one.at_ms in (0, 2 * DAY_MS, 4 * DAY_MS)]
+    >>> [one.units for one in shown if one.at_ms in (0, 2 * DAY_MS, 4 * DAY_MS)]
     [10.0, 2.0, 10.0, 2.0]
     """
     due = sorted((max(at_ms, start_ms), count) for at_ms, count in arrivals)

@@ -12,7 +12,7 @@ from streams.detection.surge import SurgeSettings
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int64Array
 
-_SURPRISE_SD = 3.0  # the last hour counts if it is so many Poisson deviations above what is usual
+_SURPRISE_SD = 3.0  # the last hour counts if it is so many Poisson deviations above the baseline
 _SURPRISE_UNITS = 2.0  # and at the least so many units
 
 
@@ -89,7 +89,7 @@ def plan_units_per_minute(snapshot: Snapshot, at_ms: Int64Array) -> Float64Array
 
 
 def speeds(snapshot: Snapshot) -> tuple[Float64Array, BoolArray]:
-    """Return units an hour of each item, and whether the last hour told them.
+    """Return units an hour of each item, and whether the last hour gave them.
 
     The last hour counts where it is clearly above the baseline; otherwise the baseline demand of
     this hour with the campaigns that run, which a single sale cannot shake. Items of which no day

@@ -73,8 +73,10 @@ async def test_what_is_no_request_is_refused_and_not_a_failure(sent, caplog):
     async with port_of() as port:
         assert b" 400 " in await ask(port, sent)
         assert b" 200 " in await ask(port)
-    told = [record for record in caplog.records if record.name.startswith(("tidegate", "aiohttp"))]
-    assert [(record.levelno, record.exc_info) for record in told] == [(logging.DEBUG, None)]
+    reported = [
+        record for record in caplog.records if record.name.startswith(("tidegate", "aiohttp"))
+    ]
+    assert [(record.levelno, record.exc_info) for record in reported] == [(logging.DEBUG, None)]
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /livez", ASKS[:-4] + b"\r\nX-Slow: "])

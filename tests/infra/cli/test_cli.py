@@ -155,10 +155,10 @@ def test_wrong_usage_is_one_line_and_code_2(
 ) -> None:
     """What is wrong with a command is said in one line on standard error."""
     assert run(arguments) == ExitCode.USAGE
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
-    assert complaint in told.err
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err.count("\n") == 1
+    assert complaint in reported.err
 
 
 @pytest.mark.parametrize(
@@ -177,10 +177,10 @@ def test_an_unreachable_server_is_one_line_and_code_3(
     """A server that is away is named, nothing is written, and no traceback is shown."""
     flags = ["--kafka-bootstrap", NOBODY, "--redis-url", f"redis://{NOBODY}"]
     assert run([*arguments, *flags]) == ExitCode.UNREACHABLE
-    told = capfd.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
-    assert NOBODY in told.err
+    reported = capfd.readouterr()
+    assert reported.out == ""
+    assert reported.err.count("\n") == 1
+    assert NOBODY in reported.err
 
 
 def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +312,7 @@ def test_near_matches_stay_quick_with_many_items() -> None:
     assert near_matches("zebra", skus) == []
 
 
-def test_server_that_ended_is_told_with_its_log_alone() -> None:
+def test_server_that_ended_is_reported_with_its_log_alone() -> None:
     """Behind the end of a log no advice is read; nothing of `tidegate up` is left to look at."""
     code, text = outcome_of(ServerError("redis ended; the end of its log:\nBye"))
     assert (code, text.splitlines()[-1]) == (ExitCode.UNREACHABLE, "Bye")
@@ -588,7 +588,7 @@ def sold(**changes: Any) -> PurchaseOrder:
     )
 
 
-def test_an_order_is_told_as_a_story() -> None:
+def test_an_order_is_reported_as_a_story() -> None:
     """Stock, demand and what it rests on, candidates, what bound it, what a fast unit is worth."""
     order = sold()
     again = recompute_order(order)
@@ -608,7 +608,7 @@ def test_an_order_is_told_as_a_story() -> None:
     assert "None" not in story
 
 
-def test_an_order_of_an_older_version_is_told_too() -> None:
+def test_an_order_of_an_older_version_is_reported_too() -> None:
     """Records without parts and family are explained by what they have."""
     order = purchase_order(3)
     again = recompute_order(order)
@@ -617,6 +617,6 @@ def test_an_order_of_an_older_version_is_told_too() -> None:
 
 
 def test_an_incomplete_record_is_named() -> None:
-    """A record that the policy refuses is told with field, rule and value."""
+    """A record that the policy refuses names field, rule and value."""
     with pytest.raises(CommandError, match="service_target must be"):
         recompute_order(purchase_order(3, service_target=7.0))

@@ -332,7 +332,7 @@ def test_pause_of_an_unknown_name_is_refused_unless_wanted(sale: Played) -> None
     assert sale.tidegate("resume", "all", *who, "--json").json == {"holds": [made, wanted]}
 
 
-def test_an_order_that_was_published_twice_is_told_once(sale: Played) -> None:
+def test_an_order_that_was_published_twice_is_reported_once(sale: Played) -> None:
     """Delivery is at least once; the export is exactly once and in order."""
     before = sale.tidegate("export", "orders", "--format", "jsonl").out
     record = sale.tidegate.topic(PURCHASE_ORDERS)[0]
@@ -346,7 +346,7 @@ def test_an_order_that_was_published_twice_is_told_once(sale: Played) -> None:
     assert keys == sorted(keys)
 
 
-def test_alerts_are_told_in_order(sale: Played) -> None:
+def test_alerts_are_reported_in_order(sale: Played) -> None:
     """Every incident of the sale begins before it ends, and figures are readable JSON."""
     rows = sale.tidegate("export", "alerts").rows
     keys = [(row["occurred_at"], row["incident_id"], int(row["version"])) for row in rows]
@@ -420,7 +420,7 @@ def test_hostile_names_are_shown_safely(sale: Played) -> None:
 
 
 def test_every_kind_of_order_can_be_explained(sale: Played) -> None:
-    """An order of each reason and role is told in words and computes to the same quantities."""
+    """An order of each reason and role is put in words and computes to the same quantities."""
     lines = sale.tidegate("export", "orders", "--format", "jsonl").out.splitlines()
     orders = {(o["reason"], o["supplier_role"]): o for o in map(json.loads, lines)}
     assert orders
@@ -435,7 +435,7 @@ def test_every_kind_of_order_can_be_explained(sale: Played) -> None:
 
 
 def test_explain_says_whether_an_order_is_open(sale: Played) -> None:
-    """What Redis still waits for is told as open, with its due date."""
+    """What Redis still waits for is shown as open, with its due date."""
     with open_reader(sale.tidegate.settings) as reader:
         open_ids = [po_id for p in reader.partitions() for po_id in _open_orders(reader, p)]
     assert open_ids
@@ -505,9 +505,9 @@ def test_a_dead_letter_is_shown_safely(sale: Played) -> None:
     assert "\\x1b[2J[red]\\xff not json" in shown.out
     assert "\x1b" not in shown.out + shown.err
     assert "\x07" not in shown.out
-    told = sale.tidegate("dlt", "show", *place, "--json").json
-    assert told["code"] == "not_utf8"
-    assert ["kafka_dlt-original-topic", "cli-orders"] in told["headers"]
+    reported = sale.tidegate("dlt", "show", *place, "--json").json
+    assert reported["code"] == "not_utf8"
+    assert ["kafka_dlt-original-topic", "cli-orders"] in reported["headers"]
     nothing = sale.tidegate("dlt", "show", "orders", "0", "999999")
     assert (nothing.code, "no record at offset" in nothing.err) == (ExitCode.NO, True)
 

@@ -56,11 +56,11 @@ def test_each_command_has_a_page_of_help(command: str, capsys: Capture) -> None:
 def test_one_instance_gives_one_object(tmp_path: Path, capsys: Capture) -> None:
     """The published optimum, its bounds, the method and the time, as JSON on standard output."""
     assert run(["solve", written(tmp_path / "one.json", INSTANCE)]) == ExitCode.OK
-    told = capsys.readouterr()
-    answer = json.loads(told.out)
+    reported = capsys.readouterr()
+    answer = json.loads(reported.out)
     assert round(answer["cost_per_period"], 6) == 23.071429
     assert answer["lower"] <= answer["cost_per_period"] <= answer["upper"]
-    assert (answer["method"], told.err) == ("exact", "")
+    assert (answer["method"], reported.err) == ("exact", "")
     assert answer["seconds"] >= 0
 
 
@@ -133,10 +133,10 @@ def test_a_bad_instance_is_one_line_and_code_2(
     file = tmp_path / "bad.json"
     file.write_text(text)
     assert run(["solve", str(file)]) == ExitCode.USAGE
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
-    assert complaint in told.err
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err.count("\n") == 1
+    assert complaint in reported.err
 
 
 def test_a_file_that_is_not_there_is_named(capsys: Capture) -> None:
@@ -163,9 +163,9 @@ def test_paper_tables_can_be_read_by_people_and_by_programs(
     assert re.match(r" +[\d.]+% +[\d.]+% ", saving), "a share is shown in per cent"
     assert "Table 6" in picture.read_text()
     assert run([*command, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["seed"] == 3
-    figures = [figure for table in told["tables"] for figure in table["figures"]]
+    reported = json.loads(capsys.readouterr().out)
+    assert reported["seed"] == 3
+    figures = [figure for table in reported["tables"] for figure in table["figures"]]
     assert {figure["verdict"] for figure in figures} == {
         *("reproduced", "not reproducible", "arithmetic only", "ours only")
     }
@@ -182,7 +182,7 @@ def test_paper_tables_can_be_read_by_people_and_by_programs(
     ],
 )
 def test_paper_refuses_what_it_cannot_do(flags: list[str], complaint: str, capsys: Capture) -> None:
-    """Wrong flags are told at once, before anything is simulated."""
+    """Wrong flags are refused at once, before anything is simulated."""
     assert run(["simulate", "paper", *flags]) == ExitCode.USAGE
     assert complaint in capsys.readouterr().err
 
@@ -199,7 +199,7 @@ def test_drawing_library_is_loaded_only_to_draw() -> None:
     assert "seed must be" in done.stderr
 
 
-def test_reason_is_told_apart_from_the_difference() -> None:
+def test_reason_is_distinguished_from_the_difference() -> None:
     """A reason that begins with a number of per cent is not cut by its own colon."""
     assert split_reason("-1.00%: a: b") == ("-1.00%", "a: b")
     assert split_reason("certified: at least 3") == ("", "certified: at least 3")
@@ -244,16 +244,16 @@ def test_compare_shows_every_policy_side_by_side(
     picture = tmp_path / "compare.png"
     command = ["simulate", "compare", history, "--schema", "uci", "--learn-days", "60"]
     assert run([*command, "--json", "--plot", str(picture)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["items"], told["left_out"], told["days_counted"]) == (2, 1, 62)
-    assert told["demand_units"] == sum(4 + day % 3 + 2 for day in range(188, 250))
-    assert list(told["policies"]) == POLICIES
-    for policy in told["policies"].values():
+    reported = json.loads(capsys.readouterr().out)
+    assert (reported["items"], reported["left_out"], reported["days_counted"]) == (2, 1, 62)
+    assert reported["demand_units"] == sum(4 + day % 3 + 2 for day in range(188, 250))
+    assert list(reported["policies"]) == POLICIES
+    for policy in reported["policies"].values():
         parts = sum(policy[name] for name in ("purchases", "setups", "holding", "backorders"))
         assert policy["cost"] == pytest.approx(parts - policy["stock_change"])
         assert 0 <= policy["cycle_service"] <= policy["fill_rate"] + 0.5
-    assert told["policies"]["lean only"]["share_flexible"] == 0
-    assert told["policies"]["flexible only"]["share_flexible"] == 1
+    assert reported["policies"]["lean only"]["share_flexible"] == 0
+    assert reported["policies"]["flexible only"]["share_flexible"] == 1
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert run([*command, "--items", "1"]) == 0
     text = capsys.readouterr().out
@@ -286,7 +286,7 @@ def test_bad_record_counts_as_no_demand() -> None:
 
 
 def test_flags_stand_in_for_the_catalog(history: str, capsys: Capture) -> None:
-    """Dearer holding, told on the command line, makes stock smaller and cost higher."""
+    """Dearer holding, given on the command line, makes stock smaller and cost higher."""
     command = ["simulate", "compare", history, "--schema", "uci", "--json", "--service-target", "0"]
     stock = {}
     for share in ("0.01", "0.5"):
@@ -311,9 +311,9 @@ def test_compare_refuses_what_it_cannot_do(
 ) -> None:
     """A wrong flag is one line that names field, rule and value."""
     assert run(["simulate", "compare", history, "--schema", "uci", *flags]) == ExitCode.USAGE
-    told = capsys.readouterr()
-    assert told.err.count("\n") == 1
-    assert complaint in told.err
+    reported = capsys.readouterr()
+    assert reported.err.count("\n") == 1
+    assert complaint in reported.err
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,12 @@ def frozen_redis(own_redis: EmbeddedRedis):
 def checks(capsys, *flags: str) -> dict[str, tuple[str, str]]:
     """Status and finding of each check, with advice."""
     assert run(["doctor", "--json", *flags]) == ExitCode.NO
-    told = json.loads(capsys.readouterr().out)
-    assert not told["healthy"]
-    return {c["name"]: (c["status"], f"{c['finding']}; {c['advice']}") for c in told["checks"]}
+    reported = json.loads(capsys.readouterr().out)
+    assert not reported["healthy"]
+    return {c["name"]: (c["status"], f"{c['finding']}; {c['advice']}") for c in reported["checks"]}
 
 
-def test_frozen_redis_and_dead_broker_are_told_one_by_one(frozen_redis):
+def test_frozen_redis_and_dead_broker_are_reported_one_by_one(frozen_redis):
     """Each line is there as soon as it is known, and what hangs on Redis is named as not seen."""
     command = [sys.executable, "-m", "infra.cli", "doctor", "--kafka-bootstrap", NOBODY]
     with subprocess.Popen(
@@ -89,7 +89,7 @@ def test_frozen_broker_does_not_hide_redis(own_broker: Broker, own_redis: Embedd
         ("CLUSTERDOWN The cluster is down", "its cluster is down"),
     ],
 )
-def test_refusals_are_told_as_what_they_are(refusal, said, capsys):
+def test_refusals_are_reported_as_what_they_are(refusal, said, capsys):
     """In terms of what has to be mended, whichever check meets them."""
     server = RefusingServer(refusal)
     with running(server):
@@ -98,7 +98,7 @@ def test_refusals_are_told_as_what_they_are(refusal, said, capsys):
     assert "start Redis" not in found["redis"][1]
 
 
-def test_replica_is_told_by_the_check_that_writes(own_redis: EmbeddedRedis, tmp_path, capsys):
+def test_replica_is_reported_by_the_check_that_writes(own_redis: EmbeddedRedis, tmp_path, capsys):
     """It answers everything else."""
     with EmbeddedRedis(tmp_path / "replica") as replica:
         with redis.Redis.from_url(replica.url) as client:
@@ -122,6 +122,6 @@ def test_frozen_redis_does_not_delay_a_pause(frozen_redis, capsys):
     flags = ["--kafka-bootstrap", NOBODY, "--redis-url", frozen_redis.url]
     who = ["--who", "ada", "--why", "a drill"]
     assert run(["pause", "--supplier", "Acme", *who, *flags]) == ExitCode.UNREACHABLE
-    told = capsys.readouterr().err
-    assert "it did not answer within 3 s; whether the name is known was not looked at" in told
-    assert f"no broker answers at {NOBODY}" in told
+    reported = capsys.readouterr().err
+    assert "it did not answer within 3 s; whether the name is known was not looked at" in reported
+    assert f"no broker answers at {NOBODY}" in reported

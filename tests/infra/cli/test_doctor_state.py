@@ -47,7 +47,7 @@ def shards(*versions: int | None) -> dict[int, ShardHash]:
         ),
     ],
 )
-def test_versions_are_told(versions, status, finding):
+def test_versions_are_reported(versions, status, finding):
     """One line with every version; an older one waits for its worker, a newer one is an error."""
     (check,) = check_state_versions(shards(*versions))
     assert (check.name, check.status, check.finding) == ("state", status, finding)
@@ -59,7 +59,7 @@ def test_empty_redis_has_no_version():
     assert check_state_versions({}) == check_state_versions(shards(None)) == []
 
 
-def test_unfinished_import_is_told():
+def test_unfinished_import_is_reported():
     """Workers wait for it, so people must know how to go on."""
     begun = ShardHash(epoch=1, claim="", stand=None, state_version=None, importing="word")
     first, second = check_state_versions({**shards(STATE_VERSION), 1: begun})

@@ -65,9 +65,9 @@ def test_several_orders_are_answered_by_one_command(redis_url, monkeypatch, caps
     monkeypatch.setattr(orders, "append_once", append)
     flags = ["--who", "ada", "--why", "agreed", "--redis-url", settings.redis_url]
     assert run(["orders", "reject", "po-nope", "po-1", *flags, "--json"]) == ExitCode.NO
-    told = capsys.readouterr()
-    assert json.loads(told.out)["order"]["po_id"] == "po-1"
-    assert "got 'po-nope'" in told.err
+    reported = capsys.readouterr()
+    assert json.loads(reported.out)["order"]["po_id"] == "po-1"
+    assert "got 'po-nope'" in reported.err
     assert [(one.po_id, one.verdict, one.who) for one in written] == [("po-1", "rejected", "ada")]
     assert run(["orders", "reject", "po-nope", *flags]) == ExitCode.USAGE
     assert run(["orders", "reject", *flags]) == ExitCode.USAGE

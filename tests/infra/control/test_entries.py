@@ -172,7 +172,7 @@ def test_incident_is_in_the_hands_of_whoever_took_it_on_last_for_a_day():
 
 
 @pytest.mark.parametrize(("who", "note"), [("", ""), ("ada\n", ""), ("ada", "x" * 501)])
-def test_incident_is_taken_on_by_somebody_with_a_name(who, note):
+def test_incident_is_acknowledged_by_somebody_with_a_name(who, note):
     """The log holds printable texts of a bounded length; a note may be missing."""
     with pytest.raises(AuditError, match="must be"):
         make_acknowledgement(who, note, INCIDENT)

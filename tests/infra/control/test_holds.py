@@ -1,4 +1,4 @@
-"""What waits is told with the worker's own reasons, from what lies in Redis."""
+"""What waits is shown with the worker's own reasons, from what lies in Redis."""
 
 import msgspec
 import pytest
@@ -32,7 +32,7 @@ def waits(redis_url: str, *, counted_days_ago: float = 0.0, silent_s: float = 0.
     return Reader(redis, keys_of(Settings()))
 
 
-def told(reader: Reader, controls: Controls = NOBODY, **given) -> list[HoldReason | None]:
+def reported(reader: Reader, controls: Controls = NOBODY, **given) -> list[HoldReason | None]:
     """Why the orders wait."""
     closed = {0: given.pop("closed", [])}
     settings = Settings(stock_valid_days=3, **given)
@@ -41,18 +41,18 @@ def told(reader: Reader, controls: Controls = NOBODY, **given) -> list[HoldReaso
 
 
 @pytest.mark.parametrize("reason", [HoldReason.LAG, HoldReason.CLOCK, HoldReason.STORE_AWAY])
-def test_reasons_of_a_partition_are_told(redis_url, reason):
+def test_reasons_of_a_partition_are_reported(redis_url, reason):
     """As the audit log says that its worker holds it."""
-    assert told(waits(redis_url), closed=[reason]) == [reason]
+    assert reported(waits(redis_url), closed=[reason]) == [reason]
 
 
-def test_reasons_of_people_are_told(redis_url):
+def test_reasons_of_people_are_reported(redis_url):
     """Limits and pauses, as the worker goes by them; without one the order is about to go."""
     reader = waits(redis_url)
-    assert told(reader) == [None]
-    assert told(reader, Controls((PAUSE,))) == [HoldReason.PAUSED]
-    assert told(reader, approval_amount=800.0) == [HoldReason.APPROVAL]
-    assert told(reader, cap_units_per_item_day=9) == [HoldReason.CAP_UNITS]
+    assert reported(reader) == [None]
+    assert reported(reader, Controls((PAUSE,))) == [HoldReason.PAUSED]
+    assert reported(reader, approval_amount=800.0) == [HoldReason.APPROVAL]
+    assert reported(reader, cap_units_per_item_day=9) == [HoldReason.CAP_UNITS]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_reasons_of_people_are_told(redis_url):
         (3.1, 4_000.0, None),  # a replay of old events: the wall clock says nothing
     ],
 )
-def test_stock_that_grew_old_meanwhile_is_told(redis_url, counted_days_ago, silent_s, reason):
+def test_stock_that_grew_old_meanwhile_is_reported(redis_url, counted_days_ago, silent_s, reason):
     """Doctor, exports and the API name it as the worker does."""
     reader = waits(redis_url, counted_days_ago=counted_days_ago, silent_s=silent_s)
-    assert told(reader) == [reason]
+    assert reported(reader) == [reason]

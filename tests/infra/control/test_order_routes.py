@@ -43,9 +43,9 @@ async def test_word_about_an_order_is_in_force_at_once_and_kept_with_its_author(
     """The list says that it waits, the log who said what, and the event goes to the topic."""
     async with api(stored(redis_url)) as client:
         async with client.get(PATH) as answer:
-            told = await answer.json()
-        assert [row["hold"] for row in told["orders"]] == ["approval"]
-        assert (told["orders_total"], told["waiting_total"]) == (1, 1)
+            reported = await answer.json()
+        assert [row["hold"] for row in reported["orders"]] == ["approval"]
+        assert (reported["orders_total"], reported["waiting_total"]) == (1, 1)
         async with client.post(f"{PATH}/reject", json=WORD, headers=as_operator()) as answer:
             assert (answer.status, (await answer.json())["verdict"]) == (200, "rejected")
         (entry,) = client.log.entries
@@ -54,10 +54,12 @@ async def test_word_about_an_order_is_in_force_at_once_and_kept_with_its_author(
         assert isinstance(event, OrderRejected)
         assert event.event_id == entry.entry_id
         async with client.get(PATH) as answer:
-            told = await answer.json()
-        (row,) = told["orders"]
+            reported = await answer.json()
+        (row,) = reported["orders"]
         assert (row["hold"], row["answer"], row["answer_quantity"]) == ("held", "rejected", 10)
-        assert (told["orders_total"], told["waiting_total"]) == (1, 0), "it waits for nobody"
+        assert (reported["orders_total"], reported["waiting_total"]) == (1, 0), (
+            "it waits for nobody"
+        )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ async def test_word_about_an_order_is_in_force_at_once_and_kept_with_its_author(
         ("change", {**WORD, "expected_at": "soon"}, 400, "expected_at"),
     ],
 )
-async def test_word_that_is_not_possible_is_told_and_changes_nothing(
+async def test_word_that_is_not_possible_is_reported_and_changes_nothing(
     redis_url, verb, body, status, field
 ):
     """The field and its rule; nothing is written."""

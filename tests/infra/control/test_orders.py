@@ -118,7 +118,7 @@ def test_order_that_has_left_cannot_be_approved_any_more():
 
 
 def test_answers_are_in_force_until_the_order_has_left():
-    """Then nothing of them is kept, and one that is told late is none."""
+    """Then nothing of them is kept, and one that comes late is none."""
     state = AuditState()
     entry = said(Verdict.APPROVED)
     for number, one in enumerate([entry, OrderLeft(who="t", why="w", po_id="po-1", status="")]):
@@ -151,7 +151,7 @@ def test_open_orders_are_listed_with_what_they_wait_for(redis_url):
     assert (row.sku, row.warehouse, row.state) == ("lamp", "main", AWAITING_APPROVAL)
 
 
-def test_order_that_is_not_open_is_told_by_its_id(redis_url):
+def test_order_that_is_not_open_is_reported_by_its_id(redis_url):
     """With the command that lists those that are."""
     settings = stored(redis_url)
     reader = Reader(connect(redis_url), keys_of(settings))

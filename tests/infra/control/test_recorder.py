@@ -14,7 +14,7 @@ def summary(status: OrderStatus = OrderStatus.NONE) -> OrderSummary:
     return OrderSummary("po-1", "acme", "lamp", "main", 10, 900.0, "EUR", 10, 900.0, status)
 
 
-async def test_order_that_waited_is_told_twice():
+async def test_order_that_waited_is_reported_twice():
     """That it waits, and that it left; said again, neither is written again."""
     log = MemoryLog()
     recorder = AuditRecorder(log)
@@ -28,14 +28,14 @@ async def test_order_that_waited_is_told_twice():
     assert len(log.entries) == 2
 
 
-async def test_order_nobody_had_a_say_in_is_not_told():
+async def test_order_nobody_had_a_say_in_is_not_reported():
     """Most orders just go."""
     log = MemoryLog()
     await AuditRecorder(log).orders_left([summary()])
     assert log.entries == []
 
 
-async def test_order_that_waits_for_what_was_answered_is_not_told_again():
+async def test_order_that_waits_for_what_was_answered_is_not_reported_again():
     """Who changed it stands in the log; "somebody held it" behind that would say less."""
     log = MemoryLog()
     said = OrderAnswered(

@@ -57,7 +57,7 @@ async def api(
 
 
 async def test_pause_is_listed_until_it_is_resumed():
-    """Who paused what and why is told to everybody, until somebody resumes it by its id."""
+    """Who paused what and why is shown to everybody, until somebody resumes it by its id."""
     async with api() as client:
         body = {**WHO, "supplier": "acme"}
         async with client.post("/api/v1/pause", json=body, headers=as_operator()) as answer:
@@ -67,11 +67,11 @@ async def test_pause_is_listed_until_it_is_resumed():
             name: value for name, value in hold.items() if name not in ("hold_id", "since")
         }
         async with client.get("/api/v1/holds") as answer:
-            told = await answer.json()
-        assert told["holds"] == [hold]
-        assert told["handover"][1] == {"partition": 1, "reasons": ["lag"]}
-        assert told["orders"][0]["reason"] == "approval"
-        assert told["orders_total"] == 1
+            reported = await answer.json()
+        assert reported["holds"] == [hold]
+        assert reported["handover"][1] == {"partition": 1, "reasons": ["lag"]}
+        assert reported["orders"][0]["reason"] == "approval"
+        assert reported["orders_total"] == 1
         body = {**WHO, "hold_id": hold["hold_id"]}
         async with client.post("/api/v1/resume", json=body, headers=as_operator()) as answer:
             assert (answer.status, await answer.json()) == (200, {"hold": hold})
@@ -95,7 +95,7 @@ async def test_pause_is_listed_until_it_is_resumed():
         ([], "body"),
     ],
 )
-async def test_bad_body_is_told_by_field_and_rule(body, field):
+async def test_bad_body_is_reported_by_field_and_rule(body, field):
     """What cannot be carried out names the field, and nothing is paused."""
     async with api() as client:
         async with client.post("/api/v1/pause", json=body, headers=as_operator()) as answer:
@@ -162,6 +162,6 @@ async def test_pause_that_kafka_did_not_take_is_no_pause():
 async def test_answer_lists_no_more_than_a_page():
     """A hundred thousand held orders are counted, not sent."""
     async with api(orders=ORDERS_SHOWN + 5) as client, client.get("/api/v1/holds") as answer:
-        told = await answer.json()
-    assert len(told["orders"]) == ORDERS_SHOWN
-    assert told["orders_total"] == ORDERS_SHOWN + 5
+        reported = await answer.json()
+    assert len(reported["orders"]) == ORDERS_SHOWN
+    assert reported["orders_total"] == ORDERS_SHOWN + 5

@@ -107,7 +107,7 @@ def test_worker_that_does_not_answer_for_long_is_started_again(tmp_path, monkeyp
     """Its event loop stands still: it cannot even say that it is stuck."""
     stack, worker = watched(tmp_path, 1, monkeypatch)
     monkeypatch.setattr(stack_module, "_SILENT_SECONDS", 0.0)
-    said = [told for _ in range(4) for told in stack.watch()]
+    said = [reported for _ in range(4) for reported in stack.watch()]
     assert (worker.killed, worker.started) == (1, 1)
     assert "started again" in said[0]
 

@@ -25,9 +25,9 @@ QUERIES = {
 
 def schema_of(path: str, status: str = "200") -> dict:
     """The schema of an answer, with all that it refers to."""
-    told = document()
-    (content,) = told["paths"][PREFIX + path]["get"]["responses"][status]["content"].values()
-    return {**content["schema"], "components": told["components"]}
+    reported = document()
+    (content,) = reported["paths"][PREFIX + path]["get"]["responses"][status]["content"].values()
+    return {**content["schema"], "components": reported["components"]}
 
 
 def test_the_committed_document_is_that_of_the_structs():
@@ -69,16 +69,16 @@ async def test_answers_are_as_documented(redis_url):
         ("/item", {"sku": "ghost"}, 404, "sku"),
     ],
 )
-async def test_a_bad_question_is_told_what_is_wrong(redis_url, path, query, status, field):
+async def test_a_bad_question_is_answered_with_what_is_wrong(redis_url, path, query, status, field):
     """Limits hold; the answer names the field, as the schema of a problem says."""
     async with (
         serving(redis_url) as server,
         aiohttp.ClientSession(server.url) as client,
         client.get(PREFIX + path, params=query) as answer,
     ):
-        told = await answer.json()
-        assert (answer.status, told["error"]["field"]) == (status, field)
-        jsonschema.validate(told, schema_of("/item", "404"))
+        reported = await answer.json()
+        assert (answer.status, reported["error"]["field"]) == (status, field)
+        jsonschema.validate(reported, schema_of("/item", "404"))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ async def test_listeners_get_what_is_new_and_are_limited(redis_url, monkeypatch)
 
 
 async def until_answers(client: aiohttp.ClientSession, path: str, status: int) -> dict:
-    """Ask until the status is as wished; return what is told then."""
+    """Ask until the status is as wished; return the answer then."""
     async with asyncio.timeout(30):
         while True:
             async with client.get(PREFIX + path) as answer:
@@ -203,16 +203,16 @@ def _fail(made: hub.Hub):
     return read
 
 
-async def test_an_absent_redis_is_told(own_redis: EmbeddedRedis):
+async def test_an_absent_redis_is_reported(own_redis: EmbeddedRedis):
     """Answers say 503 and how old the newest data is; the stream goes on and says `away`."""
     url = own_redis.url
     async with serving(url) as server, aiohttp.ClientSession(server.url) as client:
         async with client.get(f"{PREFIX}/now") as answer:
             read_ms = (await answer.json())["read_ms"]
         await asyncio.to_thread(own_redis.kill)
-        told = await until_answers(client, "/now", 503)
-        assert told["error"]["field"] == "redis"
-        assert told["data_read_ms"] >= read_ms
+        reported = await until_answers(client, "/now", 503)
+        assert reported["error"]["field"] == "redis"
+        assert reported["data_read_ms"] >= read_ms
         async with client.get(f"{PREFIX}/stream") as stream:
             assert (await stream.content.readline()).decode().strip() == "event: away"
         await asyncio.to_thread(own_redis.start)
@@ -267,9 +267,9 @@ async def test_word_that_kafka_does_not_take_is_not_given(redis_url):
         async with client.get(f"{PREFIX}/incidents") as answer:
             assert (await answer.json())["incidents"][0]["acknowledged"] is None
         async with client.post(path, json=body, headers=given) as answer:
-            told = await answer.json()
-            assert told["acknowledged"]["who"] == "Ada"
-            assert told["acknowledged"]["holds_until_ms"] > shop.now_ms
+            reported = await answer.json()
+            assert reported["acknowledged"]["who"] == "Ada"
+            assert reported["acknowledged"]["holds_until_ms"] > shop.now_ms
 
 
 async def test_elsewhere_the_page_loads_and_its_data_needs_a_token(redis_url):

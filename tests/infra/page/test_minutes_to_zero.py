@@ -44,10 +44,10 @@ def alerts_of(run: Run, row: Table, profile: Profile, *, surges: bool) -> dict[s
     items.rows[0] = row
     items.rows["low_cover_since_ms"][0] = items.rows["surge_since_ms"][0] = 0
     first = np.zeros(1, np.int32)
-    told = [*alerts.raise_surges(first, items, NOW_MS)] if surges else []
+    reported = [*alerts.raise_surges(first, items, NOW_MS)] if surges else []
     alerts.touch(first)
-    told += alerts.close_tick(NOW_MS, items)
-    found = [json.loads(one.value) for one in told]
+    reported += alerts.close_tick(NOW_MS, items)
+    found = [json.loads(one.value) for one in reported]
     return {one["kind"]: one["figures"] for one in found}
 
 
@@ -83,10 +83,10 @@ def test_alerts_page_and_command_line_tell_the_same_minutes(
 ):
     """Whatever the stock, the demand and the shop's week, in a surge and without one."""
     profile = week_of(hours)
-    told = alerts_of(RUN, state_of(**fields).row, profile, surges=surges)
-    minutes = told[AlertKind.LOW_COVER]["minutes_to_zero"]
+    reported = alerts_of(RUN, state_of(**fields).row, profile, surges=surges)
+    minutes = reported[AlertKind.LOW_COVER]["minutes_to_zero"]
     if surges:
-        assert told[AlertKind.SURGE]["minutes_to_zero"] == minutes
+        assert reported[AlertKind.SURGE]["minutes_to_zero"] == minutes
     row = RUN.shard.timeline.items.rows[0]
     state = replace(state_of(), row=row, applied_ms=NOW_MS, profile=profile)
     assert item_record(state, None)["minutes_to_zero"] == minutes
@@ -95,7 +95,7 @@ def test_alerts_page_and_command_line_tell_the_same_minutes(
     snapshot = replace(snapshot, shards=[replace(shard, profile=profile.state())])
     (shown,) = ItemsView(snapshot).page(ItemsQuery()).items
     assert shown.minutes_to_zero == minutes
-    assert shown.available_units == told[AlertKind.LOW_COVER]["available_units"]
+    assert shown.available_units == reported[AlertKind.LOW_COVER]["available_units"]
 
 
 def test_command_line_says_the_minutes_in_words(capsys: pytest.CaptureFixture[str]):
@@ -117,7 +117,7 @@ def test_stock_that_does_not_sell_is_out_at_nothing_and_else_lasts_for_good():
     assert view.page(ItemsQuery(only="out")).total == now(snapshot).items_out == 0  # nobody asks
 
 
-def test_speed_of_this_hour_is_told_apart_and_stands_first():
+def test_speed_of_this_hour_is_distinguished_and_stands_first():
     """A fast hour moves an item up the list; what its alerts tell is not touched by it."""
     stock = {**STEADY, "on_hand_units": 60}
     snapshot = snapshot_of({**stock, "on_hand_units": 50}, stock, last_hour=np.array([1.0, 30.0]))
@@ -128,7 +128,7 @@ def test_speed_of_this_hour_is_told_apart_and_stands_first():
 
 @given(stocks=st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 9)), min_size=1))
 def test_cover_counts_what_is_available(stocks: list[tuple[int, int]]):
-    """The kernel judges by the same units that are told: the net stock, or 0 below."""
+    """The kernel judges by the same units that are reported: the net stock, or 0 below."""
     table = np.zeros(len(stocks), ROW)
     table["on_hand_units"], table["backlog_units"] = np.array(stocks).T
     table["counted_at_ms"] = table["next_review_ms"] = 1

@@ -96,7 +96,7 @@ def test_a_route_that_is_not_described_is_seen():
     assert registered(app) - described() == {("get", "/api/v1/new"), ("delete", "/metrics")}
 
 
-def test_whoever_changes_something_is_told_to_bring_a_token():
+def test_whoever_changes_something_has_to_bring_a_token():
     """Looking may be free; every other operation wants a token, a body and says how it refuses."""
     for method, path in described():
         operation = CONTRACT["paths"][path][method]
@@ -113,10 +113,10 @@ async def check(answer: ClientResponse) -> int:
     content: dict[str, Any] = operation["responses"][str(answer.status)]["content"]
     schema = {**content[answer.content_type]["schema"], "components": CONTRACT["components"]}
     if answer.content_type == "application/json":
-        told = await answer.json()
-        jsonschema.validate(told, schema)
+        reported = await answer.json()
+        jsonschema.validate(reported, schema)
         known = CONTRACT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"]
-        assert told.keys() <= known.keys()
+        assert reported.keys() <= known.keys()
     return answer.status
 
 

@@ -113,26 +113,30 @@ def test_replay_that_reads_one_topic_ahead_does_not_say_that_nobody_buys():
     snapshot = snapshot_of({}, sold={2 * MINUTES_A_DAY + 41: SOLD})
     (shard,) = snapshot.shards
     ahead = replace(shard, clocks={"orders": orders_ms, "stock": stock_ms})
-    told = now(replace(snapshot, shards=[ahead]))
-    assert (told.clock, told.shop_ms, told.feed) == (Clock.REPLAY, orders_ms, OrderFeed.SELLING)
+    reported = now(replace(snapshot, shards=[ahead]))
+    assert (reported.clock, reported.shop_ms, reported.feed) == (
+        Clock.REPLAY,
+        orders_ms,
+        OrderFeed.SELLING,
+    )
 
 
 # --- now --------------------------------------------------------------------------------------
 
 
 def test_speeds_are_means_of_whole_minutes():
-    """Five whole minutes make the speed; the open minute is told apart."""
-    told = now(snapshot_of({}, sold={1: SOLD, 3: SOLD, 0: SOLD, 6: SOLD}))
-    assert (told.units.now, told.lines.now) == (12 / 5, 8 / 5)
-    assert (told.units.this_minute, told.lines.this_minute) == (6, 4)
+    """Five whole minutes make the speed; the open minute stands apart."""
+    reported = now(snapshot_of({}, sold={1: SOLD, 3: SOLD, 0: SOLD, 6: SOLD}))
+    assert (reported.units.now, reported.lines.now) == (12 / 5, 8 / 5)
+    assert (reported.units.this_minute, reported.lines.this_minute) == (6, 4)
 
 
 def test_a_week_ago_is_known_only_if_the_log_reaches_there():
     """Without sales before it, a week ago is unknown and not 0."""
     assert now(snapshot_of({}, sold={1: SOLD})).units.week_ago is None
     week = 7 * MINUTES_A_DAY
-    told = now(snapshot_of({}, sold={week + 6: SOLD, week + 2: SOLD}))
-    assert told.units.week_ago == 6 / 5
+    reported = now(snapshot_of({}, sold={week + 6: SOLD, week + 2: SOLD}))
+    assert reported.units.week_ago == 6 / 5
 
 
 @pytest.mark.parametrize(
@@ -144,18 +148,18 @@ def test_a_week_ago_is_known_only_if_the_log_reaches_there():
         (5 * HOUR_MS, {}, OrderFeed.NO_DATA),  # an outage of hours is no replay
     ],
 )
-def test_silence_is_told_apart_from_ignorance(behind_ms, sold, feed):
+def test_silence_is_distinguished_from_ignorance(behind_ms, sold, feed):
     """A log that is read up to now without a sale is quiet; one that is not says nothing."""
     snapshot = with_clock(snapshot_of({}, sold=sold), NOW_MS - behind_ms)
-    told = now(snapshot)
-    assert (told.feed, told.clock) == (feed, Clock.LIVE)
-    assert told.lag_seconds == (behind_ms + 500) / 1000
+    reported = now(snapshot)
+    assert (reported.feed, reported.clock) == (feed, Clock.LIVE)
+    assert reported.lag_seconds == (behind_ms + 500) / 1000
 
 
 def test_a_replay_follows_its_own_time():
     """Old events have no lag behind now; the delay is counted in their own time."""
-    told = now(replace(snapshot_of({}), read_ms=NOW_MS + 30 * DAY_MS))
-    assert (told.clock, told.lag_seconds, told.watermark_delay_seconds) == (
+    reported = now(replace(snapshot_of({}), read_ms=NOW_MS + 30 * DAY_MS))
+    assert (reported.clock, reported.lag_seconds, reported.watermark_delay_seconds) == (
         Clock.REPLAY,
         None,
         11.0,
@@ -164,10 +168,10 @@ def test_a_replay_follows_its_own_time():
 
 def test_an_empty_shop_knows_nothing():
     """Nothing was read: no number is 0 that was not counted."""
-    told = now(replace(snapshot_of(), shards=[]))
-    assert (told.clock, told.feed, told.shop_ms) == (Clock.EMPTY, OrderFeed.NEVER, None)
-    assert told.units.now is None
-    assert told.watermark_delay_seconds is None
+    reported = now(replace(snapshot_of(), shards=[]))
+    assert (reported.clock, reported.feed, reported.shop_ms) == (Clock.EMPTY, OrderFeed.NEVER, None)
+    assert reported.units.now is None
+    assert reported.watermark_delay_seconds is None
 
 
 # --- speed, plan, items -----------------------------------------------------------------------
@@ -209,10 +213,10 @@ def test_items_stand_by_what_runs_out_first():
     assert page.items[-1].speed_basis == Basis.UNKNOWN
     soon = ItemsView(snapshot).page(ItemsQuery(only="soon", limit=1))
     assert (soon.total, [one.sku for one in soon.items]) == (2, ["c"])
-    told = now(snapshot)
-    assert (told.items_out, told.items_out_within_day) == (2, 1)
-    assert told.next_out is not None
-    assert told.next_out.minutes == 120.0
+    reported = now(snapshot)
+    assert (reported.items_out, reported.items_out_within_day) == (2, 1)
+    assert reported.next_out is not None
+    assert reported.next_out.minutes == 120.0
 
 
 def test_pages_of_a_list_do_not_overlap():
@@ -261,11 +265,11 @@ def test_an_item_is_found_by_name_and_warehouse():
 
 def test_sales_begin_where_the_log_does():
     """Steps before the first sale are not shown as 0; the newest one is whole."""
-    told = sales(snapshot_of({}, sold={10: SOLD, 1: SOLD}), Span.HOUR)
-    assert told.from_ms[0] == NOW_MS - 10 * MINUTE_MS
-    assert told.from_ms[-1] == NOW_MS - MINUTE_MS
-    assert told.units == [1.2] * 5 + [0.0] * 4 + [1.2]
-    assert told.dispatched_units[0] == 0.4
+    reported = sales(snapshot_of({}, sold={10: SOLD, 1: SOLD}), Span.HOUR)
+    assert reported.from_ms[0] == NOW_MS - 10 * MINUTE_MS
+    assert reported.from_ms[-1] == NOW_MS - MINUTE_MS
+    assert reported.units == [1.2] * 5 + [0.0] * 4 + [1.2]
+    assert reported.dispatched_units[0] == 0.4
     assert sales(replace(snapshot_of(), shards=[]), Span.DAY).from_ms == []
 
 
@@ -283,7 +287,7 @@ def test_headline_and_newest_point_of_the_picture_are_of_the_same_minutes():
 
 def test_projected_stock_is_a_saw_tooth():
     """It falls by the demand, jumps at arrivals, overdue ones at once; its range widens."""
-    told = projected_stock(
+    reported = projected_stock(
         start_ms=0,
         units=5,
         units_per_day=10,
@@ -291,17 +295,17 @@ def test_projected_stock_is_a_saw_tooth():
         arrivals=[(-DAY_MS, 3), (DAY_MS, 20), (9 * DAY_MS, 99)],
         until_ms=2 * DAY_MS,
     )
-    at = {ms: [one.units for one in told if one.at_ms == ms] for ms in (0, DAY_MS, 2 * DAY_MS)}
+    at = {ms: [one.units for one in reported if one.at_ms == ms] for ms in (0, DAY_MS, 2 * DAY_MS)}
     assert at == {0: [5.0, 8.0], DAY_MS: [-2.0, 18.0], 2 * DAY_MS: [8.0]}
-    widths = [one.high - one.low for one in told]
-    assert all(np.diff(widths) >= -0.02)  # told to the hundredth
+    widths = [one.high - one.low for one in reported]
+    assert all(np.diff(widths) >= -0.02)  # given to the hundredth
     assert widths[0] == 0
 
 
 # --- shipping, decisions, incidents -----------------------------------------------------------
 
 
-def test_a_backlog_is_told_with_its_oldest_order():
+def test_a_backlog_is_reported_with_its_oldest_order():
     """The longest wait first; it clears only if more leaves than comes."""
     snapshot = snapshot_of(
         {"backlog_units": 4},
@@ -310,11 +314,11 @@ def test_a_backlog_is_told_with_its_oldest_order():
         oldest=np.array([NOW_MS - 1_000, 0, NOW_MS - 9_000]),
         sold={5: (10, 1, 1, 31, 1, 0)},
     )
-    told = shipping(snapshot, PageQuery(limit=1))
-    assert (told.backlog_units, told.total, told.items[0].sku) == (13, 2, "c")
-    assert (told.ordered_units_per_hour, told.dispatched_units_per_hour) == (9.0, 31.0)
-    assert told.clear_minutes == pytest.approx(60 * 13 / 22, abs=0.1)
-    assert told.has_dispatches
+    reported = shipping(snapshot, PageQuery(limit=1))
+    assert (reported.backlog_units, reported.total, reported.items[0].sku) == (13, 2, "c")
+    assert (reported.ordered_units_per_hour, reported.dispatched_units_per_hour) == (9.0, 31.0)
+    assert reported.clear_minutes == pytest.approx(60 * 13 / 22, abs=0.1)
+    assert reported.has_dispatches
 
 
 def decided(**fields: Any) -> ReadDecision:
@@ -339,12 +343,12 @@ def test_other_splits_are_priced_beside_the_chosen_one():
     held = decided(**{f"expected_cost_{n}": np.inf for n in ("nothing", "lean_only")})
     page = decisions(snapshot_of(decisions=[held, one]), DecisionsQuery(only="ordered"))
     assert page is not None
-    (told,) = page.decisions
-    assert told.currency == "EUR"
-    prices = {split.split: split.more_than_chosen for split in told.splits}
+    (reported,) = page.decisions
+    assert reported.currency == "EUR"
+    prices = {split.split: split.more_than_chosen for split in reported.splits}
     assert prices == {"nothing": 19.5, "lean_only": None, "flexible_only": 0.0, "both": None}
-    assert [split.split for split in told.splits if split.is_chosen] == ["flexible_only"]
-    assert len(told.po_ids) == 1
+    assert [split.split for split in reported.splits if split.is_chosen] == ["flexible_only"]
+    assert len(reported.po_ids) == 1
     both = decisions(snapshot_of(decisions=[held, one]), DecisionsQuery())
     assert both is not None
     assert all(split.more_than_chosen is None for split in both.decisions[0].splits)
@@ -389,11 +393,11 @@ def test_incidents_of_one_kind_are_one_line():
     """The grave kind first; each with its number, its action and a few of its members."""
     low, dead = AlertKind.LOW_COVER, AlertKind.DEAD_LETTERS
     alerts = [alert(dead, 0), *[alert(low, n) for n in range(1, 8)]]
-    told = incidents(snapshot_of(incidents=alerts), PageQuery(limit=2))
-    assert [(group.kind, group.total) for group in told.groups] == [(low, 7), (dead, 1)]
-    assert len(told.groups[0].newest) == 4
-    assert (told.total, len(told.incidents)) == (8, 2)
-    assert told.incidents[0].severity == "high"
+    reported = incidents(snapshot_of(incidents=alerts), PageQuery(limit=2))
+    assert [(group.kind, group.total) for group in reported.groups] == [(low, 7), (dead, 1)]
+    assert len(reported.groups[0].newest) == 4
+    assert (reported.total, len(reported.incidents)) == (8, 2)
+    assert reported.incidents[0].severity == "high"
 
 
 def test_line_of_a_kind_shows_what_most_of_them_need():

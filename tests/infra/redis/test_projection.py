@@ -22,7 +22,7 @@ def alert(state: AlertState, incident: str = "in-1") -> OutboxRecord:
             warehouse="main",
             started_at="2026-03-02T10:00:00Z",
             occurred_at="2026-03-02T10:00:00Z",
-            summary="lamp@main sells much faster than usual",
+            summary="lamp@main sells much faster than its baseline",
             action=INCIDENT_KINDS[AlertKind.SURGE].actions[0],
             figures={},
         )

@@ -86,7 +86,7 @@ def test_state_of_another_version_is_refused() -> None:
 # --- items and decisions ----------------------------------------------------------------------
 
 
-def test_times_of_an_item_are_told_as_times() -> None:
+def test_times_of_an_item_are_reported_as_times() -> None:
     """Fields keep their types; a time that is not set is nothing, and so is a missing field."""
     stored: dict[str, bytes] = {"on_hand_units": b"-4", "demand_level_units_per_day": b"0.5"}
     stored |= {"counted_at_ms": b"86400000", "next_due_ms": b"0"}
@@ -119,7 +119,7 @@ def test_decisions_do_not_depend_on_places() -> None:
     assert [row[2] for row in one] == ["bowl", "lamp", "rug"]
 
 
-def test_a_decision_is_told_in_plain_values() -> None:
+def test_a_decision_is_reported_in_plain_values() -> None:
     """Infinite becomes none, codes become names, bytes become text."""
     (row,) = decision_rows(decisions(0), [("lamp", "main")])
     named = dict(zip(DECISION_COLUMNS, row, strict=True))

@@ -427,7 +427,7 @@ def _silent(run: Run) -> Run:
     return run
 
 
-async def test_refusal_by_redis_is_told_and_the_commit_can_be_sent_again(redis_url):
+async def test_refusal_by_redis_is_reported_and_the_commit_can_be_sent_again(redis_url):
     """Redis without room refuses; nothing is stored; once there is room the same commit goes in."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
         lease, run = await committed(store)
@@ -590,7 +590,7 @@ async def test_item_is_readable_by_its_name(redis_url):
 
 
 async def test_old_buckets_are_forgotten(redis_url):
-    """Redis keeps as many minutes, hours and days as it was told, over steps and jumps."""
+    """Redis keeps as many minutes, hours and days as the settings say, over steps and jumps."""
     async with store_at(redis_url) as store, redis_at(redis_url) as redis:
         lease, _ = await ready(store)
         run = Run()

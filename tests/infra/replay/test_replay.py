@@ -143,12 +143,12 @@ async def test_heartbeats_reach_every_topic_partition_in_event_time(
     boundaries = [START_MS + hour * HOUR_MS for hour in (1, 2, 3, 4)]
     for log in logs.values():
         assert heartbeats(log) == [first_ms, *boundaries, last_ms + 120_000]
-        told_ms = 0
+        reported_ms = 0
         for record in log:
             at_ms = heartbeat_ms(record)
-            told_ms = told_ms if at_ms is None else at_ms
+            reported_ms = reported_ms if at_ms is None else at_ms
             if at_ms is None:
-                assert told_ms <= times[record[1]] < told_ms + HOUR_MS
+                assert reported_ms <= times[record[1]] < reported_ms + HOUR_MS
 
 
 async def test_heartbeats_have_a_key_only_where_a_topic_is_compacted(
@@ -165,17 +165,19 @@ async def test_heartbeats_have_a_key_only_where_a_topic_is_compacted(
 def test_heartbeats_are_as_few_as_the_boundaries_need(times: list[int], step_ms: int) -> None:
     """Each is the newest boundary, comes before what is at or after it, and none comes twice."""
     clock = EventClock(step_ms)
-    told = [clock.advance(times[0])]
-    assert told == [times[0]]
+    reported = [clock.advance(times[0])]
+    assert reported == [times[0]]
     newest_ms = times[0]
     for at_ms in times[1:]:
         heartbeat_ms = clock.advance(at_ms)
         boundary_ms = at_ms - at_ms % step_ms
-        crossed = at_ms > newest_ms and boundary_ms > max(beat for beat in told if beat is not None)
+        crossed = at_ms > newest_ms and boundary_ms > max(
+            beat for beat in reported if beat is not None
+        )
         assert heartbeat_ms == (boundary_ms if crossed else None)
         newest_ms = max(newest_ms, at_ms)
         assert clock.now_ms == newest_ms
-        told.append(heartbeat_ms)
+        reported.append(heartbeat_ms)
 
 
 async def test_batch_size_changes_no_log(broker: EmbeddedBroker) -> None:
@@ -210,17 +212,17 @@ async def test_speed_follows_event_time(broker: EmbeddedBroker) -> None:
     assert paced.seconds > 0.9
 
 
-async def test_silence_is_told_while_it_lasts(broker: EmbeddedBroker) -> None:
-    """At a given speed each boundary of a silence is told when it is due, else the last one."""
+async def test_silence_is_reported_while_it_lasts(broker: EmbeddedBroker) -> None:
+    """At a given speed each boundary of a silence is written when it is due, else the last one."""
     records = [make_record(0, START_MS), make_record(1, START_MS + 5 * HOUR_MS)]
     _, fast = await replayed(broker, records, allowed_lateness_seconds=0)
     _, slow = await replayed(broker, records, allowed_lateness_seconds=0, speed=10 * 3600)
     ends = [START_MS, START_MS + 5 * HOUR_MS, START_MS + 5 * HOUR_MS]
     assert all(heartbeats(log) == ends for log in fast.values())
     for log in slow.values():
-        told = heartbeats(log)
-        assert told == sorted(told)
-        assert {START_MS + hour * HOUR_MS for hour in (1, 2, 3, 4)} <= set(told)
+        reported = heartbeats(log)
+        assert reported == sorted(reported)
+        assert {START_MS + hour * HOUR_MS for hour in (1, 2, 3, 4)} <= set(reported)
     assert {place: without_heartbeats(log) for place, log in slow.items()} == {
         place: without_heartbeats(log) for place, log in fast.items()
     }
@@ -250,10 +252,10 @@ async def test_nothing_to_replay_writes_nothing(broker: EmbeddedBroker) -> None:
 async def test_a_stopped_replay_writes_what_it_accepted(broker: EmbeddedBroker) -> None:
     """After the stop signal the result says how far it came, and the logs hold exactly that."""
     stop = asyncio.Event()
-    told: list[Progress] = []
+    reported: list[Progress] = []
 
     def watch(progress: Progress) -> None:
-        told.append(progress)
+        reported.append(progress)
         if progress.records >= 20:
             stop.set()
 
@@ -262,20 +264,20 @@ async def test_a_stopped_replay_writes_what_it_accepted(broker: EmbeddedBroker) 
     assert not result.complete
     assert 20 <= result.records < 1_000
     assert sum(len(without_heartbeats(log)) for log in logs.values()) == result.records
-    assert told[-1].finished
-    assert told[-1].records == result.records
+    assert reported[-1].finished
+    assert reported[-1].records == result.records
 
 
 async def test_a_cancelled_replay_writes_what_it_accepted(broker: EmbeddedBroker) -> None:
     """Ctrl-C leaves a prefix of each log behind, as long as the last progress says."""
     prefix = next(_prefixes)
     await ensure_topics(broker.bootstrap, prefix, PARTITIONS)
-    told: list[Progress] = []
+    reported: list[Progress] = []
     all_written = asyncio.Event()
     silence = threading.Event()
 
     def watch(progress: Progress) -> None:
-        told.append(progress)
+        reported.append(progress)
         if progress.records == 5_000:
             all_written.set()
 
@@ -298,8 +300,10 @@ async def test_a_cancelled_replay_writes_what_it_accepted(broker: EmbeddedBroker
         await running
     silence.set()
     logs = await read_logs(broker.bootstrap, prefix)
-    assert told[-1].finished
-    assert sum(len(without_heartbeats(log)) for log in logs.values()) == told[-1].records == 5_000
+    assert reported[-1].finished
+    assert (
+        sum(len(without_heartbeats(log)) for log in logs.values()) == reported[-1].records == 5_000
+    )
 
 
 async def test_a_bad_line_comes_after_everything_before_it(broker: EmbeddedBroker) -> None:
@@ -386,7 +390,7 @@ LINES = [b"one\n", b"two\n", b"three"]
 
 @pytest.mark.parametrize("name", ["lines.txt", "packed.gz", "packed-without-suffix"])
 def test_lines_of_a_file(tmp_path: Path, name: str) -> None:
-    """Plain and gzip files are told apart by their first bytes."""
+    """Plain and gzip files are distinguished by their first bytes."""
     path = tmp_path / name
     content = b"".join(LINES)
     path.write_bytes(gzip.compress(content) if name.startswith("packed") else content)

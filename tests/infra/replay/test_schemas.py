@@ -200,7 +200,7 @@ def test_a_bad_line_is_one_clear_error(line: bytes, message: str) -> None:
 
 
 def test_bad_lines_can_be_left_out() -> None:
-    """With `on_bad` the other lines go on, and each bad one is told."""
+    """With `on_bad` the other lines go on, and each bad one is reported."""
     errors: list[LineError] = []
     lines = [uci_line(), b"nonsense", uci_line(event_id="e-2"), uci_line(quantity=0)]
     rules = UciRules(assume=False)
@@ -363,7 +363,7 @@ def test_the_real_sample_is_taken_whole() -> None:
         assert_keeps_contract(record)
 
 
-def test_bytes_in_a_name_that_nobody_asks_for_are_told_by_line() -> None:
+def test_bytes_in_a_name_that_nobody_asks_for_are_reported_by_line() -> None:
     """Fields that are passed over are not validated with the rest; coverage-guided fuzzing did."""
     good = {"topic": "orders", "kind": "placed", "event_id": "e1", "occurred_at": AT_MS}
     good |= {"sku": "lamp", "order_id": "o1", "quantity": 1, "colour": "red"}
@@ -385,7 +385,7 @@ def test_bytes_in_a_name_that_nobody_asks_for_are_told_by_line() -> None:
         (b'{"topic":"orders","kind":"pla\n', ""),
     ],
 )
-def test_file_of_another_form_is_told_what_it_looks_like(line: bytes, looks: str) -> None:
+def test_file_of_another_form_is_refused_as_what_it_looks_like(line: bytes, looks: str) -> None:
     """A clerk's export is often CSV, or JSON made to be read; the line is shown as text."""
     errors: list[LineError] = []
     assert not list(adapt([line], schema="tidegate", on_bad=errors.append))

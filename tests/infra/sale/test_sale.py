@@ -204,31 +204,35 @@ def test_the_bulk_order_is_one_line_of_one_customer(
 def test_closed_items_run_empty_and_are_filled_again(
     part: str, sale: Sale, events: dict[str, dict[str, Any]]
 ) -> None:
-    """Nothing leaves while the shelf is empty; nothing but the told delivery arrives."""
-    told = sale.truth[part]
+    """Nothing leaves while the shelf is empty; nothing but the announced delivery arrives."""
+    reported = sale.truth[part]
     own = [
-        e for e in events.values() if (e["sku"], e["warehouse"]) == (told["sku"], told["warehouse"])
+        e
+        for e in events.values()
+        if (e["sku"], e["warehouse"]) == (reported["sku"], reported["warehouse"])
     ]
     (item,) = [event for event in own if event["kind"] == "item"]
     assert item["assume_received"] is False
     sent = [event for event in own if event["kind"] == "dispatched"]
-    before = sum(e["quantity"] for e in sent if e["occurred_at"] < told["empty_from"])
-    while_empty = [e for e in sent if told["empty_from"] <= e["occurred_at"] < told["received_at"]]
-    after = sum(e["quantity"] for e in sent if e["occurred_at"] >= told["received_at"])
-    assert before == told["opening_units"] > 0
+    before = sum(e["quantity"] for e in sent if e["occurred_at"] < reported["empty_from"])
+    while_empty = [
+        e for e in sent if reported["empty_from"] <= e["occurred_at"] < reported["received_at"]
+    ]
+    after = sum(e["quantity"] for e in sent if e["occurred_at"] >= reported["received_at"])
+    assert before == reported["opening_units"] > 0
     assert while_empty == []
-    assert 0 < told["open_units_then"] <= after <= told["received_units"]
+    assert 0 < reported["open_units_then"] <= after <= reported["received_units"]
     (received,) = [event for event in own if event["kind"] == "received"]
-    assert received["occurred_at"] == told["received_at"]
+    assert received["occurred_at"] == reported["received_at"]
 
 
 def test_the_late_delivery_is_promised_twice(sale: Sale, events: dict[str, dict[str, Any]]) -> None:
     """The lean supplier advises, moves the date, and is late even then."""
-    told = sale.truth["late_delivery"]
+    reported = sale.truth["late_delivery"]
     (advised,), (delayed,) = of_kind(events, "advised"), of_kind(events, "delayed")
-    assert advised["expected_at"] == told["first_expected_at"] < delayed["expected_at"]
-    assert delayed["expected_at"] == told["then_expected_at"] < told["received_at"]
-    assert advised["po_id"] == delayed["po_id"] == told["po_id"]
+    assert advised["expected_at"] == reported["first_expected_at"] < delayed["expected_at"]
+    assert delayed["expected_at"] == reported["then_expected_at"] < reported["received_at"]
+    assert advised["po_id"] == delayed["po_id"] == reported["po_id"]
 
 
 def test_lead_times_are_shorter_than_review_periods(events: dict[str, dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ _Result = TypeVar("_Result")
 
 
 class BadNetwork:
-    """Forwards connections to a server of this machine; good until told otherwise.
+    """Forwards connections to a server of this machine; good until it is made otherwise.
 
     Args:
         port: of the server; may be set later, before the first connection.
@@ -66,7 +66,7 @@ class BadNetwork:
             writer.transport.abort()
 
     def hold(self) -> None:
-        """Let nothing pass any more, with the connections open: nobody is told."""
+        """Let nothing pass any more, with the connections open: nobody is reported."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def release(self) -> None:

@@ -1,8 +1,8 @@
 """Kill a worker again and again under load: `python -m tests.system.faults.kills --times 200`.
 
 Every fourth kill meets a worker that is just taking over, the others one that works. The outcome
-has to be, byte for byte, that of a run in peace over the same events; recovery times are told at
-the end. Moments are drawn from a seed that is printed, so that a run can be repeated.
+has to be, byte for byte, that of an undisturbed run over the same events; recovery times are shown
+at the end. Moments are drawn from a seed that is printed, so that a run can be repeated.
 """
 
 import argparse

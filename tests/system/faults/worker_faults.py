@@ -172,7 +172,7 @@ async def shut_down_and_restarted(lab: Lab) -> None:
 
 
 async def _require_whole_incidents(tidegate: Installation) -> None:
-    """Each incident is raised once, told in steps, and resolved at most once, at its end."""
+    """Each incident is raised once, published in steps, and resolved at most once, at its end."""
     steps: dict[str, dict[int, str]] = defaultdict(dict)
     for record in await tidegate.read(ALERTS):
         alert = msgspec.json.decode(record.value or b"")

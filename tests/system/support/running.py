@@ -144,7 +144,7 @@ class WorkerUnderTest(WorkerProcess):
             raise AssertionError(f"{self.name} ended by itself; its log:\n{self.log_tail()}")
 
     def kill(self) -> None:
-        """End it at once, with no chance to say goodbye (SIGKILL)."""
+        """End it at once, with no chance to shut down (SIGKILL)."""
         self.is_meant_to_run = False
         super().kill()
 
@@ -463,9 +463,9 @@ class Installation:
         finally:
             await client.close()
         return {
-            (place.topic.removeprefix(prefix), place.partition): told.offset
-            for place, told in found.items()
-            if told.offset > 0
+            (place.topic.removeprefix(prefix), place.partition): reported.offset
+            for place, reported in found.items()
+            if reported.offset > 0
         }
 
     async def require_kafka_behind_redis(self) -> int:
@@ -495,7 +495,7 @@ class Installation:
         finally:
             over.set()
             await watching
-        assert any(looks), "Kafka was never told an offset: nothing was compared"
+        assert any(looks), "no offset was ever committed to Kafka: nothing was compared"
         print(f"{self.settings.topic_prefix}: offsets compared {len(looks)} times")
 
     async def input_ends(self) -> dict[tuple[str, int], int]:

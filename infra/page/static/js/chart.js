@@ -66,8 +66,8 @@ export class Chart {
   summary() {
     const last = this.data[0].length - 1;
     if (last < 0) return "No data yet.";
-    const told = this.series.map((one, n) => `${one.name}: ${one.format(this.data[n + 1][last])}`);
-    return `Newest: ${told.join(", ")}. A table follows.`;
+    const texts = this.series.map((one, n) => `${one.name}: ${one.format(this.data[n + 1][last])}`);
+    return `Newest: ${texts.join(", ")}. A table follows.`;
   }
 
   resize() {

@@ -69,8 +69,8 @@ export class Table {
   }
 
   renew(cell, column, row) {
-    const told = column.cell(row);
-    const shown = typeof told === "object" && told !== null ? told : { text: told };
+    const given = column.cell(row);
+    const shown = typeof given === "object" && given !== null ? given : { text: given };
     if (shown.node) {
       if (cell.dataset.shown !== shown.as) {
         cell.dataset.shown = shown.as;

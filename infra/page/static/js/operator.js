@@ -33,7 +33,7 @@ function ask({ title, intro, fields, confirm, action, danger, act }) {
         token.set("");
         fill(place, tokenField());
       }
-      problem.textContent = told(error);
+      problem.textContent = explained(error);
       go.disabled = false;
     }
   });
@@ -44,7 +44,7 @@ function ask({ title, intro, fields, confirm, action, danger, act }) {
   form.querySelector("input:not([value]), input[value='']")?.focus();
 }
 
-function told(error) {
+function explained(error) {
   if (error.status === 401) return "The token is not right, or there is none. It is in the file operator.token beside the state of `tidegate up`, or your operators have it.";
   if (error.status === 403) return `Not allowed: ${error.message}`;
   return `That did not work: ${error.message}`;

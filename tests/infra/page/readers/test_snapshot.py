@@ -276,7 +276,7 @@ async def test_table_that_nobody_looked_at_for_long_is_read_anew(clock):
     assert (await keeper.table([0], 0, 0)).read_number == 2
 
 
-async def test_reading_that_fails_is_told_and_tried_again(clock):
+async def test_reading_that_fails_is_reported_and_tried_again(clock):
     """Redis that is away while items are read is no reason to show an old table for ever."""
     reader = Pieces(clock, count=1, seconds=0.01)
     keeper = ItemsKeeper(lambda: reader, at_once, clock)

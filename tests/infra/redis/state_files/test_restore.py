@@ -299,7 +299,7 @@ def test_directory_with_something_else_is_left_alone(redis, tmp_path):
 
 
 async def sell_on(store, lease, stop: asyncio.Event) -> Run:
-    """Commit sales of ever new items until it is told to stop; return the run."""
+    """Commit sales of ever new items until it has to stop; return the run."""
     run = Run()
     number = 0
     while not stop.is_set():

@@ -23,8 +23,8 @@ const SHOWN = {
 };
 
 function figures(one) {
-  const told = Object.entries(one.figures).filter(([name, value]) => name in SHOWN && value !== null);
-  return told.length ? `when raised: ${told.map(([name, value]) => SHOWN[name](value)).join(" · ")}` : "";
+  const given = Object.entries(one.figures).filter(([name, value]) => name in SHOWN && value !== null);
+  return given.length ? `when raised: ${given.map(([name, value]) => SHOWN[name](value)).join(" · ")}` : "";
 }
 
 const runbook = (one) => (one?.runbook ? [" · ", el("a", { href: one.runbook }, "runbook")] : []);

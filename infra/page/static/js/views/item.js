@@ -65,7 +65,7 @@ function heading(found) {
 function facts(found, shopMs) {
   const one = found.item;
   const minutes = one.minutes_to_zero;
-  const told = [
+  const rows = [
     ["Runs out in", minutes === null ? "–" : minutes <= 0 ? "out now" : f.span(minutes)],
     ["Speed", `${f.rate(one.speed_units_per_hour)} units an hour (${one.speed_basis === "last_hour" ? "the last hour" : "estimate"}); sold in the last hour: ${f.count(one.sold_last_hour_units)}`],
     ["On hand", found.on_hand_units === null ? "never counted" : found.on_hand_units < 0 ? el("span", { class: "bad" }, `0 units: count this. By the record ${f.count(found.on_hand_units)}, because more left than was counted at ${f.near(found.counted_ms, shopMs)}`) : `${f.count(found.on_hand_units)} units, counted ${f.near(found.counted_ms, shopMs)}`],
@@ -75,7 +75,7 @@ function facts(found, shopMs) {
     ["Demand", found.estimate === null ? "not known: no day has closed since the first sale" : `${f.rate(found.estimate.level)} units a day; nine days of ten between ${f.count(found.estimate.low)} and ${f.count(found.estimate.high)}; learned from ${f.count(found.estimate.observed_days)} days`],
     ["Next review", found.next_review_ms === null ? (found.is_in_catalog ? "–" : "none: not in the catalog") : f.near(found.next_review_ms, shopMs)],
   ];
-  return el("dl", { class: "facts" }, told.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  return el("dl", { class: "facts" }, rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }
 
 // --- pictures ---
@@ -101,8 +101,8 @@ function tellStock(chart, place, found) {
     return;
   }
   if (!place.contains(chart.element)) fill(place, chart.element);
-  const told = found.projection;
-  chart.update(told.map((one) => one.at_ms), told.map((one) => one.units), told.map((one) => one.high), told.map((one) => one.low));
+  const projection = found.projection;
+  chart.update(projection.map((one) => one.at_ms), projection.map((one) => one.units), projection.map((one) => one.high), projection.map((one) => one.low));
 }
 
 function demandChart() {
@@ -172,14 +172,14 @@ function costsTable() {
 }
 
 function why(found, context, costs) {
-  const told = found.explanation;
-  if (told === null) return el("p", { class: "empty" }, found.is_in_catalog ? "Not reviewed yet; the next review decides." : "Never reviewed: it has no catalog line with its costs and suppliers.");
-  costs.update(told.decision.splits.map((one) => ({ ...one, currency: told.decision.currency })));
+  const explanation = found.explanation;
+  if (explanation === null) return el("p", { class: "empty" }, found.is_in_catalog ? "Not reviewed yet; the next review decides." : "Never reviewed: it has no catalog line with its costs and suppliers.");
+  costs.update(explanation.decision.splits.map((one) => ({ ...one, currency: explanation.decision.currency })));
   return el("div", { class: "pair" },
     el("div", { class: "stack" },
-      el("p", {}, el("b", {}, `${ordered(told.decision)[0].toUpperCase()}${ordered(told.decision).slice(1)}`), ` at ${f.dateTime(told.decision.decided_ms)}, ${told.decision.occasion} review. ${told.decision.reason_text}`),
-      el("p", { class: told.is_same === false ? "bad" : "muted" }, told.again),
-      told.decision.splits.some((one) => one.more_than_chosen !== null) ? costs.element : null),
-    el("dl", { class: "facts" }, told.facts.flatMap((fact) => [el("dt", {}, fact.name), el("dd", {}, fact.value)])));
+      el("p", {}, el("b", {}, `${ordered(explanation.decision)[0].toUpperCase()}${ordered(explanation.decision).slice(1)}`), ` at ${f.dateTime(explanation.decision.decided_ms)}, ${explanation.decision.occasion} review. ${explanation.decision.reason_text}`),
+      el("p", { class: explanation.is_same === false ? "bad" : "muted" }, explanation.again),
+      explanation.decision.splits.some((one) => one.more_than_chosen !== null) ? costs.element : null),
+    el("dl", { class: "facts" }, explanation.facts.flatMap((fact) => [el("dt", {}, fact.name), el("dd", {}, fact.value)])));
 }
 

@@ -84,19 +84,19 @@ function tell(one, value, unit, tone, notes) {
   fill(one.notes, notes.map((words) => el("div", { class: "note" }, words.map((word) => (Array.isArray(word) ? el("b", { class: word[1] ?? "" }, word[0]) : word)))));
 }
 
-function tellRate(one, told, now) {
+function tellRate(one, pace, now) {
   const isOld = now.feed === "no_data";
   const notes = isOld ? [["at ", [f.near(now.shop_ms, now.read_ms)], ", not now"]] : [];
   const versus = (name, other) => {
     if (other === null) return;
-    const difference = f.against(told.now, other);
+    const difference = f.against(pace.now, other);
     notes.push([`${name} `, [f.rate(other)], difference ? ` · ${difference}` : ""]);
   };
-  versus("plan", told.plan);
-  versus("a week ago", told.week_ago);
-  if (told.week_ago === null && told.now !== null) notes.push(["a week ago: not known"]);
-  notes.push(["this minute so far ", [f.count(told.this_minute)]]);
-  tell(one, f.rate(told.now), null, isOld ? "muted" : "", notes.slice(0, 3));
+  versus("plan", pace.plan);
+  versus("a week ago", pace.week_ago);
+  if (pace.week_ago === null && pace.now !== null) notes.push(["a week ago: not known"]);
+  notes.push(["this minute so far ", [f.count(pace.this_minute)]]);
+  tell(one, f.rate(pace.now), null, isOld ? "muted" : "", notes.slice(0, 3));
 }
 
 /** Stock, backlog and incidents follow from what was decided; before the first time that is nothing. */

@@ -1,4 +1,4 @@
-"""A worker that is told to end while nobody hears its goodbye."""
+"""A worker that has to end while nobody answers its shutdown."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ async def test_worker_ends_though_its_broker_is_away(
 
     Its consumer's thread and clients once waited for the broker without end.
     """
-    tidegate = Installation(tmp_path, own_broker.bootstrap, redis_url, "goodbye-")
+    tidegate = Installation(tmp_path, own_broker.bootstrap, redis_url, "shutdown-")
     try:
         await tidegate.make_topics()
         worker = await tidegate.add_ready_worker()
