@@ -6,9 +6,9 @@ LATE = "late"
 _TIMES = "its producer has to write times as RFC 3339 or as milliseconds since 1970"
 _ADVICE = {
     LATE: (
-        "it came later than grace_seconds and is not counted: send a catalog or campaign line again "
-        "with a newer time, else count the stock of its item again; mend the delay or the clock of "
-        "its source"
+        "it came later than grace_seconds and is not counted: send a catalog or campaign line "
+        "again with a newer time, else count the stock of its item again; mend the delay or the "
+        "clock of its source"
     ),
     "wrong_key": (
         "its producer has to use the sku as key and Kafka's own partitioner (librdkafka: "
