@@ -1,8 +1,9 @@
 """How long the oldest order waits to be dispatched.
 
 What is open is known by order line, in `open_lines`; since when is not: the units of an item are
-taken to leave in the order in which they came. Each item has a short queue of marks in its row: since when so many units wait. It changes with the
-backlog, in event time, so that it follows from the log alone.
+taken to leave in the order in which they came. Each item has a short queue of marks in its row:
+since when so many units wait. It changes with the backlog, in event time, so that it follows from
+the log alone.
 """
 
 from policy.compiled import compiled
