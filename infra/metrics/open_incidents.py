@@ -86,6 +86,7 @@ def _input_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
         AlertKind.DEAD_LETTERS: ("inputs", state.dead_letters_since_ms),
         AlertKind.LOG_CHANGED: ("inputs", state.log_changed_since_ms),
         AlertKind.RECORDS_LOST: ("inputs", state.lost_since_ms),
+        AlertKind.ORDER_IMPORT: ("orders", state.order_feed.import_since_ms),
     }[kind]
     return began_ms if subject == f"{name}/{shard.partition}" else 0
 

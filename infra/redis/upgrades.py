@@ -159,6 +159,7 @@ _IMPORTS_IN_9 = {
     **dict.fromkeys(("import_ms", "import_until_ms", "import_covered_ms"), 0),
     "is_import_blackout": False,
     "day_import_orders": 0.0,
+    **dict.fromkeys(("import_since_ms", "imported_orders"), 0),
     **dict.fromkeys(("day_burst_orders", "day_burst_ms", "before_orders", "before_ms"), 0),
 }
 

@@ -38,6 +38,7 @@ class AlertKind(StrEnum):
     DEAD_LETTERS = "dead_letters"
     LOG_CHANGED = "log_changed"
     RECORDS_LOST = "records_lost"
+    ORDER_IMPORT = "order_import"
 
 
 class AlertState(StrEnum):

@@ -59,6 +59,8 @@ class OrderFeedState(msgspec.Struct, kw_only=True):
     settled_orders: int = 0
     import_ms: int = 0  # when the newest tick began that was an import; 0: none
     import_until_ms: int = 0  # nothing is due before this: it was imported
+    import_since_ms: int = 0  # open incident; 0: none
+    imported_orders: int = 0  # by the newest import
     import_covered_ms: int = 0  # for time up to this, orders were imported and judged
     is_import_blackout: bool = False  # from an import to the next order
     day_import_orders: float = 0.0  # of the open day, that teach no hours
@@ -147,6 +149,9 @@ class OrderFeed:
             state.import_until_ms = start_ms + DAY_MS
             if state.blackout_end_ms != NEVER:
                 covered_days = self._cover(start_ms, boundary_ms, orders)
+            goes_on = state.import_ms == start_ms - tick_ms
+            state.imported_orders = orders + (state.imported_orders if goes_on else 0)
+            state.import_ms = start_ms
         else:
             state.import_until_ms = 0
         if not covered_days:
@@ -179,7 +184,6 @@ class OrderFeed:
         left_days = float(operational_days(elapsed, from_ms, max(from_ms, until_ms)))
         days = min(left_days, orders / self._rate)
         state.import_covered_ms = operational_end_ms(elapsed, from_ms, days)
-        state.import_ms = start_ms
         self.before_import = Blackout(state.last_order_ms, start_ms)
         state.blackout_start_ms, state.blackout_end_ms = boundary_ms, NEVER
         state.is_import_blackout = True

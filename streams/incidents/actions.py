@@ -39,6 +39,9 @@ CHECK_FEED = "Check the shop's order feed: orders were due and none came."
 FIND_STOCK = "Count the shelf: what the record says is there may be gone."
 READ_DEAD_LETTERS = "Read the dead letters (tidegate dlt list), mend and replay them."
 ADOPT_LOGS = "Bring the old log back, or read the new one: tidegate state adopt-logs."
+JUDGE_BY_DAYS = (
+    "Nothing, where orders are imported; else let the shop send each one as it is placed."
+)
 COUNT_AGAIN = "Send the lost events again, or new stock counts; raise the topic's retention."
 
 

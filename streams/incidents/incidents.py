@@ -314,6 +314,7 @@ class Alerts:
             AlertKind.DEAD_LETTERS: int(self.inputs.dead_letters_since_ms > 0),
             AlertKind.LOG_CHANGED: int(self.inputs.log_changed_since_ms > 0),
             AlertKind.RECORDS_LOST: int(self.inputs.lost_since_ms > 0),
+            AlertKind.ORDER_IMPORT: int(self.order_feed.state.import_since_ms > 0),
         }
 
     # -- what to store ------------------------------------------------------------------------

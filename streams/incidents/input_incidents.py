@@ -9,9 +9,10 @@ from streams.contracts.alerts import AlertKind, AlertState
 from streams.contracts.outgoing import OutboxRecord
 from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedSettings
 from streams.incidents.records import input_alert
-from streams.timestamps import DAY_MS
+from streams.timestamps import DAY_MS, HOUR_MS
 
 _LOSS_SHOWN_MS = DAY_MS  # after the last one
+_IMPORT_SHOWN_MS = DAY_MS + HOUR_MS  # a nightly import may be late
 
 
 class InputAlerts:
@@ -71,13 +72,17 @@ class InputAlerts:
         """Return the time after which an incident can begin or end by time alone, or never."""
         if self.dead_letters_since_ms or self.lost_records or self.log_changed_since_ms:
             return applied_ms
-        return NEVER if self.silent_since_ms else self.order_feed.silence_ends_ms() - 1
+        moments = [self._import_ends_ms() - 1] if self.order_feed.state.import_since_ms else []
+        if not self.silent_since_ms:
+            moments.append(self.order_feed.silence_ends_ms() - 1)
+        return min(moments, default=NEVER)
 
     def close_tick(self, boundary: int) -> Iterable[OutboxRecord]:
         """Raise and resolve what the boundary brings."""
         yield from self._silence(boundary)
         yield from self._bad_records(boundary)
         yield from self._losses(boundary)
+        yield from self._imports(boundary)
         if since_ms := self.log_changed_since_ms:  # the boundary came: the logs are read again
             self.log_changed_since_ms = 0
             yield self._log_changed(AlertState.RESOLVED, since_ms, max(since_ms, boundary))
@@ -91,6 +96,25 @@ class InputAlerts:
             yield input_alert(kind, AlertState.RAISED, subject, boundary, boundary, figures)
         elif since and boundary - self.last_loss_ms >= _LOSS_SHOWN_MS:
             self.lost_since_ms = self.lost_records = 0
+            yield input_alert(kind, AlertState.RESOLVED, subject, since, boundary, figures)
+
+    def _import_ends_ms(self) -> int:
+        """Return until when the next import of a shop that imports each night would have come."""
+        return self.order_feed.state.import_ms + _IMPORT_SHOWN_MS
+
+    def _imports(self, boundary: int) -> Iterable[OutboxRecord]:
+        kind, subject, feed = (
+            AlertKind.ORDER_IMPORT,
+            f"orders/{self._partition}",
+            self.order_feed.state,
+        )
+        since, is_on = feed.import_since_ms, 0 < feed.import_ms <= boundary < self._import_ends_ms()
+        figures = {"imported_orders": feed.imported_orders}
+        if is_on and not since:
+            feed.import_since_ms = boundary
+            yield input_alert(kind, AlertState.RAISED, subject, boundary, boundary, figures)
+        elif since and not is_on:
+            feed.import_since_ms = 0
             yield input_alert(kind, AlertState.RESOLVED, subject, since, boundary, figures)
 
     def _silence(self, boundary: int) -> Iterable[OutboxRecord]:

@@ -259,6 +259,16 @@ _ROWS = (
         team="platform",
         rule="TidegateRecordsLost",
     ),
+    IncidentKind(
+        kind=AlertKind.ORDER_IMPORT,
+        label="imported orders",
+        subjects=_INPUT,
+        summary="a day's orders of {subject} came at once: an import, judged by its total",
+        actions=(actions.JUDGE_BY_DAYS,),
+        severity="low",
+        team="platform",
+        rule=None,
+    ),
 )
 
 

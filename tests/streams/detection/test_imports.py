@@ -125,6 +125,8 @@ def test_import_is_no_surge(when, kind):
     run = read_whole(shop(days), SETTINGS)
     assert surges(run) == []
     assert raised(run, "phantom_stock") == []
+    told = raised(run, "order_import")
+    assert len(told) == (kind != "first day only")  # that one no rate says yet
     is_cut_off = when is at_noon and kind in ("one day", "from some day on")
     assert len(raised(run, "stale_input")) == is_cut_off
 

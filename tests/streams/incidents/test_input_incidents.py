@@ -38,3 +38,18 @@ def test_changed_log_is_raised_once_and_ends_with_the_next_boundary():
     assert said(made.raise_log_changed(NOW + 10_000)) == []
     assert said(made.close_tick(NOW + 60_000)) == [("log_changed", "resolved", {})]
     assert said(made.close_tick(NOW + 120_000)) == []
+
+
+def test_imports_are_one_incident_until_a_night_brings_none():
+    """It goes on as long as each day has one, also an hour late, and says how many orders came."""
+    made = inputs()
+    feed = made.order_feed.state
+    for day in range(3):
+        feed.import_ms, feed.imported_orders = NOW + day * (DAY_MS + HOUR_MS // 2), 90 + day
+        records = said(made.close_tick(feed.import_ms + 60_000))
+        assert records == ([] if day else [("order_import", "raised", {"imported_orders": 90})])
+    ends_ms = feed.import_ms + DAY_MS + HOUR_MS
+    assert made.next_ms(NOW) == ends_ms - 1
+    assert said(made.close_tick(ends_ms - 1)) == []
+    told = {"imported_orders": 92}
+    assert said(made.close_tick(ends_ms)) == [("order_import", "resolved", told)]
