@@ -20,6 +20,8 @@ class Outbox:
         self._numbers: dict[str, list[int]] = {}  # by po_id
         self._added: list[int] = []
         self._removed: list[int] = []
+        self._left_early: dict[int, OutboxRecord] = {}  # steps of incidents, by number
+        self._taken_to = 0  # numbers below were given to a commit
         self.responses = 0  # that changed something since the beginning
 
     def __len__(self) -> int:
@@ -79,15 +81,20 @@ class Outbox:
                 self.responses += 1
 
     def take_changes(self) -> tuple[list[tuple[int, OutboxRecord]], list[int]]:
-        """Return the records to store and the numbers of those that need not be stored any more."""
-        waiting = {**self._free, **self._orders} if self._added else {}
+        """Return the records to store and the numbers of those that need not be stored any more.
+
+        A step of an incident that left before it was stored is in both: what is open is read from
+        what commits carry.
+        """
+        waiting = {**self._free, **self._orders, **self._left_early} if self._added else {}
         added = [
             (number, waiting[number])
             for number in dict.fromkeys(self._added)
-            if number in waiting  # an alert can leave before it is stored
+            if number in waiting  # else it left before, and nobody has to know
         ]
         removed, self._removed = self._removed, []
-        self._added = []
+        self._added, self._left_early = [], {}
+        self._taken_to = self._next_number
         return added, removed
 
     def stored_before(self, number: int, limit: int) -> list[tuple[int, OutboxRecord]]:
@@ -116,6 +123,8 @@ class Outbox:
             if gone is None:
                 continue
             self._removed.append(number)
+            if number >= self._taken_to and gone.incident is not None:
+                self._left_early[number] = gone
             if gone.order_summary is not None:
                 left = self._numbers.pop(gone.order_summary.po_id)
                 left.remove(number)
@@ -124,6 +133,6 @@ class Outbox:
 
     def restore(self, next_number: int, stored: Mapping[int, OutboxRecord]) -> None:
         """Take over stored records."""
-        self._next_number = next_number
+        self._next_number = self._taken_to = next_number
         for number in sorted(stored):
             self._keep(number, stored[number])

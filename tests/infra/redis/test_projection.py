@@ -7,6 +7,7 @@ from infra.redis.projection import DEAD_LETTERS_KEPT, DeadLetter, project
 from streams.contracts.alerts import Alert, AlertKind, AlertState
 from streams.contracts.outgoing import OutboxRecord, alert_record
 from streams.incidents.kinds import INCIDENT_KINDS
+from streams.state.outbox import Outbox
 
 
 def alert(state: AlertState, incident: str = "in-1") -> OutboxRecord:
@@ -94,3 +95,22 @@ def test_projecting_decodes_nothing():
     """The commit is the hot path: what the outbox holds is not packed and unpacked for people."""
     unreadable = msgspec.structs.replace(alert(AlertState.RAISED), value=b"no JSON")
     assert project(numbered(unreadable)).incidents == {"in-1": b"no JSON"}
+
+
+def test_incident_that_ended_while_redis_was_away_is_open_no_more():
+    """Alerts leave before they are stored then; the next commit tells Redis all the same."""
+    outbox = Outbox()
+    outbox.put(alert(AlertState.RAISED))
+    added, _ = outbox.take_changes()
+    assert project(added).incidents.keys() == {"in-1"}
+    outbox.published([0])
+    for step, incident in ((AlertState.RESOLVED, "in-1"), (AlertState.RAISED, "in-2")):
+        outbox.put(alert(step, incident))
+    outbox.published([1, 2])
+    added, removed = outbox.take_changes()
+    assert project(added).incidents == {
+        "in-1": None,
+        "in-2": alert(AlertState.RAISED, "in-2").value,
+    }
+    assert removed == [0, 1, 2], "nothing of them stays in the outbox"
+    assert outbox.take_changes() == ([], [])
