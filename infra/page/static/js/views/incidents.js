@@ -53,7 +53,12 @@ export function incidentEntry(one, context) {
 
 /** All incidents of one kind: one line to act on. */
 export function groupEntry(group, context) {
-  const newest = group.newest.flatMap((one) => (one.sku === null ? [f.subject(one.subject), ", "] : [el("a", { href: itemLink(one.sku, one.warehouse) }, one.sku), ` ${one.warehouse}${order(one)}, `]));
+  const items = new Map(); // an item with several late orders is named once
+  for (const one of group.newest) {
+    const name = one.sku === null ? one.subject : `${one.sku}@${one.warehouse}`;
+    items.set(name, [...(items.get(name) ?? []), one]);
+  }
+  const newest = [...items.values()].flatMap(([one, ...same]) => (one.sku === null ? [f.subject(one.subject), ", "] : [el("a", { href: itemLink(one.sku, one.warehouse) }, one.sku), ` ${one.warehouse}${same.length ? ` (${1 + same.length} of them)` : ""}, `]));
   newest.push(newest.pop().replace(/, $/, ""));
   const more = group.total - group.newest.length;
   return el("li", { class: `incident ${group.severity} ${group.unacknowledged ? "" : "taken"}` },

@@ -151,9 +151,8 @@ function ordersTable(context) {
     empty: "Nothing is on order.",
     columns: [
       { title: "Order", class: "name", cell: (one) => ({ text: `${f.count(one.outstanding)} of ${f.count(one.quantity)}`, sub: one.po_id, tags: one.is_late ? [{ text: "late", class: "bad" }] : [] }) },
-      { title: "From", cell: (one) => ({ text: one.supplier, sub: one.supplier === one.role ? f.words(one.state) : `${one.role}, ${f.words(one.state)}` }) },
+      { title: "From", cell: (one) => ({ text: one.supplier, sub: [one.supplier === one.role ? "" : one.role, f.words(one.state), one.hold ? `waits for ${waitsFor(one).text}` : ""].filter(Boolean).join(", ") }) },
       { title: "Due", number: true, cell: (one) => f.near(one.due_ms, shopMs()) },
-      { title: "Waits for", class: "wrap", cell: waitsFor },
       { title: "", label: "Your word", cell: (one) => ({ as: `${one.po_id} ${one.hold} ${one.answer} ${one.state} ${one.quantity}`, node: () => orderButtons({ ...one, sku: context.query.sku }, context) }) },
     ],
   });
