@@ -464,8 +464,10 @@ def test_waiting_events_of_another_layout_are_read_by_name(monkeypatch):
     chunk = msgspec.msgpack.encode(("orders", entries.tobytes(), {1: b"{}"}))
     upgrade = Upgrade(META, packed_layout(), "shard 0")
     (packed,) = upgrade.values("pending", [chunk])
-    topic, found, told = msgspec.msgpack.decode(packed, type=tuple[str, bytes, dict[int, bytes]])
-    assert (topic, told) == ("orders", {1: b"{}"})
+    topic, found, reported = msgspec.msgpack.decode(
+        packed, type=tuple[str, bytes, dict[int, bytes]]
+    )
+    assert (topic, reported) == ("orders", {1: b"{}"})
     assert np.frombuffer(found, wider)["weight"].tolist() == [1.0] * 3
 
 
