@@ -17,7 +17,8 @@ up for itself, so it keeps one of its own, apart from the demand estimate, which
   differences of successive days, which a slow change of level does not blow up:
   `E (n - r m)**2 - n - r**2 m = 2 mean**2 / size` for counts n, m of two days of one rate, r the
   ratio of their lengths. It is drawn to the shop's where an item alone says too little (empirical
-  Bayes): because it sells too little, or because a few weeks of days, however full, do not tell how much days differ.
+  Bayes): because it sells too little, or because a few weeks of days, however full, do not tell
+  how much days differ.
 """
 
 import math
