@@ -158,6 +158,7 @@ def _meta_to_8(meta: dict[str, Any]) -> dict[str, Any]:
 _IMPORTS_IN_9 = {
     **dict.fromkeys(("import_ms", "import_until_ms", "import_covered_ms"), 0),
     "is_import_blackout": False,
+    "is_outage": False,
     "day_import_orders": 0.0,
     **dict.fromkeys(("import_since_ms", "imported_orders"), 0),
     **dict.fromkeys(("day_burst_orders", "day_burst_ms", "before_orders", "before_ms"), 0),

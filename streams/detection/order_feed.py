@@ -63,6 +63,7 @@ class OrderFeedState(msgspec.Struct, kw_only=True):
     imported_orders: int = 0  # by the newest import
     import_covered_ms: int = 0  # for time up to this, orders were imported and judged
     is_import_blackout: bool = False  # from an import to the next order
+    is_outage: bool = False  # in the newest blackout more was missing than chance leaves out
     day_import_orders: float = 0.0  # of the open day, that teach no hours
     day_burst_orders: int = 0  # of the two fullest ticks on end of the open day
     day_burst_ms: int = 0
@@ -90,8 +91,8 @@ class OrderFeed:
 
     @property
     def is_catching_up(self) -> bool:
-        """Whether what comes is owed from an outage."""
-        return self.state.blackout_end_ms == NEVER and not self.state.is_import_blackout
+        """Whether what comes is owed from a silence that was long enough to be an outage."""
+        return self.state.blackout_end_ms == NEVER and self.state.is_outage
 
     @property
     def last_order_ms(self) -> int:
@@ -186,7 +187,7 @@ class OrderFeed:
         state.import_covered_ms = operational_end_ms(elapsed, from_ms, days)
         self.before_import = Blackout(state.last_order_ms, start_ms)
         state.blackout_start_ms, state.blackout_end_ms = boundary_ms, NEVER
-        state.is_import_blackout = True
+        state.is_import_blackout, state.is_outage = True, False
         return max(days, _NO_DAYS)
 
     def _note_burst(self, start_ms: int, tick_ms: int, orders: int) -> None:
@@ -241,7 +242,8 @@ class OrderFeed:
         state = self.state
         if state.blackout_end_ms != NEVER:
             state.blackout_start_ms, state.blackout_end_ms = state.last_order_ms, NEVER
-            state.catch_up_debt_orders = 0.0
+            state.catch_up_debt_orders, state.is_outage = 0.0, False
+        state.is_outage |= silent_days >= self._days_for(self._settings.silent_arrivals)
         state.catch_up_debt_orders += (
             self._settings.most_catch_up * silent_days * self._rate - self._tick_orders
         )

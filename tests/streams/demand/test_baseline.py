@@ -165,7 +165,8 @@ def test_a_sale_leaves_the_shops_week_as_it_was(sold):
                   expected_units=432, **window)  # fmt: skip
     week = sale.run(24).shard.timeline.state.profile.elapsed
     baseline = Sale().sell(LAMP, range(24)).sell(DESK, range(24)).run(24)
-    np.testing.assert_allclose(week, baseline.shard.timeline.state.profile.elapsed, atol=0.05)
+    # A sale that taught would move it by a day; a false surge, for which stands what was due, less.
+    np.testing.assert_allclose(week, baseline.shard.timeline.state.profile.elapsed, atol=0.1)
 
 
 def test_a_shop_that_begins_with_a_sale_learns_its_hours_from_it():
