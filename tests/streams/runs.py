@@ -78,6 +78,7 @@ class Run:
         self.days: dict[tuple[int, str], tuple[int, ...]] = {}
         self.outputs_told_to = 0
         self.outputs: list[OutboxRecord] = []
+        self._noted: dict[int, OutboxRecord] = {}
 
     def read(self, topic: str, log: Log) -> None:
         """Read the next records of a topic in one batch."""
@@ -105,10 +106,18 @@ class Run:
             for item, cell in zip(change.items.tolist(), change.cells.tolist(), strict=True):
                 self.days[change.bucket, self.shard.timeline.items.key(item)] = cell
         for number, record in commit.outbox_added:
-            if number >= self.outputs_told_to:  # else it was stored again, with a person's word
-                self.outputs.append(msgspec.structs.replace(record, order_summary=None))
+            self._note(number, msgspec.structs.replace(record, order_summary=None))
         self.outputs_told_to = commit.outbox_stored_to
         return commit
+
+    def _note(self, number: int, record: OutboxRecord) -> None:
+        """Note what goes out, as it stands by now: an answer changes an order that waits."""
+        if number >= self.outputs_told_to:
+            self.outputs.append(record)
+        else:
+            before = self._noted.get(number)
+            self.outputs[:] = [record if one is before else one for one in self.outputs]
+        self._noted[number] = record
 
     def restart(self, stored: StoredShard | None) -> None:
         """Go on with what was stored."""

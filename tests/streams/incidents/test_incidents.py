@@ -472,7 +472,7 @@ def test_orders_that_wait_longer_than_promised_are_an_incident_until_they_leave(
     assert (raised["state"], raised["action"]) == ("raised", actions.DISPATCH_FIRST)
     assert raised["figures"]["promised_hours"] == 48
     assert raised["figures"]["oldest_order_hours"] >= 48
-    story.event("shipments", "dispatched", order_id="o2", quantity=1)
+    story.event("shipments", "dispatched", order_id="o1", quantity=1)
     story.pass_time(HOUR)
     assert states(of_kind(story.run(), "backlog_age")) == ["raised", "resolved"]
 
