@@ -4,10 +4,9 @@ Orders come in clumps: one customer's order holds many items, all at once. So si
 arrivals, ticks with any order, and how many orders one brings is learned. The shop's week tells
 what was due (`streams.demand.week_profile`).
 
-What comes after a silence, faster than usual, is what the silence owes, no rise of demand: until a
-quarter of an hour is calm the surge test does not listen (`OrderFeed.blackout`). How much is owed
-is known as well as a day is, which may be twice the usual one; when more than `most_catch_up` times
-it has come, it is no debt any more.
+After an outage the backlog of orders arrives at once, which is no rise of demand: the surge test
+ignores it (`OrderFeed.blackout`) until the rate has been normal for a quarter of an hour, or until
+`most_catch_up` times the missing orders have come.
 """
 
 import math
@@ -40,7 +39,7 @@ class OrderFeedSettings:
     silent_ms: int = 600_000  # and at least so long
     debt_arrivals: float = 6.0  # missing before what follows may be what they owe
     most_catch_up: float = 2.0  # times what was due in a silence may come after it
-    settled_factor: float = 2.0  # times the usual rate, in a quarter of an hour that is calm again
+    settled_factor: float = 2.0  # times the baseline rate, in a normal quarter of an hour
     memory_days: float = 28.0  # with orders, for the orders that an arrival brings
 
 

@@ -1,13 +1,13 @@
 """The surge test: do distinct orders come faster than the baseline rate, and than its spread?
 
 For each item, and for each factor in `streams.state.items.SURGE_FACTORS`, a Shiryaev-Roberts sum of
-likelihood ratios; their mean is an e-detector. Orders of a day are Poisson with the usual mean
+likelihood ratios; their mean is an e-detector. Orders of a day are Poisson with the baseline mean
 times a factor, drawn anew each day from a gamma distribution: negative binomial counts,
 overdispersed between days and dependent within one, so that the many ticks of a busy day are not
 taken for many proofs. What the calm part of a day tells of its factor is kept: the alternative
-has the day run as usual up to the estimated beginning, which is known before each step. The null
-is inflated: "at most `NULL_FACTOR` times the usual rate", so that a baseline that is too low raises
-nothing. Time is operational (`streams.demand.week_profile`): what is expected
+has the day run at the baseline up to the estimated beginning, which is known before each step. The
+null is inflated: "at most `NULL_FACTOR` times the baseline", so that a baseline that is too low
+raises nothing. Time is operational (`streams.demand.week_profile`): what is expected
 follows the hours of the shop's week, and what a closed shop does not sell is no lull.
 
 New sums start at each tick with orders and at each full hour, with the operational days of that
@@ -19,7 +19,7 @@ holding the mean at the level, only lowers it). In truth it is far less: see `SL
 Every parameter, and why:
 
 - Factors 1.5 to 20 above the null, evenly weighted: what a sale brings is not known before.
-- `NULL_FACTOR` 1.5: a baseline that is 30 % too low is exceeded 1.43 times on a usual day.
+- `NULL_FACTOR` 1.5: a baseline that is 30 % too low is exceeded 1.43 times on a day like others.
 - `false_items_per_100000` in a sale of `sale_days`: the budget, from which the levels come. Its
   parts are `ITEM_SHARE` for single items, `GROUP_SHARE` for the totals of groups
   (`streams.detection.groups`; a group is held to what an item of that part would be, and there are
@@ -33,9 +33,9 @@ Every parameter, and why:
 - `end_evidence`: an incident ends when, since the evidence was at its height, the orders speak
   e**3 = 20 to 1 for the null against three times as much; to flap it would have to come all back.
 - `half_life_days` of what a surge brings beyond the baseline, in the demand that decisions see.
-- `bulk_lines`, `bulk_days`: one line of ten usual ones that takes four weeks' demand is a bulk
-  order, told on its own; the test counts distinct orders and so does not see its size.
-- What is usual is learned in `streams.demand.baseline`, with parameters of its own.
+- `bulk_lines`, `bulk_days`: one line of ten mean ones that takes four weeks' demand is a bulk
+  order, raised on its own; the test counts distinct orders and so does not see its size.
+- The baseline is learned in `streams.demand.baseline`, with parameters of its own.
 """
 
 import math
@@ -158,7 +158,7 @@ def _log_weight(
 ) -> float:
     """Log ratio of the chances of a day so far, without the part that new orders bring.
 
-    Under the alternative the day was calm up to the estimated beginning, and told its own factor.
+    Under the alternative the day was calm up to the estimated beginning, and showed its own factor.
     """
     faster = calm + factor * (days - calm)
     return math.log((size + null * days) / (size + null * faster)) * (size + seen)
@@ -476,8 +476,8 @@ def is_proved_still(
 ) -> BoolArray:
     """Return which items have reached the level, with the orders asked for, and not lost it since.
 
-    What a few orders at once have proved is over when the next ones come as usual: it is called
-    only while the evidence is not further below the level than where an incident would end.
+    What a few orders at once have proved is over when the next ones come at the baseline: it is
+    called only while the evidence is not further below the level than where an incident would end.
 
     Args:
         rows: after the tick, shape (n,).

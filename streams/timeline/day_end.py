@@ -1,4 +1,4 @@
-"""The end of a day: week, exposures, what is usual, estimates and uplifts take it in."""
+"""The end of a day: week, exposures, baselines, estimates and uplifts take it in."""
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def _baseline_orders(state: State, day_ms: int) -> Float64Array:
     if not lines.item.size or not state.profile.is_known:
         return state.hour_orders
     rows = state.rows()
-    if not rows["day_orders"].any():  # a shop that is shut has no everyday either
+    if not rows["day_orders"].any():  # a shop that is shut has no baseline either
         return np.zeros(24)
     due = due_by_hour(state.profile, day_ms // DAY_MS)
     return baseline_orders(state.hour_orders, due, lines, rows["order_level_per_day"], day_ms)
@@ -99,5 +99,5 @@ def _close_windows(state: State, day_ms: int, boundary: int) -> None:
             samples.setdefault(promotion, []).append(sample)
             row["campaign_units"], row["campaign_baseline_units"] = 0, 0.0
             state.changed.add_one(item)
-    for promotion, told in sorted(samples.items()):
-        state.uplifts.setdefault(promotion, Uplift()).add(told)
+    for promotion, found in sorted(samples.items()):
+        state.uplifts.setdefault(promotion, Uplift()).add(found)

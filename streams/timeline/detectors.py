@@ -119,10 +119,10 @@ def _test_items(
         _plan_factors(state, items, boundary),
         covered_days=covered_days,
     )
-    told = proved_or_open(state.items.rows, items)
-    items, chosen = items[told], Columns(state.items.rows, items[told])
+    found = proved_or_open(state.items.rows, items)
+    items, chosen = items[found], Columns(state.items.rows, items[found])
     is_open = chosen["surge_since_ms"] > 0
-    enough = is_proved_still(chosen, means[told], settings.surge.level, settings.surge)
+    enough = is_proved_still(chosen, means[found], settings.surge.level, settings.surge)
     called: Int32Array = items[enough & ~is_open]
     has_ended = is_open & (chosen["surge_path"] <= 0)
     ended = items[has_ended]
@@ -267,7 +267,7 @@ def _ended_silences(state: State, boundary: int) -> Int32Array:
 
 
 def _is_news(rows: Columns, boundary: int, settings: SurgeSettings) -> BoolArray:
-    """Which open surges have twice the orders that were told, or go on at full evidence today."""
+    """Which open surges have twice the orders published, or go on at full evidence today."""
     has_doubled = rows["surge_orders"] >= 2 * rows["surge_published_orders"]
     is_today = rows["surge_published_ms"] // DAY_MS == boundary // DAY_MS
     goes_on = ~is_today & (rows["surge_day_orders"] >= settings.minimum_orders)

@@ -1,6 +1,6 @@
-"""What a shard knows at its place in event time, and what of it is still to be told or stored.
+"""What a shard knows at its place in event time, and what of it is still to be published or stored.
 
-The parts of the timeline share it: events are told to it, tests watch it, the end of a day and
+The parts of the timeline share it: events change it, tests watch it, the end of a day and
 reviews change it.
 """
 
