@@ -19,7 +19,7 @@ from streams.contracts.event_times import (
     has_detail_times,
     time_fault,
 )
-from streams.contracts.events import TOPICS, AnyEvent, stored_kinds
+from streams.contracts.events import TOMBSTONES, TOPICS, AnyEvent, Tombstone, stored_kinds
 from streams.contracts.integers import decode_whole
 from streams.hashing import hash_texts
 from streams.ingest.item_names import Names
@@ -96,6 +96,10 @@ class DecodeLimits:
     future_ms: int = 600_000  # ahead of the moment when it was written to the log
 
 
+class TombstoneValue(bytes):
+    """The event that a record without a value stands for, as `streams.ingest.tombstones` says."""
+
+
 class TopicDecoder:
     """Decodes the batches of one input topic.
 
@@ -114,6 +118,7 @@ class TopicDecoder:
             Union[stored_kinds(topic)]  # noqa: UP007
         )
         self._has_details = any(map(has_detail_times, TOPICS[topic]))
+        self._has_tombstones = topic in TOMBSTONES
 
     def decode(self, values: Sequence[bytes | None], written_ms: Int64Array | None) -> Decoded:
         """Decode a batch.
@@ -186,6 +191,8 @@ class TopicDecoder:
         bad = _bad_warehouses(events, rows, bad, rejects)
         if self._has_details:
             bad = _bad_details(events, rows, bad, rejects)
+        if self._has_tombstones:
+            bad = _made_up_tombstones(events, values, rows, bad, rejects)
         if bad.any():
             keep = np.flatnonzero(~bad)
             events = [events[index] for index in keep]
@@ -265,6 +272,25 @@ def _bad_warehouses(
             bad[index] = True
             message = f"warehouse must be without '@', got {event.warehouse!r}"
             rejects.append(Reject(rows[index], RejectCode.OUT_OF_RANGE, message))
+    return bad
+
+
+def _made_up_tombstones(
+    events: Sequence[AnyEvent],
+    values: Sequence[bytes | None],
+    rows: Sequence[int],
+    bad: BoolArray,
+    rejects: list[Reject],
+) -> BoolArray:
+    """Refuse a value that says it is a tombstone: only a record without a value is one."""
+    for index, event in enumerate(events):
+        is_made_up = isinstance(event, Tombstone) and not isinstance(
+            values[rows[index]], TombstoneValue
+        )
+        if is_made_up and not bad[index]:
+            bad[index] = True
+            message = "kind must be one that is sent as a value, got 'tombstone'"
+            rejects.append(Reject(rows[index], RejectCode.UNKNOWN_KIND, message))
     return bad
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from streams.contracts.events import TOMBSTONES, Tombstone
 from streams.ingest.chunks import values_of
+from streams.ingest.decode import TombstoneValue
 from streams.ingest.placement import Place, home_of
 from streams.ingest.record_batches import RawRecord
 from streams.ingest.transport import Chunk
@@ -18,7 +19,7 @@ from streams.ingest.transport import Chunk
 _log = logging.getLogger(__name__)
 
 
-def told_values(topic: str, part: Sequence[Chunk], place: Place) -> list[bytes | None]:
+def read_values(topic: str, part: Sequence[Chunk], place: Place) -> list[bytes | None]:
     """Return the values of all records, in the order of the log, with tombstones as events.
 
     Args:
@@ -30,10 +31,10 @@ def told_values(topic: str, part: Sequence[Chunk], place: Place) -> list[bytes |
     values = values_of(part)
     if kind is None or None not in values:
         return values
-    return [value for chunk in part for value in _told(kind, chunk, place)]
+    return [value for chunk in part for value in _values_of(kind, chunk, place)]
 
 
-def _told(kind: type[Tombstone], chunk: Chunk, place: Place) -> Iterator[bytes | None]:
+def _values_of(kind: type[Tombstone], chunk: Chunk, place: Place) -> Iterator[bytes | None]:
     if None not in chunk.values:
         yield from chunk.values
         return
@@ -63,7 +64,7 @@ def _event(kind: type[Tombstone], record: RawRecord, place: Place) -> bytes | No
         sku=_sku_of(key, place),
         key=key,
     )
-    return msgspec.json.encode(event)
+    return TombstoneValue(msgspec.json.encode(event))
 
 
 def _sku_of(key: str, place: Place) -> str:

@@ -23,7 +23,7 @@ from streams.ingest.chunks import from_offset, in_parts, keys_of, written_ms
 from streams.ingest.dead_letters import side_exit_records
 from streams.ingest.decode import DecodeLimits, Reject, RejectCode, TopicDecoder
 from streams.ingest.placement import Place, refuse_misplaced
-from streams.ingest.tombstones import told_values
+from streams.ingest.tombstones import read_values
 from streams.ingest.transport import BatchConsumer, Chunk
 from streams.shard.shard import Shard, ShardSettings
 from streams.worker.committer import Committer
@@ -277,7 +277,7 @@ class Worker:
 
     def _fold(self, task: ShardTask, topic: str, part: Sequence[Chunk]) -> None:
         place = Place(task.shard.partition, self._partitions or 1)
-        values = told_values(topic, part, place)
+        values = read_values(topic, part, place)
         decoded = self._decoders[topic].decode(values, written_ms(part))
         keys = keys_of(part)
         if self._partitions is not None and keys is not None:

@@ -8,7 +8,7 @@ from streams.contracts.topics import COMPACTED
 from streams.ingest.chunks import keys_of, written_ms
 from streams.ingest.decode import Decoded, RejectCode, TopicDecoder
 from streams.ingest.placement import Place, home_of, refuse_misplaced
-from streams.ingest.tombstones import told_values
+from streams.ingest.tombstones import read_values
 from streams.ingest.transport import Chunk
 from tests.streams.fakes import Sent, batch_bytes
 from tests.streams.logs import START_MS, catalog_line
@@ -26,7 +26,7 @@ def chunk_of(sent: list[Sent], start: int = 0) -> Chunk:
 
 def decoded_of(topic: str, part: list[Chunk], place: Place = ALONE) -> Decoded:
     """What a worker makes of chunks."""
-    decoded = TopicDecoder(topic).decode(told_values(topic, part, place), written_ms(part))
+    decoded = TopicDecoder(topic).decode(read_values(topic, part, place), written_ms(part))
     keys = keys_of(part) or []
     return refuse_misplaced(decoded, keys, place, is_compacted=topic in COMPACTED)
 
@@ -104,3 +104,18 @@ def test_batch_that_cannot_be_read_again_costs_only_itself(caplog):
     decoded = decoded_of("catalog", part)
     assert [one.code for one in decoded.rejects] == [RejectCode.EMPTY]
     assert len(decoded.columns) == 1
+
+
+@pytest.mark.parametrize("topic", KINDS)
+def test_value_that_says_it_is_a_tombstone_is_refused(topic):
+    """Else a producer could take any item of the partition out of ordering by a kind of ours."""
+    value = (
+        b'{"kind":"tombstone","event_id":"x","occurred_at":"2026-01-01T00:00:00Z",'
+        b'"sku":"lamp","key":"desk"}'
+    )
+    at_ms = 1_767_225_600_000
+    sent: list[Sent] = [(b"lamp", value, [], at_ms), (b"lamp", None, [], at_ms)]
+    decoded = decoded_of(topic, [chunk_of(sent)])
+    (reject,) = decoded.rejects
+    assert (reject.row, reject.code) == (0, RejectCode.UNKNOWN_KIND)
+    assert decoded.columns.rows.tolist() == [1]

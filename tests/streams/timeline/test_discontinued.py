@@ -91,7 +91,7 @@ NORTH = ("lamp", "north")
 
 
 def removed(logs: Logs, at_ms: int, topic: str = "catalog", key: str = "lamp") -> Logs:
-    """Let a record without a value follow, as `told_values` reads it."""
+    """Let a record without a value follow, as `read_values` reads it."""
     say(logs, topic, "tombstone", at_ms, key=key)
     return logs
 
