@@ -1,4 +1,4 @@
-"""A day's orders within a minute are told as an import, not as a surge, and order nothing extra."""
+"""A day's orders within a minute are called an import, not as a surge, and order nothing extra."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,16 +90,16 @@ def _write(logs: Logs, placed: list[tuple[int, str]], day: int) -> None:
 
 def raised(run: Run, *kinds: str) -> list[tuple[str, str, str]]:
     """Kind, subject and time of the incidents that were raised."""
-    told = [as_json(out.value) for out in run.outputs if out.topic == "alerts"]
+    alerts = [as_json(out.value) for out in run.outputs if out.topic == "alerts"]
     return [
         (one["kind"], one["subject"], one["started_at"])
-        for one in told
+        for one in alerts
         if one["state"] == "raised" and one["kind"] in kinds
     ]
 
 
 def surges(run: Run) -> list[tuple[str, str, str]]:
-    """The surges that were told, and extra reviews."""
+    """The surges that were raised, and extra reviews."""
     extra = [("extra review", name, "") for _, is_surge, name, _ in run.decisions if is_surge]
     return raised(run, "surge", "broad_surge") + extra
 
@@ -112,9 +112,9 @@ IMPORTS = {"midnight": at_midnight, "night": at_night, "noon": at_noon}
     "kind", ["one day", "since the beginning", "from some day on", "first day only"]
 )
 def test_import_is_no_surge(when, kind):
-    """On one day of many, always, from a day on, or at first: nothing is told, nothing ordered.
+    """On one day of many, always, from a day on, or at first: no surge is raised, nothing ordered.
 
-    That nothing comes in the hours before the first import at noon is told, as it should be.
+    That nothing comes in the hours before the first import at noon is raised, as it should be.
     """
     days = {
         "one day": [live] * 12 + [when] + [live] * 3,
@@ -125,8 +125,8 @@ def test_import_is_no_surge(when, kind):
     run = read_whole(shop(days), SETTINGS)
     assert surges(run) == []
     assert raised(run, "phantom_stock") == []
-    told = raised(run, "order_import")
-    assert len(told) == (kind != "first day only")  # that one no rate says yet
+    found = raised(run, "order_import")
+    assert len(found) == (kind != "first day only")  # that one no rate says yet
     is_cut_off = when is at_noon and kind in ("one day", "from some day on")
     assert len(raised(run, "stale_input")) == is_cut_off
 
@@ -136,8 +136,8 @@ def test_import_beside_a_web_shop_is_no_surge():
     extra = Extra("b", 14 * DAY + 15 * HOUR, 40, 40)
     days: list[When] = [both] * 16
     assert surges(read_whole(shop(days), SETTINGS)) == []
-    told = raised(read_whole(shop(days, extra), SETTINGS), "surge")
-    assert {subject for _, subject, _ in told} == {"b@main"}
+    found = raised(read_whole(shop(days, extra), SETTINGS), "surge")
+    assert {subject for _, subject, _ in found} == {"b@main"}
 
 
 @pytest.mark.parametrize("when", [at_midnight, at_night, at_noon])
@@ -149,14 +149,14 @@ def test_day_of_an_import_is_judged_by_its_total(when):
     assert {name for _, name, _ in surges(run)} == {"c@main"}
 
 
-def test_true_surge_of_a_day_with_an_import_is_told_in_time():
-    """The import has told of the day what it held; the evening is watched as ever."""
+def test_true_surge_of_a_day_with_an_import_is_raised_in_time():
+    """The import stands for what it held of the day; the evening is tested as ever."""
     extra = Extra("c", 12 * DAY + 19 * HOUR, 45, 45)
     days: list[When] = [live] * 12 + [at_night] + [live]
     days[12] = lambda chance, count: np.concatenate([at_night(chance, count), live(chance, count)])
-    told = raised(read_whole(shop(days, extra), SETTINGS), "surge")
-    assert {subject for _, subject, _ in told} == {"c@main"}
-    assert told[0][2] < "2023-11-25T19:45"
+    found = raised(read_whole(shop(days, extra), SETTINGS), "surge")
+    assert {subject for _, subject, _ in found} == {"c@main"}
+    assert found[0][2] < "2023-11-25T19:45"
 
 
 def test_basket_and_fast_item_are_no_import():

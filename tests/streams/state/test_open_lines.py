@@ -47,7 +47,7 @@ LINES = {int(key_of(line)): line for line in range(40)}
 CHANGES = st.lists(st.tuples(st.integers(0, 39), st.integers(-3, 5)), max_size=60)
 
 
-def told(table: np.ndarray) -> list[Change]:
+def changes_of(table: np.ndarray) -> list[Change]:
     """Lines by their numbers."""
     return [(LINES[int(line["key"])], int(line["open_units"])) for line in table]
 
@@ -68,7 +68,7 @@ def change_all(memory: OpenLines, changes: list[Change]) -> list[Change]:
     gone: list[Change] = []
     for line, units in changes:
         if is_full(memory.arrays.counters):
-            gone += told(begin_generation(*memory.arrays))
+            gone += changes_of(begin_generation(*memory.arrays))
         remember_line(memory, int(key_of(line)), line % 3, units)
     return gone
 
@@ -106,7 +106,7 @@ def test_memory_remembers_what_the_model_does(limit, batches):
         if then == "restart":
             memory = OpenLines(limit)
             memory.restore(state, (bytes(sides[0]), bytes(sides[1])))
-        assert told(memory.unsettled()) == model.unsettled()
+        assert changes_of(memory.unsettled()) == model.unsettled()
         for line in range(40):
             slots = memory.arrays.slots
             place = slots[slot_of(memory, int(key_of(line)))] - 1
@@ -141,7 +141,7 @@ def test_lowered_limit_takes_effect_at_the_next_change():
     smaller = OpenLines(4)
     smaller.restore(state, (bytes(sides[0]), bytes(sides[1])))
     assert change_all(smaller, [(35, 7)]) == [(line, 1) for line in range(26)]
-    assert told(smaller.unsettled()) == [(26, 1), (27, 1), (28, 1), (29, 1), (35, 7)]
+    assert changes_of(smaller.unsettled()) == [(26, 1), (27, 1), (28, 1), (29, 1), (35, 7)]
 
 
 def test_a_line_takes_16_bytes():

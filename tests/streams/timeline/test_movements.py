@@ -198,7 +198,7 @@ def test_one_order_pays_for_no_other(events, on_hand, backlog):
     require_sums(rows, lines)
 
 
-def test_oldest_lines_are_written_off_and_told():
+def test_oldest_lines_are_written_off_and_counted():
     """Beyond the limit the oldest leave the backlog of their items, which count as touched."""
     rows = np.zeros(2, ROW)
     rows["on_hand_units"], rows["counted_at_ms"] = 4, 1
