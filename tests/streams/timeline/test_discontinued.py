@@ -7,6 +7,7 @@ import pytest
 
 from streams.contracts.events import Item
 from streams.handover.rules import Limits
+from streams.ingest.decode import TombstoneValue
 from tests.oracle import DAY, HOUR, milliseconds
 from tests.streams.logs import START_MS, Logs, catalog_line
 from tests.streams.replenishment.test_reviews import orders_of, stocked
@@ -93,6 +94,8 @@ NORTH = ("lamp", "north")
 def removed(logs: Logs, at_ms: int, topic: str = "catalog", key: str = "lamp") -> Logs:
     """Let a record without a value follow, as `read_values` reads it."""
     say(logs, topic, "tombstone", at_ms, key=key)
+    log = logs.of[topic]
+    log[:] = [(TombstoneValue(v) if b'"tombstone"' in v else v, written) for v, written in log]
     return logs
 
 
