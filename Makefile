@@ -37,7 +37,8 @@ $(READY_FOR_TESTS): $(READY) requirements-dev.lock
 demo: setup ## Play a synthetic live sale through a whole Tidegate on this machine
 	@$(BIN)/tidegate demo
 
-PYTEST := $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
+# Rewritten assertions are kept between runs, also where Python may not write other byte code.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
 
 test: setup $(READY_FOR_TESTS) ## All tests, on the embedded broker
 	$(PYTEST)

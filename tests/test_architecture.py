@@ -129,7 +129,13 @@ def _text(path: Path) -> str:
 def python_files(sources: Sources, package: str = "") -> Iterator[tuple[str, ast.Module]]:
     for name, text in sources.items():
         if name.endswith(".py") and (not package or name.startswith(f"{package}/")):
-            yield name, ast.parse(text, filename=name)
+            yield name, parsed(text, name)
+
+
+@cache
+def parsed(text: str, name: str) -> ast.Module:
+    """A module, read once for all checks."""
+    return ast.parse(text, filename=name)
 
 
 def imported(module: ast.Module, path: str) -> Iterator[str]:
@@ -143,12 +149,14 @@ def imported(module: ast.Module, path: str) -> Iterator[str]:
             start = ".".join([*base, *([node.module] if node.module else [])])
             yield start
             yield from (f"{start}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
-            "__import__",
-            "import_module",
-            "importlib.import_module",
-        ):
+        elif isinstance(node, ast.Call) and called(node) in ("__import__", "import_module"):
             yield from (str(a.value) for a in node.args if isinstance(a, ast.Constant))
+
+
+def called(call: ast.Call) -> str:
+    """The last part of the name of what is called."""
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def is_under(name: str, *roots: str) -> bool:

@@ -221,6 +221,7 @@ def test_every_module_has_a_test():
     assert without_test(tree(), COVERED_BY) == []
 
 
+@pytest.mark.slow
 def test_every_row_is_true():
     """A test that is said to cover a module exists and reaches it."""
     assert wrong_rows(tree(), COVERED_BY) == []

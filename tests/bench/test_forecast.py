@@ -26,6 +26,7 @@ from tests.bench.forecast import (
 from tests.bench.replayed import daily_units
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [moving_average, exponential_smoothing, tsb])
 def test_steady_sales_are_foreseen(method):
     """Four units a day and no spread."""

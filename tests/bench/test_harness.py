@@ -83,6 +83,7 @@ def test_process_figures_grow_with_use():
     assert memory_bytes(os.getpid()) > 1_000_000
 
 
+@pytest.mark.slow
 def test_shard_comes_back_from_redis_in_a_fresh_process(redis_server, redis_url):
     """The memory benchmark builds, saves and loads a small shard."""
     module = plain_shard.__name__

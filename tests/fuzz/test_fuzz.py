@@ -100,6 +100,7 @@ _LINES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schema", SCHEMAS)
 @settings(deadline=None, max_examples=150)
 @given(lines=st.lists(_LINES, max_size=8))
@@ -122,6 +123,7 @@ _VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(
     deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -126,6 +126,7 @@ _BODIES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @_fuzzed
 @given(
     method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "BREW"]),

@@ -74,6 +74,7 @@ def test_a_readme_without_its_marks_is_refused():
         with_example_records("# A README\n")
 
 
+@pytest.mark.slow
 def test_the_contract_is_yaml_in_block_style():
     """Only an empty list or object stands in brackets, so the file is no JSON."""
     with pytest.raises(json.JSONDecodeError):

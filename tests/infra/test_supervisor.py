@@ -79,6 +79,7 @@ time.sleep(600)
     assert all(f"hung: records wait and none is read (code {code})" in said for said in again)
 
 
+@pytest.mark.slow
 def test_worker_that_stands_still_is_killed_and_started_again(tmp_path, caplog):
     """It gives no sign and heeds no SIGTERM."""
     body = """

@@ -28,6 +28,7 @@ def money_of(inputs, lean, fast):
 CACHE = PolicyCache()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 5), st.floats(0.0, 1.2), st.integers(0, 1000))
 def test_capacity_is_kept_and_order_of_items_does_not_matter(seed, share, shuffle):

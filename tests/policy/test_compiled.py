@@ -27,6 +27,7 @@ def run_caller(directory: Path) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_a_changed_callee_is_compiled_into_its_caller_again(tmp_path):
     """A kernel kept on disk does not go on with an old version of one from another file."""
     (tmp_path / "caller.py").write_text(CALLER)
@@ -51,6 +52,7 @@ def digest_of(source: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_digest_covers_the_constants_that_a_kernel_imports_from_afar(tmp_path):
     """A constant in a file without kernels, in another folder, makes the kernel go stale."""
     (tmp_path / "deep").mkdir()
@@ -98,6 +100,7 @@ TAKES_NAMED = (
 )
 
 
+@pytest.mark.slow
 def test_a_type_that_was_renamed_is_no_error_of_the_cache(tmp_path):
     """An installation keeps its cache over an upgrade; the index still names the old type."""
     for name in ("Old", "New"):

@@ -305,6 +305,7 @@ def test_wrong_shape_is_named():
         decide(replace(items(2), unit_cost_lean=np.array([1.0])))
 
 
+@pytest.mark.slow
 def test_paper_case_costs_what_the_exact_solver_says():
     """On the lattice of the live decision the cost is within 0.2 % of the exact grid of units."""
     mean, sd = (v[0] for v in rounded_demand(np.array([102.4]), np.array([45.25])))
@@ -376,6 +377,7 @@ SHOP = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mean", "sd", "changes"),
     [

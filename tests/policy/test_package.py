@@ -20,6 +20,7 @@ def test_unknown_names_are_refused_as_usual() -> None:
         policy.sovle  # noqa: B018
 
 
+@pytest.mark.slow
 def test_live_decision_needs_no_distributions() -> None:
     """A worker decides without scipy's distributions, which take a second to load."""
     program = "import sys, policy; print('scipy.stats' in sys.modules); policy.solve; " + (

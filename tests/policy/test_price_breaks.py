@@ -54,6 +54,7 @@ def test_a_break_out_of_reach_changes_nothing():
     assert same(decide(inputs), decide(far))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 20), st.integers(1, 2_000), st.floats(0.0, 0.99))
 def test_a_break_never_costs_more(seed, from_units, share):
     """Whoever may pay less a unit expects to pay no more, whichever split he looks at."""

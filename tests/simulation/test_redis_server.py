@@ -6,6 +6,7 @@ import asyncio
 from importlib.resources import files
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
@@ -87,6 +88,7 @@ async def _value(redis: Any, key: bytes) -> Any:
             return await redis.get(key)
 
 
+@pytest.mark.slow
 @settings(
     deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

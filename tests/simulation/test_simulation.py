@@ -35,6 +35,7 @@ FOUND_AT = {
 """Worlds that noticed when these were looked for, tried first; a change may move them."""
 
 
+@pytest.mark.slow
 def test_few_worlds_hold():
     """A handful of seeds, to know at once."""
     for seed in range(12):

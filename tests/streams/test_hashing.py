@@ -38,6 +38,7 @@ def test_key_of_two_columns_depends_on_both(texts, salts):
     assert len(set(keys)) == len(set(zip(texts, sources, strict=True)))
 
 
+@pytest.mark.slow
 def test_keys_are_the_same_in_every_process():
     """A stored memory of keys is read by other processes."""
     program = "from streams.hashing import hash_texts; print(int(hash_texts(['85123A/7'])[0]))"
@@ -45,6 +46,7 @@ def test_keys_are_the_same_in_every_process():
     assert int(told.stdout) == int(hash_texts(["85123A/7"])[0])
 
 
+@pytest.mark.slow
 def test_many_short_keys_do_not_collide():
     """A million counting ids have a million keys."""
     assert np.unique(hash_texts([f"e{number}" for number in range(1_000_000)])).size == 1_000_000
@@ -82,6 +84,7 @@ def reference(text: str) -> int:
     return BAD_TIMESTAMP if found is None else found
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(texts=st.lists(st.one_of(VALID, NEAR), min_size=1, max_size=10))
 def test_times_are_those_of_pythons_own_parser(texts):
@@ -89,6 +92,7 @@ def test_times_are_those_of_pythons_own_parser(texts):
     assert parse_times(texts).tolist() == [reference(text) for text in texts]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     values=st.lists(

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 STREAMS = Path(__file__).parents[2] / "streams"
 
 
@@ -51,6 +53,7 @@ def test_the_map_names_every_package():
     assert len(set(rooms)) == len(rooms)
 
 
+@pytest.mark.slow
 def test_no_package_imports_from_one_below_it():
     """The order of the table is the order of the imports."""
     assert upward_imports(rooms_of((STREAMS / "README.md").read_text()), sources()) == []

@@ -244,6 +244,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
     sink.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signer", "is_expired", "trusted", "complaint"),
     [

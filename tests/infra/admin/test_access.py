@@ -207,6 +207,7 @@ def drawn_calls() -> list[tuple[str, str, bytes, str]]:
     return calls
 
 
+@pytest.mark.slow
 async def test_any_call_gets_an_answer_in_json_and_leaves_no_half_effect():
     """Fuzz: whatever is sent, the answer has a status below 500, and a pause is whole or not."""
     headers = as_operator(**{"Content-Type": "application/json"})

@@ -101,6 +101,7 @@ async def test_connection_that_asks_no_more_is_let_go():
         writer.close()
 
 
+@pytest.mark.slow
 async def test_body_of_somebody_who_may_not_is_not_waited_for():
     """The refusal comes before the body; what is still sent is not kept."""
     async with port_of() as port:

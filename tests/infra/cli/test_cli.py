@@ -190,6 +190,7 @@ def test_debug_shows_where_an_error_comes_from(monkeypatch: pytest.MonkeyPatch) 
         run(["replay"])
 
 
+@pytest.mark.slow
 def test_a_broken_pipe_is_no_error() -> None:
     """`tidegate export ... | head` ends quietly."""
     command = f"{sys.executable} -m infra.cli replay --explain-schema | true"
@@ -305,6 +306,7 @@ def test_the_costs_of_the_splits_are_compared() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_near_matches_stay_quick_with_many_items() -> None:
     """A quarter of a million SKUs do not make a slip of the finger slow."""
     skus = [f"sku-{number:06}" for number in range(250_000)]

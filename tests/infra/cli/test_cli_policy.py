@@ -148,6 +148,7 @@ def test_a_file_that_is_not_there_is_named(capsys: Capture) -> None:
 # --- simulate paper ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_paper_tables_can_be_read_by_people_and_by_programs(
     tmp_path: Path, capsys: Capture
 ) -> None:
@@ -187,6 +188,7 @@ def test_paper_refuses_what_it_cannot_do(flags: list[str], complaint: str, capsy
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_drawing_library_is_loaded_only_to_draw() -> None:
     """Whoever asks for no picture need not have matplotlib at all."""
     program = (
@@ -237,6 +239,7 @@ def history(tmp_path: Path) -> str:
 POLICIES = ["dual", "lean only", "flexible only", "reorder point", "monthly"]
 
 
+@pytest.mark.slow
 def test_compare_shows_every_policy_side_by_side(
     history: str, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -1,5 +1,6 @@
 """How dead letters go back: not faster than they may."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from tests.simulation.loop import SimulatedLoop
 RECORDS = [TopicRecord("orders.dlt", 0, offset, 0, None, None, []) for offset in range(3_000)]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     count=st.integers(0, len(RECORDS)), rate=st.sampled_from([0.5, 1.0, 9.0, 64.0, 1_000.0, 1e9])

@@ -36,6 +36,7 @@ def checks(capsys, *flags: str) -> dict[str, tuple[str, str]]:
     return {c["name"]: (c["status"], f"{c['finding']}; {c['advice']}") for c in reported["checks"]}
 
 
+@pytest.mark.slow
 def test_frozen_redis_and_dead_broker_are_reported_one_by_one(frozen_redis):
     """Each line is there as soon as it is known, and what hangs on Redis is named as not seen."""
     command = [sys.executable, "-m", "infra.cli", "doctor", "--kafka-bootstrap", NOBODY]
@@ -58,6 +59,7 @@ def test_frozen_redis_and_dead_broker_are_reported_one_by_one(frozen_redis):
     assert "not looked at: topics, partitions, redis writes, redis memory, state, shards" in rest
 
 
+@pytest.mark.slow
 def test_programs_get_the_same(frozen_redis, capsys):
     """All checks are in the one object, those that were not looked at as well."""
     found = checks(capsys, "--kafka-bootstrap", NOBODY, "--redis-url", frozen_redis.url)
@@ -109,6 +111,7 @@ def test_replica_is_reported_by_the_check_that_writes(own_redis: EmbeddedRedis, 
     assert "redis_url must lead to the primary" in found["redis writes"][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["item", "lamp"], ["export", "items"]])
 def test_frozen_redis_ends_other_commands_soon(frozen_redis, command, capsys):
     """One that reads Redis says after 3 s that it does not answer, and not after 100."""
@@ -117,6 +120,7 @@ def test_frozen_redis_ends_other_commands_soon(frozen_redis, command, capsys):
     assert "Redis: it did not answer within 3 s; `tidegate doctor`" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_frozen_redis_does_not_delay_a_pause(frozen_redis, capsys):
     """Whether the name is known is not worth waiting for: the pause goes on to Kafka."""
     flags = ["--kafka-bootstrap", NOBODY, "--redis-url", frozen_redis.url]

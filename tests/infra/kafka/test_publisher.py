@@ -92,6 +92,7 @@ RECORDS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(sent=st.lists(RECORDS, min_size=1, max_size=4), code=st.sampled_from(list(RejectCode)))
 @example([(None, None, [(b"\xff" * 7, None)], -1)], RejectCode.EMPTY)

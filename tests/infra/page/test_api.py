@@ -150,6 +150,7 @@ async def test_many_viewers_cost_one_reading_a_second(redis_url, monkeypatch):
         assert 1 <= readings <= 2 + passed / 0.9
 
 
+@pytest.mark.slow
 async def test_listeners_get_what_is_new_and_are_limited(redis_url, monkeypatch):
     """The stream tells the shop once a second; one listener too many is refused."""
     assert hub.EVERY_SECONDS <= 1  # what happens is on the screen within two
@@ -203,6 +204,7 @@ def _fail(made: hub.Hub):
     return read
 
 
+@pytest.mark.slow
 async def test_an_absent_redis_is_reported(own_redis: EmbeddedRedis):
     """Answers say 503 and how old the newest data is; the stream goes on and says `away`."""
     url = own_redis.url

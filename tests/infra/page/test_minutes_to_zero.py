@@ -73,6 +73,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @given(
     fields=rows(),
     hours=st.lists(st.floats(0, 100), min_size=24, max_size=24),
@@ -126,6 +127,7 @@ def test_speed_of_this_hour_is_distinguished_and_stands_first():
     assert (second.sku, second.minutes_to_zero, second.minutes_at_speed) == ("a", 3000, None)
 
 
+@pytest.mark.slow
 @given(stocks=st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 9)), min_size=1))
 def test_cover_counts_what_is_available(stocks: list[tuple[int, int]]):
     """The kernel judges by the same units that are reported: the net stock, or 0 below."""

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from faust.types import TP
 
 from infra.bootstrap import KafkaPorts, bootstrap, redis_pool
@@ -21,6 +22,7 @@ BATCHES = 20
 RINGS = 3
 
 
+@pytest.mark.slow
 async def test_slow_redis_bounds_memory_and_loses_nothing(redis_server, redis_url, monkeypatch):
     """Behind a link that creeps, what waits never exceeds the bound by more than one fetch."""
     monkeypatch.setattr(shard_task_module, "_CELLS_AT_MOST", 2)

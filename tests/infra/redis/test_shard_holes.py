@@ -52,6 +52,7 @@ FAMILIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_shard_that_lost_keys_is_forgotten_and_built_anew(redis_url, caplog, family):
     """Whichever keys are gone: what is left is deleted, and the log gives the same state again."""
@@ -77,6 +78,7 @@ async def test_shard_that_lost_keys_is_forgotten_and_built_anew(redis_url, caplo
         require_same(anew, run)
 
 
+@pytest.mark.slow
 async def test_hash_that_came_back_with_less_is_a_hole_too(redis_url):
     """Redis evicts a key while the worker runs, and its next commit makes it anew."""
     async with stored_shard(redis_url) as (store, redis, _):
@@ -86,6 +88,7 @@ async def test_hash_that_came_back_with_less_is_a_hole_too(redis_url):
         assert (await ready(store))[1] is None
 
 
+@pytest.mark.slow
 async def test_inventory_of_another_commit_says_nothing(redis_url):
     """An older version of Tidegate went on meanwhile, and wrote none of its own."""
     async with stored_shard(redis_url) as (store, redis, _):
@@ -97,6 +100,7 @@ async def test_inventory_of_another_commit_says_nothing(redis_url):
         assert (await ready(store))[1] is not None
 
 
+@pytest.mark.slow
 async def test_shard_with_holes_that_somebody_else_took_is_left_alone(redis_url):
     """Only who holds the lease may delete what is left."""
     async with stored_shard(redis_url) as (store, redis, _):

@@ -126,6 +126,7 @@ async def run_with_restarts(url: str, logs: Logs, schedule, restart_after: set[i
         return run
 
 
+@pytest.mark.slow
 @settings(
     deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -490,6 +491,7 @@ async def test_forgotten_scripts_are_loaded_again(redis_url):
 # -- what lies in Redis ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_large_commit_is_cut_into_commands_that_lua_can_run(redis_url):
     """9,000 items in one commit: more words than one command takes, none of them lost."""
     async with store_at(redis_url) as store:

@@ -122,6 +122,7 @@ async def require_said(url: str, said: str) -> None:
     assert said in await asyncio.to_thread(page)
 
 
+@pytest.mark.slow
 async def test_plain_text_to_a_tls_port_is_said(tmp_path):
     """The server only hangs up; the port is looked at."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the server's side of it
@@ -129,6 +130,7 @@ async def test_plain_text_to_a_tls_port_is_said(tmp_path):
         await require_said(f"redis://127.0.0.1:{port}/0", "redis_url must begin with rediss://")
 
 
+@pytest.mark.slow
 async def test_tls_to_a_plain_port_is_said(own_redis):
     """The server waits for the end of a line that never comes, or complains in plain text."""
     url = own_redis.url.replace("redis://", "rediss://")

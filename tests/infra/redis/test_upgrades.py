@@ -221,6 +221,7 @@ def _known_to(version: int, records: list[OutboxRecord]) -> list[bytes | None]:
     return [one.value for one in records if not any(kind in (one.value or b"") for kind in later)]
 
 
+@pytest.mark.slow
 @each_version
 async def test_old_shop_decides_on_as_if_never_stored(redis_url, version, monkeypatch):
     """Folding on gives the decisions, orders and alerts of a shard that was never stored."""

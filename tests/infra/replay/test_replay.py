@@ -347,6 +347,7 @@ async def test_an_unreachable_broker_is_one_clear_error() -> None:
         await replay([], bootstrap=nowhere, partitions=PARTITIONS)
 
 
+@pytest.mark.slow
 async def test_a_broker_that_dies_is_one_clear_error(tmp_path: Path) -> None:
     """A batch that nobody takes ends the replay."""
     with EmbeddedBroker(tmp_path) as mortal:
@@ -400,6 +401,7 @@ def test_lines_of_a_file(tmp_path: Path, name: str) -> None:
     assert source.share() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_packed", [False, True])
 def test_lines_of_standard_input(is_packed: bool) -> None:
     """A pipe may be packed too; its size is not known."""

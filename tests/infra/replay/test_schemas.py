@@ -158,6 +158,7 @@ def test_review_period_is_a_choice() -> None:
         UciRules(review_period_days=0)
 
 
+@pytest.mark.slow
 @given(
     sku=st.text(min_size=1, max_size=40),
     quantity=st.integers(1, 1_000_000),
@@ -349,6 +350,7 @@ def test_times_are_whole_milliseconds(moment: datetime) -> None:
     assert occurred_ms(expected) == expected
 
 
+@pytest.mark.slow
 def test_the_real_sample_is_taken_whole() -> None:
     """Every line of the real sample becomes an event that keeps its contract."""
     if not SAMPLE.exists():

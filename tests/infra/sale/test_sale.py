@@ -46,6 +46,7 @@ def is_within(event: dict[str, Any], part: dict[str, Any]) -> bool:
     return in_window and event["sku"] in part["skus"]
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(tmp_path: Path) -> None:
     """The file and its truth are a function of the settings, compressed or not."""
     names = [("a.jsonl.gz", "a.json"), ("b.jsonl.gz", "b.json"), ("c.jsonl", "c.json")]
@@ -64,6 +65,7 @@ def test_another_seed_is_another_sale() -> None:
     assert other.lines != generate_sale(SMALL).lines
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
@@ -83,6 +85,7 @@ def test_every_sale_agrees_with_its_truth(seed: int, events: int, skus: int, day
     assert len(sale.lines) == pytest.approx(events, rel=0.15)
 
 
+@pytest.mark.slow
 def test_days_are_exact(sale: Sale, events: dict[str, dict[str, Any]]) -> None:
     """Orders, lines and units by day and SKU are those of the order lines that came in time."""
     lost = lost_ids(sale)

@@ -221,6 +221,7 @@ def test_cost_parts_add_up():
     assert bought == pytest.approx(PAPER.demand.mean_units, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_lean_capacity_hands_the_rest_to_the_flexible_supplier():
     """With 600 units a review from the lean supplier the flexible one sells the rest."""
     policy = solve_dual(cycle(0.95, lean_capacity_units=600))
@@ -351,6 +352,7 @@ def test_bound_and_service_hold_where_values_settle_slowly(setup, unit, holding,
     assert policy.cost >= policy.lower_bound
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(PROBLEMS, st.floats(0.5, 0.9))
 def test_more_service_never_costs_less(problem, target):

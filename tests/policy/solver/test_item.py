@@ -151,6 +151,7 @@ ROWS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(ROWS)
 def test_certificate_is_that_of_the_plan_that_is_used(row):

@@ -34,6 +34,7 @@ def beyond(chances: np.ndarray, step: int, points: np.ndarray) -> np.ndarray:
 weights = st.lists(st.integers(0, 9), min_size=9, max_size=24).filter(lambda w: sum(w[4:]) > 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(weights, st.integers(2, 4))
 def test_spread_demand_is_above_and_shrunk_below_in_convex_order(

@@ -340,6 +340,7 @@ def problem_of(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suppliers", "cost"), [("both", 520_783), ("lean", 522_272), ("flexible", 598_437)]
 )
@@ -419,6 +420,7 @@ def test_both_solvers_agree_on_drawn_items(setting: Setting) -> None:
     assert 360 * exact.cost == pytest.approx(slow.cost, rel=2e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(settings_drawn)
 def test_a_second_supplier_never_hurts(setting: Setting) -> None:

@@ -108,6 +108,7 @@ def test_published_optimum_is_reproduced_to_the_last_printed_digit(row: tuple) -
     assert answer["upper"] - answer["lower"] < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -303,6 +304,7 @@ def test_scaling_money_scales_the_cost(instance: dict, factor: float) -> None:
     assert solve(scaled)["cost_per_period"] == pytest.approx(factor * cost, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(instances, st.sampled_from(["expedited", "regular"]))
 def test_a_second_supplier_never_hurts(instance: dict, alone: str) -> None:
@@ -313,6 +315,7 @@ def test_a_second_supplier_never_hurts(instance: dict, alone: str) -> None:
     assert solve(instance)["lower"] <= solve(single)["upper"] + 1e-6
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(instances, st.floats(0.1, 30))
 def test_worse_terms_never_cost_less(instance: dict, more: float) -> None:
@@ -335,6 +338,7 @@ def test_bounds_are_finite_close_and_in_order(instance: dict) -> None:
     assert upper - lower <= 1e-6 * (1 + cost)
 
 
+@pytest.mark.slow
 def test_bounds_stay_true_where_exact_is_too_much_work() -> None:
     """With too little work allowed a simulated rule and a shorter lead bracket the optimum."""
     exact = solve(classic(3, 20, 95))["cost_per_period"]

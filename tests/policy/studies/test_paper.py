@@ -83,6 +83,7 @@ def test_more_service_and_more_volatility_cost_more(tables: dict[str, PaperTable
     assert sigmas == sorted(sigmas)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_tables() -> None:
     """A published figure can be had again."""
     first = paper_tables(seed=3, runs=20, cell_units=20)

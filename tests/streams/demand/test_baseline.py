@@ -79,6 +79,7 @@ def level() -> float:
     return baseline_level()
 
 
+@pytest.mark.slow
 def test_a_stock_out_leaves_the_estimate_as_it_was(level):
     """Ten days with nothing to sell: the level right after the refill is the old one."""
     sale = Sale().sell(LAMP, range(20)).sell(LAMP, range(30, 31)).sell(DESK, range(31))
@@ -89,6 +90,7 @@ def test_a_stock_out_leaves_the_estimate_as_it_was(level):
     assert alerts_of(run, "phantom_stock") == []
 
 
+@pytest.mark.slow
 def test_silence_without_a_record_of_stock_teaches(level):
     """The same gap with stock that nobody counted is a fall in demand."""
     sale = Sale().sell(LAMP, range(20)).sell(DESK, range(31))
@@ -97,6 +99,7 @@ def test_silence_without_a_record_of_stock_teaches(level):
     assert lamps(sale.run(31))["demand_level_units_per_day"] < 0.6 * level
 
 
+@pytest.mark.slow
 def test_phantom_stock_is_told_and_does_not_teach(level):
     """The record says stock and nothing sells while the shop does: count the shelf. The first
     sale after it ends the incident, and the old estimate stands.
@@ -114,6 +117,7 @@ def test_phantom_stock_is_told_and_does_not_teach(level):
     np.testing.assert_allclose(lamps(run)["demand_level_units_per_day"], level, rtol=0.06)
 
 
+@pytest.mark.slow
 def test_a_count_says_that_the_silence_is_real(level):
     """Somebody looked and the stock is there: the incident ends, is not raised again, and what
     did not sell is a fall in demand.
@@ -126,12 +130,14 @@ def test_a_count_says_that_the_silence_is_real(level):
     assert lamps(run)["demand_level_units_per_day"] < 0.6 * level
 
 
+@pytest.mark.slow
 def test_a_silent_feed_makes_no_phantom_stock():
     """When nothing sells at all it is not the shelf of one item."""
     run = Sale().sell(LAMP, range(20)).sell(DESK, range(20)).run(26)
     assert alerts_of(run, "phantom_stock") == []
 
 
+@pytest.mark.slow
 def test_campaign_hours_do_not_teach_and_leave_an_uplift(level):
     """Two days at five times the usual: the baseline level stands, and the promotion's type is
     told to have brought that.
@@ -150,6 +156,7 @@ def test_campaign_hours_do_not_teach_and_leave_an_uplift(level):
     assert lamps(run)["campaign_units"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sold", [(LAMP,), (LAMP, DESK)], ids=["half the shop", "all of it"])
 def test_a_sale_leaves_the_shops_week_as_it_was(sold):
     """Nine times the usual on two days: the week is the one of a shop without the sale, so that
@@ -182,6 +189,7 @@ def test_a_shop_that_begins_with_a_sale_learns_its_hours_from_it():
     assert hours[:, 8:20].sum() > 0.7 * hours.sum()
 
 
+@pytest.mark.slow
 def test_a_shop_that_is_shut_during_a_sale_is_not_taken_for_open():
     """Where nothing sells at all, no baseline orders are made up for the hours of the sale."""
     sale = Sale().sell(LAMP, range(21)).sell(DESK, range(21))
@@ -194,6 +202,7 @@ def test_a_shop_that_is_shut_during_a_sale_is_not_taken_for_open():
     assert profile.missing_orders > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", range(27, 31))
 def test_what_items_have_in_common_follows_from_their_stored_rows(days):
     """A restart pools those, also on the day from which an item counts as settled."""

@@ -1,6 +1,7 @@
 """Levels above the item: totals of shop, categories and campaigns tell what thin items cannot."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -180,6 +181,7 @@ def thin_shop(times: int) -> Logs:
     return logs
 
 
+@pytest.mark.slow
 def test_many_thin_items_surge_by_their_total():
     """No item alone has the orders that an alarm needs; shop and categories are told at once."""
     run = read_whole(thin_shop(8), USUAL)

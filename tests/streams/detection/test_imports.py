@@ -107,6 +107,7 @@ def surges(run: Run) -> list[tuple[str, str, str]]:
 IMPORTS = {"midnight": at_midnight, "night": at_night, "noon": at_noon}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", IMPORTS.values(), ids=IMPORTS)
 @pytest.mark.parametrize(
     "kind", ["one day", "since the beginning", "from some day on", "first day only"]
@@ -131,6 +132,7 @@ def test_import_is_no_surge(when, kind):
     assert len(raised(run, "stale_input")) == is_cut_off
 
 
+@pytest.mark.slow
 def test_import_beside_a_web_shop_is_no_surge():
     """Two thirds of the orders come at night: what comes by day is judged as before."""
     extra = Extra("b", 14 * DAY + 15 * HOUR, 40, 40)
@@ -140,6 +142,7 @@ def test_import_beside_a_web_shop_is_no_surge():
     assert {subject for _, subject, _ in found} == {"b@main"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", [at_midnight, at_night, at_noon])
 def test_day_of_an_import_is_judged_by_its_total(when):
     """An item that sells seven times its day is in a surge, however it came; others are not."""
@@ -149,6 +152,7 @@ def test_day_of_an_import_is_judged_by_its_total(when):
     assert {name for _, name, _ in surges(run)} == {"c@main"}
 
 
+@pytest.mark.slow
 def test_true_surge_of_a_day_with_an_import_is_raised_in_time():
     """The import stands for what it held of the day; the evening is tested as ever."""
     extra = Extra("c", 12 * DAY + 19 * HOUR, 45, 45)

@@ -124,6 +124,7 @@ def shortfalls(run: Run) -> list[tuple[str, str]]:
     return [(one["state"], one["subject"]) for one in alerts_of(run, "plan_shortfall")]
 
 
+@pytest.mark.slow
 def test_a_line_that_sells_a_tenth_of_its_plan_is_told_until_its_window_ends():
     """One incident with the share and its range, what will be left, and one action."""
     run = short_sale().run(24, USUAL)
@@ -139,12 +140,14 @@ def test_a_line_that_sells_a_tenth_of_its_plan_is_told_until_its_window_ends():
     assert raised["action"] in {*INCIDENT_KINDS[AlertKind.PLAN_SHORTFALL].actions} - {CHECK_OFFER}
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_met_raises_nothing():
     """As many orders as planned are no shortfall."""
     sale = Sale().sell(LAMP, range(20)).sell(LAMP, range(20, 23), 10).sell(DESK, range(24), 3)
     assert shortfalls(plan(sale, 20, 3, 3 * 240).run(24, USUAL)) == []
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_caught_up_resolves_the_shortfall():
     """It ends by the orders that come, before the window does, and does not flap."""
     sale = Sale().sell(LAMP, range(21)).sell(LAMP, range(21, 25), 12).sell(DESK, range(26), 3)
@@ -154,6 +157,7 @@ def test_a_plan_that_is_caught_up_resolves_the_shortfall():
     assert told[1]["figures"]["factor"] > told[0]["figures"]["factor"]
 
 
+@pytest.mark.slow
 def test_nothing_to_sell_is_no_shortfall():
     """The record says that the lamps are gone from the first hour of the window on."""
     sale = Sale().sell(LAMP, range(20)).sell(DESK, range(24), 3)
@@ -169,6 +173,7 @@ def test_a_silent_feed_is_no_shortfall():
     assert [one["state"] for one in alerts_of(run, "stale_input")] == ["raised"]
 
 
+@pytest.mark.slow
 def test_a_cancelled_line_ends_its_shortfall():
     """No plan, no shortfall; what was seen of it is forgotten."""
     sale = short_sale()
@@ -181,6 +186,7 @@ def test_a_cancelled_line_ends_its_shortfall():
     assert not rows["plan_logs"].any()
 
 
+@pytest.mark.slow
 def test_thin_lines_of_a_campaign_are_told_by_their_total():
     """Forty lines that plan six orders a day each: none alone tells anything within the window."""
     sale = Sale().sell(DESK, range(24), 4)

@@ -121,6 +121,7 @@ def test_skipping_empty_ticks_is_visiting_each(drawn, rate, size, weights):
 UNHELD = SurgeSettings(false_items_per_100000=1e-290)
 
 
+@pytest.mark.slow
 def test_sums_are_a_fair_bet_under_the_null():
     """At exactly the inflated null the mean sum after a day is at most the weight started in it."""
     chance = np.random.default_rng(11)
@@ -150,6 +151,7 @@ def test_mean_is_held_at_the_level_and_keeps_the_factors_weights():
 # -- when it is called -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shop",
     [
@@ -167,6 +169,7 @@ def test_false_alarms_stay_within_the_budget(shop):
     assert low <= SETTINGS.false_items_per_100000, f"seed 5: {found}"
 
 
+@pytest.mark.slow
 def test_a_level_too_low_breaks_the_budget():
     """The calibration can fail: with a tenth of the level the budget is exceeded for certain."""
     loose = SurgeSettings(false_items_per_100000=5_000.0, minimum_orders=1)

@@ -235,6 +235,7 @@ def test_nothing_passes_a_shut_gate_or_a_pause_of_everything(orders, gate):
     assert None not in judge(orders, pauses=[pause()])
 
 
+@pytest.mark.slow
 @given(st.lists(ORDERS), st.floats(1, 500), st.floats(1, 500))
 def test_tighter_limit_lets_no_more_through(orders, one, other):
     """What waits under a limit waits under a smaller one."""

@@ -68,6 +68,7 @@ def check_incidents(alerts: list[dict[str, Any]]) -> None:
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in versions.values())
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(drawn=steps())
 def test_incident_keeps_one_id_from_raised_to_resolved(drawn):
@@ -220,6 +221,7 @@ def test_new_date_resolves_a_late_delivery_and_can_be_missed_again():
     check_incidents(alerts)
 
 
+@pytest.mark.slow
 def test_stale_stock_is_raised_at_the_review_and_resolved_after_a_count():
     """Nothing is ordered on a stock that nobody counted; a count ends it at the next review."""
     story = Story(level=5, review_period_days=1.0).sell(24 * 8, 1)
@@ -230,6 +232,7 @@ def test_stale_stock_is_raised_at_the_review_and_resolved_after_a_count():
     assert states(of_kind(story.run(), "stale_stock")) == ["raised", "resolved"]
 
 
+@pytest.mark.slow
 def test_silence_of_the_orders_is_told_and_ends_with_the_next_order():
     """Orders were due and none came, while heartbeats say that the log is alive."""
     story = Story().sell(8 * 24, 6)
@@ -368,6 +371,7 @@ def outage(story: Story, hours: int, *, is_told_late: bool) -> Story:
     return story
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_told_late", [True, False], ids=["dated then", "dated now"])
 def test_outage_of_the_feed_is_told_and_its_catch_up_is_no_surge(is_told_late):
     """Silence is an alert within 75 minutes of missing orders; what it owed raises nothing."""
@@ -379,6 +383,7 @@ def test_outage_of_the_feed_is_told_and_its_catch_up_is_no_surge(is_told_late):
     assert raised["figures"]["silent_seconds"] <= 100 * 60
 
 
+@pytest.mark.slow
 def test_the_same_burst_without_an_outage_is_a_surge():
     """So the test above can fail: the burst alone is called."""
     story = steady(Story(level=100_000), 24 * 6)
@@ -389,6 +394,7 @@ def test_the_same_burst_without_an_outage_is_a_surge():
     assert states(of_kind(steady(story, 2).run(), "surge"))[0] == "raised"
 
 
+@pytest.mark.slow
 def test_a_surge_that_outlasts_the_debt_of_an_outage_is_called():
     """The blackout ends when the outage's orders are paid: what goes on after it is demand."""
     story = outage(steady(Story(level=100_000), 24 * 6), 2, is_told_late=False)

@@ -229,6 +229,7 @@ def records_of(topic: str) -> st.SearchStrategy[bytes | None]:
     return st.one_of(good, near, near, foreign, st.binary(max_size=40), st.none())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", TOPICS)
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())

@@ -262,6 +262,7 @@ batches = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=700, deadline=None)
 @given(batches)
 def test_what_the_scanner_takes_is_what_msgspec_makes_of_it(values):
@@ -291,6 +292,7 @@ def test_each_odd_value_of_each_field_is_judged_alike(key, kind):
     assert batch.others.size > 0
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(batches)
 def test_a_batch_decodes_alike_with_and_without_the_scanner(values):
@@ -321,6 +323,7 @@ plain_text = st.text(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_plain_records_are_taken(data):
@@ -401,6 +404,7 @@ names = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(names, max_size=4), names)
 @example([[("A", "BB")]], [("AB", "B"), ("A", "BB"), ("ABB", "main")])
@@ -459,6 +463,7 @@ def test_scanned_names_find_what_texts_added():
     assert table.find(plain(values).names).tolist() == [0, 0, 1, -1]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(names, names, st.randoms(use_true_random=False))
 def test_names_can_be_joined_and_taken(first, second, random):

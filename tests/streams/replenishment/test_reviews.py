@@ -67,6 +67,7 @@ def check_ids(run: Run) -> None:
         assert order.quantity > 0
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(drawn=steps())
 def test_no_window_is_ordered_for_twice(drawn):
@@ -84,6 +85,7 @@ def test_ids_are_checked():
         check_ids(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_deciding_a_window_again_gives_the_same_bytes_under_the_same_id(seed):
     """A worker dies after deciding and before its commit; the next one decides the same."""
@@ -188,6 +190,7 @@ def check_recomputed(run: Run) -> int:
     return free
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_every_decision_recomputes_from_its_record(seed):
     """Quantities, reason and method follow from the stored inputs alone, in any logs."""
@@ -436,6 +439,7 @@ def order_quantity() -> int:
     return first_order(stocked(4)).quantity
 
 
+@pytest.mark.slow
 def test_goods_received_in_parts_close_the_order_at_the_last():
     """Parts reduce what is to come and raise the stock."""
     run, order = after("received", "shipments", supplier="lean", quantity=2)

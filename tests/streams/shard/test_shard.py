@@ -82,6 +82,7 @@ def check_any_way_of_reading(
     require_same(in_pieces, read_whole(logs, chosen))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(drawn=steps(), schedule=SCHEDULES, chosen=st.sampled_from((SETTINGS, FORGETFUL)))
 def test_batches_interleaving_and_pace_change_nothing(drawn, schedule, chosen):
@@ -136,6 +137,7 @@ def sparse_and_dense(seed: int) -> tuple[Logs, Logs]:
     return sparse, dense
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_heartbeats_that_move_no_clock_decide_nothing(seed):
     """With dense heartbeats the decisions and outputs are those of sparse ones."""
@@ -152,6 +154,7 @@ def check_against_oracle(logs: Logs, run: Run | None = None) -> None:
     require_as_oracle(run or read_whole(logs), logs)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(drawn=steps())
 def test_state_is_what_a_plain_reading_says(drawn):
@@ -210,6 +213,7 @@ def check_restarts(
     require_same(restarted, read_whole(logs, chosen))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(
     drawn=steps(),
@@ -418,6 +422,7 @@ def test_duplicate_does_not_move_the_rings():
     assert tell(run)["cells"] == before
 
 
+@pytest.mark.slow
 def test_state_of_another_version_is_refused():
     """A state that this version cannot read is said to be so, not guessed at."""
     store = MemoryStore()
@@ -442,6 +447,7 @@ def test_nothing_is_decided_until_every_topic_has_spoken():
     assert run.shard.timeline.applied_ms == (START_MS - 10_000) // TICK_MS * TICK_MS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 1_000])
 def test_what_is_said_of_an_order_before_it_is_decided_says_nothing(limit):
     """However many boundaries are applied in one go: its word came first in event time."""

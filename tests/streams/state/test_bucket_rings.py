@@ -1,6 +1,7 @@
 """Rings of buckets, against a dictionary of sums."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ def sell(ring: Ring, bucket: int, item: int) -> None:
         cells[slot, item]["units"] += 1
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(moves=MOVES)
 def test_ring_holds_the_sums_of_the_newest_buckets(moves):

@@ -1,6 +1,7 @@
 """The bounded memory of keys, against a plain model."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def stored(memory: KeyMemory, sides: list[bytearray]) -> list[int]:
     return memory.state()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(
     limit=st.integers(1, 40),

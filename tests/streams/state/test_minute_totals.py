@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def expected(batches) -> dict[int, dict[str, int]]:
     return {minute: cell for minute, cell in sums.items() if minute > newest - KEPT}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(batches=st.lists(ROWS, min_size=1, max_size=6), restart=st.booleans())
 def test_a_minute_holds_what_was_sold_and_sent_in_it(batches, restart):

@@ -1,6 +1,7 @@
 """The memory of open order lines, against a plain model."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def store(memory: OpenLines, sides: list[bytearray]) -> list[int]:
     return memory.state()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     limit=st.integers(1, 25),

@@ -1,6 +1,7 @@
 """What waits for its time: drawn in the right order, stored until all of it took effect."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ class Waiting:
         self.pending.restore(number, self.kept, applied)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(rounds=st.lists(st.tuples(ADDED, st.integers(0, 5), st.booleans()), max_size=6))
 def test_events_are_drawn_by_time_then_topic_then_place_in_the_log(rounds):

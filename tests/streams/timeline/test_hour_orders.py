@@ -25,6 +25,7 @@ def hours(run: Run) -> np.ndarray:
     return np.diff(run.shard.timeline.state.profile.elapsed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", IMPORTS.values(), ids=IMPORTS)
 def test_import_teaches_no_hours(when):
     """Whatever the week knew of its hours, it knows after it; a shop that knows dates has none."""
@@ -35,6 +36,7 @@ def test_import_teaches_no_hours(when):
     assert np.ptp(hours_of_day(always, MONDAY_MS)) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [1, 3])
 def test_surge_teaches_the_shop_no_hours(days):
     """An item sells fifteen times its baseline for an evening, or for days."""
@@ -47,6 +49,7 @@ def test_surge_teaches_the_shop_no_hours(days):
     assert np.abs(hours(run) - plain).max() < 0.04
 
 
+@pytest.mark.slow
 def test_catch_up_after_an_outage_teaches_the_shop_no_hours():
     """What came due from nine to three comes within half an hour."""
 
@@ -60,6 +63,7 @@ def test_catch_up_after_an_outage_teaches_the_shop_no_hours():
     assert np.abs(after - plain).max() < 0.03
 
 
+@pytest.mark.slow
 def test_imports_and_surges_survive_pieces_and_restarts():
     """However the logs are cut, and though the worker ends in the midst of a day."""
     days: list[When] = [live] * 3 + [at_night, at_night, live]

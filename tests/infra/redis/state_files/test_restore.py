@@ -114,6 +114,7 @@ def test_the_prefix_may_be_another(redis, tmp_path):
     assert copied == before
 
 
+@pytest.mark.slow
 def test_commands_say_what_they_did(redis, redis_url, tmp_path, capsys):
     """`tidegate state export` and `import`, and `doctor`'s line about the version."""
     fill(redis)
@@ -181,6 +182,7 @@ def test_killed_export_goes_on(redis, tmp_path, monkeypatch):
     assert [one.partition for one in done.written] == [2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["_wipe", "_write", "_finish"])
 def test_killed_import_goes_on(redis, tmp_path, monkeypatch, method):
     """Wherever it ended, a partition is whole or absent, and the same command does the rest."""
@@ -321,6 +323,7 @@ def log_of(run: Run, records: int) -> Run:
     return again
 
 
+@pytest.mark.slow
 async def test_export_beside_a_worker_is_of_one_moment(redis, redis_url, tmp_path, monkeypatch):
     """While a worker commits without a rest, the files hold the state after one of its commits."""
     notes: list[str] = []
