@@ -7,6 +7,7 @@ Each package or module imports only those above it; nothing connects before `boo
                supervisor (restarts a worker that ends or hangs), alertmanager (silences)
         |
     admin      settings -> who may use the port, and the server of health, metrics, page and API
+    connect    a shop's files and messages -> events; pure but for reading files
     kafka      settings -> clients, topics, records, the consumer group
         |
     redis      a shard's commit -> one fenced write; keys -> rows for people; state <-> files

@@ -52,7 +52,7 @@ ORDER = {
     ),
     "infra": (
         "sale settings replay supervisor wording alertmanager contract_files compile",
-        "admin kafka settings_reference asyncapi",
+        "admin connect kafka settings_reference asyncapi",
         "local redis",
         "control",
         "page metrics",

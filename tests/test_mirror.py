@@ -34,6 +34,17 @@ COVERS = {
     "tests/infra/cli/test_cli_policy.py": (
         "infra.cli.simulate infra.cli.solve infra.cli.terminal.plotting infra.replay.demand_history"
     ),
+    "tests/infra/cli/shop/test_imports.py": (
+        "infra.cli.shop.asking infra.cli.shop.file_flags infra.cli.shop.file_report "
+        "infra.cli.shop.template"
+    ),
+    "tests/infra/connect/test_files.py": "infra.connect.encodings",
+    "tests/infra/connect/test_guess.py": (
+        "infra.connect.answers infra.connect.headers infra.connect.intake"
+    ),
+    "tests/infra/connect/test_mapping.py": "infra.connect.mapped",
+    "tests/infra/connect/test_reading.py": "infra.connect.faults infra.connect.lines",
+    "tests/infra/connect/test_templates.py": "infra.connect.presets",
     "tests/infra/metrics/test_worker.py": "infra.kafka.group_monitor infra.metrics.shop",
     "tests/infra/page/test_api.py": (
         "infra.page.hub infra.page.page infra.page.readers.item infra.page.routes "

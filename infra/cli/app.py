@@ -32,6 +32,8 @@ _COMMANDS = (
     ("worker:up", _RUN, "Run broker, Redis and a worker in the foreground, to try things on."),
     ("worker:worker", _RUN, "Run a worker on your own Kafka and Redis."),
     ("replay:replay", _FEED, "Send the events of a file to Kafka, at any speed."),
+    ("shop.imports:import_", _FEED, "Send a shop's file: orders, items, counts, terms, campaigns."),
+    ("shop.template:template", _FEED, "Write a file to fill in and import, as CSV or Excel."),
     ("generate:generate", _FEED, "Write a synthetic live sale, and its truth beside it."),
     ("item:item", _LOOK, "Show one item: stock, supply, demand, incidents, latest decision."),
     ("explain:explain", _LOOK, "Say why a purchase order was proposed, and compute it again."),
@@ -71,9 +73,19 @@ def make_app(chosen: str = "") -> App:
         group=flags, help="Complete commands and flags in your shell (bash, zsh or fish)."
     )
     for place, group, text in _COMMANDS:
-        is_chosen = place.endswith(f":{chosen}")
-        app.command(f"infra.cli.{place}", group=group, help=None if is_chosen else text)
+        name = _name_of(place)
+        help_text = None if name == chosen else text
+        app.command(f"infra.cli.{place}", name=name, group=group, help=help_text)
     return app
+
+
+def _name_of(place: str) -> str:
+    """Return the name of a command; a word that Python keeps for itself ends in _ there.
+
+    >>> _name_of("shop.imports:import_")
+    'import'
+    """
+    return place.partition(":")[2].removesuffix("_")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -84,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     prepare_streams()
     chosen = arguments[0] if arguments else ""
-    names = [place.partition(":")[2] for place, _, _ in _COMMANDS]
+    names = [_name_of(place) for place, _, _ in _COMMANDS]
     if chosen not in names and chosen[:1] not in ("", "-"):
         complain(_unknown(chosen, names))
         return ExitCode.USAGE

@@ -1,0 +1,15 @@
+"""A shop's files and messages, as Tidegate's events.
+
+The pure parts know no file and no clock: numbers, texts and lines in, events out.
+
+    cells, times          one value as shops write it
+    headers, guess        what a column is called; what a file is, found out or asked
+    mapping, mapped       mapping files; one record by a mapping
+    ledger, lines         absolute numbers of order lines -> what is new in them
+    presets, templates    kinds of files, their defaults, files to fill in
+
+    files, encodings      a file of any form -> rows
+    reading, sorting      rows -> checked records, in the order of time
+    intake                one file, ready to be read
+    faults, answers       what was refused; what was asked and taken
+"""

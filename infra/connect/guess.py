@@ -1,0 +1,496 @@
+"""Finds out what a file is and what its columns are, and asks where more than one reading fits."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from infra.connect import encodings
+from infra.connect.answers import Answers, Choice, Question
+from infra.connect.cells import NumberStyle, guess_numbers, read_currency
+from infra.connect.faults import FileError, clip
+from infra.connect.files import Row, Source, csv_delimiter, foreign_lines
+from infra.connect.headers import is_personal, name_score, plain
+from infra.connect.presets import (
+    PRESETS,
+    SHOP_PRESETS,
+    SHOPIFY_ORDERS,
+    Defaults,
+    Document,
+    Preset,
+    emits_of,
+)
+from infra.connect.times import TimeGuess, TimeStyle, guess_times, needs_order, read_time
+
+SAMPLE_ROWS = 2_000
+_NUMBERS = ("quantity", "units", "level", "price", "cost", "total", "days", "margin", "rate")
+_TIMES = ("_at",)
+_LEAST_SCORE = 0.3
+_MOST, _SOME = 0.6, 0.2
+_WOO_STATUSES = {
+    *("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "trash"),
+    *("checkout-draft", "pending payment", "on hold", "draft"),
+}
+
+
+@dataclass
+class Sample:
+    """The first rows of a file, and what their columns hold."""
+
+    rows: list[Row]
+
+    def __post_init__(self) -> None:
+        names: dict[str, None] = {}
+        for row in self.rows:
+            names.update(dict.fromkeys(row.cells))
+        self.columns = [name for name in names if not is_personal(name)]
+
+    def values(self, column: str) -> list[Any]:
+        """Return what is filled of a column."""
+        found = (row.cells.get(column) for row in self.rows)
+        return [value for value in found if value not in (None, "")]
+
+    def texts(self, column: str) -> list[str]:
+        """Return the texts of a column; what a spreadsheet stores as a number or date is none."""
+        return [value for value in self.values(column) if isinstance(value, str)]
+
+
+def settle_reading(source: Source, answers: Answers) -> None:
+    """Decide encoding and separator of a text file.
+
+    Raises:
+        UnansweredError: nobody answers.
+    """
+    if source.form not in ("csv", "json", "jsonl"):
+        return
+    if source.options.encoding is None:
+        source.options = replace(source.options, encoding=_asked_encoding(source, answers))
+    if source.form == "csv" and source.options.delimiter is None:
+        mark = csv_delimiter(source)
+        source.options = replace(source.options, delimiter=mark)
+        if mark != ",":
+            name = {"\t": "tab"}.get(mark, mark)
+            answers.assume(f"{source.name}: cells are separated by {name!r}")
+
+
+def _asked_encoding(source: Source, answers: Answers) -> str:
+    found = encodings.candidates(foreign_lines(source))
+    if not found:
+        raise FileError(f"{source.name} must be text; --encoding says which")
+    choices = tuple(Choice(one.encoding, clip(one.line)) for one in found[:5])
+    text = f"{source.name} is not UTF-8. Which encoding is it?"
+    return answers.answer(Question("--encoding", text, choices))
+
+
+# --- what it is -------------------------------------------------------------------------------
+
+
+def recognise(source: Source, sample: Sample) -> str:
+    """Return which preset a table is.
+
+    Raises:
+        FileError: it is none.
+    """
+    if is_shopify_export(sample):
+        return "shopify-orders"
+    scored = sorted(
+        ((_fit(preset, sample), name) for name, preset in PRESETS.items()), reverse=True
+    )
+    (best, name) = scored[0]
+    if best <= 0:
+        seen = ", ".join(sample.columns[:12]) or "none"
+        rule = "a table of orders, items, counts, suppliers or campaigns"
+        raise FileError(f"{source.name} must be {rule}, got columns {seen}; --preset says which")
+    return name
+
+
+def is_shopify_export(sample: Sample) -> bool:
+    """Whether columns are those of Shopify's export of orders."""
+    names = {plain(name) for name in sample.columns}
+    return "lineitem quantity" in names and bool({"lineitem sku", "lineitem name"} & names)
+
+
+def _fit(preset: Preset, sample: Sample) -> float:
+    """Score how well a table is of a kind; 0 where something is missing that it needs."""
+    roles = assign(preset.roles, sample)
+    if not all(any(role in roles for role in group) for group in preset.needs):
+        return 0.0
+    if preset.name == "orders" and "sku" not in roles and "order_id" not in roles:
+        return 0.0
+    weight = {"campaigns": 4.0, "orders": 3.0, "suppliers": 2.5, "catalog": 2.0, "counts": 1.0}
+    scores = [name_score(role, column) for role, column in roles.items()]
+    if preset.name == "counts" and name_score("level", roles["level"]) < 0.5:
+        return 0.0
+    if preset.name == "suppliers" and not _has_repeats(sample, roles["sku"]):
+        return 0.0
+    return weight[preset.name] + sum(scores) / 100
+
+
+def _has_repeats(sample: Sample, column: str) -> bool:
+    values = sample.values(column)
+    return len(set(map(str, values))) < len(values)
+
+
+# --- columns ----------------------------------------------------------------------------------
+
+
+def assign(roles: Iterable[str], sample: Sample) -> dict[str, str]:
+    """Return the likeliest column of each role; a column has one role."""
+    pairs = sorted(
+        (
+            (score, -place, role, column)
+            for role in roles
+            for place, column in enumerate(sample.columns)
+            if (score := _score(role, column, sample)) >= _LEAST_SCORE / 2
+        ),
+        reverse=True,
+    )
+    found: dict[str, str] = {}
+    for _, _, role, column in pairs:
+        if role not in found and column not in found.values():
+            found[role] = column
+    return found
+
+
+def _score(role: str, column: str, sample: Sample) -> float:
+    """Score a column by its name, unless its values are of another kind."""
+    score = name_score(role, column)
+    if score < _LEAST_SCORE:
+        return 0.0
+    values = sample.values(column)
+    if not values:
+        return score / 4 if role in ("cancelled_at", "status", "currency") else 0.0
+    share = _share_that_fits(role, values[:300])
+    if share >= _MOST:
+        return score
+    return score / 2 if share >= _SOME else 0.0  # many bad rows, under a name that fits
+
+
+def _share_that_fits(role: str, values: Sequence[Any]) -> float:
+    """Return the share of values that may be those of a role."""
+    if role.endswith(_TIMES) or role == "promised_by":
+        return sum(map(_may_be_time, values)) / len(values)
+    if any(word in role.split("_") for word in _NUMBERS):
+        return sum(map(_may_be_number, values)) / len(values)
+    if role == "sku":
+        times = sum(isinstance(value, str) and _is_written_time(value) for value in values)
+        return 1 - times / len(values)
+    if role == "currency":
+        return sum(read_currency(value) is not None for value in values) / len(values)
+    return 1.0
+
+
+def _may_be_time(value: Any) -> bool:
+    if isinstance(value, int | float):
+        return 20_000 <= value < 80_000 or value > 1e9
+    return isinstance(value, datetime) or _is_time(str(value))
+
+
+def _may_be_number(value: Any) -> bool:
+    if not isinstance(value, str):
+        return isinstance(value, int | float)
+    return guess_numbers([re.sub(r"[^\d.,-]", "", value)]).are_numbers and not _is_written_time(
+        value
+    )
+
+
+def _is_written_time(text: str) -> bool:
+    """Whether a text is a time, and no bare number."""
+    return not re.fullmatch(r"[\d.,]+", text) and _is_time(text)
+
+
+def _is_time(text: str) -> bool:
+    return guess_times([text]).are_times
+
+
+@dataclass
+class Guess:
+    """A mapping that was found out."""
+
+    preset: str
+    document: Document
+    shape: str  # in words
+
+
+def guess_mapping(
+    source: Source,
+    answers: Answers,
+    *,
+    preset: str | None = None,
+    defaults: Defaults | None = None,
+    columns: dict[str, str] | None = None,
+    name: str | None = None,
+) -> Guess:
+    """Propose the mapping of a table.
+
+    Args:
+        source: the file; its encoding and separator are settled here.
+        answers: answers what is not certain.
+        preset: what it is; None means that it is found out.
+        defaults: what is assumed where the file says nothing.
+        columns: of roles, as somebody says.
+        name: the source of its events.
+
+    Raises:
+        FileError: it is no such table, or a column that is needed is not found.
+        UnansweredError: nobody answers.
+    """
+    settle_reading(source, answers)
+    sample = Sample(source.sample(SAMPLE_ROWS))
+    if not sample.rows:
+        raise FileError(f"{source.name} must hold rows under a header, got none")
+    preset = preset or recognise(source, sample)
+    base = SHOP_PRESETS.get(preset, preset)
+    if preset == "shopify-orders":
+        made, read = _shopify_columns(source, sample), dict(SHOPIFY_ORDERS["read"])
+        shape = "orders exported from Shopify"
+    else:
+        roles = _checked_roles(source, PRESETS[base], sample, columns or {})
+        made, read = {role: {"column": column} for role, column in roles.items()}, {}
+        _join_clock(made, sample)
+        shape = PRESETS[base].words
+        if preset == "woocommerce-orders" or _is_woo(made, sample):
+            shape = "orders exported from WooCommerce"
+            if "status" in made:
+                made["status"]["as"] = "woo_status"
+        _say_columns(source, made, answers)
+    _settle_styles(source, made, sample, answers)
+    if base == "orders" and preset != "shopify-orders":
+        emits = emits_of("orders", made, defaults or Defaults())
+    elif preset == "shopify-orders":
+        emits = [{"to": "lines", "fields": made}]
+    else:
+        emits = emits_of(base, made, defaults or Defaults())
+        if base == "suppliers":
+            read["pair_by"] = roles["sku"]
+        if base == "catalog" and (count := _count_of(sample, roles)) is not None:
+            emits.append(count)
+    read |= _read_of(source)
+    shop = "shopify:shop/export" if preset == "shopify-orders" else "files"
+    document = {"source": name or shop, "read": read, "emit": emits}
+    return Guess(preset, document, shape)
+
+
+def _read_of(source: Source) -> dict[str, Any]:
+    options = source.options
+    names = ("encoding", "delimiter", "sheet", "header_row")
+    return {one: getattr(options, one) for one in names if getattr(options, one) is not None}
+
+
+def _checked_roles(
+    source: Source, preset: Preset, sample: Sample, given: dict[str, str]
+) -> dict[str, str]:
+    """Return the column of each role, as somebody said or as it was found.
+
+    Raises:
+        FileError: a column is not there, or a role has none.
+    """
+    for role, column in given.items():
+        if role not in preset.roles:
+            rule = f"one of {', '.join(preset.roles)}"
+            raise FileError(f"--column must name {rule}, got {role!r}")
+        if column not in sample.columns:
+            rule = f"one of {', '.join(sample.columns)}"
+            raise FileError(f"--column {role} must be {rule}, got {column!r}")
+    others = Sample(sample.rows)
+    others.columns = [one for one in sample.columns if one not in given.values()]
+    roles = {**assign([r for r in preset.roles if r not in given], others), **given}
+    for group in preset.needs:
+        if not any(role in roles for role in group):
+            seen = ", ".join(sample.columns[:20])
+            raise FileError(
+                f"{source.name}: no column is surely the {group[0]}; say it with "
+                f"--column {group[0]}=NAME (columns: {seen})"
+            )
+    return roles
+
+
+def _shopify_columns(source: Source, sample: Sample) -> dict[str, Any]:
+    """Return the places of Shopify's columns, by the names that this file writes them with."""
+    names = {plain(name): name for name in sample.columns}
+    made: dict[str, Any] = {}
+    for role, place in SHOPIFY_ORDERS["fields"].items():
+        wanted = place.get("first") or [place.get("column") or place.get("count_within")]
+        found = [names[plain(one)] for one in wanted if plain(one) in names]
+        if not found:
+            continue
+        key = next(one for one in ("first", "column", "count_within") if one in place)
+        made[role] = {**place, key: found if key == "first" else found[0]}
+    for role in ("sku", "quantity", "placed_at"):
+        if role not in made:
+            wanted = SHOPIFY_ORDERS["fields"][role]["column"]
+            raise FileError(f"{source.name} must have the column {wanted!r}, got none")
+    return made
+
+
+def _join_clock(made: dict[str, Any], sample: Sample) -> None:
+    """Join a date with a time of day that stands in a column of its own."""
+    column = made.get("placed_at", {}).get("column")
+    if column is None or _times_of(column, sample).has_clock:
+        return
+    for name in sample.columns:
+        texts = sample.texts(name)
+        shape = r"\d{1,2}:\d{2}(:\d{2})?(\s?[ap]\.?m\.?)?"
+        if name != column and texts and all(re.fullmatch(shape, t.casefold()) for t in texts[:50]):
+            made["placed_at"] = {"join": [{"column": column}, " ", {"column": name}]}
+            return
+
+
+def _is_woo(made: dict[str, Any], sample: Sample) -> bool:
+    column = made.get("status", {}).get("column")
+    if column is None:
+        return False
+    words = {text.casefold().removeprefix("wc-") for text in sample.texts(column)}
+    return words <= _WOO_STATUSES and bool(words & {"processing", "on-hold", "wc-completed"})
+
+
+def _say_columns(source: Source, made: dict[str, Any], answers: Answers) -> None:
+    pairs = [f"{role} = {place['column']}" for role, place in made.items() if "column" in place]
+    answers.assume(f"{source.name}: columns {', '.join(pairs)}")
+
+
+def _count_of(sample: Sample, roles: dict[str, str]) -> Document | None:
+    """Return the count that a catalog holds beside its costs."""
+    others = Sample(sample.rows)
+    others.columns = [one for one in sample.columns if one not in roles.values()]
+    level = assign(["level"], others).get("level")
+    if level is None or name_score("level", level) < 0.9 or plain(level) in ("qty", "quantity"):
+        return None
+    fields = {"sku": {"column": roles["sku"]}, "level": {"column": level}}
+    return {"to": "stock", "kind": "counted", "fields": fields}
+
+
+# --- styles -----------------------------------------------------------------------------------
+
+
+def _settle_styles(source: Source, made: dict[str, Any], sample: Sample, answers: Answers) -> None:
+    for role, place in made.items():
+        column = place.get("column")
+        if role.endswith(_TIMES) or role == "promised_by":
+            _settle_times(source, place, sample, answers)
+        elif column is not None and any(word in role.split("_") for word in _NUMBERS):
+            _settle_numbers(source, role, place, sample, answers)
+        elif role == "sku" and column is not None:
+            _settle_skus(source, place, sample, answers)
+
+
+def _settle_numbers(
+    source: Source, role: str, place: dict[str, Any], sample: Sample, answers: Answers
+) -> None:
+    column = place["column"]
+    texts = sample.texts(column)
+    if not texts:
+        return
+    guess = guess_numbers(texts)
+    style = guess.style
+    if style is None:
+        style = _asked_style(source, role, column, texts, answers)
+    if style != NumberStyle():
+        place["decimal"] = style.decimal
+        if style.thousands is not None:
+            place["thousands"] = style.thousands
+    if style.decimal == ",":
+        answers.assume(f"{source.name}: {column} is written with a decimal comma")
+
+
+def _asked_style(
+    source: Source, role: str, column: str, texts: Sequence[str], answers: Answers
+) -> NumberStyle:
+    """Ask what 1,234 is: the comma or the point of a column may be of thousands or of decimals."""
+    doubtful = [text for text in texts if re.search(r"[.,]\d{3}(?!\d)", text)] or list(texts)
+    example = doubtful[0]
+    is_units = role in ("quantity", "level") or "units" in role
+    whole = sum(text.endswith("000") for text in doubtful) == len(doubtful)
+    first = "," if "," in example and (not is_units or whole) else "."
+    if "." in example and "," not in example:
+        first = "." if not is_units or whole else ","
+    if source.options.delimiter == ";" and not whole and "," in example:
+        first = ","
+    other = "." if first == "," else ","
+    text = f"{source.name}: is the decimal sign of {column} '.' or ',' (as in {example!r})?"
+    choices = (Choice(first), Choice(other))
+    decimal: Any = answers.answer(Question("--decimal", text, choices))
+    return NumberStyle(decimal, "," if decimal == "." else ".")
+
+
+def _times_of(column: str, sample: Sample) -> TimeGuess:
+    values = sample.values(column)
+    texts = [value for value in values if isinstance(value, str)]
+    guess = guess_times(texts)
+    if len(texts) < len(values):  # a spreadsheet's dates have a clock, and no zone
+        others = [value for value in values if not isinstance(value, str)]
+        clocks = any(
+            isinstance(v, float) or (isinstance(v, datetime) and v.hour != 12) for v in others
+        )
+        epochs = all(isinstance(v, int) and v > 1e9 for v in others)
+        zoned = (guess.has_zone or not texts) and epochs
+        return replace(guess, has_zone=zoned, has_clock=guess.has_clock or clocks)
+    return guess
+
+
+def _settle_times(source: Source, place: dict[str, Any], sample: Sample, answers: Answers) -> None:
+    names = _columns_of_place(place)
+    if not names or not sample.values(names[0]):
+        return
+    column = names[0]
+    guess = _times_of(column, sample)
+    if not guess.has_zone:
+        text = f"{source.name}: in which time zone are the times of {column}?"
+        zone = answers.answer(Question("--timezone", text, (Choice("UTC"),), "they name none"))
+        if zone != "UTC":
+            place["timezone"] = zone
+    texts = sample.texts(column)
+    if any(map(needs_order, texts)):
+        order = guess.order or _asked_order(source, column, texts, answers)
+        if order != "dmy":
+            place["date_order"] = order
+        answers.assume(f"{source.name}: {column} has {'day' if order == 'dmy' else 'month'} first")
+    if not guess.has_clock and len(names) == 1:
+        answers.assume(f"{source.name}: {column} has days only; each stands for noon")
+
+
+def _columns_of_place(place: dict[str, Any]) -> list[str]:
+    if "column" in place:
+        return [place["column"]]
+    return [one["column"] for one in place.get("join", []) if isinstance(one, dict)]
+
+
+def _asked_order(source: Source, column: str, texts: Sequence[str], answers: Answers) -> str:
+    text = f"{source.name}: is {texts[0]!r} in {column} day first or month first?"
+    offers = {"dmy": Choice("dmy", "day first"), "mdy": Choice("mdy", "month first")}
+    # Read in the wrong order, the days of one month lie all over the year.
+    first, second = sorted(("dmy", "mdy"), key=lambda order: _span(texts, order))
+    choices = (offers[first], offers[second])
+    return answers.answer(Question("--date-order", text, choices))
+
+
+def _span(texts: Sequence[str], order: Any) -> float:
+    """Return how much time lies between the first and the last of some dates, in seconds."""
+    moments = [datetime.fromisoformat(read_time(one, TimeStyle(order=order))) for one in texts]
+    return (max(moments) - min(moments)).total_seconds()
+
+
+def _settle_skus(source: Source, place: dict[str, Any], sample: Sample, answers: Answers) -> None:
+    column = place["column"]
+    values = sample.values(column)
+    numbers = [value for value in values if isinstance(value, int | float)]
+    digits = [text for text in sample.texts(column) if text.isdigit()]
+    if numbers:
+        width = max([len(str(int(value))) for value in numbers] + [len(text) for text in digits])
+        text = (
+            f"{source.name}: {column} holds numbers ({numbers[0]}), so zeros at the start of a sku "
+            "may be lost. How many digits has a sku at least (1: as they are)?"
+        )
+        choices = (Choice("1", str(numbers[0])), Choice(str(width), str(numbers[0]).zfill(width)))
+        place["width"] = int(answers.answer(Question("--sku-width", text, choices)))
+        return
+    widths = {len(text) for text in digits}
+    lost = len(digits) == len(values) and len(widths) > 1 and not any(t[0] == "0" for t in digits)
+    if lost and max(widths) - min(widths) <= 3:
+        answers.assume(
+            f"{source.name}: skus have {min(widths)} to {max(widths)} digits and are taken as they "
+            f"are; if zeros at the start were lost, --sku-width {max(widths)} puts them back"
+        )
+    if (said := answers.given.get("--sku-width")) is not None:
+        place["width"] = int(said)
