@@ -23,6 +23,7 @@ COVERS = {
         "infra.cli.terminal.wait infra.cli.worker infra.wording.codes infra.wording.format "
         "infra.wording.orders"
     ),
+    "tests/infra/cli/test_classic.py": "infra.cli.terminal.case_file",
     "tests/infra/cli/test_doctor.py": (
         "infra.cli.health.check infra.cli.health.kafka infra.cli.health.redis "
         "infra.cli.health.shards infra.cli.health.workers"
@@ -38,6 +39,7 @@ COVERS = {
         "infra.cli.shop.asking infra.cli.shop.file_flags infra.cli.shop.file_report "
         "infra.cli.shop.template"
     ),
+    "tests/infra/connect/shops/test_connectors.py": "infra.connect.shops.payloads",
     "tests/infra/connect/test_files.py": "infra.connect.encodings",
     "tests/infra/connect/test_guess.py": (
         "infra.connect.answers infra.connect.headers infra.connect.intake"
@@ -92,6 +94,10 @@ COVERS = {
         "streams.contracts.ids streams.contracts.purchase_orders streams.contracts.topics"
     ),
     "tests/infra/test_settings.py": "infra.redis.options",
+    "tests/policy/classic/test_cases.py": (
+        "policy.classic.item_models policy.classic.lot_models policy.classic.models "
+        "policy.classic.stock_models"
+    ),
     "tests/policy/dual/test_demand.py": "policy.solver.expected_loss",
     "tests/policy/dual/test_solve.py": (
         "policy.dual.evaluation policy.dual.problem policy.dual.terms policy.errors "

@@ -1,7 +1,7 @@
 """The values of cells as shops write them: numbers, units, skus, times, states of orders. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -180,6 +180,24 @@ def guess_numbers(texts: Iterable[str]) -> NumberGuess:
     if doubtful or points:
         return NumberGuess(is_most, all_whole, None)
     return NumberGuess(is_most, all_whole, NumberStyle())
+
+
+def money(value: Any) -> float | None:
+    """Return an amount that comes as a text, a number, or an object with a scale.
+
+    >>> money("12.50"), money({"amount": 1250, "scale": 2}), money({"amount": "12.5"})
+    (12.5, 12.5, 12.5)
+    """
+    if value in (None, ""):
+        return None
+    if isinstance(value, Mapping):
+        amount = next((value[name] for name in ("amount", "value", "price") if name in value), None)
+        number = money(amount)
+        return None if number is None else number / 10 ** int(value.get("scale", 0))
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise CellError("a number", value) from None
 
 
 def read_units(value: Any, style: NumberStyle) -> int:

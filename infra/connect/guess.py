@@ -135,14 +135,21 @@ def _has_repeats(sample: Sample, column: str) -> bool:
 # --- columns ----------------------------------------------------------------------------------
 
 
-def assign(roles: Iterable[str], sample: Sample) -> dict[str, str]:
-    """Return the likeliest column of each role; a column has one role."""
+def assign(roles: Iterable[str], sample: Sample, *, by_name: bool = False) -> dict[str, str]:
+    """Return the likeliest column of each role; a column has one role.
+
+    Args:
+        roles: that are looked for.
+        sample: the columns, and what they hold.
+        by_name: let the names alone decide: a database keeps one kind of values in a column.
+    """
+    score_of = _score if not by_name else lambda role, column, _: name_score(role, column)
     pairs = sorted(
         (
             (score, -place, role, column)
             for role in roles
             for place, column in enumerate(sample.columns)
-            if (score := _score(role, column, sample)) >= _LEAST_SCORE / 2
+            if (score := score_of(role, column, sample)) >= _LEAST_SCORE / 2
         ),
         reverse=True,
     )

@@ -38,6 +38,12 @@ class Wishes:
     defaults: Defaults = field(default_factory=Defaults)
     stock_is: StockIs = "available"
 
+    def for_shop(self, kind: str, shop: str) -> "Wishes":
+        """Return the same, with the source that exports of a shop have."""
+        if self.source is not None or self.mapping is not None or kind == "csv":
+            return self
+        return replace(self, source=f"{kind}:{shop or 'shop'}/export")
+
 
 @dataclass
 class Intake:

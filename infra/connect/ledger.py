@@ -19,6 +19,9 @@ long as no newer state of its line leaves it out. Units that were taken back are
     cancelled   while they were not dispatched,
     returned    once they are on the shelf again,
     no event    where they were dispatched and did not come back: nothing moved.
+
+Where a line is dispatched in part, a refund that restocks nothing is taken from the units that are
+still to be dispatched; shops do not say which ones it was.
 """
 
 from collections.abc import Iterable, Iterator
@@ -43,6 +46,9 @@ class PartKind(StrEnum):
     LOST = "lost"  # taken back, and not on the shelf again
     DISPATCHED = "dispatched"
     DELIVERED = "delivered"
+
+
+_REFUNDS = (PartKind.CANCELLED, PartKind.RETURNED, PartKind.RESTOCKED, PartKind.LOST)
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +85,7 @@ class LineState(msgspec.Struct, frozen=True, kw_only=True):
     changed_ms: int
     undone_at: str | int | None = None  # None means when it changed
     dispatched_at: str | int | None = None  # likewise
-    parts: frozenset[str] | None = None  # every part that there is; None means that it does not say
+    parts: frozenset[str] | None = None  # its refunds; None means that it does not say
 
 
 class Entry(msgspec.Struct):
@@ -132,6 +138,11 @@ class Ledger:
         entry = self._entries.get((self._order_of_line.get(line_id, ""), line_id))
         return None if entry is None else entry.state
 
+    def states_of(self, order_id: str) -> list[LineState]:
+        """Return the newest states of an order's lines."""
+        entries = [entry for name, entry in self._entries.items() if name[0] == order_id]
+        return [entry.state for entry in entries if entry.state is not None]
+
     def _events(self, name: tuple[str, str], sku: str) -> Iterator[Fields]:
         entry, (order_id, line_id) = self._entries[name], name
         sku = entry.state.sku if entry.state is not None else sku
@@ -183,14 +194,14 @@ def _age(state: LineState) -> tuple[int, bool, int, int, int]:
 
 
 def _valid_parts(entry: Entry) -> list[Part]:
-    """Parts that the newest state does not leave out though it is newer."""
+    """Parts but the refunds that a newer state does not know any more: they were deleted."""
     state = entry.state
     if state is None or state.parts is None:
         return list(entry.parts.values())
     return [
         part
         for part in entry.parts.values()
-        if part.part_id in state.parts or part.at_ms > state.changed_ms
+        if part.kind not in _REFUNDS or part.part_id in state.parts or part.at_ms > state.changed_ms
     ]
 
 
@@ -273,9 +284,6 @@ def _order_events(entry: Entry) -> Iterator[Fields]:
 def _terms(state: LineState) -> Fields:
     names = ("price", "currency", "promised_by")
     return {name: getattr(state, name) for name in names if getattr(state, name) is not None}
-
-
-_REFUNDS = (PartKind.CANCELLED, PartKind.RETURNED, PartKind.RESTOCKED, PartKind.LOST)
 
 
 def _undone_at(entry: Entry) -> str | int:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from infra.connect.cells import (
+    money,
     order_status,
     read_currency,
     read_number,
@@ -51,10 +52,15 @@ class Mapper:
 
     def __init__(self, mapping: ShopMapping) -> None:
         self.mapping = mapping
+        self._source = None if mapping.source_from is None else _getter(mapping.source_from)
         self._emits = [
             (emit, [(spec, _getter(spec), _converter(spec)) for spec in emit.fields])
             for emit in mapping.emits
         ]
+
+    def source_of(self, record: Mapping[str, Any]) -> str:
+        """Return the name of the source that a record gives itself; empty means none."""
+        return "" if self._source is None else str(self._source(record, record) or "")
 
     def make(self, record: Mapping[str, Any]) -> Iterator[Made]:
         """Yield what a record gives."""
@@ -318,5 +324,6 @@ _BY_CONVERT: dict[str, Callable[[FieldSpec], Callable[[Any], Any]]] = {
     "currency": lambda spec: read_currency,
     "bool": _bool,
     "status": lambda spec: order_status,
+    "money": lambda spec: money,
     "woo_status": lambda spec: lambda value: order_status(value, pending_counts=False),
 }

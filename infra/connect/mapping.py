@@ -23,11 +23,10 @@
     event_id = { join = ["o", "$.order", "/l", "@.pos", "/placed"] }
     unit_cost_flexible = { times = ["unit_cost_lean", 1.3] }
 
-What a field may say beside where it comes from: `as` (text, sku, int, number, share, time,
-end_of_day, currency, bool, status), `unit` of a number that is a time (s, ms, us, ns), `scale`
-(2: cents), `empty` (the value of an empty cell), `lookup` (a table of values), `decimal`,
-`thousands`, `timezone`, `date_order`, `width` (digits of a sku), `keep_text` (zeros at its start
-belong to it).
+What a field may say beside where it comes from: `as` (text, sku, int, number, money, share, time,
+end_of_day, currency, bool, status), `unit` of a number that is a time (s, ms, us, ns), `scale` (2:
+cents), `empty` (the value of an empty cell), `lookup` (a table of values), `decimal`, `thousands`,
+`timezone`, `date_order`, `width` (digits of a sku), `keep_text` (zeros at its start belong to it).
 
 Other places: `first` names several, of which the first that is filled counts; `either` names fields
 above it, likewise; `hash` makes an id of several columns, `row_id` one for each row of the same;
@@ -63,6 +62,7 @@ Convert = Literal[
     "bool",
     "status",
     "woo_status",
+    "money",
     "any",
 ]
 _CONVERTS: tuple[Convert, ...] = get_args(Convert)
@@ -82,7 +82,7 @@ _READ = (
     *("encoding", "delimiter", "decimal", "thousands", "timezone", "date_order", "sheet"),
     *("header_row", "group_by", "fill_down", "pair_by", "sku_width"),
 )
-_TOP = ("source", "topic", "format", "read", "emit", "about")
+_TOP = ("source", "source_from", "topic", "format", "read", "emit", "about")
 FORMATS = ("json", "csv", "debezium-json")
 
 LINE_FIELDS = (
@@ -151,6 +151,7 @@ class ShopMapping:
     read: dict[str, Any] = field(default_factory=dict)
     format: str = "json"
     document: dict[str, Any] = field(default_factory=dict)  # as it is written
+    source_from: FieldSpec | None = None  # where a message itself names its source
 
     def columns(self) -> list[str]:
         """Return the columns that are used, in their order: nothing else of a row is kept."""
@@ -206,7 +207,10 @@ def build_mapping(document: dict[str, Any], places: "_Places | None" = None) -> 
     source = document.get("source", "")
     if not isinstance(source, str) or len(source) > 128:
         raise places.error("source", "a text of at most 128 characters", source)
-    return ShopMapping(source, made, dict(read), form, document)
+    source_from = None
+    if "source_from" in document:
+        source_from = _field("source_from", document["source_from"], read, places)
+    return ShopMapping(source, made, dict(read), form, document, source_from)
 
 
 def _check_read(read: Mapping[str, Any], places: "_Places") -> None:
