@@ -2,7 +2,8 @@
 
 `decide` is the live decision for arrays of items, `solve_dual` and `evaluate_dual` are the exact
 policy of one item whose leads are shorter than its review period, `solve` the classic periodic
-model with longer leads, `simulate` the referee that shares no code with them.
+model with longer leads, `simulate` the referee that shares no code with them. `policy.classic` has
+the published formulas of inventory control with one supplier.
 
 The example in `policy/README.md` shows how they are called; a test runs it.
 """

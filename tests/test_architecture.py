@@ -65,7 +65,7 @@ ORDER = {
         "review_inputs",
         "decisions dual fit gap parameters policy_cache price_breaks",
         "decide",
-        "allocation record studies",
+        "allocation classic record studies",
     ),
 }
 MAPPED = ("streams", "infra")  # their docstring draws the order

@@ -3,20 +3,16 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.case_file import case_name, input_errors, read_cases
 from infra.cli.terminal.options import Json
 from infra.cli.terminal.output import make_console, make_table
 from infra.cli.terminal.progress import progress
-from infra.replay.line_source import STANDARD_INPUT
-
-LARGEST_FILE_BYTES = 16 * 1024 * 1024
 
 
 def solve(
@@ -46,7 +42,7 @@ def solve(
             is standard input.
         as_json: JSON on a terminal too.
     """
-    given = _read(file)
+    given = read_cases(file)
     instances = given if isinstance(given, list) else [given]
     answers = _solve_all(instances)
     if sys.stdout.isatty() and not as_json:
@@ -77,39 +73,14 @@ def answer_row(name: str, answer: Mapping[str, Any]) -> list[str]:
     return [name, *money, f"{answer['gap']:.2%}", *said]
 
 
-def _read(file: Path) -> Any:
-    name = "standard input" if str(file) == STANDARD_INPUT else str(file)
-    with _usage(name):
-        text = _bytes(file)
-        if len(text) > LARGEST_FILE_BYTES:
-            raise ValueError(f"must be at most {LARGEST_FILE_BYTES} bytes")
-        return json.loads(text, object_pairs_hook=_without_repeats)
-
-
-def _bytes(file: Path) -> bytes:
-    if str(file) == STANDARD_INPUT:
-        return sys.stdin.buffer.read(LARGEST_FILE_BYTES + 1)
-    with file.open("rb") as opened:
-        return opened.read(LARGEST_FILE_BYTES + 1)
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that names a field twice: JSON would silently keep the last one."""
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice} must be there once, got it {names.count(twice)} times")
-    return fields
-
-
 def _solve_all(instances: list[Any]) -> list[dict[str, Any]]:
     """Check all instances before the first is solved, so that a typing error costs no time."""
     from policy import solve as solve_instance
     from policy.sourcing.model import read_instance
 
     for number, instance in enumerate(instances, 1):
-        with _usage(_name(number, instance) if len(instances) > 1 else ""):
+        place = case_name("instance", number, instance) if len(instances) > 1 else ""
+        with input_errors(place):
             read_instance(instance)
     answers = []
     with progress("solving") as tell:
@@ -117,24 +88,3 @@ def _solve_all(instances: list[Any]) -> list[dict[str, Any]]:
             tell((number - 1) / len(instances), f"instance {number} of {len(instances)}")
             answers.append(solve_instance(instance, timer=time.perf_counter))
     return answers
-
-
-def _name(number: int, instance: Any) -> str:
-    named = isinstance(instance, Mapping) and "name" in instance
-    return f"instance {number} ({instance['name']})" if named else f"instance {number}"
-
-
-@contextmanager
-def _usage(place: str) -> Iterator[None]:
-    """Say where an error of the input stands, in one line."""
-    try:
-        yield
-    except OSError as error:
-        raise CommandError(
-            f"{place} must be a readable file: {error.strerror}", ExitCode.USAGE
-        ) from error
-    except json.JSONDecodeError as error:
-        raise CommandError(f"{place} must be JSON: {error}", ExitCode.USAGE) from error
-    except (ValueError, RecursionError) as error:
-        text = f"{place}: {error}" if place else str(error)
-        raise CommandError(text, ExitCode.USAGE) from error
