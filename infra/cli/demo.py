@@ -64,7 +64,9 @@ class Demo:
         """
         console = make_console()
         self.sale = at_todays_clock(self.sale, self.speed, datetime.now(UTC))
-        settings = load_settings(tick_seconds=60, minimum_history_days=1, surge_minimum_days=1)
+        settings = load_settings(
+            tick_seconds=60, minimum_history_days=1, sale_days=float(self.sale.days)
+        )
         stack = LocalStack(self.directory, settings)
         console.print(
             f"Tidegate demo: {self.sale.days} event days of a shop with "

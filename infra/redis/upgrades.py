@@ -177,6 +177,15 @@ _LINES_IN_9 = {
     "entry": ColumnChanges(added={"order_key": 0}),
 }
 
+# -- version 9 to 10: the dispersion of hours -----------------------------------------------------
+
+_HOURS_IN_10 = (
+    *("hour_ms", "hour_orders", "hours_orders", "hours_squares", "hours_products"),
+    *("fullest_hour_orders", "fullest_hour_days", "hourly_excess", "hourly_weight"),
+    "surge_dispersion",
+)
+"""Nothing is known of the hours yet: the prior holds."""
+
 _STEPS = {
     7: Step(
         moved={"told": "catalog"},
@@ -185,6 +194,7 @@ _STEPS = {
         columns={"row": ColumnChanges(renamed=_ROW_TO_8, added={"backlog_age_since_ms": 0})},
     ),
     8: Step(meta=_meta_to_9, columns=_LINES_IN_9),
+    9: Step(columns={"row": ColumnChanges(added=dict.fromkeys(_HOURS_IN_10, 0))}),
 }
 """By the version that a step starts from; none between the oldest and the newest is left out."""
 

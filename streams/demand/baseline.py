@@ -22,10 +22,11 @@ up for itself, so it keeps one of its own, apart from the demand estimate, which
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from policy.compiled import compiled
+from streams.demand.hourly_dispersion import Hours, HourSettings, pool_hours
 from streams.types import Record, Table
 
 LEAST_SIZE = 0.25
@@ -48,6 +49,7 @@ class BaselineSettings:
     prior_size: float = 5.0  # of the negative binomial, before the shop has shown its own
     prior_squares: float = 250.0  # weight of the prior, in squared orders: about 10 days of 5
     prior_days: float = 28.0  # and in the item's own days: a whole memory tells it by half
+    hours: HourSettings = field(default_factory=HourSettings)
 
     def weight_of(self, days: float) -> float:
         """The weight that the newest days have, in days.
@@ -66,11 +68,13 @@ class Pool(NamedTuple):
         rate: orders a day that an item had before its first; 0 while the shop is young.
         dispersion: 1 / size of the negative binomial, of an item like most of those that sell.
         pace: how many times the baseline orders came in the newest days.
+        hours: how unevenly orders fall within a day.
     """
 
     rate: float
     dispersion: float
     pace: float = 1.0
+    hours: Hours = Hours()
 
 
 def pool_items(rows: Table, shop_days: float, settings: BaselineSettings) -> Pool:
@@ -87,7 +91,12 @@ def pool_items(rows: Table, shop_days: float, settings: BaselineSettings) -> Poo
     )
     is_mature = days > 0 and shop_days >= settings.mature_days
     rate = min(orders / days, settings.launch_rate) if is_mature else 0.0
-    return Pool(rate, _dispersion(known, settings), _pace(known, settings))
+    return Pool(
+        rate,
+        _dispersion(known, settings),
+        _pace(known, settings),
+        pool_hours(known, settings.hours),
+    )
 
 
 def _dispersion(known: Table, settings: BaselineSettings) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from streams.detection.surge import SurgeSettings
 from streams.state.items import Columns
-from streams.types import Float64Array, Table
+from streams.types import BoolArray, Float64Array, Table
 
 _Z_90 = 1.6448536269514722  # of a two-sided range of 90 %
 _PRIOR_ORDERS, _PRIOR_BASELINE = 2.0, 0.5  # a factor of four, of which little is known
@@ -57,7 +57,8 @@ def surge_factor(row: Table, settings: SurgeSettings) -> Factor:
         settings: of the test.
     """
     baseline = baseline_rate_of(row, settings) * float(row["surge_days"])
-    return factor_of(int(row["surge_orders"]), max(baseline, 1e-6))
+    dispersion = max(float(row["surge_dispersion"]), 1.0)
+    return factor_of(float(row["surge_orders"]) / dispersion, max(baseline / dispersion, 1e-6))
 
 
 def baseline_rate_of(row: Table, settings: SurgeSettings) -> float:
@@ -65,6 +66,21 @@ def baseline_rate_of(row: Table, settings: SurgeSettings) -> float:
     days, pace = float(row["baseline_days"]), max(float(row["baseline_pace"]), 1.0)
     rate = float(row["baseline_orders"]) / days * pace if days > 0 else 0.0
     return max(rate, settings.least_rate)
+
+
+def is_hardly_more(rows: Table | Columns, settings: SurgeSettings) -> BoolArray:
+    """Return which items' orders came less than `least_factor` times the baseline rate, shape (n,).
+
+    Since the estimated beginning of their surge. A few busy minutes are a proof, and yet no surge.
+
+    Args:
+        rows: `streams.state.items.ROW` records, shape (n,).
+        settings: of the test.
+    """
+    rates = rows["baseline_orders"] / np.maximum(rows["baseline_days"], 1e-9)
+    rates = np.maximum(rates * np.maximum(rows["baseline_pace"], 1.0), settings.least_rate)
+    little: BoolArray = rows["surge_orders"] < settings.least_factor * rates * rows["surge_days"]
+    return little
 
 
 def plan_factors(

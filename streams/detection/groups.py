@@ -29,6 +29,7 @@ import numpy as np
 from policy.compiled import compiled
 from streams.demand.baseline import Pool, learn_baseline, pool_items
 from streams.demand.campaigns import Lines, campaign_lines
+from streams.demand.hourly_dispersion import close_hours
 from streams.demand.week_profile import Profile
 from streams.detection.shortfall import forget_plans
 from streams.detection.surge import (
@@ -46,6 +47,7 @@ from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Recor
 SHOP = "shop"
 _FIRST_ROWS = 16
 _CAMPAIGN = "campaign:"
+_WHOLE_SHARE = 0.95  # of its items' baseline on sale, on a day that teaches its hours
 
 
 @compiled
@@ -342,7 +344,15 @@ class Groups:
 
     # -- days ---------------------------------------------------------------------------------
 
-    def close_day(self, rows: Table, counts_days: float, boundary: int) -> None:
+    def close_day(
+        self,
+        rows: Table,
+        counts_days: float,
+        boundary: int,
+        elapsed: Float64Array,
+        *,
+        is_calm: bool,
+    ) -> None:
         """Take the closed day into the baseline of each group.
 
         Args:
@@ -350,6 +360,8 @@ class Groups:
                 and the baseline before it.
             counts_days: operational days for which the shop's day counts.
             boundary: end of the day.
+            elapsed: of the profile in force during the day, shape (169,).
+            is_calm: the shop's orders came as on other days.
         """
         self.grow(rows.size)
         everyone = np.arange(rows.size)
@@ -361,6 +373,9 @@ class Groups:
         np.divide(on_sale, baseline, out=groups["day_exposure_days"], where=baseline > 0)
         self._learn_clumps(groups)
         settings = self._settings
+        is_whole = groups["day_exposure_days"] >= _WHOLE_SHARE * counts_days
+        teaches = is_whole & is_calm & (counts_days > 0) & (groups["surge_since_ms"] == 0)
+        close_hours(groups, elapsed, boundary - DAY_MS, teaches, settings.baseline.hours)
         learn_baseline(
             groups,
             self.pool,
@@ -400,7 +415,7 @@ class Groups:
         """Tell anew what the groups have in common; between two days' ends it stays the same."""
         living = self.rows[sorted(self._places.values())]  # not those of campaigns that are over
         found = pool_items(living, 0.0, self._settings.baseline)
-        self.pool = Pool(0.0, found.dispersion, found.pace)
+        self.pool = Pool(0.0, found.dispersion, found.pace, found.hours)
 
     # -- what to store ------------------------------------------------------------------------
 

@@ -26,13 +26,15 @@ Every parameter, and why:
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from policy.compiled import compiled
-from streams.demand.baseline import own_dispersion, size_of
+from streams.demand.baseline import Pool, own_dispersion, size_of
 from streams.demand.campaigns import Lines, item_window_days, planned_orders
 from streams.demand.exposure import censored_days
+from streams.demand.hourly_dispersion import hourly_dispersion
 from streams.demand.week_profile import operational_days
 from streams.detection.surge import Blackout, SurgeSettings
 from streams.state.items import PLAN_SHARES
@@ -62,26 +64,47 @@ def _sold_orders(row: Record) -> float:
     return sold
 
 
+class _Prior(NamedTuple):
+    """What the kernels have to know of the settings."""
+
+    squares: float
+    days: float
+    own_weight: float  # of the pooled dispersion of hours
+
+
+def _prior_of(settings: SurgeSettings) -> _Prior:
+    baseline = settings.baseline
+    return _Prior(baseline.prior_squares, baseline.prior_days, baseline.hours.own_weight)
+
+
+@compiled
+def _dispersion_of_hours(row: Record, pool: Pool, prior: _Prior) -> float:
+    """How far the orders of an hour are from Poisson's, at the baseline."""
+    rate = row.baseline_orders / row.baseline_days if row.baseline_days > 0.0 else 0.0
+    hours: float = hourly_dispersion(row, rate, pool.hours, prior.own_weight, 1.0)
+    return hours
+
+
 @compiled
 def _weigh(
     rows: Table,
     items: Int64Array,
     due: Float64Array,
-    dispersion: float,
-    prior: float,
-    prior_days: float,
+    pool: Pool,
+    prior: _Prior,
     log_level: float,
     evidence: Float64Array,
 ) -> None:
     for place in range(items.size):
         row = rows[items[place]]
         row.plan_day_due_orders = due[place]
-        sold = _sold_orders(row)
-        size = size_of(own_dispersion(row, dispersion, prior, prior_days))
+        hours = _dispersion_of_hours(row, pool, prior)
+        sold, planned = _sold_orders(row) / hours, due[place] / hours
+        size = size_of(own_dispersion(row, pool.dispersion, prior.squares, prior.days))
         logs = row.plan_logs
         total = 0.0
         for one in range(_SHARES.size):
-            log = logs[one] + _day_log(_SHARES[one], sold, due[place], size)
+            log = logs[one] + _day_log(_SHARES[one], sold, planned, size)
             total += math.exp(min(log, _HIGHEST_LOG))
         mean_log = math.log(max(total / _SHARES.size, _LEAST))
         if mean_log > log_level:
@@ -92,16 +115,15 @@ def _weigh(
 
 
 @compiled
-def _close(
-    rows: Table, items: Int64Array, dispersion: float, prior: float, prior_days: float
-) -> None:
+def _close(rows: Table, items: Int64Array, pool: Pool, prior: _Prior) -> None:
     for place in range(items.size):
         row = rows[items[place]]
         sold, due = _sold_orders(row), row.plan_day_due_orders
-        size = size_of(own_dispersion(row, dispersion, prior, prior_days))
+        hours = _dispersion_of_hours(row, pool, prior)
+        size = size_of(own_dispersion(row, pool.dispersion, prior.squares, prior.days))
         logs = row.plan_logs
         for one in range(_SHARES.size):
-            log = logs[one] + _day_log(_SHARES[one], sold, due, size)
+            log = logs[one] + _day_log(_SHARES[one], sold / hours, due / hours, size)
             logs[one] = math.log1p(math.exp(min(log, _HIGHEST_LOG)))  # the next day's own start
         row.plan_sold_orders += sold
         row.plan_sold_units += row.plan_day_units
@@ -112,7 +134,7 @@ def _close(
 
 
 def weigh_plans(
-    rows: Table, items: Int64Array, due: Float64Array, dispersion: float, settings: SurgeSettings
+    rows: Table, items: Int64Array, due: Float64Array, pool: Pool, settings: SurgeSettings
 ) -> Float64Array:
     """Set what was due of items today; return the log of their evidence, held at the level.
 
@@ -120,25 +142,21 @@ def weigh_plans(
         rows: `streams.state.items.ROW` records, shape (item,), changed in place.
         items: those with a plan, shape (n,).
         due: orders due of each in the open day up to now, shape (n,).
-        dispersion: 1 / size of the shop's days (`streams.demand.baseline.Pool`).
+        pool: what the items have in common.
         settings: of the tests.
 
     Returns:
         Natural logs, shape (n,).
     """
     evidence = np.zeros(items.size)
-    baseline, log_level = settings.baseline, math.log(settings.plan_level)
-    prior, prior_days = baseline.prior_squares, baseline.prior_days
-    _weigh(rows, items, due, dispersion, prior, prior_days, log_level, evidence)
+    log_level = math.log(settings.plan_level)
+    _weigh(rows, items, due, pool, _prior_of(settings), log_level, evidence)
     return evidence
 
 
-def close_plan_day(
-    rows: Table, items: Int64Array, dispersion: float, settings: SurgeSettings
-) -> None:
+def close_plan_day(rows: Table, items: Int64Array, pool: Pool, settings: SurgeSettings) -> None:
     """Take the day that ends, as `weigh_plans` saw it last, into the evidence, in place."""
-    baseline = settings.baseline
-    _close(rows, items, dispersion, baseline.prior_squares, baseline.prior_days)
+    _close(rows, items, pool, _prior_of(settings))
 
 
 def begin_plans_anew(rows: Table, items: Int64Array, evidence: Float64Array) -> None:

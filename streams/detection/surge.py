@@ -7,8 +7,11 @@ overdispersed between days and dependent within one, so that the many ticks of a
 taken for many proofs. What the calm part of a day tells of its factor is kept: the alternative
 has the day run at the baseline up to the estimated beginning, which is known before each step. The
 null is inflated: "at most `NULL_FACTOR` times the baseline", so that a baseline that is too low
-raises nothing. Time is operational (`streams.demand.week_profile`): what is expected
-follows the hours of the shop's week, and what a closed shop does not sell is no lull.
+raises nothing. Within a day orders are not Poisson either: they come in clumps and waves. So counts
+and means are divided by the dispersion of the item's hours (`streams.demand.hourly_dispersion`),
+which is learned: three orders of one customer are one proof. Time is operational
+(`streams.demand.week_profile`): what is expected follows the hours of the shop's week, and what a
+closed shop does not sell is no lull.
 
 New sums start at each tick with orders and at each full hour, with the operational days of that
 tick or hour as their weight, shared between the two by how much the item expects in an hour. So one
@@ -29,7 +32,11 @@ Every parameter, and why:
   factor of two (the 5 % point of a gamma posterior of 8 orders is half its mean), and no decision
   turns on it.
 - `least_rate` 0.2 orders a day: rarer items are judged as if they sold once in five days.
-- `minimum_days` of an item before its test begins: the first days of a shop tell no rate.
+- `minimum_days` of an item before its test begins: the first tells rate and hours, the second how
+  uneven those are. How little that is, and that other weekdays were not seen (`_WEEKDAY_DOUBT`),
+  is inside the test.
+- `least_factor` 1.2: what has come no faster than that since its beginning is no surge, and one
+  that is open ends.
 - `end_evidence`: an incident ends when, since the evidence was at its height, the orders speak
   e**3 = 20 to 1 for the null against three times as much; to flap it would have to come all back.
 - `half_life_days` of what a surge brings beyond the baseline, in the demand that decisions see.
@@ -46,7 +53,8 @@ import numpy as np
 
 from policy.compiled import compiled
 from streams.demand.baseline import BaselineSettings, Pool, baseline_rate, baseline_size
-from streams.demand.week_profile import Profile, operational_days
+from streams.demand.hourly_dispersion import hourly_dispersion, note_orders
+from streams.demand.week_profile import WEEKDAYS, Profile, operational_days
 from streams.state.items import SURGE_FACTORS, Columns
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
@@ -74,6 +82,7 @@ _HIGHEST_LOG = 600.0  # some way beyond it the exponential is no number
 _LEAST_SHARE = 0.9  # of the days asked for: a week's days differ in length
 _NOTHING = 1e-9  # a sum below it is not worth keeping
 _LEAST_START_DAYS = 0.01  # an hour that weighs less starts no sum of its own
+_WEEKDAY_DOUBT = 0.15  # of a day's factor, squared, on a weekday that the shop was not seen on
 _TICKS_FROM = 2.0  # orders in an hour, from which on sums rather start at ticks than at hours
 
 
@@ -84,7 +93,8 @@ class SurgeSettings:
     false_items_per_100000: float = 300.0
     sale_days: float = 1.0
     minimum_orders: int = 8
-    minimum_days: float = 3.0
+    minimum_days: float = 2.0
+    least_factor: float = 1.2
     least_rate: float = 0.2
     end_evidence: float = 3.0
     half_life_days: float = 2.0
@@ -137,6 +147,8 @@ class _Test(NamedTuple):
     launch_days: float  # that the pooled rate is worth for a new item
     prior_squares: float
     prior_days: float
+    own_weight: float  # of what is pooled of the dispersion of hours
+    weekday_doubt: float
     level: float  # the mean sum is held there
     end_evidence: float
     covered_days: float  # that the tick stands for beside its own time
@@ -153,8 +165,14 @@ def _tested_days(elapsed: Float64Array, start_ms: int, end_ms: int, blackout: Bl
 
 
 @compiled
+def _is_dark(boundary_ms: int, tick_ms: int, blackout: Blackout) -> bool:
+    """Whether the tick that ends lies in time of which the orders say nothing."""
+    return blackout.start_ms < boundary_ms and boundary_ms - tick_ms < blackout.end_ms
+
+
+@compiled
 def _log_weight(
-    size: float, null: float, factor: float, calm: float, days: float, seen: int
+    size: float, null: float, factor: float, calm: float, days: float, seen: float
 ) -> float:
     """Log ratio of the chances of a day so far, without the part that new orders bring.
 
@@ -172,8 +190,8 @@ def _pass_time(
     calm: float,
     before: float,
     after: float,
-    seen: int,
-    new: int,
+    seen: float,
+    new: float,
 ) -> None:
     """Multiply the sums by the ratios of a part of a day in which `new` orders came.
 
@@ -194,10 +212,10 @@ def _pass_time(
         earlier = size + null * (calm + factor * (before - calm))
         log_ratio = math.log(grown * earlier / later) * (size + seen)
         step = factor * weight / later
-        if new > 1:
+        if new > 0.0 and new != 1.0:
             log_ratio += math.log(step) * new
         sums[place] *= math.exp(min(log_ratio, _HIGHEST_LOG))
-        if new == 1:  # as most are, and a logarithm is a large part of the test
+        if new == 1.0:  # as most are, and a logarithm is a large part of the test
             sums[place] *= step
 
 
@@ -232,6 +250,7 @@ def _reach(
     until_ms: int,
     null: float,
     size: float,
+    dispersion: float,
     plan: float,
     blackout: Blackout,
 ) -> None:
@@ -243,6 +262,7 @@ def _reach(
         moment = today_ms
         _begin_day(row, today_ms)
     before = row.surge_day_days
+    seen = row.surge_day_orders / dispersion
     while moment < until_ms:
         if moment % HOUR_MS == 0:
             hour = _tested_days(elapsed, moment, moment + HOUR_MS, blackout)
@@ -258,14 +278,14 @@ def _reach(
             row.surge_calm_days,
             row.surge_day_days,
             after,
-            row.surge_day_orders,
-            0,
+            seen,
+            0.0,
         )
         row.surge_day_days = after
         moment = ends
     days = row.surge_day_days - before
     row.surge_days += days
-    calm, seen = row.surge_calm_days, row.surge_day_orders
+    calm = row.surge_calm_days
     later = _log_weight(size, null, PATH_FACTOR, calm, row.surge_day_days, seen)
     row.surge_path += later - _log_weight(size, null, PATH_FACTOR, calm, before, seen)
     row.surge_ticked_ms = until_ms
@@ -276,10 +296,10 @@ def _pass_day(row: Any, start_ms: int, days: float, null: float, size: float) ->
     """Pass a whole day without orders at once; that it starts no sums only lowers them."""
     _begin_day(row, start_ms)
     sums = row.surge_sums
-    _pass_time(sums, size, null, 0.0, 0.0, days, 0, 0)
+    _pass_time(sums, size, null, 0.0, 0.0, days, 0.0, 0.0)
     if sums.max() < _NOTHING:
         sums[:] = 0.0
-    row.surge_path += _log_weight(size, null, PATH_FACTOR, 0.0, days, 0)
+    row.surge_path += _log_weight(size, null, PATH_FACTOR, 0.0, days, 0.0)
     row.surge_days += days
     row.surge_day_days = days
 
@@ -292,17 +312,16 @@ def _tick_row(
     tick_ms: int,
     null: float,
     size: float,
+    dispersion: float,
     plan: float,
     blackout: Blackout,
     test: _Test,
 ) -> float:
     start_ms = boundary_ms - tick_ms
-    _reach(row, elapsed, start_ms, null, size, plan, blackout)
+    _reach(row, elapsed, start_ms, null, size, dispersion, plan, blackout)
     if row.surge_path <= 0.0 and row.surge_since_ms == 0:
         _begin_anew(row, start_ms)
-    orders = row.tick_orders
-    if blackout.start_ms < boundary_ms and start_ms < blackout.end_ms:
-        orders = 0
+    orders = 0 if _is_dark(boundary_ms, tick_ms, blackout) else row.tick_orders
     sums = row.surge_sums
     shop_days = _tested_days(elapsed, start_ms, boundary_ms, blackout) + test.covered_days
     days = plan * shop_days
@@ -315,16 +334,16 @@ def _tick_row(
     if orders > 0:
         expected = max(an_hour, null * test.covered_days)
         sums += shop_days * expected / (_TICKS_FROM + expected)
-    before, seen = row.surge_day_days, row.surge_day_orders
+    before, seen, new = row.surge_day_days, row.surge_day_orders / dispersion, orders / dispersion
     after = before + days
-    _pass_time(sums, size, null, row.surge_calm_days, before, after, seen, orders)
-    later = _log_weight(size, null, PATH_FACTOR, row.surge_calm_days, after, seen + orders)
+    _pass_time(sums, size, null, row.surge_calm_days, before, after, seen, new)
+    later = _log_weight(size, null, PATH_FACTOR, row.surge_calm_days, after, seen + new)
     earlier = _log_weight(size, null, PATH_FACTOR, row.surge_calm_days, before, seen)
-    row.surge_path += math.log(PATH_FACTOR) * orders + later - earlier
+    row.surge_path += math.log(PATH_FACTOR) * new + later - earlier
     if row.surge_since_ms > 0:
         row.surge_path = min(row.surge_path, test.end_evidence)
     row.surge_day_days = after
-    row.surge_day_orders = seen + orders
+    row.surge_day_orders += orders
     row.surge_days += days
     row.surge_orders += orders
     if orders > 0:
@@ -354,15 +373,22 @@ def _tick(
 ) -> None:
     for place in range(items.size):
         row = rows[items[place]]
+        if row.tick_orders > 0 and not _is_dark(boundary_ms, tick_ms, blackout):
+            hour_ms = (boundary_ms - tick_ms) // HOUR_MS * HOUR_MS
+            due = row.baseline_orders / row.baseline_days if row.baseline_days > 0.0 else 0.0
+            note_orders(row, hour_ms, row.tick_orders, elapsed, due)
         is_new = row.baseline_days == 0.0 and pool.rate > 0.0
         if is_new or row.baseline_days >= test.minimum_days:
             orders, days = row.baseline_orders, row.baseline_days
             if is_new:
                 orders = test.launch_days * pool.rate
-            null = NULL_FACTOR * baseline_rate(
-                orders, days, row.baseline_pace, pool.rate, test.least_rate
-            )
+            rate = baseline_rate(orders, days, row.baseline_pace, pool.rate, test.least_rate)
+            times = NULL_FACTOR * plans[place]
+            dispersion = hourly_dispersion(row, rate, pool.hours, test.own_weight, times)
+            row.surge_dispersion = dispersion
+            null = NULL_FACTOR * rate / dispersion
             size = baseline_size(row, orders, pool.dispersion, test.prior_squares, test.prior_days)
+            size = size / (1.0 + size * test.weekday_doubt)
             if row.tick_orders == 0 and row.surge_ticked_ms <= boundary_ms - DAY_MS:
                 days = plans[place] * _tested_days(
                     elapsed, boundary_ms - DAY_MS, boundary_ms, blackout
@@ -378,6 +404,7 @@ def _tick(
                     tick_ms,
                     null,
                     size,
+                    dispersion,
                     plans[place],
                     blackout,
                     test,
@@ -390,7 +417,9 @@ def _tick(
         row.tick_largest_units = 0
 
 
-def _test_of(settings: SurgeSettings, level: float | None, covered_days: float) -> _Test:
+def _test_of(
+    settings: SurgeSettings, level: float | None, covered_days: float, is_new_weekday: bool
+) -> _Test:
     baseline = settings.baseline
     return _Test(
         least_rate=settings.least_rate,
@@ -398,6 +427,8 @@ def _test_of(settings: SurgeSettings, level: float | None, covered_days: float) 
         launch_days=baseline.launch_days,
         prior_squares=baseline.prior_squares,
         prior_days=baseline.prior_days,
+        own_weight=baseline.hours.own_weight,
+        weekday_doubt=_WEEKDAY_DOUBT if is_new_weekday else 0.0,
         level=settings.level if level is None else level,
         end_evidence=settings.end_evidence,
         covered_days=covered_days,
@@ -439,6 +470,8 @@ def surge_tick(
         Mean over the factors, shape (n,), at most the level; 0 where an item is not tested.
     """
     means = np.zeros(items.size)
+    weekday = (boundary_ms - 1) // DAY_MS % WEEKDAYS
+    is_new_weekday = profile.is_known and profile.days[weekday] == 0
     _tick(
         rows,
         items,
@@ -447,7 +480,7 @@ def surge_tick(
         tick_ms,
         pool,
         blackout,
-        _test_of(settings, level, covered_days),
+        _test_of(settings, level, covered_days, is_new_weekday),
         np.ones(items.size) if plans is None else plans,
         means,
     )
@@ -486,6 +519,7 @@ def is_proved_still(
         settings: the test.
     """
     holds = means >= level * math.exp(-settings.end_evidence)
-    enough = rows["surge_orders"] >= settings.minimum_orders
+    least = np.rint(settings.minimum_orders * np.maximum(rows["surge_dispersion"], 1.0))
+    enough = rows["surge_orders"] >= least
     proved: BoolArray = rows["surge_is_proved"] & enough & holds
     return proved

@@ -16,7 +16,7 @@ from streams.state.items import OLDEST_OPEN_ORDER, READABLE, ROW
 from streams.timestamps import NO_CLOCK
 from streams.types import AnyArray, Int64Array
 
-STATE_VERSION = 9
+STATE_VERSION = 10
 
 
 class Meta(msgspec.Struct, kw_only=True):

@@ -114,7 +114,18 @@ ROW = np.dtype(
         ("pace_due", "<f8"),  # the baseline orders in them
         ("day_before_orders", "<f8"),  # of the newest open day
         ("day_before_days", "<f8"),  # its operational days
+        # The hours of the open day, and what they taught: streams.demand.hourly_dispersion.
+        ("hour_ms", "<i8"),  # when the newest hour with orders began
+        ("hour_orders", "<i8"),  # in it
+        ("hours_orders", "<f8"),  # in the hours before it
+        ("hours_squares", "<f8"),  # sum of their squares
+        ("hours_products", "<f8"),  # and of each with the operational days of its hour
+        ("fullest_hour_orders", "<f8"),
+        ("fullest_hour_days", "<f8"),  # its operational days
+        ("hourly_excess", "<f8"),
+        ("hourly_weight", "<f8"),
         ("surge_sums", "<f8", (len(SURGE_FACTORS),)),
+        ("surge_dispersion", "<f8"),  # of its hours, as the test saw it last
         ("surge_ticked_ms", "<i8"),
         ("surge_day_orders", "<i8"),  # of the open day, as the test saw them
         ("surge_day_days", "<f8"),  # operational days of the open day, as the test saw them

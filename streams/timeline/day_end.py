@@ -6,9 +6,11 @@ from streams.demand.baseline import learn_baseline
 from streams.demand.campaigns import Uplift, baseline_orders, item_window_days
 from streams.demand.estimate import close_day as close_estimates
 from streams.demand.exposure import close_exposure
+from streams.demand.hourly_dispersion import close_hours
 from streams.demand.week_profile import due_by_hour, learn_day, operational_days
 from streams.detection.surge import NULL_FACTOR
 from streams.timeline.hour_orders import (
+    had_surges,
     make_outage_whole,
     make_surges_whole,
     spread_imports,
@@ -16,7 +18,9 @@ from streams.timeline.hour_orders import (
 )
 from streams.timeline.partition_state import State
 from streams.timestamps import DAY_MS
-from streams.types import Float64Array
+from streams.types import BoolArray, Float64Array
+
+_WHOLE_SHARE = 0.95  # of a day, from which on an item was on sale all day
 
 
 def close_day(state: State, boundary: int) -> None:
@@ -26,7 +30,7 @@ def close_day(state: State, boundary: int) -> None:
     _complete_hours(state, boundary)
     day_ms = boundary - DAY_MS
     start_ms = max(day_ms, state.start_ms)
-    before = state.profile.elapsed
+    before, was_known = state.profile.elapsed, state.profile.is_known
     counts_days = float(operational_days(before, start_ms, boundary))
     if start_ms == day_ms:  # half a day would teach the wrong hours
         state.profile, counts_days = learn_day(
@@ -38,7 +42,10 @@ def close_day(state: State, boundary: int) -> None:
     rows["campaign_baseline_units"] += baseline
     changed = close_exposure(rows, before, start_ms, boundary, counts_days, planned_days)
     state.changed.add(np.flatnonzero(changed | (rows["day_undone_units"] > 0)))
-    state.groups.close_day(rows, counts_days, boundary)
+    is_calm = was_known and start_ms == day_ms and counts_days > 0 and _is_calm(state, day_ms)
+    calm = _calm_items(state, boundary, counts_days) & is_calm
+    close_hours(rows, before, day_ms, calm, state.settings.surge.baseline.hours)
+    state.groups.close_day(rows, counts_days, boundary, before, is_calm=is_calm)
     _learn_baseline(state)
     settings = state.settings.estimate
     state.correction = close_estimates(
@@ -50,6 +57,20 @@ def close_day(state: State, boundary: int) -> None:
     state.alerts.order_feed.close_day()
     state.learn_rate()
     state.changed.add(np.flatnonzero(rows["observed_days"] > 0))
+
+
+def _is_calm(state: State, day_ms: int) -> bool:
+    """Whether the day's orders came as they were placed: no outage, no import."""
+    feed = state.alerts.order_feed
+    is_dark = feed.state.is_outage and feed.blackout.end_ms > day_ms
+    return not is_dark and feed.state.import_ms < day_ms
+
+
+def _calm_items(state: State, boundary: int, counts_days: float) -> BoolArray:
+    """Return who was on sale all day, and in no surge."""
+    rows = state.rows()
+    is_whole: BoolArray = rows["day_exposure_days"] >= _WHOLE_SHARE * counts_days
+    return is_whole & ~had_surges(rows, boundary - 1)
 
 
 def _complete_hours(state: State, boundary: int) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from streams.contracts.alerts import AlertKind
 from streams.demand.campaigns import Lines, planned_orders, planned_units
 from streams.demand.week_profile import operational_days
-from streams.detection.factors import plan_factors
+from streams.detection.factors import is_hardly_more, plan_factors
 from streams.detection.imports import LEAST_SHARE, is_import
 from streams.detection.phantom_stock import suspicious_items
 from streams.detection.shortfall import (
@@ -123,8 +123,9 @@ def _test_items(
     items, chosen = items[found], Columns(state.items.rows, items[found])
     is_open = chosen["surge_since_ms"] > 0
     enough = is_proved_still(chosen, means[found], settings.surge.level, settings.surge)
-    called: Int32Array = items[enough & ~is_open]
-    has_ended = is_open & (chosen["surge_path"] <= 0)
+    is_little = is_hardly_more(chosen, settings.surge)
+    called: Int32Array = items[enough & ~is_open & ~is_little]
+    has_ended = is_open & ((chosen["surge_path"] <= 0) | is_little)
     ended = items[has_ended]
     grown = items[is_open & ~has_ended & _is_news(chosen, boundary, settings.surge)]
     return called, ended, grown
@@ -178,7 +179,7 @@ def _judge_plans(
     state: State, lines: Lines, items: Int64Array, due: Float64Array, boundary: int
 ) -> None:
     rows, surge = state.rows(), state.settings.surge
-    evidence = weigh_plans(rows, items, due, state.pool.dispersion, surge)
+    evidence = weigh_plans(rows, items, due, state.pool, surge)
     is_open = rows["plan_shortfall_since_ms"][items] > 0
     is_over = ~np.isin(items, lines.item[lines.ends_ms > boundary])
     called = items[is_short(rows, items, evidence, surge) & ~is_open & ~is_over]
@@ -189,7 +190,7 @@ def _judge_plans(
     begin_plans_anew(rows, items[caught_up], evidence[caught_up])
     forget_plans(rows, items[is_over])
     if boundary % DAY_MS == 0:
-        close_plan_day(rows, items[~is_over], state.pool.dispersion, surge)
+        close_plan_day(rows, items[~is_over], state.pool, surge)
     state.changed.add(items)
 
 
@@ -211,7 +212,7 @@ def _judge_campaigns(
     groups, surge = state.groups, state.settings.surge
     places, arrivals = groups.campaign_arrivals(lines, items, due)
     rows = groups.rows
-    evidence = weigh_plans(rows, places, arrivals, groups.pool.dispersion, surge)
+    evidence = weigh_plans(rows, places, arrivals, groups.pool, surge)
     is_open = rows["plan_shortfall_since_ms"][places] > 0
     called = places[is_short(rows, places, evidence, surge) & ~is_open]
     caught_up = is_open & has_caught_up(evidence, surge)
@@ -219,7 +220,7 @@ def _judge_campaigns(
     rows["plan_shortfall_since_ms"][places[caught_up]] = 0
     begin_plans_anew(rows, places[caught_up], evidence[caught_up])
     if boundary % DAY_MS == 0:
-        close_plan_day(rows, places, groups.pool.dispersion, surge)
+        close_plan_day(rows, places, groups.pool, surge)
     groups.forget_plans_but(places)
     groups.note_changed(places)
     state.effects.extend(

@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import beta
 
+from policy.compiled import compiled
 from streams.demand.baseline import Pool, learn_baseline, pool_items
+from streams.demand.hourly_dispersion import close_hours, note_orders
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
 from streams.detection.shortfall import close_plan_day, is_short, weigh_plans
 from streams.detection.surge import (
@@ -31,7 +33,7 @@ from streams.detection.surge import (
 )
 from streams.state.items import ROW, Columns
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
-from streams.types import Float64Array
+from streams.types import Float64Array, Int64Array, Table
 from tests.bench.progress import steps
 
 _START_MS = 15_000 * DAY_MS
@@ -53,6 +55,9 @@ class Shop:
         wrong: the true rate as a multiple of what the detector has learned.
         has_profile: orders follow hours and weekdays, which the detector knows.
         trend: change of the true rate in a day of the sale.
+        clump: orders that come at once.
+        waves: size of the gamma factor that each hour of an item has; infinite: hours are even.
+        hour_error: standard deviation of the log by which an item's hours differ from the shop's.
     """
 
     name: str
@@ -60,6 +65,20 @@ class Shop:
     wrong: float = 1.0
     has_profile: bool = False
     trend: float = 0.0
+    clump: int = 1
+    waves: float = math.inf
+    hour_error: float = 0.0
+
+    def hour_factors(self, items: int) -> Float64Array:
+        """How many times the shop's share falls into each hour of an item's day, (item, 24)."""
+        chance = np.random.default_rng(5)
+        factors = np.exp(self.hour_error * chance.standard_normal((items, 24)))
+        whole: Float64Array = factors / factors.mean(axis=1, keepdims=True)
+        return whole
+
+    def orders_of(self, means: Float64Array, chance: np.random.Generator) -> "np.ndarray":
+        """Draw orders of so many in the mean."""
+        return self.clump * chance.poisson(means / self.clump)
 
 
 SHOPS = (
@@ -72,6 +91,10 @@ SHOPS = (
     Shop("baseline 30 % too high", size=10.0, wrong=1 / 1.3),
     Shop("hours and weekdays", size=10.0, has_profile=True),
     Shop("trend of +3 % a day for ten days", size=10.0, trend=0.03),
+    Shop("three orders at once", size=10.0, clump=3),
+    Shop("hours in waves of a third", size=10.0, waves=10.0),
+    Shop("hours in waves of two thirds", size=10.0, waves=2.0),
+    Shop("hours of an item 40 % off the shop's", size=10.0, hour_error=0.4, has_profile=True),
 )
 
 
@@ -101,12 +124,10 @@ def learned_rows(
     rows = np.zeros(rates.size, ROW)
     pool = pool_items(rows, 0.0, settings.baseline)
     profile = week(shop.has_profile)
-    for day in range(60):
-        days = _operational(profile, day)
-        rows["day_exposure_days"] = days
-        rows["day_taught_orders"] = chance.poisson(
-            rates * days * _paces(rates.size, shop.size, chance)
-        )
+    for day in range(-60, 0):
+        pace = rates * _paces(rates.size, shop.size, chance)
+        rows["day_exposure_days"] = _operational(profile, day)
+        rows["day_taught_orders"] = _teach_hours(rows, pace, day, shop, settings, chance)
         learn_baseline(
             rows,
             pool,
@@ -114,8 +135,39 @@ def learned_rows(
             null_factor=NULL_FACTOR,
             least_rate=settings.least_rate,
         )
-        pool = pool_items(rows, float(day + 1), settings.baseline)
+        pool = pool_items(rows, float(day + 61), settings.baseline)
     return rows, pool
+
+
+def _teach_hours(
+    rows: "np.ndarray",
+    pace: Float64Array,
+    day: int,
+    shop: Shop,
+    settings: SurgeSettings,
+    chance: np.random.Generator,
+) -> "np.ndarray":
+    """Draw a day's orders by hours, let them teach their dispersion, and return their sums."""
+    profile, factors = week(shop.has_profile), shop.hour_factors(pace.size)
+    day_ms = _START_MS + day * DAY_MS
+    orders = np.zeros(pace.size, np.int64)
+    for hour in range(24):
+        hour_ms = day_ms + hour * HOUR_MS
+        means = pace * profile.hours[hour_ms // HOUR_MS % 168] / 24 * factors[:, hour]
+        sold = shop.orders_of(means * _paces(pace.size, shop.waves, chance), chance)
+        note_hour(rows, hour_ms, sold, profile.elapsed)
+        orders += sold
+    everyone = np.ones(rows.size, np.bool_)
+    close_hours(rows, profile.elapsed, day_ms, everyone, settings.baseline.hours)
+    return orders
+
+
+@compiled
+def note_hour(rows: Table, hour_ms: int, orders: Int64Array, elapsed: Float64Array) -> None:
+    """Count the orders of an hour of each item."""
+    for place in range(rows.size):
+        if orders[place] > 0:
+            note_orders(rows[place], hour_ms, orders[place], elapsed, 0.0)
 
 
 def _operational(profile: Profile, day: int) -> float:
@@ -149,15 +201,18 @@ def run_sale(
         chance: generator.
         tick_ms: width of a tick.
     """
-    profile = week(shop.has_profile)
+    profile, factors = week(shop.has_profile), shop.hour_factors(rows.size)
     called = np.full(rows.size, -1)
     per_day = DAY_MS // tick_ms
+    waves = np.ones(rows.size)
     for tick in range(days * per_day):
         if tick % per_day == 0:
             pace = true_rates(tick // per_day) * _paces(rows.size, shop.size, chance)
         start = _START_MS + tick * tick_ms
         hour = profile.hours[start // HOUR_MS % 168] * tick_ms / DAY_MS
-        orders = chance.poisson(pace * hour)
+        if start % HOUR_MS == 0:
+            waves = _paces(rows.size, shop.waves, chance)
+        orders = shop.orders_of(pace * hour * factors[:, start // HOUR_MS % 24] * waves, chance)
         rows["tick_orders"] = orders
         is_tested = (orders > 0) | ((tick + 1) % per_day == 0)
         items = np.flatnonzero(is_tested).astype(np.int32)
@@ -238,9 +293,9 @@ def false_plans(
         for part in range(1, 7):
             rows["plan_day_orders"] += chance.poisson(pace / 6)
             told = np.full(windows, due * part / 6)
-            evidence = weigh_plans(rows, everyone, told, 1 / size, settings)
+            evidence = weigh_plans(rows, everyone, told, Pool(0.0, 1 / size), settings)
             called |= is_short(rows, everyone, evidence, settings)
-        close_plan_day(rows, everyone, 1 / size, settings)
+        close_plan_day(rows, everyone, Pool(0.0, 1 / size), settings)
     return FalsePlans(size, due, share, windows, int(called.sum()))
 
 

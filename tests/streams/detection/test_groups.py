@@ -82,7 +82,7 @@ def test_refill_of_many_items_is_no_surge_of_their_group():
         groups.row("shop")["day_taught_orders"] = int(10 * on_sale.sum())
         groups.row("shop")["day_taught_units"] = int(10 * on_sale.sum())
         rows["day_exposure_days"] = on_sale
-        groups.close_day(rows, 1.0, (day + 1) * DAY_MS)
+        groups.close_day(rows, 1.0, (day + 1) * DAY_MS, flat_profile().elapsed, is_calm=True)
     row = groups.row("shop")
     np.testing.assert_allclose(row["baseline_orders"] / row["baseline_days"], 300.0, rtol=0.05)
 
@@ -110,7 +110,7 @@ def test_groups_keep_their_state_over_a_restart():
     again = Groups(SETTINGS)
     again.restore({name: row for name, row in stored.items() if row is not None})
     assert again.tell() == groups.tell()
-    groups.close_day(np.zeros(1, ROW), 1.0, DAY_MS)
+    groups.close_day(np.zeros(1, ROW), 1.0, DAY_MS, flat_profile().elapsed, is_calm=True)
     assert groups.take_changes()["campaign:old"] is None
     assert "campaign:old" not in groups.tell()
 
@@ -122,7 +122,7 @@ def test_a_campaign_that_is_over_teaches_the_other_groups_no_more():
         row = groups.row(name)
         row["baseline_days"], row["baseline_orders"] = 10.0, orders
         row["baseline_excess"], row["baseline_squares"] = orders, 1_000.0
-    groups.close_day(np.zeros(1, ROW), 1.0, DAY_MS)
+    groups.close_day(np.zeros(1, ROW), 1.0, DAY_MS, flat_profile().elapsed, is_calm=True)
     again = Groups(SETTINGS)
     again.restore(groups.tell())
     assert again.pool == groups.pool

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.contracts.alerts import AlertKind
+from streams.demand.baseline import Pool
 from streams.detection.shortfall import (
     NULL_SHARE,
     close_plan_day,
@@ -26,6 +27,7 @@ from tests.streams.demand.test_baseline import DESK, FIRST, LAMP, Sale, alerts_o
 from tests.streams.logs import event
 from tests.streams.runs import Run
 
+POOL, EVEN = Pool(0.0, 0.2), Pool(0.0, 0.1)
 SETTINGS = SurgeSettings()
 USUAL = dataclasses.replace(  # the limits of production
     baseline.USUAL,
@@ -47,9 +49,9 @@ def sell_windows(
         for part in range(1, 5):
             rows["plan_day_orders"] += chance.poisson(pace / 4)
             told = np.full(rows.size, due * part / 4)
-            evidence = weigh_plans(rows, EVERYONE, told, 0.2, SETTINGS)
+            evidence = weigh_plans(rows, EVERYONE, told, POOL, SETTINGS)
             called |= is_short(rows, EVERYONE, evidence, SETTINGS)
-        close_plan_day(rows, EVERYONE, 0.2, SETTINGS)
+        close_plan_day(rows, EVERYONE, POOL, SETTINGS)
     return called, rows
 
 
@@ -81,11 +83,11 @@ def test_evidence_is_held_at_the_level():
     rows = np.zeros(1, ROW)
     one = np.zeros(1, np.int64)
     for _ in range(20):
-        evidence = weigh_plans(rows, one, np.full(1, 50.0), 0.1, SETTINGS)
-        close_plan_day(rows, one, 0.1, SETTINGS)
+        evidence = weigh_plans(rows, one, np.full(1, 50.0), EVEN, SETTINGS)
+        close_plan_day(rows, one, EVEN, SETTINGS)
     assert evidence[0] == pytest.approx(np.log(SETTINGS.plan_level))
     rows["plan_day_orders"] = 60
-    assert has_caught_up(weigh_plans(rows, one, np.full(1, 60.0), 0.1, SETTINGS), SETTINGS)[0]
+    assert has_caught_up(weigh_plans(rows, one, np.full(1, 60.0), EVEN, SETTINGS), SETTINGS)[0]
 
 
 @given(orders=st.integers(0, 200), units=st.integers(0, 2_000))
@@ -96,7 +98,7 @@ def test_larger_orders_that_bring_the_planned_units_are_no_shortfall(orders, uni
     rows["plan_day_orders"] = [orders, orders + 1, orders]
     rows["plan_day_units"] = [units, units, units + 4]
     plain, more_orders, more_units = weigh_plans(
-        rows, np.arange(3), np.full(3, 100.0), 0.2, SETTINGS
+        rows, np.arange(3), np.full(3, 100.0), POOL, SETTINGS
     )
     assert more_orders <= plain
     assert more_units <= plain
