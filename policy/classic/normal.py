@@ -11,6 +11,7 @@ from scipy.special import ndtr, ndtri
 from policy.classic.fields import FloatArray, Given
 
 _MOST_STEPS = 200
+_CLOSE = 1e-9  # the step that is left: the next one, were it made, is its square
 # Below this lot in standard deviations the middle of the lot stands for its mean: G(k) - G(k + w)
 # would lose its digits, and the error of the middle is w^2 k / 24.
 _NARROW = 1e-4
@@ -42,8 +43,7 @@ def normal_loss(level: Given, mean: Given, sd: Given) -> FloatArray:
 def factor_for_loss(loss: Given) -> FloatArray:
     """Return k with G(k) = loss, for losses > 0.
 
-    Newton's method on log G: it is concave and falls, so from a start at the right of k no step
-    overshoots. G(k) < exp(-k^2 / 2) for small losses, and G(-loss) = loss for large ones.
+    The start is at the right of k: G(k) < exp(-k^2 / 2) for small losses, and G(-loss) > loss.
 
     >>> float(factor_for_loss(0.08).round(6)), float(factor_for_loss(50.0).round(6))
     (1.021239, -50.0)
@@ -51,20 +51,14 @@ def factor_for_loss(loss: Given) -> FloatArray:
     wanted = np.maximum(np.asarray(loss, dtype=float), 1e-300)
     k = np.where(wanted < 0.1, np.sqrt(-2 * np.log(np.minimum(wanted, 0.1))), 0.0)
     k = np.where(wanted > 5.0, -wanted, k)
-    for _ in range(_MOST_STEPS):
-        value = standard_loss(k)
-        step = np.log(value / wanted) * value / ndtr(-k)
-        k = k + step
-        if not (np.abs(step) > 1e-13 * (1 + np.abs(k))).any():
-            break
-    return np.asarray(k)
+    return _log_newton(lambda k: (standard_loss(k), ndtr(-k)), wanted, k)
 
 
 def factor_for_lot(missing_share: Given, lot: Given) -> FloatArray:
     """Return k with G(k) - G(k + lot) = missing_share x lot, the lot in standard deviations.
 
-    The left side over the lot is the mean of sf over [k, k + lot]. So k lies between z - lot and z,
-    where sf(z) = missing_share.
+    The left side over the lot is the mean of sf over [k, k + lot]. So k is at most z, where sf(z) =
+    missing_share, and at most the factor without G(k + lot).
 
     Args:
         missing_share: share of units that are not served from stock, inside (0, 1).
@@ -80,12 +74,36 @@ def factor_for_lot(missing_share: Given, lot: Given) -> FloatArray:
     narrow = width < _NARROW
     wide = np.where(narrow, 1.0, width)
 
-    def excess(k: FloatArray) -> tuple[FloatArray, FloatArray]:
-        missed = (standard_loss(k) - standard_loss(k + wide)) / wide
-        return missed - share, (ndtr(-k) - ndtr(-k - wide)) / wide
+    def missed(k: FloatArray) -> tuple[FloatArray, FloatArray]:
+        further = k + wide
+        loss = standard_loss(k) - standard_loss(further)
+        return loss / wide, (ndtr(-k) - ndtr(-further)) / wide
 
-    found = falling_root(excess, z - wide, z, np.minimum(z, factor_for_loss(share * wide)))
-    return np.where(narrow, z - width / 2, found)
+    start = np.minimum(z, factor_for_loss(share * wide))
+    return np.where(narrow, z - width / 2, _log_newton(missed, share, start))
+
+
+def _log_newton(
+    missed: Callable[[FloatArray], tuple[FloatArray, FloatArray]],
+    wanted: FloatArray,
+    k: FloatArray,
+) -> FloatArray:
+    """Return where a falling, log-concave function has the wanted value, from a start at its right.
+
+    Newton's method on its logarithm: that is concave and falls, so no step goes beyond the place.
+
+    Args:
+        missed: returns the function, > 0, and how fast it falls.
+        wanted: > 0.
+        k: start, where the function is at most the wanted value.
+    """
+    for _ in range(_MOST_STEPS):
+        value, falls = missed(k)
+        step = np.log(value / wanted) * value / falls
+        k = k + step
+        if not (np.abs(step) > _CLOSE * (1 + np.abs(k))).any():
+            break
+    return np.asarray(k)
 
 
 def falling_root(
@@ -110,6 +128,6 @@ def falling_root(
         new = np.where(is_inside, newton, (low + high) / 2)
         moved = np.abs(new - at)
         at = new
-        if not (moved > 1e-13 * (1 + np.abs(at))).any():
+        if not (moved > _CLOSE * (1 + np.abs(at))).any():
             break
     return at

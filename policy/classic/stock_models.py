@@ -16,9 +16,9 @@ from policy.classic.safety import (
     SafetyStock,
     from_factors,
     review_level,
-    safety_stock,
     service_of,
 )
+from policy.classic.safety import safety_stock as safety_stock_of
 from policy.errors import PolicyInputError
 
 Answer = dict[str, Any]
@@ -48,7 +48,7 @@ def safety(
     _only_for(service_type, "safety_periods", safety_periods, ("periods",))
     _only_for(service_type, "safety_stock", safety_stock, ("estimate",))
     if target is not None:
-        stock = _by_service(service_type, target, needs, order_quantity)
+        stock = safety_stock_of(service_type, target, needs, order_quantity)
     else:
         units = safety_stock
         if safety_periods is not None:
@@ -68,12 +68,6 @@ def _only_for(service_type: str, name: str, value: Any, types: tuple[str, ...]) 
     if (value is not None) != (service_type in types):
         rule = "given" if service_type in types else "absent"
         raise PolicyInputError(name, f"{rule} for service_type {service_type}", value)
-
-
-def _by_service(
-    service_type: Any, target: float, needs: Needs, order_quantity: float | None
-) -> SafetyStock:
-    return safety_stock(service_type, target, needs, order_quantity)
 
 
 def _by_hand(needs: Needs, units: float) -> SafetyStock:
@@ -113,30 +107,33 @@ def _safety_answer(stock: SafetyStock) -> Answer:
     }
 
 
+_DRIVERS = (
+    "demand_mean_per_period",
+    "demand_sd_per_period",
+    "lead_time_periods",
+    "lead_time_sd_periods",
+    "order_quantity",
+    "target",
+)
+
+
 def _changes(
     service_type: Any, target: float, needs: Needs, order_quantity: float | None
 ) -> dict[str, float]:
     """Return what the safety stock grows by where one driver is a tenth larger."""
-
-    def stock(needs: Needs, target: float = target, lot: float | None = order_quantity) -> float:
-        return float(_by_service(service_type, target, needs, lot).safety_stock)
-
-    larger = {
-        "demand_mean_per_period": replace(needs, mean=1.1 * _one(needs.mean)),
-        "demand_sd_per_period": replace(needs, sd=1.1 * _one(needs.sd)),
-        "lead_time_periods": replace(needs, lead_time=1.1 * _one(needs.lead_time)),
-        "lead_time_sd_periods": replace(needs, lead_time_sd=1.1 * _one(needs.lead_time_sd)),
-    }
-    now = stock(needs)
-    changes = {name: stock(changed) - now for name, changed in larger.items()}
-    if service_type == "fill" and order_quantity is not None:
-        changes["order_quantity"] = stock(needs, lot=1.1 * order_quantity) - now
-    changes["target"] = stock(needs, target=1 - (1 - target) / 1.1) - now
+    # A row for each driver, and a last one where nothing changes.
+    more = np.vstack([1 + 0.1 * np.eye(len(_DRIVERS)), np.ones(len(_DRIVERS))])
+    given = (needs.mean, needs.sd, needs.lead_time, needs.lead_time_sd)
+    mean, sd, lead, lead_sd = (np.asarray(one) * more[:, row] for row, one in enumerate(given))
+    changed = Needs(mean, sd, lead, lead_sd, needs.scrap)
+    lots = None if order_quantity is None else order_quantity * more[:, 4]
+    targets = 1 - (1 - target) / more[:, 5]
+    stock = safety_stock_of(service_type, targets, changed, lots)
+    units = stock.safety_stock
+    changes = dict(zip(_DRIVERS, (units[:-1] - units[-1]).tolist(), strict=True))
+    if service_type == "cycle":
+        del changes["order_quantity"]
     return changes
-
-
-def _one(value: Any) -> float:
-    return float(value)
 
 
 def review_up_to(

@@ -53,6 +53,31 @@ def test_no_pair_is_cheaper(family, setup, holding, backorder, lead) -> None:
             assert found.cost_per_period <= cost_of(other, level, *terms) * (1 + 1e-9)
 
 
+@pytest.mark.parametrize(
+    ("mean", "s", "top", "cost"),
+    [
+        *((10, 6, 40, 35.022), (15, 10, 49, 42.698), (20, 14, 62, 49.173), (25, 19, 56, 54.262)),
+        *((30, 23, 66, 57.819), (40, 33, 87, 64.512), (50, 42, 108, 70.975)),
+        *((61, 52, 131, 77.929), (63, 54, 73, 78.287), (75, 67, 86, 79.554)),
+    ],
+)
+def test_published_table_comes_out(mean, s, top, cost) -> None:
+    """Table 1 of Zheng and Federgruen: order cost 64, holding 1, backorder 9."""
+    found = best_levels(64, 1, 9, read_demand(mean))
+    assert (found.s, found.S, round(found.cost_per_period, 3)) == (s, top, cost)
+
+
+def test_normal_demand_is_rounded_to_units() -> None:
+    """As a table of its rounded chances is solved."""
+    edges = np.arange(121) + 0.5
+    chances = -np.diff(read_demand({"mean": 50, "sd": 8}).above(edges), prepend=1.0)
+    table = read_demand({"family": "pmf", "probabilities": (chances / chances.sum()).tolist()})
+    found = best_levels(2.5, 0.18, 0.70, read_demand({"mean": 50, "sd": 8}))
+    same = best_levels(2.5, 0.18, 0.70, table)
+    assert (found.s, found.S) == (same.s, same.S) == (45, 57)
+    assert found.cost_per_period == pytest.approx(same.cost_per_period, rel=1e-6)
+
+
 def test_without_an_order_cost_it_is_a_base_stock() -> None:
     """Every unit is ordered again at once: s = S - 1."""
     found = best_levels(0, 1, 4, read_demand(6))

@@ -65,6 +65,12 @@ def test_continuous_pair_is_the_optimum(family) -> None:
     assert (fixed.r, fixed.cost_per_period) == pytest.approx((found.r, found.cost_per_period))
 
 
+def test_published_continuous_pair_comes_out() -> None:
+    """Snyder and Shen's example of normal demand, by the exact loss function."""
+    found = best_lot_policy(8, 0.225, 7.5, NormalDemand(1300, 150), 1 / 12)
+    assert (round(found.r, 4), round(found.Q, 4)) == (126.8671, 328.4491)
+
+
 def test_certain_demand_is_the_economic_lot_with_backorders() -> None:
     """Without spread the (r, Q) policy is the closed formula."""
     found = best_lot_policy(8, 0.225, 5, NormalDemand(1300, 0), 0.1)
