@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.special import betainc, gammainc, gammaincc, gammaincinv, ndtr, ndtri
+from scipy.special import betainc, gammainc, gammaincc, gammainccinv, ndtr, ndtri
 
 from policy.classic.fields import FloatArray, Given, Number
 from policy.classic.normal import normal_loss
@@ -18,6 +18,7 @@ from policy.errors import PolicyInputError
 from policy.sourcing.demand import demand_from as read_whole_demand
 
 NEGLIGIBLE_CHANCE = 1e-14
+TAIL_CHANCE = 1e-13  # of demand beyond a grid
 MOST_CELLS = 1 << 22  # of a table: a second of work
 _TIE = 1e-12  # sums of chances that differ by less are equal
 
@@ -49,22 +50,22 @@ class Demand(ABC):
     def describe(self) -> str:
         """Return the family and its parameters in words."""
 
-    def quantile(self, chance: float) -> float:
-        """Return the least level that covers demand with this chance, inside (0, 1).
+    def level_for(self, chance: float) -> float:
+        """Return the least level that demand exceeds with at most this chance, inside (0, 1).
 
-        On whole units it is found by halving, because a table, a Poisson and a negative binomial
-        share nothing but their chances.
+        On whole units it is found by halving, because a Poisson and a negative binomial share
+        nothing but their chances.
         """
         low, high = -1, max(1, math.ceil(self.mean))
-        while not self._covers(high, chance):
+        while not self._is_enough(high, chance):
             low, high = high, 2 * high
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if self._covers(middle, chance) else (middle, high)
+            low, high = (low, middle) if self._is_enough(middle, chance) else (middle, high)
         return float(high)
 
-    def _covers(self, level: int, chance: float) -> bool:
-        return float(self.above(level)) <= (1 - chance) * (1 + _TIE)
+    def _is_enough(self, level: int, chance: float) -> bool:
+        return float(self.above(level)) <= chance * (1 + _TIE)
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,15 @@ class NormalDemand(Demand):
     def loss(self, level: Given) -> FloatArray:
         return normal_loss(level, self.mean, self.spread)
 
-    def quantile(self, chance: float) -> float:
-        return self.mean + self.spread * float(ndtri(chance))
+    def level_for(self, chance: float) -> float:
+        return self.mean - self.spread * float(ndtri(chance))
 
     def over(self, periods: float) -> NormalDemand:
         return NormalDemand(self.mean * periods, self.spread * math.sqrt(periods))
 
     def describe(self) -> str:
+        if self.spread == 0:
+            return f"constant, {self.mean:g}"
         return f"normal, mean {self.mean:g}, sd {self.spread:g}"
 
 
@@ -119,8 +122,8 @@ class GammaDemand(Demand):
         beyond = self.mean * gammaincc(self.shape + 1, scaled)
         return np.asarray(np.maximum(beyond - level * gammaincc(self.shape, scaled), 0.0))
 
-    def quantile(self, chance: float) -> float:
-        return float(gammaincinv(self.shape, chance)) * self.mean / self.shape
+    def level_for(self, chance: float) -> float:
+        return float(gammainccinv(self.shape, chance)) * self.mean / self.shape
 
     def over(self, periods: float) -> Demand:
         if periods == 0:
@@ -239,9 +242,9 @@ class TableDemand(Demand):
         inside = np.interp(cells, places, self._loss)
         return np.asarray((inside - np.minimum(cells, 0.0)) * self.cell_units)
 
-    def quantile(self, chance: float) -> float:
-        is_covered = self._above[1:] <= (1 - chance) * (1 + _TIE)
-        return float(np.argmax(is_covered)) * self.cell_units
+    def level_for(self, chance: float) -> float:
+        is_enough = self._above[1:] <= chance * (1 + _TIE)
+        return float(np.argmax(is_enough)) * self.cell_units
 
     def over(self, periods: float) -> TableDemand:
         count = round(periods)
@@ -276,7 +279,7 @@ def on_cells(demand: Demand, cell_units: float) -> TableDemand:
     """
     if isinstance(demand, TableDemand) and demand.cell_units == cell_units:
         return demand
-    largest = math.ceil(demand.quantile(1 - 1e-13) / cell_units) + 2
+    largest = math.ceil(demand.level_for(TAIL_CHANCE) / cell_units) + 2
     cells = np.arange(max(largest, 1) + 1)
     family = demand.describe()
     if demand.is_whole and cell_units == 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from policy.classic.demand import Demand, TableDemand, on_cells
+from policy.classic.demand import TAIL_CHANCE, Demand, TableDemand, on_cells
 from policy.classic.lots import BACKORDER, HOLDING, ORDER_COST, economic_lot
 from policy.classic.newsvendor import LEAD_TIME
 from policy.errors import PolicyInputError
@@ -69,7 +69,7 @@ def best_levels(
     if grid.mass.size == 1:  # nothing is ever demanded
         return LevelPolicy(-1.0, 0.0, 0.0, cell)
     whole = grid.over(cover)
-    start = round(whole.quantile(backorder / (holding + backorder)) / cell)
+    start = round(whole.level_for(holding / (holding + backorder)) / cell)
     costs = _Costs(setup, holding * cell, backorder * cell, grid, whole)
     s, best, cost = _search(costs, start)
     return LevelPolicy(s * cell, best * cell, cost, cell)
@@ -82,7 +82,9 @@ def _cell(demand: Demand, cover: float, economic_lot: float) -> float:
     """
     finest = max(1.0, math.floor(max(demand.sd / 8, demand.mean / 5_000)))
     reach = economic_lot + cover * demand.mean + 8 * demand.sd * math.sqrt(cover)
-    cell = min(finest, max(1.0, math.ceil(reach / _CELLS_WANTED)))
+    tail = demand.level_for(TAIL_CHANCE)
+    wanted = max(reach / _CELLS_WANTED, tail / MOST_CELLS)
+    cell = min(finest, max(1.0, math.ceil(wanted)))
     if economic_lot > MOST_CELLS * cell:
         rule = (
             f"such that an economic order has at most {MOST_CELLS * cell:g} units, backlog and all"

@@ -60,7 +60,7 @@ class LeadTimeCosts:
 
     def best_level(self) -> float:
         """Return the position of least cost."""
-        return self.cover.quantile(self.backorder / (self.holding + self.backorder))
+        return self.cover.level_for(self.holding / (self.holding + self.backorder))
 
 
 def best_lot_policy(

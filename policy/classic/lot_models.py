@@ -175,8 +175,8 @@ def level_policy(
     holding, backorder = holding_cost_per_unit_period, backorder_cost_per_unit_period
     best = best_levels(order_cost, holding, backorder, demand, lead_time_periods)
     return {
-        "s": best.s,
-        "S": best.S,
+        "s": int(best.s),
+        "S": int(best.S),
         "cost_per_period": best.cost_per_period,
         "cell_units": best.cell_units,
         "demand": demand.describe(),
@@ -216,8 +216,8 @@ def lot_policy(
         cost = (order_cost or 0.0) * of_period.mean / lot + stock
     cover = of_period.over(lead)
     return {
-        "r": r,
-        "Q": lot,
+        "r": int(r) if cover.is_whole else r,
+        "Q": int(lot) if cover.is_whole else lot,
         "cost_per_period": cost,
         "safety_stock": r - cover.mean,
         "orders_per_period": of_period.mean / lot if lot > 0 else None,

@@ -46,7 +46,7 @@ def newsvendor(demand: Demand, overage_cost: float, underage_cost: float) -> New
     (56.603956, 1.997605)
     """
     over, under = float(OVERAGE.check(overage_cost)), float(UNDERAGE.check(underage_cost))
-    quantity = max(demand.quantile(under / (under + over)), 0.0)
+    quantity = max(demand.level_for(over / (under + over)), 0.0)
     missing = float(demand.loss(quantity))
     left_over = quantity - demand.mean + missing
     return Newsvendor(quantity, over * left_over + under * missing, left_over, missing)

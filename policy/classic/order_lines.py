@@ -78,6 +78,11 @@ def line_demand(lines: float, sizes: FloatArray, largest: int) -> FloatArray:
     >>> line_demand(2.0, np.array([0, 0.7, 0, 0.3]), 3).round(6).tolist()
     [0.135335, 0.189469, 0.132629, 0.143095]
     """
+    square = float(sizes @ np.arange(sizes.size) ** 2)
+    mean = lines * float(sizes @ np.arange(sizes.size))
+    reach = math.ceil(mean + 60 * (math.sqrt(lines * square) + sizes.size))
+    if largest > reach:  # more than 60 standard deviations: nothing that a float could hold
+        return np.append(line_demand(lines, sizes, reach), np.zeros(largest - reach))
     halvings = max(0, math.ceil(math.log2(max(lines, 1.0) / 500.0)))
     part = lines / 2**halvings
     total = _panjer(part, sizes, largest)

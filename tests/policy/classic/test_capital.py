@@ -20,7 +20,7 @@ columns = st.integers(1, 6).flatmap(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(columns, st.floats(0.05, 0.999))
 def test_allocation_beats_equal_targets_at_equal_service(items, target) -> None:
     """Both serve the target, where it needs any stock at all, and the best one binds less."""

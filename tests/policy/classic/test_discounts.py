@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.classic.discounts import discounted_lot, read_breaks
@@ -28,6 +28,7 @@ def cost_of(kind: str, quantity: float, setup, rate, demand, breaks) -> float:
     return (setup + paid) * demand / quantity + rate * paid / 2
 
 
+@settings(max_examples=30)
 @given(
     kinds, st.floats(0.1, 500), st.floats(0.05, 1), st.floats(1, 5000), prices, st.floats(5, 900)
 )
@@ -42,6 +43,7 @@ def test_no_lot_that_is_tried_is_cheaper(kind, setup, rate, demand, unit_costs, 
     assert found.cost_per_period <= cheapest * (1 + 1e-9)
 
 
+@settings(max_examples=30)
 @given(kinds, st.floats(0, 500), st.floats(0.05, 1), st.floats(0, 5000), prices, st.floats(5, 900))
 def test_discounts_never_cost_more_than_the_plain_lot(
     kind, setup, rate, demand, unit_costs, width

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.classic.dynamic_lots import least_cost_orders
@@ -20,6 +20,7 @@ def cost_of(orders, setup, holding, demand) -> float:
     return float(np.sum(np.where(orders > 0, setup, 0)) + np.sum(holding * left))
 
 
+@settings(max_examples=30)
 @given(demands, st.floats(0, 100), st.floats(0.01, 5), st.randoms(use_true_random=False))
 def test_no_plan_is_cheaper(demand, setup, holding, chance) -> None:
     """Of all choices of order periods, each covering demand up to the next, none costs less."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -86,6 +86,7 @@ def test_extreme_demand_is_solved(mean) -> None:
     assert np.isfinite(found.cost_per_period)
 
 
+@settings(max_examples=30)
 @given(st.floats(0.05, 0.99), st.integers(1, 60), st.floats(0.1, 30), st.sampled_from([0.5, 3]))
 def test_reorder_point_for_fill_is_the_least(target, lot, mean, lead) -> None:
     """One unit less misses the target; for normal demand the target is met exactly."""
@@ -98,6 +99,7 @@ def test_reorder_point_for_fill_is_the_least(target, lot, mean, lead) -> None:
     assert float(fill_rate(normal, lead, exact, lot)) == pytest.approx(target, abs=1e-9)
 
 
+@settings(max_examples=30)
 @given(st.floats(-20, 40), st.floats(0.5, 40))
 def test_fill_rises_with_the_reorder_point(r, lot) -> None:
     """More stock never serves less."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.classic.lots import economic_lot, lot_cost
@@ -12,6 +12,7 @@ money = st.floats(0.01, 1e4)
 units = st.floats(0.01, 1e6)
 
 
+@settings(max_examples=30)
 @given(money, money, units, st.none() | money, st.none() | st.floats(1.001, 50))
 def test_no_other_lot_is_cheaper(setup, holding, demand, backorder, speed) -> None:
     """The cost of the economic lot is the cost curve's least, with backorders and production."""
@@ -28,6 +29,7 @@ def test_no_other_lot_is_cheaper(setup, holding, demand, backorder, speed) -> No
     assert (lot.order_quantity > 0).all()
 
 
+@settings(max_examples=30)
 @given(money, money, units, money)
 def test_best_share_of_backorders_is_chosen(setup, holding, demand, backorder) -> None:
     """The cost with another backlog in the same lot is not lower."""
@@ -39,6 +41,7 @@ def test_best_share_of_backorders_is_chosen(setup, holding, demand, backorder) -
         assert cost >= float(lot.cost_per_period) * (1 - 1e-9)
 
 
+@settings(max_examples=30)
 @given(money, money, units, st.floats(0.01, 100))
 def test_units_of_measure_do_not_matter(setup, holding, demand, scale) -> None:
     """Units `scale` times as small make the lot `scale` times as large, at the same cost."""

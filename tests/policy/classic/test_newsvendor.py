@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.classic.cases import answer
@@ -31,6 +31,7 @@ def cost_of(demand: Demand, quantity: float, over: float, under: float) -> float
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=str)
+@settings(max_examples=30)
 @given(over=st.floats(0.05, 20), under=st.floats(0.05, 20))
 def test_no_other_quantity_is_cheaper(family, over, under) -> None:
     """Neighbours and far quantities cost at least as much; the quantity is never below 0."""
@@ -61,6 +62,17 @@ def test_large_poisson_demand_is_almost_normal(mean) -> None:
     normal = newsvendor(read_demand({"mean": mean, "sd": mean**0.5}), 1, 9)
     assert poisson.order_quantity == pytest.approx(normal.order_quantity, rel=0.02 / mean**0.5)
     assert poisson.cost == pytest.approx(normal.cost, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "family", [{"mean": 5, "sd": 1}, 6, {"family": "gamma", "mean": 4, "sd": 3}]
+)
+def test_dear_shortage_is_covered_far_into_the_tail(family) -> None:
+    """A ratio that a float rounds to 1 still has a quantity: few units more for a thousandth."""
+    demand = read_demand(family)
+    quantities = [newsvendor(demand, 1e-15, 10.0**power).order_quantity for power in (3, 9, 15)]
+    assert quantities == sorted(quantities)
+    assert demand.mean < quantities[0] < quantities[2] < 300
 
 
 def test_nothing_demanded_needs_nothing() -> None:

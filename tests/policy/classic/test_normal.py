@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
@@ -17,6 +17,7 @@ def test_loss_is_the_integral_of_the_tail(k) -> None:
     assert float(standard_loss(k)) == pytest.approx(tail, rel=1e-9)
 
 
+@settings(max_examples=30)
 @given(st.floats(-1e6, 30))
 def test_factor_undoes_the_loss(k) -> None:
     """G(factor) is the loss again, from far left to far right."""
@@ -24,6 +25,7 @@ def test_factor_undoes_the_loss(k) -> None:
     assert float(standard_loss(factor_for_loss(loss))) == pytest.approx(float(loss), rel=1e-9)
 
 
+@settings(max_examples=30)
 @given(st.floats(1e-6, 1 - 1e-6), st.floats(-6, 6).map(lambda power: 10**power))
 def test_factor_for_a_lot_solves_its_equation(share, lot) -> None:
     """The mean of the tail over the lot is the share that may be missing, for every lot."""

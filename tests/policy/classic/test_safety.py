@@ -14,6 +14,7 @@ targets = st.floats(0.02, 0.9999)
 amounts = st.floats(0.01, 1e5)
 
 
+@settings(max_examples=30)
 @given(targets, amounts, amounts, st.floats(0.05, 60), st.floats(0, 10), amounts)
 def test_exact_fill_is_the_target(target, mean, sd, lead, lead_sd, lot) -> None:
     """With the second term the share served is the target; without it, no less."""
@@ -24,6 +25,7 @@ def test_exact_fill_is_the_target(target, mean, sd, lead, lead_sd, lot) -> None:
     assert float(stock.exact_safety_stock) <= float(stock.safety_stock) + 1e-6 * float(sigma)
 
 
+@settings(max_examples=30)
 @given(st.floats(0, 50), st.floats(0.01, 5), amounts, amounts)
 def test_service_rises_with_the_safety_factor(k, more, sigma, lot) -> None:
     """A larger safety factor never serves fewer units or cycles."""
@@ -32,6 +34,7 @@ def test_service_rises_with_the_safety_factor(k, more, sigma, lot) -> None:
     assert fill[0] <= fill[1] + 1e-12
 
 
+@settings(max_examples=30)
 @given(targets, targets, amounts, amounts, amounts)
 def test_more_service_needs_more_stock(one, other, mean, sd, lot) -> None:
     """Safety stock rises with the target, by cycles and by fill."""
@@ -42,6 +45,7 @@ def test_more_service_needs_more_stock(one, other, mean, sd, lot) -> None:
             assert units[0] <= units[1] + 1e-7 * sd
 
 
+@settings(max_examples=30)
 @given(targets, st.floats(0.01, 100))
 def test_units_of_measure_do_not_matter(target, scale) -> None:
     """Units `scale` times as small need `scale` times as many in stock."""
@@ -54,7 +58,7 @@ def test_units_of_measure_do_not_matter(target, scale) -> None:
             assert float(getattr(scaled, name)) == pytest.approx(expected, abs=1e-6 * scale)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(targets, amounts, st.floats(0.05, 2), st.floats(0, 20), st.floats(0, 3), st.floats(0.1, 20))
 def test_review_level_meets_its_target(target, mean, variation, lead, lead_sd, review) -> None:
     """What is missing of a review's demand is what may be, with both terms."""

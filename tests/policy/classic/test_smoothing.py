@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.classic.cases import answer
@@ -12,6 +12,7 @@ from policy.errors import PolicyInputError
 weights = st.floats(0, 1)
 
 
+@settings(max_examples=30)
 @given(weights, weights, st.floats(-50, 50), st.floats(-5, 5))
 def test_straight_line_is_forecast_exactly(alpha, beta, start, slope) -> None:
     """Once level and trend are right they stay right."""
