@@ -85,7 +85,7 @@ class Number:
 
     def read(self, value: Any) -> float:
         """Return the one number of a case; text, true, false and lists are refused."""
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        if not isinstance(value, int | float | np.number):
             raise PolicyInputError(self.name, self.rule, value)
         try:
             return float(self.check(value))

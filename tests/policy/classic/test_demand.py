@@ -64,6 +64,13 @@ def test_certain_demand_between_units_is_split() -> None:
     assert on_cells(NormalDemand(2.25, 0), 1.0).mass.round(12).tolist() == [0, 0, 0.75, 0.25]
 
 
+def test_demand_below_zero_counts_as_none_on_a_grid() -> None:
+    """Where it is split, too: the chances sum to 1, and the mean is that of the rest."""
+    demand = NormalDemand(0.3, 0.3)
+    grid = on_cells(demand, 1.0)
+    assert grid.mean == pytest.approx(float(demand.loss(0.0)), rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [

@@ -117,7 +117,7 @@ def test_case_takes_a_fill_target_instead_of_a_backorder_cost() -> None:
         "fill_target": 0.95,
     }
     found = answer(case | {"order_quantity": 5})
-    assert (found["r"], found["Q"]) == (5, 5)
+    assert (found["r"], found["Q"], found["safety_stock"]) == (5, 5, 2)
     assert found["fill_rate"] >= 0.95
     economic = answer(case | {"order_cost": 20})
     assert economic["Q"] == 8

@@ -30,15 +30,18 @@ def test_no_other_lot_is_cheaper(setup, holding, demand, backorder, speed) -> No
 
 
 @settings(max_examples=30)
-@given(money, money, units, money)
-def test_best_share_of_backorders_is_chosen(setup, holding, demand, backorder) -> None:
-    """The cost with another backlog in the same lot is not lower."""
-    lot = economic_lot(setup, holding, demand, backorder_cost=backorder)
-    quantity = float(lot.order_quantity)
-    for owed in float(lot.largest_backlog) * np.array([0.5, 0.9, 1.1]):
-        stock = holding * (quantity - owed) ** 2 / (2 * quantity)
-        cost = setup * demand / quantity + stock + backorder * owed**2 / (2 * quantity)
-        assert cost >= float(lot.cost_per_period) * (1 - 1e-9)
+@given(money, money, units, money, st.floats(1.1, 50))
+def test_best_share_of_backorders_is_chosen(setup, holding, demand, backorder, speed) -> None:
+    """Another backlog in the same lot costs more, and this one costs what is given."""
+    terms = {"backorder_cost": backorder, "production_rate": speed * demand}
+    lot = economic_lot(setup, holding, demand, **terms)
+    arrives = float(lot.order_quantity) * (1 - 1 / speed)  # highest stock, were nothing owed
+    owed = float(lot.largest_backlog) * np.array([0.5, 0.9, 1.0, 1.1])
+    assert arrives - owed[2] == pytest.approx(float(lot.largest_stock))
+    level_costs = (holding * (arrives - owed) ** 2 + backorder * owed**2) / (2 * arrives)
+    costs = setup * demand / float(lot.order_quantity) + level_costs
+    assert costs[2] == pytest.approx(float(lot.cost_per_period))
+    assert costs.argmin() == 2
 
 
 @settings(max_examples=30)

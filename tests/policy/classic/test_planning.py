@@ -88,6 +88,8 @@ def test_lot_covers_the_periods_it_should() -> None:
     """Two periods a lot: every second one orders, and receipts on their way count."""
     plan = net_requirements([10, 20, 30, 40], [], 0, lead_time_periods=0, lot_periods=2)
     assert plan.planned_receipts.tolist() == [30, 0, 70, 0]
+    plan = net_requirements([10, 20, 30], [], 5, lead_time_periods=0, lot_periods=3)
+    assert plan.planned_receipts.tolist() == [55, 0, 0]
     plan = net_requirements([10, 20, 5], [0, 50], 0, lead_time_periods=0, lot_periods=2)
     assert plan.planned_receipts.tolist() == [10, 0, 0]
 
