@@ -36,6 +36,8 @@ COVERS = {
     "tests/infra/cli/test_cli_policy.py": (
         "infra.cli.simulate infra.cli.solve infra.cli.terminal.plotting infra.replay.demand_history"
     ),
+    "tests/infra/cli/shop/test_findings.py": "infra.cli.shop.report_page",
+    "tests/infra/cli/shop/test_try.py": "infra.cli.shop.shadow infra.cli.shop.try_",
     "tests/infra/cli/shop/test_imports.py": (
         "infra.cli.shop.asking infra.cli.shop.file_flags infra.cli.shop.file_report "
         "infra.cli.shop.template"

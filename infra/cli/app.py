@@ -28,6 +28,7 @@ _TEND = Group("Tend", sort_key=5)
 
 # Where it is, the group in which help shows it, and one line of help: known without loading it.
 _COMMANDS = (
+    ("shop.try_:try_", _RUN, "Play your shop's own orders in shadow: what would be ordered."),
     ("worker:demo", _RUN, "Play a synthetic live sale on servers of its own and sum it up."),
     ("worker:up", _RUN, "Run broker, Redis and a worker in the foreground, to try things on."),
     ("worker:worker", _RUN, "Run a worker on your own Kafka and Redis."),

@@ -3,7 +3,8 @@
 The pure parts know no file and no clock: numbers, texts and lines in, events out.
 
     cells, times          one value as shops write it
-    headers, guess        what a column is called; what a file is, found out or asked
+    headers, guess, json_guess
+                          what a column is called; what a file is, found out or asked
     mapping, mapped       mapping files; one record by a mapping
     ledger, lines         absolute numbers of order lines -> what is new in them
     shops                 messages of shops and databases -> what they say -> checked events
@@ -12,5 +13,6 @@ The pure parts know no file and no clock: numbers, texts and lines in, events ou
     files, encodings      a file of any form -> rows
     reading, sorting      rows -> checked records, in the order of time
     intake                one file, ready to be read
+    assumed               costs, lead times and opening stock that `try` makes up
     faults, answers       what was refused; what was asked and taken
 """

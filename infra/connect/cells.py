@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal
 
 from infra.connect.faults import CellError
@@ -363,6 +364,7 @@ _NO_GOODS = (
 _NO_GOODS_SHAPES = [(why, re.compile(shape, re.IGNORECASE)) for why, shape in _NO_GOODS]
 
 
+@lru_cache(maxsize=65_536)
 def no_goods(*texts: Any) -> str | None:
     """Return why a line is no goods (a gift card, shipping, a tip, a fee); None means that it is.
 

@@ -66,6 +66,11 @@ class Source:
     form: str
     options: ReadOptions
     notes: list[str] = field(default_factory=list)
+    used: frozenset[str] | None = None  # columns that are read; None means all of them
+
+    def is_used(self, column: str) -> bool:
+        """Whether a column is read."""
+        return self.used is None or column in self.used
 
     @property
     def name(self) -> str:
@@ -264,16 +269,29 @@ def _under_header(source: Source, rows: Iterable[tuple[int, int, list[Any]]]) ->
     while header and header[-1] in ("", None):
         header.pop()
     names = unique_names(header)
+    used = [(n, name) for n, name in enumerate(names) if source.is_used(name)]
     for number, line, cells in _chained(first[place + 1 :], rows):
-        values = [_clean(cell) for cell in cells]
-        if all(value in ("", None) for value in values) or values[: len(header)] == header:
-            continue  # a blank row, or the header once more where files were put together
-        spare = [value for value in values[len(names) :] if value not in ("", None)]
-        values += [None] * (len(names) - len(values))
+        values = {name: _clean(cells[n]) if n < len(cells) else None for n, name in used}
+        if _is_blank(values, cells) or _is_header(cells, header):
+            continue  # or the header once more, where files were put together
         fault = ""
-        if spare:
+        if len(cells) > len(names) and any(_clean(cell) for cell in cells[len(names) :]):
             fault = f"of at most {len(names)} cells: a separator inside a cell needs quotes"
-        yield Row(number, line, dict(zip(names, values, strict=False)), fault)
+        yield Row(number, line, values, fault)
+
+
+def _is_blank(values: Mapping[str, Any], cells: Iterable[Any]) -> bool:
+    """Whether nothing stands in a row, be it in a column that is used or in another."""
+    return not any(map(_is_filled, values.values())) and not any(map(_is_filled, cells))
+
+
+def _is_header(cells: list[Any], header: list[Any]) -> bool:
+    is_like = _clean(cells[0]) == header[0] if cells else False
+    return is_like and [_clean(cell) for cell in cells[: len(header)]] == header
+
+
+def _is_filled(cell: Any) -> bool:
+    return _clean(cell) not in ("", None)
 
 
 def _chained(*parts: Iterable[Any]) -> Iterator[Any]:

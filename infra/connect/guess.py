@@ -261,8 +261,8 @@ def guess_mapping(
             shape = "orders exported from WooCommerce"
             if "status" in made:
                 made["status"]["as"] = "woo_status"
-        _say_columns(source, made, answers)
-    _settle_styles(source, made, sample, answers)
+        say_columns(source, made, answers)
+    settle_styles(source, made, sample, answers)
     if base == "orders" and preset != "shopify-orders":
         emits = emits_of("orders", made, defaults or Defaults())
     elif preset == "shopify-orders":
@@ -352,7 +352,8 @@ def _is_woo(made: dict[str, Any], sample: Sample) -> bool:
     return words <= _WOO_STATUSES and bool(words & {"processing", "on-hold", "wc-completed"})
 
 
-def _say_columns(source: Source, made: dict[str, Any], answers: Answers) -> None:
+def say_columns(source: Source, made: dict[str, Any], answers: Answers) -> None:
+    """Keep for the report which columns were found."""
     pairs = [f"{role} = {place['column']}" for role, place in made.items() if "column" in place]
     answers.assume(f"{source.name}: columns {', '.join(pairs)}")
 
@@ -371,7 +372,8 @@ def _count_of(sample: Sample, roles: dict[str, str]) -> Document | None:
 # --- styles -----------------------------------------------------------------------------------
 
 
-def _settle_styles(source: Source, made: dict[str, Any], sample: Sample, answers: Answers) -> None:
+def settle_styles(source: Source, made: dict[str, Any], sample: Sample, answers: Answers) -> None:
+    """Decide how numbers, times and skus of the columns are written; it stands in their places."""
     for role, place in made.items():
         column = place.get("column")
         if role.endswith(_TIMES) or role == "promised_by":

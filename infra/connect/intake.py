@@ -4,14 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
 from infra.connect.answers import Answers
-from infra.connect.files import ReadOptions, Source, open_source
-from infra.connect.guess import guess_mapping, settle_reading
+from infra.connect.faults import Fault
+from infra.connect.files import ReadOptions, Row, Source, open_source
+from infra.connect.guess import Guess, guess_mapping, settle_reading
+from infra.connect.json_guess import SHAPES, guess_json, known_shape
 from infra.connect.ledger import StockIs
 from infra.connect.mapping import ShopMapping, build_mapping
 from infra.connect.presets import SHOP_PRESETS, Defaults
 from infra.connect.reading import Reading, Report
-from infra.replay.faults import Record
+from infra.connect.shops.connectors import Connector
+from infra.connect.shops.payloads import About, ShopSettings
+from infra.replay.faults import LineError, Record
+from infra.replay.schemas import adapt
+from infra.replay.uci_schema import UciRules
 
 _OPTIONS = ("encoding", "delimiter", "sheet", "header_row")
 
@@ -58,7 +66,7 @@ class Intake:
     @property
     def is_orders(self) -> bool:
         """Whether it gives orders."""
-        return SHOP_PRESETS.get(self.preset, self.preset) == "orders"
+        return SHOP_PRESETS.get(self.preset, self.preset) == "orders" or self.preset in SHAPES
 
     def columns(self) -> list[str]:
         """Return the columns that are used."""
@@ -72,8 +80,66 @@ class Intake:
             at: the time of events whose rows name none.
             latest_ms: an event that is later is refused.
         """
+        if self.preset in ("tidegate", "uci"):
+            return self._events(report, latest_ms)
+        if self.preset in SHAPES:
+            return self._messages(report, latest_ms)
         reading = Reading(self.source, self.mapping, report, at, latest_ms, self.stock_is)
         return reading.records()
+
+    def _events(self, report: Report, latest_ms: int | None) -> Iterator[Record]:
+        """Yield the records of a file that holds events already."""
+
+        def refuse(error: LineError) -> None:
+            fault = Fault(
+                error.line_number, error.line_number, error.field, error.rule, str(error.value)
+            )
+            report.faults.add([fault], {})
+
+        lines = (msgspec.json.encode(row.cells) for row in self._counted(report))
+        rules = UciRules(assume=False)
+        schema = "uci" if self.preset == "uci" else "tidegate"
+        for record in adapt(lines, schema=schema, uci=rules, on_bad=refuse, latest_ms=latest_ms):
+            report.taken += 1
+            report.count(record, _kind_of(record))
+            yield record
+
+    def _messages(self, report: Report, latest_ms: int | None) -> Iterator[Record]:
+        """Yield the records of a shop's own messages."""
+        settings = ShopSettings(stock_is=self.stock_is)
+        connector = Connector(self.preset, settings=settings, latest_ms=latest_ms)
+        shop = self.mapping.source.partition(":")[2]
+        for row in self._counted(report):
+            outcome = connector.take(row.cells, About(shop=shop))
+            for left in outcome.left_out:
+                report.leave_out(row.number, left["why"])
+            faults = [
+                Fault(row.number, row.line, one["field"], one["rule"], str(one["value"]))
+                for one in outcome.refused
+            ]
+            if faults:
+                report.faults.add(faults, {})
+            report.taken += bool(outcome.records)
+            for record, event in zip(outcome.records, outcome.events, strict=True):
+                report.count(record, event["kind"])
+                yield record
+
+    def _counted(self, report: Report) -> Iterator[Row]:
+        """Yield the good rows; bad ones are refused."""
+        for row in self.source.rows():
+            report.rows += 1
+            if row.fault:
+                report.faults.add([Fault(row.number, row.line, "the row", row.fault, "")], {})
+            else:
+                yield row
+
+
+def _kind_of(record: Record) -> str:
+    """Return the kind of an event; a record that is bad on purpose has none."""
+    try:
+        return str(msgspec.json.decode(record.value)["kind"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return "without a kind"
 
 
 def open_intake(path: Path, answers: Answers, wishes: Wishes | None = None) -> Intake:
@@ -87,16 +153,36 @@ def open_intake(path: Path, answers: Answers, wishes: Wishes | None = None) -> I
     if wishes.mapping is not None:
         return _mapped(path, answers, wishes, wishes.mapping)
     source = open_source(path, wishes.options)
-    guess = guess_mapping(
+    if source.is_table:
+        guess = guess_mapping(
+            source,
+            answers,
+            preset=wishes.preset,
+            defaults=wishes.defaults,
+            columns=wishes.columns,
+            name=wishes.source,
+        )
+    else:
+        guess = _guessed_json(source, answers, wishes)
+        if guess.preset in SHAPES:
+            mapping = ShopMapping(guess.document["source"], ())
+            return Intake(source, mapping, guess.preset, guess.shape, wishes.stock_is)
+    mapping = build_mapping(guess.document)
+    return Intake(source, mapping, guess.preset, guess.shape, wishes.stock_is)
+
+
+def _guessed_json(source: Source, answers: Answers, wishes: Wishes) -> Guess:
+    first = next((row.cells for row in source.rows() if not row.fault), {})
+    shape = known_shape(first)
+    if shape is not None:
+        return Guess(shape, {"source": wishes.source or f"{shape}:shop"}, SHAPES[shape])
+    return guess_json(
         source,
         answers,
-        preset=wishes.preset,
         defaults=wishes.defaults,
         columns=wishes.columns,
         name=wishes.source,
     )
-    mapping = build_mapping(guess.document)
-    return Intake(source, mapping, guess.preset, guess.shape, wishes.stock_is)
 
 
 def _mapped(path: Path, answers: Answers, wishes: Wishes, mapping: ShopMapping) -> Intake:

@@ -196,7 +196,7 @@ def _age(state: LineState) -> tuple[int, bool, int, int, int]:
 def _valid_parts(entry: Entry) -> list[Part]:
     """Parts but the refunds that a newer state does not know any more: they were deleted."""
     state = entry.state
-    if state is None or state.parts is None:
+    if not entry.parts or state is None or state.parts is None:
         return list(entry.parts.values())
     return [
         part
@@ -222,10 +222,17 @@ class Numbers(msgspec.Struct, frozen=True):
         return self.cancelled + self.returned
 
 
+def _units_by_kind(parts: list[Part]) -> dict[PartKind, int]:
+    return {kind: sum(one.units for one in parts if one.kind == kind) for kind in PartKind}
+
+
+_NO_UNITS = dict.fromkeys(PartKind, 0)
+
+
 def numbers_of(entry: Entry) -> Numbers:
     """Return the absolute numbers of a line by all that is known of it."""
     state, parts = entry.state, _valid_parts(entry)
-    units = {kind: sum(one.units for one in parts if one.kind == kind) for kind in PartKind}
+    units = _NO_UNITS if not parts else _units_by_kind(parts)
     dispatched = units[PartKind.DISPATCHED]
     delivered = units[PartKind.DELIVERED]
     if state is None:  # the order of these parts is not known yet

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from infra.connect.cells import (
@@ -26,6 +27,7 @@ Getter = Callable[[Any, Any], Any]
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _TRUE = frozenset(("true", "1", "yes", "y", "ja", "oui", "si", "sí", "wahr", "vrai", "x", "✓"))
 _FALSE = frozenset(("false", "0", "no", "n", "nein", "non", "falsch", "faux", "-"))
+_REMEMBERED = 4_096
 _END_OF_DAY = timedelta(hours=23, minutes=59, seconds=59)
 
 
@@ -249,6 +251,16 @@ def _converter(spec: FieldSpec) -> Callable[[Any], Any]:
     convert = _BY_CONVERT[spec.convert](spec)
     if spec.place in FROM_FIELDS:
         return lambda value: value
+    return _remembering(_fresh_converter(spec, convert))
+
+
+def _remembering(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Remember what texts were read as: cells of a column are often the same."""
+    known = lru_cache(maxsize=_REMEMBERED)(convert)
+    return lambda value: known(value) if type(value) is str else convert(value)
+
+
+def _fresh_converter(spec: FieldSpec, convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     if spec.name == "line_id" and spec.place not in ("hash", "row_id", "count_within"):
         return lambda value: f"l{read_text(value)}"
     if spec.lookup is None:

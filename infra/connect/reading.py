@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -97,7 +97,8 @@ class Reading:
 
     def records(self) -> Iterator[Record]:
         """Yield the records of the good rows, in the order of the file."""
-        for row in self._grouped(self.source.rows()):
+        source = replace(self.source, used=self._used())
+        for row in self._grouped(source.rows()):
             self.report.rows += 1
             if row.fault:
                 fault = Fault(row.number, row.line, "the row", row.fault, _shown(row.cells))
@@ -111,6 +112,14 @@ class Reading:
             for record, kind in records:
                 self.report.count(record, kind)
                 yield record
+
+    def _used(self) -> frozenset[str] | None:
+        """Return the columns that are needed; of a table of suppliers, or a nested one, all."""
+        read = self.mapping.read
+        if "pair_by" in read or any(emit.when or emit.each for emit in self.mapping.emits):
+            return None
+        groups = (read["group_by"],) if "group_by" in read else ()
+        return frozenset((*self.mapping.columns(), *groups, *read.get("fill_down", ())))
 
     def _row(self, row: Row) -> tuple[list[tuple[Record, str]], list[Fault]]:
         records: list[tuple[Record, str]] = []

@@ -30,6 +30,7 @@ def in_order_of_time(
     *,
     on_same: Callable[[Record], None] | None = None,
     piece_records: int = PIECE_RECORDS,
+    further: Callable[[], Iterable[Record]] | None = None,
 ) -> Iterator[Record]:
     """Yield records by time, then by topic, key and value; of equal ones the first.
 
@@ -37,15 +38,12 @@ def in_order_of_time(
         records: in any order.
         on_same: takes a record that is the same as the one before it.
         piece_records: sorted in memory at once.
+        further: gives more records once all others are read, as those that follow from them.
     """
-    records = iter(records)
     with tempfile.TemporaryDirectory(prefix="tidegate-sort-") as directory:
-        pieces: list[Iterable[_Sorted]] = []
-        while piece := sorted(map(_sortable, islice(records, piece_records))):
-            if len(piece) < piece_records:  # the last one
-                pieces.append(piece)
-                break
-            pieces.append(_on_disk(piece, f"{directory}/{len(pieces)}"))
+        pieces = _pieces(records, piece_records, directory)
+        if further is not None:
+            pieces.append(sorted(map(_sortable, further())))
         before: _Sorted | None = None
         for one in heapq.merge(*pieces):
             record = Record(one[3], one[2], one[4], one[0])
@@ -55,6 +53,20 @@ def in_order_of_time(
                 continue
             before = one
             yield record
+
+
+def _pieces(
+    records: Iterable[Record], piece_records: int, directory: str
+) -> list[Iterable[_Sorted]]:
+    """Read all records into sorted pieces; all but the last one lie on disk."""
+    records = iter(records)
+    pieces: list[Iterable[_Sorted]] = []
+    while piece := sorted(map(_sortable, islice(records, piece_records))):
+        if len(piece) < piece_records:
+            pieces.append(piece)
+            break
+        pieces.append(_on_disk(piece, f"{directory}/{len(pieces)}"))
+    return pieces
 
 
 def _sortable(record: Record) -> _Sorted:

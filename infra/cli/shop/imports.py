@@ -127,6 +127,9 @@ def save(intake: "Intake", path: Path) -> None:
     """Write the mapping of a file."""
     from infra.connect.mapping import mapping_text
 
+    if not intake.mapping.document:
+        note(f"{intake.source.name} needs no mapping: it holds {intake.shape}")
+        return
     comment = f"{intake.source.name}: {intake.shape}"
     path.write_text(mapping_text(intake.mapping.document, comment), encoding="utf-8")
     note(f"wrote {path}; use it with --mapping {path}")
