@@ -27,7 +27,8 @@ def classic(
     How much to order: `eoq`, `eoq_discount`, `wagner_whitin`, `newsvendor`. When: `s_S`, `r_Q`,
     `base_stock`, `safety_stock`, `review_up_to`, `order_line_fill`. What a rule orders now:
     `reorder_point`, `periodic_review`, `cover_time`, `mrp`. Which items: `abc`, `demand_class`,
-    `service_matrix`, `capital`. Money and trend: `turns`, `dupont`, `holt`.
+    `service_matrix`, `capital`, `kits` (and their parts). Money and trend: `turns`, `dupont`,
+    `holt`.
 
     A case is an object with `model` and the fields of that model, for example `{"model": "eoq",
     "order_cost": 8, "holding_cost_per_unit_period": 0.225, "demand_per_period": 1300}`. `--models`

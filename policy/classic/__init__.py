@@ -8,7 +8,7 @@ where the formula allows it:
 - when: `levels` (s, S), `lot_levels` (r, Q), `safety` (safety stock and (R, S) by service),
   `order_lines` (order-line fill), `planning` (reorder point, review, cover time, MRP)
 - which items: `classes` (ABC, XYZ, demand classes, service matrix), `capital` (capital against
-  service), `money` (turns, days, DuPont), `smoothing` (Holt)
+  service), `money` (turns, days, DuPont), `smoothing` (Holt), `materials` (kits and their parts)
 - below them: `demand` (families), `normal` (loss function), `fields` (rules of a case's fields)
 - above them: `lot_models`, `stock_models`, `item_models` and `models` (the fields of a case),
   `cases` (its answer), `reference` (the page of all models)

@@ -18,6 +18,7 @@ from policy.classic.classes import (
     xyz_classes,
 )
 from policy.classic.fields import FloatArray
+from policy.classic.materials import NamedBill, parts_demand, parts_sd, sets_from_stock
 from policy.classic.money import days_of_stock, return_on_capital, turns_of
 from policy.classic.safety import Needs
 from policy.classic.smoothing import holt
@@ -120,6 +121,30 @@ def _at_target(shop: Assortment, items: list[dict[str, Any]], target: float) -> 
         "capital": best.safety_capital,
         "capital_equal_targets": equal.safety_capital,
     }
+
+
+def kits(
+    bill: list[tuple[str, str, float]],
+    demand: dict[str, FloatArray],
+    demand_sd: dict[str, FloatArray] | None = None,
+    stock: dict[str, FloatArray] | None = None,
+) -> Answer:
+    """Demand of the parts of kits, bundles and products, and how many their stock would make."""
+    every = NamedBill.of(bill, [*demand, *(demand_sd or {}), *(stock or {})])
+
+    def by_part(values: FloatArray) -> dict[str, Any]:
+        return {every.names[part]: values[part].tolist() for part in every.parts}
+
+    answer: Answer = {"parts_demand": by_part(parts_demand(every.bill, every.column(demand)))}
+    if demand_sd is not None:
+        answer["parts_sd"] = by_part(parts_sd(every.bill, every.column(demand_sd)))
+    if stock is not None:
+        made = sets_from_stock(every.bill, every.column(stock))
+        if made.ndim > 1:
+            raise PolicyInputError("stock", "an object of numbers >= 0, by part", "lists")
+        pairs = zip(every.names, made, strict=True)
+        answer["can_be_made"] = {name: int(units) for name, units in pairs if units == units}
+    return answer
 
 
 def turns(

@@ -27,6 +27,7 @@ from policy.classic.lots import (
     PRODUCTION_RATE,
     QUANTITY,
 )
+from policy.classic.materials import BILL, PARTS_IN_STOCK, SOLD, SOLD_SD
 from policy.classic.money import (
     CAPITAL,
     DAYS_PER_YEAR,
@@ -132,6 +133,7 @@ _SHARED: dict[str, Field] = {
         Numbers("curve_quantities", "lots whose costs are wanted", QUANTITY),
         LIMITS,
         SPREADS,
+        *(BILL, SOLD_SD, PARTS_IN_STOCK),
         Numbers("targets", "service targets of the curve", _SHARE),
     )
 }  # fmt: skip
@@ -222,6 +224,10 @@ MODELS = {
             "items": [{"name": "dear", "unit_cost": 10, "order_quantity": 50, **_ITEM},
                       {"name": "cheap", "unit_cost": 1, "order_quantity": 50, **_ITEM}],
             "target": 0.97}),
+        Model("kits", item_models.kits, {
+            "bill": [["gift set", "mug", 2], ["gift set", "box", 1]],
+            "demand": {"gift set": 10, "mug": 5}, "stock": {"mug": 7, "box": 9}},
+            {"demand": SOLD}),
         Model("turns", item_models.turns, {"turns": 3.85, "days_per_year": 240}),
         Model("dupont", item_models.dupont, {
             "sales": 200, "surplus": 10, "capital": 100, "stock_change": -10,

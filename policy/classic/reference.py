@@ -14,6 +14,7 @@ ANSWERS = {
     "Q": "units of an order",
     "adi": "periods / periods with demand; null without demand",
     "backorder_share": "share of a cycle in which units are owed",
+    "can_be_made": "units of each item that the parts in stock would make, were only it made",
     "capital": "money in safety stock, allocated best",
     "capital_equal_targets": "the same service where every item has the same target",
     "cell_units": "distance of the levels that were compared: 1, or more for large demand",
