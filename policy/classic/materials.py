@@ -166,9 +166,10 @@ class NamedBill:
     @staticmethod
     def of(lines: Sequence[tuple[str, str, float]], others: Sequence[str] = ()) -> NamedBill:
         """Return the bill of named lines; `others` are sold without being in it."""
-        names = tuple(dict.fromkeys([name for line in lines for name in line[:2]] + list(others)))
+        in_bill = [name for item, part, _ in lines for name in (item, part)]
+        names = tuple(dict.fromkeys([*in_bill, *others]))
         place = {name: number for number, name in enumerate(names)}
-        items, parts = ([place[line[end]] for line in lines] for end in (0, 1))
+        items, parts = [place[line[0]] for line in lines], [place[line[1]] for line in lines]
         twice = sorted({line[0] for line in lines} & {line[1] for line in lines})
         if twice:
             raise PolicyInputError("bill", "of one level: no item is a part of another", twice[0])
