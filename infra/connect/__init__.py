@@ -6,6 +6,7 @@ The pure parts know no file and no clock: numbers, texts and lines in, events ou
     headers, guess, json_guess
                           what a column is called; what a file is, found out or asked
     mapping, mapped       mapping files; one record by a mapping
+    packed                order lines that a plug-in packed into cells
     ledger, lines         absolute numbers of order lines -> what is new in them
     shops                 messages of shops and databases -> what they say -> checked events
     presets, templates    kinds of files, their defaults, files to fill in

@@ -20,6 +20,7 @@ class Question:
     text: str
     choices: tuple[Choice, ...]  # the proposed one first
     why: str = ""
+    is_of_file: bool = False  # one answer is for all columns
 
 
 class UnansweredError(ValueError):
@@ -57,6 +58,8 @@ class Answers:
         if (value := self.given.get(question.flag)) is not None:
             return value
         value = self.ask(question)
+        if question.is_of_file:
+            self.given[question.flag] = value
         why = f" ({question.why})" if question.why else ""
         self.taken.append(f"{question.text} {question.flag} {value}{why}")
         return value

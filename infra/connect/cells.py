@@ -311,7 +311,7 @@ OrderStatus = Literal["counted", "cancelled", "not_placed"]
 _CANCELLED = re.compile(
     r"\b(?:cancel|storn|annul|anulad|geannul|anulowan|avbrut|avbest|peruut|void|refunded|erstattet|"
     r"rembours|reembols|rimborsat|terugbetaald|zwr[oó]|declined|abgelehnt|expired|chargeback)|"
-    r"キャンセル|取消|返金|退款",
+    r"キャンセル|取消|返金|退款|交易关闭|已关闭|已關閉|不成立",
 )
 _NOT_PLACED = re.compile(
     r"\b(?:(?:checkout.?)?draft|entwurf|brouillon|borrador|bozza|fail|fehlgeschlagen|[ée]chou|fallid|"

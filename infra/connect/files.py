@@ -330,7 +330,13 @@ def unique_names(header: Iterable[object]) -> list[str]:
 
 
 def _clean(cell: Any) -> Any:
-    return cell.strip(_BLANKS) if isinstance(cell, str) else cell
+    """Return a cell without blanks around it; ="007" is how Excel is kept from making 7 of it."""
+    if not isinstance(cell, str):
+        return cell
+    text = cell.strip(_BLANKS)
+    if text.startswith('="') and text.endswith('"') and len(text) > 2:
+        return text[2:-1]
+    return text
 
 
 # --- workbooks --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from infra.connect.cells import NumberStyle, guess_numbers, read_currency
 from infra.connect.faults import FileError, clip
 from infra.connect.files import Row, Source, csv_delimiter, foreign_lines
 from infra.connect.headers import is_personal, name_score, plain
+from infra.connect.packed import packed_columns, unpacked
 from infra.connect.presets import (
     PRESETS,
     SHOP_PRESETS,
@@ -247,6 +248,9 @@ def guess_mapping(
     sample = Sample(source.sample(SAMPLE_ROWS))
     if not sample.rows:
         raise FileError(f"{source.name} must hold rows under a header, got none")
+    if packed := packed_columns(sample.rows):
+        sample = Sample(list(unpacked(sample.rows, packed)))
+        answers.assume(f"{source.name}: order lines are packed into {', '.join(packed[:3])}")
     preset = preset or recognise(source, sample)
     base = SHOP_PRESETS.get(preset, preset)
     if preset == "shopify-orders":
@@ -274,6 +278,8 @@ def guess_mapping(
         if base == "catalog" and (count := _count_of(sample, roles)) is not None:
             emits.append(count)
     read |= _read_of(source)
+    if packed:
+        read["items_in"] = packed
     shop = "shopify:shop/export" if preset == "shopify-orders" else "files"
     document = {"source": name or shop, "read": read, "emit": emits}
     return Guess(preset, document, shape)
@@ -355,7 +361,9 @@ def _is_woo(made: dict[str, Any], sample: Sample) -> bool:
 def say_columns(source: Source, made: dict[str, Any], answers: Answers) -> None:
     """Keep for the report which columns were found."""
     pairs = [f"{role} = {place['column']}" for role, place in made.items() if "column" in place]
-    answers.assume(f"{source.name}: columns {', '.join(pairs)}")
+    answers.assume(f"{source.name}: columns {', '.join(sorted(pairs))}")
+    if "name" in made and "sku" not in made:
+        answers.assume(f"{source.name}: there is no sku, so {made['name']['column']} names items")
 
 
 def _count_of(sample: Sample, roles: dict[str, str]) -> Document | None:
@@ -446,7 +454,9 @@ def _settle_times(source: Source, place: dict[str, Any], sample: Sample, answers
     guess = _times_of(column, sample)
     if not guess.has_zone:
         text = f"{source.name}: in which time zone are the times of {column}?"
-        zone = answers.answer(Question("--timezone", text, (Choice("UTC"),), "they name none"))
+        zone = answers.answer(
+            Question("--timezone", text, (Choice("UTC"),), "they name none", True)
+        )
         if zone != "UTC":
             place["timezone"] = zone
     texts = sample.texts(column)

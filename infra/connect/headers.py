@@ -62,11 +62,38 @@ def name_score(role: Role, header: object) -> float:
         return 0.95
     own = name.split()
     # A word more: "Menge (Stück)", "Lineitem sku", "order.created at".
-    near = [word for word in words if _is_part(word.split(), own)]
-    if not near:
+    near = [word for word in words if _is_part(word.split(), own) or _is_within(word, name)]
+    if not near or ((others := _OTHERS.get(role)) is not None and others.search(name)):
         return 0.0
     longest = max(near, key=len)
-    return 0.8 * len(longest) / len(name)
+    share = max(len(longest) / len(name), len(longest.split()) / len(own))
+    return 0.75 * share
+
+
+# Words that make another thing of a column, though the rest of its name fits.
+_MONEY_OTHERS = (
+    r"送料|运费|運費|discount|tax|shipping|refund|coupon|rabatt|versand|steuer|mwst|porto|"
+    r"remise|taxe|fee"
+)
+_OTHERS = {
+    role: re.compile(words)
+    for role, words in {
+        "price": _MONEY_OTHERS + r"|total|compare|cost",
+        "line_total": _MONEY_OTHERS + r"|order",
+        "quantity": r"refund|cancel|ship|invoic|return|price|weight|discount",
+        "order_id": r"total|date|time|status|amount|discount|type|source|channel|url|item|line",
+        "sku": r"title|description|price|qty|quantity|image|url|count|order|customer|parent",
+        "placed_at": r"ship|paid|pay|deliver|cancel|refund|updated|modified|due|fulfil|birth|until",
+        "status": r"payment|financial|ship|fulfil|tax|item|line",
+        "currency": r"rate|total",
+        "name": r"file|user|host|company|method|code|number",
+    }.items()
+}
+
+
+def _is_within(word: str, name: str) -> bool:
+    """Whether a word of a script without blanks stands inside a name."""
+    return len(word) >= 2 and not word.isascii() and ord(word[0]) > 0x3000 and word in name
 
 
 def _is_part(words: Sequence[str], own: Sequence[str]) -> bool:

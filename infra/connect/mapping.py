@@ -80,7 +80,7 @@ _OPTIONS = (
 )
 _READ = (
     *("encoding", "delimiter", "decimal", "thousands", "timezone", "date_order", "sheet"),
-    *("header_row", "group_by", "fill_down", "pair_by", "sku_width"),
+    *("header_row", "group_by", "fill_down", "pair_by", "sku_width", "items_in"),
 )
 _TOP = ("source", "source_from", "topic", "format", "read", "emit", "about")
 FORMATS = ("json", "csv", "debezium-json")

@@ -14,6 +14,7 @@ from infra.connect.ledger import Fields, StockIs, line_events
 from infra.connect.lines import NotALine, line_state, short_id, undo_event
 from infra.connect.mapped import ROW_IN_GROUP, Made, Mapper, digest_of
 from infra.connect.mapping import LINES, Emit, ShopMapping
+from infra.connect.packed import unpacked
 from infra.connect.presets import FLEXIBLE
 from infra.replay.faults import LineError, NoRecord, Record
 from infra.replay.schemas import adapt
@@ -116,7 +117,11 @@ class Reading:
     def _used(self) -> frozenset[str] | None:
         """Return the columns that are needed; of a table of suppliers, or a nested one, all."""
         read = self.mapping.read
-        if "pair_by" in read or any(emit.when or emit.each for emit in self.mapping.emits):
+        if (
+            "pair_by" in read
+            or "items_in" in read
+            or any(emit.when or emit.each for emit in self.mapping.emits)
+        ):
             return None
         groups = (read["group_by"],) if "group_by" in read else ()
         return frozenset((*self.mapping.columns(), *groups, *read.get("fill_down", ())))
@@ -196,6 +201,8 @@ class Reading:
     def _grouped(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Fill what only the first row of an order has into its other rows, and number them."""
         read = self.mapping.read
+        if (items_in := read.get("items_in")) is not None:
+            rows = unpacked(rows, items_in)
         if (group_by := read.get("group_by")) is not None:
             return self._fill(rows, group_by, read.get("fill_down", []))
         if (pair_by := read.get("pair_by")) is not None:

@@ -37,8 +37,8 @@ _DAY_NAME = re.compile(
     r"(?P<name>[^\W\d_]{3,12})\.?[\s-]+(?:de\s+)?,?\s*(?P<year>\d{4})\s*" + _AT
 )
 _NAME_DAY = re.compile(
-    r"(?:[^\W\d_]{2,10}\.?,?\s+)?(?P<name>[^\W\d_]{3,12})\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+"
-    r"(?P<year>\d{4})\s*" + _AT
+    r"(?:[^\W\d_]{2,10}\.?,?\s+)?(?P<name>[^\W\d_]{3,12})\.?[\s-]+(?P<day>\d{1,2})"
+    r"(?:st|nd|rd|th)?,?[\s-]+(?P<year>\d{4}|\d{2})\s*" + _AT
 )
 _DIGITS = re.compile(r"\d{8}(\d{4}(\d\d)?)?", flags=re.ASCII)
 _EPOCH = re.compile(r"\d{10}(\d{3})?", flags=re.ASCII)
@@ -180,7 +180,9 @@ def _written(text: str, style: TimeStyle) -> datetime | None:
             month_ = _MONTHS.get(_plain(match["name"]))
             if month_ is None:
                 return None
-            return _moment(match, int(match["year"]), month_, int(match["day"]), style)
+            year = int(match["year"])
+            year += 2000 if year < 100 else 0
+            return _moment(match, year, month_, int(match["day"]), style)
     return None
 
 

@@ -1,5 +1,7 @@
 """What a file is and what its columns are, found out or asked."""
 
+import csv
+import io
 from datetime import datetime
 from pathlib import Path
 
@@ -64,6 +66,125 @@ def test_twelve_exports_give_the_same_events(tmp_path, shop, locale):
     cancelled = sum(line.units for line in lines if line.is_cancelled)
     assert sum(e["quantity"] for e in events if e["kind"] == "cancelled") == cancelled
     assert all(event.get("currency", "EUR") == "EUR" for event in events)
+
+
+def table(delimiter: str, *rows: tuple) -> str:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+OTHER_SHOPS = {
+    "amazon": table(
+        "\t",
+        (
+            "amazon-order-id",
+            "purchase-date",
+            "order-status",
+            "product-name",
+            "sku",
+            "asin",
+            "quantity",
+            "currency",
+            "item-price",
+            "ship-city",
+        ),
+        (1, "2026-11-01T10:00:00+00:00", "Shipped", "Mug", "MUG-1", "B01", 2, "USD", 12.5, "X"),
+        (2, "2026-11-02T10:00:00+00:00", "Cancelled", "Mug", "MUG-1", "B01", 1, "USD", 12.5, "X"),
+    ),
+    "ebay": table(
+        ",",
+        (
+            "Sales Record Number",
+            "Order Number",
+            "Buyer Username",
+            "Item Number",
+            "Item Title",
+            "Custom Label",
+            "Quantity",
+            "Sold For",
+            "Total Price",
+            "Sale Date",
+            "Status",
+        ),
+        (1, "01-1", "bob", 2541, "Mug", "MUG-1", 2, "$12.50", "$25.00", "Nov-01-26", "Paid"),
+        (2, "01-2", "al", 2541, "Mug", "MUG-1", 1, "$12.50", "$12.50", "Nov-02-26", "Canceled"),
+    ),
+    "prestashop": table(
+        ";",
+        (
+            "id_order",
+            "reference",
+            "product_reference",
+            "product_name",
+            "product_quantity",
+            "unit_price_tax_incl",
+            "date_add",
+            "current_state",
+        ),
+        (1, "ABC", "MUG-1", "Tasse", 2, "12.500000", "2026-11-01 10:00:00", "Livré"),
+        (2, "ABD", "MUG-1", "Tasse", 1, "12.500000", "2026-11-02 10:00:00", "Annulé"),
+    ),
+    "taobao": table(
+        ",",
+        (
+            "订单编号",
+            "买家会员名",
+            "订单状态",
+            "收货地址",
+            "订单创建时间",
+            "宝贝标题",
+            "商家编码",
+            "购买数量",
+            "商品单价",
+        ),
+        ('="1"', "bob", "交易成功", "北京", "2026-11-01 10:00:00", "杯子", "MUG-1", 2, "12.50"),
+        ('="2"', "al", "交易关闭", "上海", "2026-11-02 10:00:00", "杯子", "MUG-1", 1, "12.50"),
+    ),
+    "magento": table(
+        ",",
+        (
+            "Order #",
+            "Purchased On",
+            "SKU",
+            "Product Name",
+            "Qty Ordered",
+            "Qty Refunded",
+            "Price",
+            "Status",
+        ),
+        ("01", "Nov 1, 2026, 10:00:00 AM", "MUG-1", "Mug", "2.0000", "0.0000", "12.5000", "done"),
+        ("02", "Nov 2, 2026, 10:00:00 AM", "MUG-1", "Mug", "1.0000", "1.0000", "12.5000", "new"),
+    ),
+    "uci": table(
+        ",",
+        (
+            "InvoiceNo",
+            "StockCode",
+            "Description",
+            "Quantity",
+            "InvoiceDate",
+            "UnitPrice",
+            "CustomerID",
+        ),
+        ("1", "MUG-1", "MUG", 2, "12/1/2010 8:26", "12.50", 17850),
+        ("2", "MUG-1", "MUG", 1, "12/13/2010 8:26", "12.50", 17850),
+        ("C3", "MUG-1", "MUG", -1, "12/14/2010 8:26", "12.50", 17850),
+    ),
+}
+
+
+@pytest.mark.parametrize("shop", OTHER_SHOPS)
+def test_exports_of_other_shops(tmp_path, shop):
+    """Two orders of three units of one item, of which one unit is taken back."""
+    events, report = events_of(opened(tmp_path / "orders.csv", OTHER_SHOPS[shop]))
+    assert not report.faults.listed
+    assert {event["sku"] for event in events} == {"MUG-1"}
+    units = dict.fromkeys(("placed", "cancelled"), 0)
+    for event in events:
+        units[event["kind"]] += event["quantity"]
+    assert units == {"placed": 3, "cancelled": 1}
+    assert {event["price"] for event in events if event["kind"] == "placed"} == {12.5}
 
 
 def test_nothing_of_a_person_is_read(tmp_path):

@@ -1,6 +1,8 @@
 """`tidegate import` and `tidegate template`, as a clerk uses them."""
 
 import json
+import time
+from collections import Counter
 
 import pytest
 
@@ -8,6 +10,9 @@ from infra.cli.app import run
 from infra.cli.shop import asking, file_report, imports, template
 from infra.connect.answers import Choice, Question
 from infra.connect.presets import PRESETS, SHOP_PRESETS
+from infra.local.stack import LocalStack
+from infra.redis.reader import open_reader
+from infra.settings import load_settings
 
 ORDERS = "Order,SKU,Qty,Price,Date\n1,a,2,12.50,2026-11-09 10:00\n2,b,x,5.00,2026-11-09 11:00\n"
 
@@ -91,3 +96,37 @@ def test_a_person_chooses_by_number_or_writes(monkeypatch):
     for typed, answer in {"": "UTC", "2": "Asia/Tokyo", "Europe/Rome": "Europe/Rome"}.items():
         monkeypatch.setattr("builtins.input", lambda _, typed=typed: typed)
         assert asking.asker(yes=False)(question) == answer
+
+
+@pytest.mark.slow
+@pytest.mark.system
+def test_a_second_import_changes_nothing(orders, tmp_path, capsys):
+    """The events of a file reach a worker once, however often the file is sent."""
+    stack = LocalStack(tmp_path / "state", load_settings(partitions=1))
+    command = ["import", str(orders), "--timezone", "UTC", "--state", str(tmp_path / "state")]
+    stack.start_servers()
+    try:
+        stack.start_workers()
+        for _ in range(2):
+            assert run(command) == 1  # one row is refused, the other one is sent
+        assert "1 orders placed" in capsys.readouterr().out
+        with open_reader(stack.settings) as reader:
+            eventually(lambda: counts_of(reader)["orders:duplicate"] == 1)
+            assert counts_of(reader)["orders:folded"] == 1
+    finally:
+        stack.stop()
+
+
+def counts_of(reader) -> Counter:
+    counts = Counter()
+    for shard in reader.shards():
+        counts.update(shard.meta.counts if shard.meta else {})
+    return counts
+
+
+def eventually(holds, seconds: float = 60.0) -> None:
+    """Wait until something holds."""
+    ends_at = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends_at, "it did not come about"
+        time.sleep(0.1)
