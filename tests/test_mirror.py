@@ -24,7 +24,6 @@ COVERS = {
         "infra.wording.orders"
     ),
     "tests/infra/cli/test_classic.py": "infra.cli.terminal.case_file",
-    "tests/infra/cli/test_classic.py": "infra.cli.terminal.case_file",
     "tests/infra/cli/test_doctor.py": (
         "infra.cli.health.check infra.cli.health.kafka infra.cli.health.redis "
         "infra.cli.health.shards infra.cli.health.workers"
@@ -97,13 +96,9 @@ COVERS = {
         "streams.contracts.ids streams.contracts.purchase_orders streams.contracts.topics"
     ),
     "tests/infra/test_settings.py": "infra.redis.options",
-    "tests/policy/classic/test_cases.py": (
-        "policy.classic.item_models policy.classic.lot_models policy.classic.models "
-        "policy.classic.stock_models"
-    ),
-    "tests/policy/classic/test_cases.py": (
-        "policy.classic.item_models policy.classic.lot_models policy.classic.models "
-        "policy.classic.stock_models"
+    "tests/policy/classic/cases/test_answer.py": (
+        "policy.classic.cases.item_models policy.classic.cases.lot_models "
+        "policy.classic.cases.models policy.classic.cases.stock_models"
     ),
     "tests/policy/dual/test_demand.py": "policy.solver.expected_loss",
     "tests/policy/dual/test_solve.py": (

@@ -10,11 +10,10 @@ where the formula allows it:
 - which items: `classes` (ABC, XYZ, demand classes, service matrix), `capital` (capital against
   service), `money` (turns, days, DuPont), `smoothing` (Holt), `materials` (kits and their parts)
 - below them: `demand` (families), `normal` (loss function), `fields` (rules of a case's fields)
-- above them: `lot_models`, `stock_models`, `item_models` and `models` (the fields of a case),
-  `cases` (its answer), `reference` (the page of all models)
+- above them: `cases` (a case as JSON gives it: its fields, its answer, and the page of all models)
 """
 
-from policy.classic.cases import answer
-from policy.classic.reference import reference
+from policy.classic.cases.answer import answer
+from policy.classic.cases.reference import reference
 
 __all__ = ["answer", "reference"]

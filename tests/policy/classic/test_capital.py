@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from policy.classic.capital import Assortment, capital_curve, equal_targets, least_capital
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
 from policy.errors import PolicyInputError
 
 columns = st.integers(1, 6).flatmap(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
 from policy.classic.classes import abc_classes, demand_classes, service_targets, xyz_classes
 from policy.errors import PolicyInputError
 

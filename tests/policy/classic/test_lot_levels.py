@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
 from policy.classic.demand import NormalDemand, PoissonDemand, read_demand
 from policy.classic.lot_levels import best_lot_policy, fill_rate, reorder_point_for_fill
 from policy.errors import PolicyInputError

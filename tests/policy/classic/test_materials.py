@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
 from policy.classic.materials import Bill, parts_demand, parts_sd, sets_from_stock
 from policy.errors import PolicyInputError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
 from policy.errors import PolicyInputError
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
 from policy.classic.demand import Demand, read_demand
 from policy.classic.newsvendor import base_stock, newsvendor
 from policy.errors import PolicyInputError

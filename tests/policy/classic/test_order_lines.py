@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
 from policy.classic.order_lines import base_stock_for_lines, line_demand, line_fill, read_sizes
 from policy.errors import PolicyInputError
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
 from policy.classic.normal import normal_loss
 from policy.classic.safety import Needs, review_level, safety_stock, service_of
 from policy.errors import PolicyInputError

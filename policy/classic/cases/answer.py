@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from policy.classic.cases.models import MODELS, Model
 from policy.classic.fields import is_finite
-from policy.classic.models import MODELS, Model
 from policy.errors import PolicyInputError
 
 

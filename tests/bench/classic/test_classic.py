@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bench.classic import control, made_up_shop, main
+from tests.bench.classic.__main__ import control, made_up_shop, main
 
 
 def test_tiny_run_goes_through(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from policy.classic.cases import answer
-from policy.classic.models import MODELS
-from policy.classic.reference import ANSWERS, reference
+from policy.classic.cases.answer import answer
+from policy.classic.cases.models import MODELS
+from policy.classic.cases.reference import ANSWERS, reference
 
-README = Path(__file__).parents[3] / "policy" / "README.md"
+README = Path(__file__).parents[4] / "policy" / "README.md"
 BEGIN = "<!-- models: written by `tidegate classic --models` -->"
 END = "<!-- end of the models -->"
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from policy.classic import item_models, lot_models, stock_models
 from policy.classic.capital import UNIT_COST
+from policy.classic.cases import item_models, lot_models, stock_models
 from policy.classic.classes import LIMITS, MATRIX, SERIES, SPREADS, VALUES
 from policy.classic.demand import FAMILIES, read_demand
 from policy.classic.discounts import BREAKS, HOLDING_RATE

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from policy.classic.cases import answer
+from policy.classic.cases.answer import answer
+from policy.classic.cases.models import MODELS, Model
 from policy.classic.fields import Number
-from policy.classic.models import MODELS, Model
 from policy.errors import PolicyInputError
 
 EXAMPLES = [{"model": model.name, **model.example} for model in MODELS.values()]

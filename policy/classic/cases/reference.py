@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from policy.classic.cases import answer
-from policy.classic.models import MODELS
+from policy.classic.cases.answer import answer
+from policy.classic.cases.models import MODELS
 
 # What an answer means, where its name does not say it.
 ANSWERS = {
