@@ -26,6 +26,7 @@ FAMILIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spec", "known"), FAMILIES, ids=str)
 def test_family_agrees_with_scipy(spec, known) -> None:
     """Mean, spread, chances, expected shortage and quantiles."""

@@ -85,6 +85,7 @@ def test_without_an_order_cost_it_is_a_base_stock() -> None:
     assert round(found.cost_per_period, 6) == 3.570107
 
 
+@pytest.mark.slow
 def test_large_demand_is_solved_on_wider_cells() -> None:
     """A million units a period take a moment, and are said to be on cells of many units."""
     found = best_levels(5e6, 1, 9, read_demand(1e6))
@@ -94,6 +95,7 @@ def test_large_demand_is_solved_on_wider_cells() -> None:
     assert found.cost_per_period == pytest.approx(1e4 * small.cost_per_period, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.0, 1.0])
 def test_steady_demand_is_solved_whatever_its_mean(spread) -> None:
     """Certain demand of 1.5 million a period neither hangs nor fills the memory."""

@@ -31,7 +31,7 @@ def cost_of(demand: Demand, quantity: float, over: float, under: float) -> float
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=str)
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(over=st.floats(0.05, 20), under=st.floats(0.05, 20))
 def test_no_other_quantity_is_cheaper(family, over, under) -> None:
     """Neighbours and far quantities cost at least as much; the quantity is never below 0."""

@@ -59,6 +59,7 @@ def test_no_field_takes_what_it_cannot_use(case: dict[str, Any], value: Any) -> 
         json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", EXAMPLES, ids=lambda case: case["model"])
 def test_extreme_numbers_give_an_answer_or_a_complaint(case: dict[str, Any]) -> None:
     """Numbers near 0 and near the limit end in a finite answer or one line, never in a crash."""
