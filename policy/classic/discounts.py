@@ -92,7 +92,7 @@ def discounted_lot(
     Within a tier the cost is convex, so its best lot is the economic lot moved into the tier. Of
     equal costs the smaller lot is chosen.
 
-    Source: Snyder & Shen (2019), section 3.4, examples 3.2 and 3.3:
+    Source: Snyder & Shen (2019), section 3.4:
 
     >>> breaks = [[0, 0.75], [400, 0.72], [800, 0.68]]
     >>> lot = discounted_lot("all_units", 8, 0.3, 1300, breaks)

@@ -56,7 +56,7 @@ def economic_lot(
     Raises:
         PolicyInputError: an argument breaks a range above.
 
-    Source: Snyder & Shen (2019), Fundamentals of Supply Chain Theory, examples 3.1 and 3.5.
+    Source: Snyder & Shen (2019), Fundamentals of Supply Chain Theory, chapter 3, example 3.1:
 
     >>> lot = economic_lot(8, 0.225, 1300)
     >>> float(lot.order_quantity.round(5)), float(lot.cost_per_period.round(6))

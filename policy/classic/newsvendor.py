@@ -38,7 +38,7 @@ def newsvendor(demand: Demand, overage_cost: float, underage_cost: float) -> New
     The least quantity that covers demand with chance underage / (underage + overage); never below
     0. On whole units it is whole.
 
-    Source: Snyder & Shen (2019), examples 4.3 and 4.7:
+    Source: Snyder & Shen (2019), example 4.3:
 
     >>> from policy.classic.demand import read_demand
     >>> best = newsvendor(read_demand({"family": "normal", "mean": 50, "sd": 8}), 0.18, 0.70)

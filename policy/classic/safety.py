@@ -207,7 +207,7 @@ def review_level(
     Raises:
         PolicyInputError: an argument breaks a range above.
 
-    Source: Silver, Pyke & Thomas (2017), section 6.9:
+    Source: Silver, Pyke & Thomas (2017), chapter 6:
 
     >>> level = review_level("fill", 0.98, Needs(40, 20, 2), review_periods=1)
     >>> float(level.level.round(3)), float(level.exact_level.round(3))

@@ -45,7 +45,7 @@ def holt(
     Raises:
         PolicyInputError: an argument breaks a range above.
 
-    Source: Nahmias & Olsen (2015), Production and Operations Analysis, example 2.6:
+    Source: Nahmias & Olsen (2015), Production and Operations Analysis, chapter 2:
 
     >>> smoothed = holt([200, 250, 175, 186], 0.1, 0.1, level=200, trend=10)
     >>> smoothed.forecasts.round(1).tolist(), smoothed.levels.round(1).tolist()
