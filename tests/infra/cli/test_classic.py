@@ -11,7 +11,7 @@ import pytest
 
 from infra.cli.app import run
 from infra.cli.terminal.failures import ExitCode
-from policy.classic.models import MODELS
+from policy.classic.cases.models import MODELS
 
 Capture = pytest.CaptureFixture[str]
 
