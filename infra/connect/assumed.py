@@ -5,7 +5,7 @@ All of it follows from the orders themselves and from stated defaults; a report 
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from infra.replay.faults import Record
 from streams.timestamps import DAY_MS
 
 SOURCE = "assumed"
+MAIN = "main"
+"""The warehouse of orders that name none."""
 _SECOND_MS = 1_000
 _LEAST_DAYS = 7.0
 _LEAST_UNITS = 2
@@ -210,6 +212,27 @@ def in_shadow(record: Record) -> Record:
     if fields.get("kind") != "item":
         return record
     return record._replace(value=msgspec.json.encode({**fields, **SHADOW_FIELDS}))
+
+
+def in_one_warehouse(records: Iterable[Record]) -> Iterator[Record]:
+    """Put items and counts of all places into one, as orders do that name no place.
+
+    Levels of one moment are summed over the places.
+    """
+    levels: dict[tuple[bytes, int], tuple[Record, Fields]] = {}
+    for record in records:
+        fields = msgspec.json.decode(record.value)
+        fields.pop("warehouse", None)
+        if record.topic != "stock" or fields.get("kind") != "counted":
+            yield record._replace(value=msgspec.json.encode(fields))
+            continue
+        name = (record.key, record.occurred_ms)
+        if name in levels:
+            levels[name][1]["level"] += fields["level"]
+        else:
+            levels[name] = (record, fields)
+    for record, fields in levels.values():
+        yield record._replace(value=msgspec.json.encode(fields))
 
 
 def opening_in_words(defaults: Defaults) -> list[str]:

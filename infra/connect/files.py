@@ -40,6 +40,7 @@ class Row(NamedTuple):
     line: int  # where it begins in the file
     cells: dict[str, Any]
     fault: str = ""  # why it cannot be read; the cells are what could be
+    raw: int = 0  # stands for all its cells, also those that are not read
 
 
 @dataclass(frozen=True)
@@ -277,7 +278,7 @@ def _under_header(source: Source, rows: Iterable[tuple[int, int, list[Any]]]) ->
         fault = ""
         if len(cells) > len(names) and any(_clean(cell) for cell in cells[len(names) :]):
             fault = f"of at most {len(names)} cells: a separator inside a cell needs quotes"
-        yield Row(number, line, values, fault)
+        yield Row(number, line, values, fault, hash(tuple(cells)))
 
 
 def _is_blank(values: Mapping[str, Any], cells: Iterable[Any]) -> bool:

@@ -29,6 +29,7 @@ _NUMBERS = ("quantity", "units", "level", "price", "cost", "total", "days", "mar
 _TIMES = ("_at",)
 _LEAST_SCORE = 0.3
 _MOST, _SOME = 0.6, 0.2
+_HARDLY_ANY = 0.05
 _WOO_STATUSES = {
     *("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "trash"),
     *("checkout-draft", "pending payment", "on hold", "draft"),
@@ -254,7 +255,7 @@ def guess_mapping(
     preset = preset or recognise(source, sample)
     base = SHOP_PRESETS.get(preset, preset)
     if preset == "shopify-orders":
-        made, read = _shopify_columns(source, sample), dict(SHOPIFY_ORDERS["read"])
+        made, read = _shopify_columns(source, sample, answers), dict(SHOPIFY_ORDERS["read"])
         shape = "orders exported from Shopify"
     else:
         roles = _checked_roles(source, PRESETS[base], sample, columns or {})
@@ -319,7 +320,7 @@ def _checked_roles(
     return roles
 
 
-def _shopify_columns(source: Source, sample: Sample) -> dict[str, Any]:
+def _shopify_columns(source: Source, sample: Sample, answers: Answers) -> dict[str, Any]:
     """Return the places of Shopify's columns, by the names that this file writes them with."""
     names = {plain(name): name for name in sample.columns}
     made: dict[str, Any] = {}
@@ -334,7 +335,16 @@ def _shopify_columns(source: Source, sample: Sample) -> dict[str, Any]:
         if role not in made:
             wanted = SHOPIFY_ORDERS["fields"][role]["column"]
             raise FileError(f"{source.name} must have the column {wanted!r}, got none")
+    _name_items(source, made, sample, answers)
     return made
+
+
+def _name_items(source: Source, made: dict[str, Any], sample: Sample, answers: Answers) -> None:
+    """Let products' names stand for skus where the shop has none at all."""
+    column = made["sku"]["column"]
+    if "name" in made and len(sample.values(column)) < _HARDLY_ANY * len(sample.rows):
+        made["sku"] = {**made["name"], "as": "text"}
+        answers.assume(f"{source.name}: {column} is empty, so {made['name']['column']} names items")
 
 
 def _join_clock(made: dict[str, Any], sample: Sample) -> None:

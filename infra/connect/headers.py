@@ -42,7 +42,7 @@ def is_personal(header: object) -> bool:
 
 
 _PLAIN = {
-    role: {plain(word): place for place, word in enumerate(words)}
+    role: {plain(word): place for place, word in reversed(list(enumerate(words)))}
     for role, words in SYNONYMS.items()
 }
 _COMPACT = {role: {word.replace(" ", "") for word in words} for role, words in _PLAIN.items()}
@@ -54,7 +54,13 @@ def name_score(role: Role, header: object) -> float:
     >>> name_score("sku", "Artikelnummer") > name_score("sku", "Artikelname")
     True
     """
-    name = plain(header)
+    bare = re.sub(r"\([^)]*\)|\[[^]]*\]", "", str(header)).strip()
+    if bare and bare != str(header):  # "Available (not editable)"
+        return max(_plain_score(role, plain(header)), 0.98 * _plain_score(role, plain(bare)))
+    return _plain_score(role, plain(header))
+
+
+def _plain_score(role: Role, name: str) -> float:
     words = _PLAIN[role]
     if name in words:
         return 1.0 - words[name] / 1_000

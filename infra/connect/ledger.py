@@ -144,29 +144,33 @@ class Ledger:
         return [entry.state for entry in entries if entry.state is not None]
 
     def _events(self, name: tuple[str, str], sku: str) -> Iterator[Fields]:
-        entry, (order_id, line_id) = self._entries[name], name
-        sku = entry.state.sku if entry.state is not None else sku
-        if not sku:
-            return
-        common = {"order_id": order_id, "source": self.source}
-        if entry.state is not None and entry.state.warehouse is not None:
-            common["warehouse"] = entry.state.warehouse
-        for fields in (*_order_events(entry), *self._shipment_events(entry)):
-            event = {"topic": fields.pop("topic"), "kind": fields.pop("kind")}
-            event["event_id"] = f"o{order_id}/{line_id}/{fields.pop('id')}"
-            event["occurred_at"] = fields.pop("at")
-            event["sku"] = sku
-            own = common if event["topic"] != "stock" else {"source": self.source}
-            yield {**event, **fields, **own}
-
-    def _shipment_events(self, entry: Entry) -> Iterator[Fields]:
-        if self.stock_is == "on_hand":
-            yield from _shipment_events(entry)
+        entry = self._entries[name]
+        if sku := sku if entry.state is None else entry.state.sku:
+            yield from _events(entry, name, sku, self.source, self.stock_is)
 
 
 def line_events(state: LineState, source: str, stock_is: StockIs = "available") -> list[Fields]:
     """Return the events of a line that is said once and completely, as in an export."""
-    return list(Ledger(source, stock_is).apply([state]))
+    name = (state.order_id, state.line_id)
+    return list(_events(Entry(state), name, state.sku, source, stock_is))
+
+
+def _events(
+    entry: Entry, name: tuple[str, str], sku: str, source: str, stock_is: StockIs
+) -> Iterator[Fields]:
+    """Yield what is new of a line; its sums have it then."""
+    order_id, line_id = name
+    common = {"order_id": order_id, "source": source}
+    if entry.state is not None and entry.state.warehouse is not None:
+        common["warehouse"] = entry.state.warehouse
+    shipments = _shipment_events(entry) if stock_is == "on_hand" else ()
+    for fields in (*_order_events(entry), *shipments):
+        event = {"topic": fields.pop("topic"), "kind": fields.pop("kind")}
+        event["event_id"] = f"o{order_id}/{line_id}/{fields.pop('id')}"
+        event["occurred_at"] = fields.pop("at")
+        event["sku"] = sku
+        own = common if event["topic"] != "stock" else {"source": source}
+        yield {**event, **fields, **own}
 
 
 # --- taking -----------------------------------------------------------------------------------

@@ -232,18 +232,22 @@ class Reading:
     def _fill(self, rows: Iterable[Row], group_by: str, names: list[str]) -> Iterator[Row]:
         group: Any = None
         first: dict[str, Any] = {}
-        seen: dict[tuple[Any, ...], int] = {}
+        first_raw = 0
+        seen: dict[int, int] = {}
         for row in rows:
-            cells = tuple(row.cells.values())
-            if row.cells.get(group_by) != group or cells == tuple(first.values()):
-                group, first, seen = row.cells.get(group_by), row.cells, {}
-            elif cells in seen:
+            cells = row.cells
+            if cells.get(group_by) != group or row.raw == first_raw:
+                group, first, first_raw, seen = cells.get(group_by), cells, row.raw, {}
+            elif row.raw in seen:
                 self.report.rows += 1
-                self.report.leave_out(row.number, "same_row_twice", f"as row {seen[cells]}")
+                self.report.leave_out(row.number, "same_row_twice", f"as row {seen[row.raw]}")
                 continue
-            seen[cells] = row.number
-            filled = {name: first.get(name) for name in names if row.cells.get(name) in ("", None)}
-            yield row._replace(cells={**row.cells, **filled, ROW_IN_GROUP: len(seen)})
+            seen[row.raw] = row.number
+            for name in names:
+                if cells.get(name) in ("", None):
+                    cells[name] = first.get(name)
+            cells[ROW_IN_GROUP] = len(seen)
+            yield row
 
 
 def _number_of(emit: Emit, name: str, row: Row) -> float:

@@ -131,7 +131,7 @@ def _forecasts(found: Found, count: int = 15) -> Table:
         )
     columns = [
         *(("item", False), ("class", False), ("units in the next week", True)),
-        *(("80 % range", True), ("on the shelf in shadow", True)),
+        *(("80 % range", True), ("stock in shadow", True)),
     ]
     words = f"the {len(rows)} of {number(len(known))} items that sell most"
     return Table("Forecasts", columns, rows, words)
@@ -293,7 +293,9 @@ def _sentences(found: Found, comparison: Comparison | None) -> Iterator[str]:
     yield f"{number(len(found.orders))} purchase orders would have left, all within the shadow."
     if surges:
         items = len({one["sku"] for one in surges})
-        yield f"{number(len(surges))} surges of {number(items)} items would have been called."
+        of = "one item" if items == 1 else f"{number(items)} items"
+        calls = "One surge" if len(surges) == 1 else f"{number(len(surges))} surges"
+        yield f"{calls} of {of} would have been called."
     else:
         yield "No surge would have been called."
     if comparison is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,9 +13,15 @@ import msgspec
 
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.progress import Tell
-from infra.cli.terminal.wait import Target, wait_until_reached
+from infra.cli.terminal.wait import Target, remaining
 from infra.connect.answers import Answers
-from infra.connect.assumed import Sales, assumed_records, in_shadow
+from infra.connect.assumed import (
+    MAIN,
+    Sales,
+    assumed_records,
+    in_one_warehouse,
+    in_shadow,
+)
 from infra.connect.faults import Faults
 from infra.connect.intake import Intake
 from infra.connect.presets import Defaults
@@ -22,7 +29,7 @@ from infra.connect.reading import Report
 from infra.connect.sorting import in_order_of_time
 from infra.kafka.topic_reader import Ledger, read_topics
 from infra.local.stack import LocalStack
-from infra.redis.reader import open_reader
+from infra.redis.reader import Reader, open_reader
 from infra.redis.rows import DECISION_COLUMNS, ITEM_COLUMNS
 from infra.replay.faults import Record
 from infra.replay.replay import Progress as Sent
@@ -33,8 +40,11 @@ from streams.contracts.topics import ALERTS, INPUTS, PURCHASE_ORDERS, dead_lette
 from streams.timestamps import DAY_MS, rfc3339
 
 _YEAR_SECONDS = 366 * 86_400
-_LARGE_LINES = 50_000
+_LARGE_BYTES = 4_000_000
+_TICK_SECONDS, _LARGE_TICK_SECONDS = 300, 3_600  # a tick takes longer the more items there are
 _TELL_ROWS = 1_000
+_LOOK_SECONDS = 0.5
+_GIVE_UP_SECONDS = 300.0  # a very first start compiles for a while
 _READ_SHARE, _SENT_SHARE = 0.4, 0.6  # of the bar
 
 
@@ -75,8 +85,8 @@ class Shadow:
 
     def run(self, tell: Tell) -> Found:
         """Play all of it and read what came of it."""
-        is_large = sum(_size_bytes(intake) for intake, _ in self.intakes) > 100 * _LARGE_LINES
-        settings = shadow_settings(partitions=2 if is_large else 1)
+        is_large = sum(_size_bytes(intake) for intake, _ in self.intakes) > _LARGE_BYTES
+        settings = shadow_settings(is_large=is_large)
         stack = LocalStack(self._directory, settings)
         starting = _Background(lambda: _start(stack))
         try:
@@ -115,7 +125,10 @@ class Shadow:
             # A count without a time is of now, so it stands behind the orders; master data and
             # plans stand before them.
             at_ms = last_ms if intake.preset == "counts" else first_ms - 1_000
-            for record in intake.records(report, at=rfc3339(at_ms), latest_ms=None):
+            records = intake.records(report, at=rfc3339(at_ms), latest_ms=None)
+            if {warehouse for _, warehouse in self.sales.items} == {MAIN}:
+                records = in_one_warehouse(records)
+            for record in records:
                 self._notice(record)
                 record = in_shadow(record)
                 if record.topic == "catalog":
@@ -196,6 +209,7 @@ class Shadow:
         return int(self.defaults.review_period_days * 86_400) + 3_600
 
     def _wait(self, stack: LocalStack, result: ReplayResult, tell: Tell) -> Found:
+        """Return what came of it, once all is decided and published."""
         settings = stack.settings
         target = Target(
             result.end_offsets,
@@ -204,31 +218,38 @@ class Shadow:
         )
         first_ms, last_ms = self.sales.bounds_ms()
         with open_reader(settings) as reader:
-
-            def show(text: str) -> None:
-                done = min((s.applied_ms or first_ms for s in reader.shards()), default=first_ms)
-                share = (done - first_ms) / max(1, last_ms - first_ms)
-                tell(_READ_SHARE + _SENT_SHARE * min(1.0, max(0.0, share)), text)
-
-            wait_until_reached(reader, target, show, lambda text: None)
-            found = Found(
-                items=[dict(zip(ITEM_COLUMNS, row, strict=True)) for row in reader.items()],
-                decisions=[
-                    dict(zip(DECISION_COLUMNS, row, strict=True)) for row in reader.decisions()
-                ],
-            )
-            for shard in reader.shards():
-                found.counts.update(shard.meta.counts if shard.meta else {})
+            before, moved_at = None, time.monotonic()
+            while not (left := remaining(reader.shards(), target)).is_nothing:
+                if left != before:
+                    before, moved_at = left, time.monotonic()
+                elif time.monotonic() - moved_at > _GIVE_UP_SECONDS:
+                    raise CommandError(f"the shadow stands still: {left}", ExitCode.UNREACHABLE)
+                share = ((left.applied_ms or first_ms) - first_ms) / max(1, last_ms - first_ms)
+                tell(_READ_SHARE + _SENT_SHARE * min(1.0, max(0.0, share)), str(left))
+                time.sleep(_LOOK_SECONDS)
+            found = _found(reader)
         asyncio.run(_read_topics(settings, found))
         return found
 
 
-def shadow_settings(partitions: int) -> Settings:
+def _found(reader: Reader) -> Found:
+    """Read what Redis holds."""
+    items, decisions = reader.items(), reader.decisions()
+    found = Found(
+        items=[dict(zip(ITEM_COLUMNS, row, strict=True)) for row in items],
+        decisions=[dict(zip(DECISION_COLUMNS, row, strict=True)) for row in decisions],
+    )
+    for shard in reader.shards():
+        found.counts.update(shard.meta.counts if shard.meta else {})
+    return found
+
+
+def shadow_settings(*, is_large: bool) -> Settings:
     """Return the settings of a shadow: history that is long, and counts that stay valid."""
     return load_settings(
         config=None,
-        partitions=partitions,
-        tick_seconds=300,
+        partitions=2 if is_large else 1,
+        tick_seconds=_LARGE_TICK_SECONDS if is_large else _TICK_SECONDS,
         stock_valid_days=36_500,
         future_seconds=2 * _YEAR_SECONDS,
         handover_clock_seconds=2 * _YEAR_SECONDS,

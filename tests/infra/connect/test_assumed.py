@@ -3,7 +3,13 @@
 import json
 from collections import Counter
 
-from infra.connect.assumed import Sales, assumed_records, in_shadow, opening_in_words
+from infra.connect.assumed import (
+    Sales,
+    assumed_records,
+    in_one_warehouse,
+    in_shadow,
+    opening_in_words,
+)
 from infra.connect.presets import Defaults
 from infra.replay.faults import Record
 from streams.timestamps import DAY_MS
@@ -66,3 +72,13 @@ def test_a_catalog_line_is_made_ready_for_the_shadow():
     assert json.loads(in_shadow(record).value)["assume_dispatched"] is True
     count = Record("stock", b"a", b'{"kind":"counted"}', 0)
     assert in_shadow(count) is count
+
+
+def test_levels_of_all_places_are_summed():
+    """Orders that name no place draw on all of them."""
+    records = [
+        Record("stock", b"a", json.dumps({"kind": "counted", "level": n, **own}).encode(), 5)
+        for n, own in ((3, {"warehouse": "x"}), (4, {"warehouse": "y"}))
+    ]
+    (made_one,) = in_one_warehouse(records)
+    assert json.loads(made_one.value) == {"kind": "counted", "level": 7}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +18,13 @@ from infra.connect.intake import Intake, Wishes, open_intake
 from infra.connect.reading import Report
 from infra.connect.sorting import in_order_of_time
 from infra.replay.faults import occurred_ms
-from tests.infra.connect.shop_exports import EXPORTS, LOCALES, Line, made_lines
+from tests.infra.connect.shop_exports import (
+    EXPORTS,
+    LOCALES,
+    Line,
+    made_lines,
+    shopify_export,
+)
 
 AT = "2026-11-11T00:00:00Z"
 
@@ -280,6 +287,30 @@ def test_a_table_without_orders_ids_counts_every_row(tmp_path):
     assert {event["event_id"] for event in first} < {event["event_id"] for event in longer}
 
 
+def test_a_shop_without_skus_is_read_by_its_names(tmp_path):
+    """Shopify does not ask for skus; without any, products are items, and the report says so."""
+    lines = [replace(line, sku="") for line in made_lines()]
+    path = tmp_path / "orders.csv"
+    path.write_bytes(shopify_export(lines, LOCALES[0]))
+    answers = Answers(refuse)
+    events, _ = events_of(open_intake(path, answers))
+    assert {event["sku"] for event in events} == {line.name for line in lines}
+    assert any("Lineitem sku is empty" in text for text in answers.taken)
+
+
+def test_the_inventory_export_of_shopify(tmp_path):
+    """Several figures stand beside each other; available is what webhooks say, too."""
+    text = (
+        "Handle,Title,SKU,Location,Incoming (not editable),Unavailable (not editable),"
+        "Committed (not editable),Available (not editable),On hand (current),On hand (new)\n"
+        "mug,Mug,MUG-1,Shop,0,1,2,37,40,\n"
+    )
+    intake = opened(tmp_path / "inventory.csv", text)
+    (event,) = events_of(intake)[0]
+    assert (event["kind"], event["sku"]) == ("counted", "MUG-1")
+    assert event["level"] == 37
+
+
 def test_a_column_that_is_not_found_is_said(tmp_path):
     """The error says how; the flag overrides a guess."""
     text = "when,thing,much\n2026-11-09T10:00:00Z,a,1\n"
@@ -318,3 +349,12 @@ def test_costs_follow_from_the_margin(tmp_path):
     text = "sku,price,cost\na,10,\nb,10,4\n"
     events, _ = events_of(opened(tmp_path / "c.csv", text, preset="catalog"))
     assert [event["unit_cost_lean"] for event in events] == [5, 4]
+
+
+def test_the_sample_of_the_readme_asks_nothing(request):
+    """The first command of a newcomer: 300 orders of a made-up shop."""
+    path = Path(request.config.rootpath, "infra/connect/sample-orders.csv")
+    events, report = events_of(open_intake(path, Answers(refuse)))
+    assert len({event["order_id"] for event in events}) == 300
+    assert not report.faults.listed
+    assert set(report.left_out) == {"gift_card"}

@@ -23,7 +23,7 @@ def test_a_file_without_orders_is_named(tmp_path, capsys):
 
 def test_the_shadow_keeps_to_itself():
     """Its settings are those of a shop that is tried, with history of years."""
-    settings = shadow.shadow_settings(1)
+    settings = shadow.shadow_settings(is_large=False)
     assert settings.partitions == 1
     assert settings.day_history >= 1_000
 
