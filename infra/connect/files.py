@@ -97,7 +97,11 @@ class Source:
         """
         try:
             yield from _READERS[self.form](self)
-        except (*_DAMAGED, UnicodeError) as error:
+        except UnicodeError as error:
+            name = self.options.encoding or "utf-8"
+            rule = f"text in {name} to its end; --encoding says another one"
+            raise FileError(f"{self.name} must be {rule}: {error}") from error
+        except _DAMAGED as error:
             raise FileError(f"{self.name} must be readable to its end: {error}") from error
 
     def sample(self, count: int) -> list[Row]:

@@ -441,6 +441,13 @@ def _asked_style(
     return NumberStyle(decimal, "," if decimal == "." else ".")
 
 
+def _has_zone(value: Any) -> bool:
+    """Whether a value that is no text names a moment: seconds since 1970, or a time with a zone."""
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
+    return isinstance(value, int) and value > 1e9
+
+
 def _times_of(column: str, sample: Sample) -> TimeGuess:
     values = sample.values(column)
     texts = [value for value in values if isinstance(value, str)]
@@ -450,8 +457,7 @@ def _times_of(column: str, sample: Sample) -> TimeGuess:
         clocks = any(
             isinstance(v, float) or (isinstance(v, datetime) and v.hour != 12) for v in others
         )
-        epochs = all(isinstance(v, int) and v > 1e9 for v in others)
-        zoned = (guess.has_zone or not texts) and epochs
+        zoned = (guess.has_zone or not texts) and all(map(_has_zone, others))
         return replace(guess, has_zone=zoned, has_clock=guess.has_clock or clocks)
     return guess
 

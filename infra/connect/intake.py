@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
 from infra.connect.answers import Answers
-from infra.connect.faults import Fault
+from infra.connect.faults import Fault, FileError
 from infra.connect.files import ReadOptions, Row, Source, open_source
 from infra.connect.guess import Guess, guess_mapping, settle_reading
 from infra.connect.json_guess import SHAPES, guess_json, known_shape
@@ -191,11 +192,31 @@ def _mapped(path: Path, answers: Answers, wishes: Wishes, mapping: ShopMapping) 
     own = {name: value for name in _OPTIONS if (value := getattr(wishes.options, name)) is not None}
     source = open_source(path, ReadOptions(**{**said, **own}))
     settle_reading(source, answers)
+    _require_columns(source, mapping)
     targets = {emit.to for emit in mapping.emits}
     preset = next((name for to, name in _PRESET_OF.items() if to in targets), "mapping")
     if wishes.source is not None:
         mapping = replace(mapping, source=wishes.source)
     return Intake(source, mapping, wishes.preset or preset, "as its mapping says", wishes.stock_is)
+
+
+def _require_columns(source: Source, mapping: ShopMapping) -> None:
+    """Refuse a table that lacks a column of its mapping, before a thousand rows are refused.
+
+    Raises:
+        FileError: names the column and those that there are.
+    """
+    if not source.is_table or {"pair_by", "items_in"} & mapping.read.keys():
+        return
+    first = next(iter(source.rows()), None)
+    if first is None:
+        raise FileError(f"{source.name} must hold rows under a header, got none")
+    for emit in mapping.emits:
+        for spec in emit.fields:
+            if spec.place == "column" and spec.argument not in first.cells:
+                near = get_close_matches(spec.argument, first.cells, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else ", ".join(first.cells)
+                raise FileError(f"{source.name} has no column {spec.argument!r} ({hint})")
 
 
 _PRESET_OF = {

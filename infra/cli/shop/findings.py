@@ -100,7 +100,7 @@ def _taken(run: Shadow) -> Iterator[str]:
         yield from answers.taken
     missing = [name for name in run.sales.items if name not in run.known]
     if missing:
-        yield f"{number(len(missing))} items have no costs and lead times in the files:"
+        yield f"items without costs and lead times in the files: {number(len(missing))}; so"
         yield from run.defaults.in_words()
     yield from opening_in_words(run.defaults)
 

@@ -74,7 +74,8 @@ def try_(
 
         save(orders[0], save_mapping)
     if not _agreed(intakes, yes=yes):
-        return ExitCode.INTERRUPTED
+        note("say what is wrong: --column ROLE=NAME, as --column sku=Code, or --mapping FILE")
+        return ExitCode.NO
     with (
         tempfile.TemporaryDirectory(prefix="tidegate-try-") as directory,
         progress("reading") as tell,

@@ -323,6 +323,14 @@ def test_a_column_that_is_not_found_is_said(tmp_path):
     assert len(events_of(intake)[0]) == 1
 
 
+def test_a_mapping_for_another_file_is_named(tmp_path):
+    """A column that is not there is said once, with the one that was meant."""
+    text = "Order,SKU,Qty,Date\n1,a,2,2026-11-09T10:00:00Z\n"
+    mapping = opened(tmp_path / "a.csv", text).mapping
+    with pytest.raises(FileError, match=r"no column 'Qty' \(did you mean 'Qtys'\?\)"):
+        opened(tmp_path / "b.csv", text.replace("Qty", "Qtys"), mapping=mapping)
+
+
 @pytest.mark.parametrize(
     ("header", "preset"),
     [
