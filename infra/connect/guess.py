@@ -258,7 +258,7 @@ def guess_mapping(
         made, read = _shopify_columns(source, sample, answers), dict(SHOPIFY_ORDERS["read"])
         shape = "orders exported from Shopify"
     else:
-        roles = _checked_roles(source, PRESETS[base], sample, columns or {})
+        roles = checked_roles(source, PRESETS[base], sample, columns or {})
         made, read = {role: {"column": column} for role, column in roles.items()}, {}
         _join_clock(made, sample)
         shape = PRESETS[base].words
@@ -292,7 +292,7 @@ def _read_of(source: Source) -> dict[str, Any]:
     return {one: getattr(options, one) for one in names if getattr(options, one) is not None}
 
 
-def _checked_roles(
+def checked_roles(
     source: Source, preset: Preset, sample: Sample, given: dict[str, str]
 ) -> dict[str, str]:
     """Return the column of each role, as somebody said or as it was found.

@@ -70,8 +70,13 @@ class Intake:
         return SHOP_PRESETS.get(self.preset, self.preset) == "orders" or self.preset in SHAPES
 
     def columns(self) -> list[str]:
-        """Return the columns that are used."""
-        return self.mapping.columns()
+        """Return the columns that are used, in the order of the file."""
+        used = self.mapping.columns()
+        if not self.source.is_table:
+            return used
+        first = next(iter(self.source.rows()), None)
+        order = {} if first is None else {name: n for n, name in enumerate(first.cells)}
+        return sorted(used, key=lambda name: order.get(name, len(order)))
 
     def records(self, report: Report, *, at: str, latest_ms: int | None) -> Iterator[Record]:
         """Yield its records, in the order of the file.
@@ -180,6 +185,7 @@ def _guessed_json(source: Source, answers: Answers, wishes: Wishes) -> Guess:
     return guess_json(
         source,
         answers,
+        preset=wishes.preset,
         defaults=wishes.defaults,
         columns=wishes.columns,
         name=wishes.source,

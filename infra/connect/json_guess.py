@@ -11,13 +11,14 @@ from infra.connect.guess import (
     SAMPLE_ROWS,
     Guess,
     Sample,
-    assign,
+    checked_roles,
+    recognise,
     say_columns,
     settle_reading,
     settle_styles,
 )
 from infra.connect.headers import name_score
-from infra.connect.presets import PRESETS, Defaults, Document, emits_of
+from infra.connect.presets import PRESETS, SHOP_PRESETS, Defaults, Document, emits_of
 
 _DEPTH = 3
 SHAPES = {
@@ -50,11 +51,12 @@ def guess_json(
     source: Source,
     answers: Answers,
     *,
+    preset: str | None = None,
     defaults: Defaults | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: dict[str, str] | None = None,
     name: str | None = None,
 ) -> Guess:
-    """Propose the mapping of orders in JSON: flat objects, or orders that hold their lines.
+    """Propose the mapping of JSON: flat objects, or orders that hold their lines.
 
     Raises:
         FileError: no sku, quantity or time is found.
@@ -64,28 +66,23 @@ def guess_json(
     rows = [row for row in source.sample(SAMPLE_ROWS) if not row.fault]
     if not rows:
         raise FileError(f"{source.name} must hold JSON objects, got none")
-    each = _lines_of([row.cells for row in rows])
+    each = _lines_of([row.cells for row in rows]) if preset in (None, "orders") else ()
     sample = Sample(list(_flat_rows(rows, each)))
-    preset = PRESETS["orders"]
-    given = dict(columns or {})
-    free = Sample(sample.rows)
-    free.columns = [one for one in sample.columns if one not in given.values()]
-    roles = {**assign([role for role in preset.roles if role not in given], free), **given}
-    missing = [group[0] for group in preset.needs if not any(role in roles for role in group)]
-    if missing:
-        seen = ", ".join(sample.columns[:20])
-        raise FileError(
-            f"{source.name}: no field is surely the {missing[0]}; say it with "
-            f"--column {missing[0]}=PATH (fields: {seen}), or with --mapping"
-        )
+    if preset is None:
+        preset = "orders" if each or columns else recognise(source, sample)
+    kind = PRESETS[SHOP_PRESETS.get(preset, preset)]
+    roles = checked_roles(source, kind, sample, columns or {})
     made: dict[str, Any] = {role: {"column": column} for role, column in roles.items()}
     say_columns(source, made, answers)
     settle_styles(source, made, sample, answers)
-    (emit,) = emits_of("orders", made, defaults or Defaults())
-    fields = {name: _as_path(place) for name, place in emit["fields"].items()}
-    own: Document = {"to": "lines", **({"each": _query(each)} if each else {}), "fields": fields}
-    document: Document = {"source": name or "files", "format": "json", "emit": [own]}
-    return Guess("orders", document, "orders as JSON" + (", lines inside" if each else ""))
+    emits = emits_of(kind.name, made, defaults or Defaults())
+    for emit in emits:
+        emit["fields"] = {field: _as_path(place) for field, place in emit["fields"].items()}
+        if each:
+            emit["each"] = _query(each)
+    document: Document = {"source": name or "files", "format": "json", "emit": emits}
+    shape = f"{kind.words}, as JSON" if not each else "orders as JSON, their lines inside"
+    return Guess(kind.name, document, shape)
 
 
 def _as_path(place: dict[str, Any]) -> dict[str, Any]:

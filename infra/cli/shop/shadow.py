@@ -87,7 +87,7 @@ class Shadow:
         """Play all of it and read what came of it."""
         is_large = sum(_size_bytes(intake) for intake, _ in self.intakes) > _LARGE_BYTES
         settings = shadow_settings(is_large=is_large)
-        stack = LocalStack(self._directory, settings)
+        stack = LocalStack(self._directory, settings, workers=2 if is_large else 1)
         starting = _Background(lambda: _start(stack))
         try:
             starting.start()

@@ -101,5 +101,19 @@ def test_events_of_tidegate_and_uci_lines_pass(tmp_path):
 
 def test_json_without_orders_says_what_is_missing(tmp_path):
     """The error names the fields that there are."""
-    with pytest.raises(FileError, match=r"--column sku=PATH .*\$\.colour"):
+    with pytest.raises(FileError, match=r"\$\.colour"):
         opened(tmp_path / "a.json", json.dumps([{"colour": "red", "size": 3}]))
+
+
+@pytest.mark.parametrize(
+    ("row", "preset", "kind"),
+    [
+        ({"sku": "a", "stock": 7}, "counts", "counted"),
+        ({"article": {"sku": "a"}, "cost": "2.50", "leadTimeDays": 4}, "catalog", "item"),
+    ],
+)
+def test_other_files_as_json(tmp_path, row, preset, kind):
+    """Stock and items come as JSON, too."""
+    intake = opened(tmp_path / "a.json", json.dumps([row]), ask=refuse)
+    assert intake.preset == preset
+    assert [event["kind"] for event in events_of(intake)[0]] == [kind]

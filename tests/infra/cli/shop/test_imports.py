@@ -36,6 +36,18 @@ def test_a_dry_run_lists_what_is_refused(orders, tmp_path, capsys):
     assert "3,3,Qty,a whole number of units,x," in refused.read_text(encoding="utf-8-sig")
 
 
+def test_refused_rows_are_mended_and_sent_again(orders, tmp_path, capsys):
+    """The file of refused rows is a file of orders: with the value mended it is taken."""
+    refused = tmp_path / "refused.csv"
+    command = ["import", str(orders), "--dry-run", "--timezone", "UTC", "--refused", str(refused)]
+    run(command)
+    text = refused.read_text(encoding="utf-8-sig")
+    assert text.endswith(",2,b,x,5.00,2026-11-09 11:00\n")
+    refused.write_text(text.replace(",b,x,", ",b,3,"))
+    assert run(["import", str(refused), "--dry-run", "--timezone", "UTC"]) == 0
+    assert "1 orders placed" in capsys.readouterr().out
+
+
 def test_nobody_is_asked_without_a_terminal(orders, capsys):
     """The zone has to be said, or --yes takes what is proposed, and the report says so."""
     assert run(["import", str(orders), "--dry-run"]) == 2
