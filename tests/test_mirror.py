@@ -42,11 +42,12 @@ COVERS = {
         "infra.cli.shop.template"
     ),
     "tests/infra/connect/shops/test_connectors.py": "infra.connect.shops.payloads",
-    "tests/infra/connect/test_files.py": "infra.connect.encodings",
-    "tests/infra/connect/test_guess.py": (
-        "infra.connect.answers infra.connect.headers infra.connect.intake"
+    "tests/infra/connect/test_files.py": "infra.connect.encodings infra.connect.json_values",
+    "tests/infra/connect/guessing/test_guess.py": (
+        "infra.connect.guessing.answers infra.connect.guessing.headers "
+        "infra.connect.guessing.sample infra.connect.guessing.styles infra.connect.intake"
     ),
-    "tests/infra/connect/test_mapping.py": "infra.connect.mapped",
+    "tests/infra/connect/test_mapping.py": "infra.connect.mapped infra.connect.mapping_text",
     "tests/infra/connect/test_reading.py": "infra.connect.faults infra.connect.lines",
     "tests/infra/connect/test_templates.py": "infra.connect.presets",
     "tests/infra/metrics/test_worker.py": "infra.kafka.group_monitor infra.metrics.shop",

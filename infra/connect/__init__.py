@@ -3,17 +3,18 @@
 The pure parts know no file and no clock: numbers, texts and lines in, events out.
 
     cells, times          one value as shops write it
-    headers, guess, json_guess
-                          what a column is called; what a file is, found out or asked
-    mapping, mapped       mapping files; one record by a mapping
+    guessing              what a file is and what its columns are, found out or asked
+    mapping, mapping_text, mapped
+                          mapping files; one record by a mapping
     packed                order lines that a plug-in packed into cells
     ledger, lines         absolute numbers of order lines -> what is new in them
     shops                 messages of shops and databases -> what they say -> checked events
     presets, templates    kinds of files, their defaults, files to fill in
 
-    files, encodings      a file of any form -> rows
+    files, encodings, json_values
+                          a file of any form -> rows
     reading, sorting      rows -> checked records, in the order of time
     intake                one file, ready to be read
     assumed               costs, lead times and opening stock that `try` makes up
-    faults, answers       what was refused; what was asked and taken
+    faults                what was refused
 """

@@ -5,7 +5,6 @@ import csv
 import gzip
 import hashlib
 import io
-import json
 import lzma
 import os
 import zipfile
@@ -23,13 +22,12 @@ import msgspec
 
 from infra.connect import encodings
 from infra.connect.faults import FileError
+from infra.connect.json_values import BLANKS, json_values
 
 _HEAD_BYTES = 65_536
 _BLOCK_BYTES = 1 << 20
 _MOST_CELL_CHARACTERS = 1 << 20
 _HEADER_WITHIN_ROWS = 15
-_LIST_KEYS = ("orders", "data", "items", "results", "records", "rows", "value", "order_lines")
-_BLANKS = " \t\r\n\v\f\u00a0\u200b\ufeff\u2007\u202f\u3000"
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
@@ -338,7 +336,7 @@ def _clean(cell: Any) -> Any:
     """Return a cell without blanks around it; ="007" is how Excel is kept from making 7 of it."""
     if not isinstance(cell, str):
         return cell
-    text = cell.strip(_BLANKS)
+    text = cell.strip(BLANKS)
     if text.startswith('="') and text.endswith('"') and len(text) > 2:
         return text[2:-1]
     return text
@@ -422,58 +420,11 @@ def _jsonl_rows(source: Source) -> Iterator[Row]:
 
 def _json_rows(source: Source) -> Iterator[Row]:
     with _open_text(source) as text:
-        for number, value in enumerate(_json_values(text, source.name), 1):
+        for number, value in enumerate(json_values(text, source.name), 1):
             if isinstance(value, dict):
                 yield Row(number, number, value)
             else:
                 yield Row(number, number, {}, "a JSON object")
-
-
-def _json_values(text: IO[str], name: str) -> Iterator[Any]:
-    """Yield the objects of an array, of an envelope around one, or of values one after another."""
-    buffer, decoder, place = text.read(_BLOCK_BYTES), json.JSONDecoder(), 0
-    is_array = buffer.lstrip(_BLANKS)[:1] == "["
-    if is_array:
-        place = buffer.index("[") + 1
-    while True:
-        while place < len(buffer) and buffer[place] in " \t\r\n,\ufeff":
-            place += 1
-        if place < len(buffer) and is_array and buffer[place] == "]":
-            return
-        try:
-            value, end = decoder.raw_decode(buffer, place)
-        except ValueError as error:
-            more = text.read(max(_BLOCK_BYTES, len(buffer)))
-            if not more:
-                if not buffer[place:].strip(_BLANKS):
-                    return
-                raise FileError(f"{name} must be JSON: {error}") from None
-            buffer, place = buffer[place:] + more, 0
-            continue
-        yield from _unwrapped(value) if not is_array else (value,)
-        place = end
-        if place > _BLOCK_BYTES:
-            buffer, place = buffer[place:], 0
-
-
-def _unwrapped(value: Any) -> Iterator[Any]:
-    """Yield the objects of `{"orders": [...]}`, or the value itself."""
-    if isinstance(value, dict):
-        for key in _LIST_KEYS:
-            inner = value.get(key)
-            is_list = isinstance(inner, list) and inner and isinstance(inner[0], dict)
-            if is_list and _is_envelope(value, key):
-                yield from cast(list[Any], inner)
-                return
-    yield value
-
-
-def _is_envelope(value: Mapping[str, Any], key: str) -> bool:
-    """Whether an object only wraps a list: an order has an id of its own beside its lines."""
-    if any(isinstance(other, list) for name, other in value.items() if name != key):
-        return False
-    others = {name.casefold() for name in value if name != key}
-    return not any("id" in name or "order" in name or "number" in name for name in others)
 
 
 # --- Parquet ----------------------------------------------------------------------------------

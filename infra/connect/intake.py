@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from infra.connect.answers import Answers
 from infra.connect.faults import Fault, FileError
 from infra.connect.files import ReadOptions, Row, Source, open_source
-from infra.connect.guess import Guess, guess_mapping, settle_reading
-from infra.connect.json_guess import SHAPES, guess_json, known_shape
+from infra.connect.guessing.answers import Answers
+from infra.connect.guessing.guess import Guess, guess_mapping, settle_reading
+from infra.connect.guessing.json_guess import SHAPES, guess_json, known_shape
 from infra.connect.ledger import StockIs
 from infra.connect.mapping import ShopMapping, build_mapping
 from infra.connect.presets import SHOP_PRESETS, Defaults

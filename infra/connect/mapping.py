@@ -36,7 +36,7 @@ above it, likewise; `hash` makes an id of several columns, `row_id` one for each
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -44,6 +44,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from infra.connect.cells import NumberStyle
+from infra.connect.mapping_text import MappingError, Places, only
 from infra.connect.times import TimeStyle, zone_of
 from streams.contracts.events import TOPICS
 
@@ -100,10 +101,6 @@ _TIMES = (
 
 
 POINT, UTC_TIMES = NumberStyle(), TimeStyle()
-
-
-class MappingError(ValueError):
-    """A mapping file breaks a rule; the text names the line and the field."""
 
 
 @dataclass(frozen=True)
@@ -185,17 +182,17 @@ def parse_mapping(text: str, name: str = "mapping") -> ShopMapping:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"{name} must be TOML: {error}") from None
-    return build_mapping(document, _Places(text, name))
+    return build_mapping(document, Places(text, name))
 
 
-def build_mapping(document: dict[str, Any], places: "_Places | None" = None) -> ShopMapping:
+def build_mapping(document: dict[str, Any], places: Places | None = None) -> ShopMapping:
     """Check a mapping that is already a table."""
-    places = places or _Places("", "mapping")
-    _only(document, _TOP, places, "")
+    places = places or Places("", "mapping")
+    only(document, _TOP, places, "")
     read = document.get("read", {})
     if not isinstance(read, dict):
         raise places.error("read", "a table", read)
-    _only(read, _READ, places, "read.")
+    only(read, _READ, places, "read.")
     form = document.get("format", "json")
     if form not in FORMATS:
         raise places.error("format", f"one of {', '.join(FORMATS)}", form)
@@ -213,7 +210,7 @@ def build_mapping(document: dict[str, Any], places: "_Places | None" = None) -> 
     return ShopMapping(source, made, dict(read), form, document, source_from)
 
 
-def _check_read(read: Mapping[str, Any], places: "_Places") -> None:
+def _check_read(read: Mapping[str, Any], places: Places) -> None:
     if "timezone" in read:
         _zone(read["timezone"], places, "timezone")
     for name, allowed in (("decimal", (".", ",")), ("date_order", ("dmy", "mdy"))):
@@ -227,10 +224,10 @@ def _check_read(read: Mapping[str, Any], places: "_Places") -> None:
 # --- one emit ---------------------------------------------------------------------------------
 
 
-def _emit(one: Any, read: Mapping[str, Any], places: "_Places") -> Emit:
+def _emit(one: Any, read: Mapping[str, Any], places: Places) -> Emit:
     if not isinstance(one, dict):
         raise places.error("emit", "a table", one)
-    _only(one, ("to", "kind", "when", "each", "fields"), places, "")
+    only(one, ("to", "kind", "when", "each", "fields"), places, "")
     to = one.get("to")
     if to != LINES and to not in TOPICS:
         raise places.error("to", f"one of {', '.join((*TOPICS, LINES))}", to)
@@ -239,7 +236,7 @@ def _emit(one: Any, read: Mapping[str, Any], places: "_Places") -> Emit:
     fields = one.get("fields")
     if not isinstance(fields, dict) or not fields:
         raise places.error("fields", "a table of fields", fields)
-    _only({name: 0 for name in fields if name[:1] != "_"}, allowed, places, "fields.")
+    only({name: 0 for name in fields if name[:1] != "_"}, allowed, places, "fields.")
     specs = tuple(_field(name, spec, read, places) for name, spec in fields.items())
     missing = [name for name in _required_fields(to, kind) if name not in fields]
     if missing:
@@ -251,19 +248,19 @@ def _emit(one: Any, read: Mapping[str, Any], places: "_Places") -> Emit:
     return Emit(to, kind, specs, when, each)
 
 
-def _allowed_fields(to: str, kind: str, places: "_Places") -> tuple[str, ...]:
+def _allowed_fields(to: str, kind: str, places: Places) -> tuple[str, ...]:
     if to == LINES:
         return LINE_FIELDS
     return tuple(struct_field.encode_name for struct_field in _struct_fields(to, kind, places))
 
 
-def _struct_fields(to: str, kind: str, places: "_Places | None" = None) -> Sequence[Any]:
+def _struct_fields(to: str, kind: str, places: Places | None = None) -> Sequence[Any]:
     import msgspec
 
     kinds = {struct.__struct_config__.tag: struct for struct in TOPICS[to]}
     kinds.pop("heartbeat", None)
     if kind not in kinds:
-        places = places or _Places("", "mapping")
+        places = places or Places("", "mapping")
         raise places.error("kind", f"one of {', '.join(map(str, kinds))}", kind)
     return msgspec.structs.fields(kinds[kind])
 
@@ -276,14 +273,14 @@ def _required_fields(to: str, kind: str) -> list[str]:
     return [name for name in required if name not in made]
 
 
-def _check_product(spec: FieldSpec, fields: Mapping[str, Any], places: "_Places") -> None:
+def _check_product(spec: FieldSpec, fields: Mapping[str, Any], places: Places) -> None:
     names = [one for one in spec.argument if isinstance(one, str)]
     for name in names:
         if name not in fields or list(fields).index(name) > list(fields).index(spec.name):
             raise places.error(spec.name, "made of fields above it", name)
 
 
-def _query(one: Mapping[str, Any], name: str, places: "_Places") -> Any:
+def _query(one: Mapping[str, Any], name: str, places: Places) -> Any:
     text = one.get(name)
     if text is None:
         return None
@@ -297,12 +294,12 @@ def _query(one: Mapping[str, Any], name: str, places: "_Places") -> Any:
 # --- one field --------------------------------------------------------------------------------
 
 
-def _field(name: str, spec: Any, read: Mapping[str, Any], places: "_Places") -> FieldSpec:
+def _field(name: str, spec: Any, read: Mapping[str, Any], places: Places) -> FieldSpec:
     if isinstance(spec, str):
         spec = {"path": spec}
     if not isinstance(spec, dict):
         raise places.error(name, "a path or a table", spec)
-    _only(spec, (*_PLACES, *_OPTIONS), places, f"{name}.", name)
+    only(spec, (*_PLACES, *_OPTIONS), places, f"{name}.", name)
     given = [place for place in _PLACES if place in spec]
     if len(given) != 1:
         raise places.error(name, f"with one of {', '.join(_PLACES)}", ", ".join(given) or spec)
@@ -357,7 +354,7 @@ def default_convert(name: str) -> Convert:
     return "any" if "breaks" in name or "weekdays" in name or name == "lots" else "text"
 
 
-def _check_argument(name: str, place: str, argument: Any, places: "_Places") -> None:
+def _check_argument(name: str, place: str, argument: Any, places: Places) -> None:
     if place in ("column", "path", "count_within"):
         if not isinstance(argument, str) or not argument:
             raise places.error(name, f"with `{place}` a text", argument)
@@ -391,7 +388,7 @@ def _columns_of(place: str, argument: Any) -> Iterator[str]:
 
 
 def _numbers(
-    name: str, spec: Mapping[str, Any], read: Mapping[str, Any], places: "_Places"
+    name: str, spec: Mapping[str, Any], read: Mapping[str, Any], places: Places
 ) -> NumberStyle:
     decimal = spec.get("decimal", read.get("decimal", "."))
     if decimal not in (".", ","):
@@ -402,7 +399,7 @@ def _numbers(
 
 
 def _times(
-    name: str, spec: Mapping[str, Any], read: Mapping[str, Any], places: "_Places"
+    name: str, spec: Mapping[str, Any], read: Mapping[str, Any], places: Places
 ) -> TimeStyle:
     zone = spec.get("timezone", read.get("timezone", "UTC"))
     _zone(zone, places, name)
@@ -412,95 +409,8 @@ def _times(
     return TimeStyle(zone, order)
 
 
-def _zone(zone: Any, places: "_Places", name: str) -> None:
+def _zone(zone: Any, places: Places, name: str) -> None:
     try:
         zone_of(zone)
     except (ValueError, TypeError):
         raise places.error(name, "a time zone, as Europe/Berlin", zone) from None
-
-
-# --- where a mistake is -----------------------------------------------------------------------
-
-
-def _only(
-    table: Mapping[str, Any],
-    allowed: Sequence[str],
-    places: "_Places",
-    prefix: str,
-    place: str | None = None,
-) -> None:
-    from difflib import get_close_matches
-
-    for name in table:
-        if name not in allowed:
-            near = get_close_matches(name, allowed, n=1)
-            hint = f"known (did you mean {near[0]}?)" if near else f"one of {', '.join(allowed)}"
-            raise places.error(place or name, hint, prefix + name)
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Finds the line of a field in the text of a mapping."""
-
-    text: str
-    file: str
-    emit: int | None = None  # which [[emit]]
-
-    def within(self, emit: int) -> "_Places":
-        return replace(self, emit=emit)
-
-    def error(self, name: str, rule: str, value: object) -> MappingError:
-        line = self._line(name)
-        where = f"{self.file}, line {line}" if line else self.file
-        part = "" if self.emit is None else f" of [[emit]] {self.emit + 1}"
-        return MappingError(f"{where}: {name}{part} must be {rule}, got {value!r}")
-
-    def _line(self, name: str) -> int | None:
-        lines = self.text.splitlines()
-        starts = [n for n, line in enumerate(lines) if line.strip().startswith("[[emit]]")]
-        first, last = 0, len(lines)
-        if self.emit is not None and self.emit < len(starts):
-            first = starts[self.emit]
-            last = starts[self.emit + 1] if self.emit + 1 < len(starts) else len(lines)
-        shape = re.compile(rf'\s*(?:\[*emit\.)?"?{re.escape(name)}"?\s*[=\]]')
-        for number in range(first, last):
-            if shape.match(lines[number]):
-                return number + 1
-        return first + 1 if self.emit is not None and lines else None
-
-
-# --- writing ----------------------------------------------------------------------------------
-
-
-def mapping_text(document: Mapping[str, Any], comment: str = "") -> str:
-    """Return a mapping as TOML, which reads back as the same mapping."""
-    lines = [f"# {line}" for line in comment.splitlines()]
-    lines += [
-        f"{name} = {_toml(document[name])}" for name in ("source", "format") if name in document
-    ]
-    if document.get("read"):
-        lines += ["", "[read]", *(f"{k} = {_toml(v)}" for k, v in document["read"].items())]
-    for emit in document["emit"]:
-        own = {name: value for name, value in emit.items() if name != "fields"}
-        lines += ["", "[[emit]]", *(f"{k} = {_toml(v)}" for k, v in own.items())]
-        lines += ["", "[emit.fields]"]
-        lines += [f"{k} = {_toml(v)}" for k, v in emit["fields"].items()]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        import json
-
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return f"{{ {', '.join(f'{_key(k)} = {_toml(v)}' for k, v in value.items())} }}"
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(str(name))

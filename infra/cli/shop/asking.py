@@ -3,7 +3,7 @@
 import sys
 
 from infra.cli.terminal.output import note
-from infra.connect.answers import Ask, Question, refuse, take_first
+from infra.connect.guessing.answers import Ask, Question, refuse, take_first
 
 
 def asker(*, yes: bool) -> Ask:

@@ -167,8 +167,8 @@ class _Trial:
         """Take the rows of an export."""
         from infra.cli.shop.file_flags import NO_ASSUMPTIONS
         from infra.cli.shop.imports import checked_time
-        from infra.connect.answers import Answers
         from infra.connect.faults import Faults
+        from infra.connect.guessing.answers import Answers
         from infra.connect.intake import open_intake
         from infra.connect.reading import Report
         from infra.connect.sorting import in_order_of_time

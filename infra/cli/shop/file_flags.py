@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 if TYPE_CHECKING:
-    from infra.connect.answers import Answers
+    from infra.connect.guessing.answers import Answers
     from infra.connect.intake import Wishes
 
 _FILE = Group("How the file is read", sort_key=6)
@@ -125,7 +125,7 @@ def wishes_of(
 def answers_of(flags: FileFlags, *, yes: bool) -> "Answers":
     """Return who answers what the flags leave open."""
     from infra.cli.shop.asking import asker
-    from infra.connect.answers import Answers
+    from infra.connect.guessing.answers import Answers
 
     return Answers(asker(yes=yes), flags.given())
 

@@ -8,7 +8,7 @@ from infra.wording.format import moment, number
 from streams.timestamps import rfc3339
 
 if TYPE_CHECKING:
-    from infra.connect.answers import Answers
+    from infra.connect.guessing.answers import Answers
     from infra.connect.intake import Intake
     from infra.connect.reading import Report
 

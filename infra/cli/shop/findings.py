@@ -89,7 +89,7 @@ def _facts(run: Shadow, found: Found) -> Iterator[tuple[str, str]]:
     yield "days", f"{rfc3339(first_ms)[:10]} to {rfc3339(last_ms - 1)[:10]} ({number(days)})"
     yield "order lines", f"{number(run.sales.lines)} of {number(units)} units"
     yield "items", number(len(run.sales.items))
-    yield "reviews", number(len(found.decisions))
+    yield "reviews", number(found.reviews)
     yield "purchase orders", number(len(found.orders))
 
 

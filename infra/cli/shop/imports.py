@@ -28,7 +28,7 @@ from infra.wording.format import number
 from streams.timestamps import rfc3339
 
 if TYPE_CHECKING:
-    from infra.connect.answers import Answers
+    from infra.connect.guessing.answers import Answers
     from infra.connect.intake import Intake
     from infra.connect.reading import Report
     from infra.replay.faults import Record
@@ -125,7 +125,7 @@ def checked_time(at: str | None) -> str:
 
 def save(intake: "Intake", path: Path) -> None:
     """Write the mapping of a file."""
-    from infra.connect.mapping import mapping_text
+    from infra.connect.mapping_text import mapping_text
 
     if not intake.mapping.document:
         note(f"{intake.source.name} needs no mapping: it holds {intake.shape}")

@@ -14,7 +14,6 @@ import msgspec
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.progress import Tell
 from infra.cli.terminal.wait import Target, remaining
-from infra.connect.answers import Answers
 from infra.connect.assumed import (
     MAIN,
     Sales,
@@ -23,6 +22,7 @@ from infra.connect.assumed import (
     in_shadow,
 )
 from infra.connect.faults import Faults
+from infra.connect.guessing.answers import Answers
 from infra.connect.intake import Intake
 from infra.connect.presets import Defaults
 from infra.connect.reading import Report
@@ -30,7 +30,7 @@ from infra.connect.sorting import in_order_of_time
 from infra.kafka.topic_reader import Ledger, read_topics
 from infra.local.stack import LocalStack
 from infra.redis.reader import Reader, open_reader
-from infra.redis.rows import DECISION_COLUMNS, ITEM_COLUMNS
+from infra.redis.rows import ITEM_COLUMNS
 from infra.replay.faults import Record
 from infra.replay.replay import Progress as Sent
 from infra.replay.replay import ReplayResult, replay
@@ -53,7 +53,7 @@ class Found:
     """What came of it, read back from Redis and Kafka as anybody would."""
 
     items: list[dict[str, Any]] = field(default_factory=list)
-    decisions: list[dict[str, Any]] = field(default_factory=list)
+    reviews: int = 0
     orders: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)  # by topic and outcome
@@ -234,10 +234,9 @@ class Shadow:
 
 def _found(reader: Reader) -> Found:
     """Read what Redis holds."""
-    items, decisions = reader.items(), reader.decisions()
     found = Found(
-        items=[dict(zip(ITEM_COLUMNS, row, strict=True)) for row in items],
-        decisions=[dict(zip(DECISION_COLUMNS, row, strict=True)) for row in decisions],
+        items=[dict(zip(ITEM_COLUMNS, row, strict=True)) for row in reader.items()],
+        reviews=sum(1 for _ in reader.decisions()),
     )
     for shard in reader.shards():
         found.counts.update(shard.meta.counts if shard.meta else {})
@@ -277,11 +276,28 @@ async def _read_topics(settings: Settings, found: Found) -> None:
         ledger = Ledger(kind)
         async for record in read_topics(settings, [settings.topic_prefix + topic]):
             ledger.add(record.value)
-        into += [msgspec.json.decode(value) for value in ledger.in_order()]
+        into += [_needed(msgspec.json.decode(value)) for value in ledger.in_order()]
     names = [settings.topic_prefix + dead_letter_topic(topic) for topic in INPUTS]
     async for record in read_topics(settings, names):
         code = record.header("tidegate-error-code") or b"unknown"
         found.dead_letters[code.decode("utf-8", "replace")] += 1
+
+
+_NEEDED = frozenset(
+    (
+        *("decided_at", "sku", "quantity", "supplier", "supplier_role", "expected_at", "reason"),
+        *("unit_cost", "occasion", "kind", "state", "occurred_at", "summary"),
+    )
+)
+_NEEDED_INPUTS = ("inventory_position_units", "demand_mean_units_per_day")
+
+
+def _needed(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what a report says of an order or an alert: a long history has many of them."""
+    needed = {name: value for name, value in record.items() if name in _NEEDED}
+    if (inputs := record.get("inputs")) is not None:
+        needed["inputs"] = {name: inputs[name] for name in _NEEDED_INPUTS}
+    return needed
 
 
 def _size_bytes(intake: Intake) -> int:

@@ -25,7 +25,7 @@ from infra.cli.terminal.progress import progress
 
 if TYPE_CHECKING:
     from infra.cli.shop.findings import Findings
-    from infra.connect.answers import Answers
+    from infra.connect.guessing.answers import Answers
     from infra.connect.intake import Intake
 
 

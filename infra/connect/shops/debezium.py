@@ -13,7 +13,8 @@ import msgspec
 from infra.connect.cells import order_status
 from infra.connect.faults import CellError
 from infra.connect.files import Row
-from infra.connect.guess import Sample, assign
+from infra.connect.guessing.guess import assign
+from infra.connect.guessing.sample import Sample
 from infra.connect.ledger import Fields, Ledger
 from infra.connect.lines import NotALine, line_state
 from infra.connect.mapped import Mapper

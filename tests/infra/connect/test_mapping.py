@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.connect.mapped import Mapper
-from infra.connect.mapping import MappingError, mapping_text, parse_mapping
+from infra.connect.mapping import parse_mapping
+from infra.connect.mapping_text import MappingError, mapping_text
 
 GOOD = """source = "shop"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from infra.connect.packed import lines_in
-from tests.infra.connect.test_guess import events_of, opened
+from tests.infra.connect.guessing.test_guess import events_of, opened
 
 WOO = (
     "order_id,order_date,status,line_item_1,line_item_2\n727,2026-11-01T10:00:00Z,processing,"

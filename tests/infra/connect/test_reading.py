@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.connect.answers import Answers, refuse, take_first
 from infra.connect.faults import Faults, guarded
+from infra.connect.guessing.answers import Answers, refuse, take_first
 from infra.connect.intake import Wishes, open_intake
 from infra.connect.mapping import load_mapping
 from infra.connect.reading import Report
-from tests.infra.connect.test_guess import AT, events_of, opened
+from tests.infra.connect.guessing.test_guess import AT, events_of, opened
 
 SAMPLES = Path(__file__).parent / "samples"
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from infra.connect.answers import Answers, refuse
+from infra.connect.guessing.answers import Answers, refuse
 from infra.connect.intake import open_intake
 from infra.connect.presets import PRESETS, Defaults
 from infra.connect.templates import template_text, write_template
-from tests.infra.connect.test_guess import events_of
+from tests.infra.connect.guessing.test_guess import events_of
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx"])

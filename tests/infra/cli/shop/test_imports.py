@@ -8,7 +8,7 @@ import pytest
 
 from infra.cli.app import run
 from infra.cli.shop import asking, file_report, imports, template
-from infra.connect.answers import Choice, Question
+from infra.connect.guessing.answers import Choice, Question
 from infra.connect.presets import PRESETS, SHOP_PRESETS
 from infra.local.stack import LocalStack
 from infra.redis.reader import open_reader

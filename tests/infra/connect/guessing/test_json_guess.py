@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from infra.connect.answers import refuse
 from infra.connect.faults import FileError
-from infra.connect.json_guess import known_shape
-from infra.connect.mapping import mapping_text, parse_mapping
+from infra.connect.guessing.answers import refuse
+from infra.connect.guessing.json_guess import known_shape
+from infra.connect.mapping import parse_mapping
+from infra.connect.mapping_text import mapping_text
+from tests.infra.connect.guessing.test_guess import events_of, opened
 from tests.infra.connect.shop_exports import made_lines, nested_json
 from tests.infra.connect.shops.test_connectors import sample
-from tests.infra.connect.test_guess import events_of, opened
 
 LINES = made_lines()
 ORDERS = [json.loads(line) for line in nested_json(LINES).splitlines()]

@@ -4,20 +4,19 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.connect.answers import Answers
 from infra.connect.faults import FileError
 from infra.connect.files import Row, Source
-from infra.connect.guess import (
-    SAMPLE_ROWS,
+from infra.connect.guessing.answers import Answers
+from infra.connect.guessing.guess import (
     Guess,
-    Sample,
     checked_roles,
     recognise,
     say_columns,
     settle_reading,
-    settle_styles,
 )
-from infra.connect.headers import name_score
+from infra.connect.guessing.headers import name_score
+from infra.connect.guessing.sample import SAMPLE_ROWS, Sample
+from infra.connect.guessing.styles import settle_styles
 from infra.connect.presets import PRESETS, SHOP_PRESETS, Defaults, Document, emits_of
 
 _DEPTH = 3

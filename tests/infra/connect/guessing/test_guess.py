@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from openpyxl import Workbook
 
-from infra.connect.answers import Answers, UnansweredError, refuse, take_first
 from infra.connect.faults import Faults, FileError
 from infra.connect.files import ReadOptions
-from infra.connect.headers import is_personal, name_score
+from infra.connect.guessing.answers import Answers, UnansweredError, refuse, take_first
+from infra.connect.guessing.headers import is_personal, name_score
 from infra.connect.intake import Intake, Wishes, open_intake
 from infra.connect.reading import Report
 from infra.connect.sorting import in_order_of_time
