@@ -14,6 +14,8 @@ promised. Five small modules serve all: `types`, `hashing`, `index_set`, `exact_
         +-- detection       sums, estimates -> surges, shortfalls, silence, low cover
         |       |
         |   incidents       what was detected -> incidents, and alerts in the outbox
+        |       |
+        |   groups          facts of all partitions -> incidents of shop, categories, campaigns
         |
         +-- replenishment   an item at its turn -> a decision of `policy` -> orders in the outbox
         |

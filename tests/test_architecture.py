@@ -45,7 +45,7 @@ ORDER = {
         "demand",
         "detection replenishment",
         "incidents",
-        "handover",
+        "groups handover",
         "timeline",
         "shard",
         "worker",

@@ -123,10 +123,14 @@ COVERS = {
     "tests/policy/test_price_breaks.py": "policy.decisions policy.solver.break_orders",
     "tests/streams/demand/test_exposure.py": "streams.detection.phantom_stock",
     "tests/streams/detection/test_surge.py": "streams.detection.factors",
+    "tests/streams/groups/test_stage.py": (
+        "streams.groups.members streams.groups.rows streams.groups.whole_incidents "
+        "streams.timeline.group_facts"
+    ),
     "tests/streams/handover/test_rules.py": "streams.handover.gate",
     "tests/streams/incidents/test_incidents.py": (
         "streams.detection.order_feed streams.incidents.figures streams.incidents.group_incidents "
-        "streams.incidents.group_alerts streams.incidents.item_incidents "
+        "streams.incidents.item_incidents "
         "streams.incidents.records streams.timeline.detectors"
     ),
     "tests/streams/ingest/test_decode.py": (

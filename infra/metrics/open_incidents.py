@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from infra.control.entries import Acknowledged
 from streams.contracts.alerts import AlertKind
 from streams.contracts.ids import incident_id
+from streams.groups.stage import ORDERS
 from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS, SubjectClass
 from streams.shard.shard import Shard
 from streams.types import Table
@@ -31,7 +32,8 @@ def _count(shard: Shard, kind: AlertKind, subject: SubjectClass) -> int:
                 return len(timeline.alerts.discrepancies.open)
             return sum(bool(order.late_since_ms) for order in timeline.supply)
         case SubjectClass.GROUP | SubjectClass.INPUT:
-            return timeline.alerts.open_of_shard()[kind]
+            groups = {} if shard.groups is None else shard.groups.open_incidents()
+            return groups.get(kind, 0) or timeline.alerts.open_of_shard().get(kind, 0)
 
 
 def open_ones(shard: Shard, acknowledged: Iterable[Acknowledged]) -> list[Acknowledged]:
@@ -70,19 +72,23 @@ def _order_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
 
 
 def _group_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
-    state = shard.timeline.alerts.state()
+    if shard.groups is None:
+        return 0
+    incidents = shard.groups.incidents
     groups = {
-        AlertKind.BROAD_SURGE: state.group_surges,
-        AlertKind.PLAN_SHORTFALL: state.group_shortfalls,
+        AlertKind.BROAD_SURGE: incidents.surges.open,
+        AlertKind.PLAN_SHORTFALL: incidents.shortfalls.open,
     }
     group = groups[kind].get(subject)
     return 0 if group is None else group.window_ms
 
 
 def _input_began_ms(shard: Shard, kind: AlertKind, subject: str) -> int:
+    if kind == AlertKind.STALE_INPUT:
+        is_it = shard.groups is not None and subject == ORDERS
+        return shard.groups.silent_since_ms if is_it and shard.groups is not None else 0
     state = shard.timeline.alerts.state()
     name, began_ms = {
-        AlertKind.STALE_INPUT: ("orders", state.silent_since_ms),
         AlertKind.DEAD_LETTERS: ("inputs", state.dead_letters_since_ms),
         AlertKind.LOG_CHANGED: ("inputs", state.log_changed_since_ms),
         AlertKind.RECORDS_LOST: ("inputs", state.lost_since_ms),

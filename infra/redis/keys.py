@@ -68,7 +68,7 @@ class Keys:
         return f"{self.prefix}catalog:{{{partition}}}"
 
     def groups(self, partition: int) -> str:
-        """Hash: group of items -> its row, packed (`streams.detection.groups`)."""
+        """Hash: group of items -> its row, packed (`streams.groups.rows`)."""
         return f"{self.prefix}groups:{{{partition}}}"
 
     def decisions(self, partition: int, day: int) -> str:

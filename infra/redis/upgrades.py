@@ -186,6 +186,14 @@ _HOURS_IN_10 = (
 )
 """Nothing is known of the hours yet: the prior holds."""
 
+
+def _meta_to_10(meta: dict[str, Any]) -> dict[str, Any]:
+    """Groups were judged by each partition alone: the whole begins to learn anew."""
+    gone = ("group_surges", "group_shortfalls", "silent_since_ms")
+    alerts = {name: value for name, value in meta["alerts"].items() if name not in gone}
+    return {**meta, "alerts": alerts, "facts": [], "groups": None}
+
+
 _STEPS = {
     7: Step(
         moved={"told": "catalog"},
@@ -194,7 +202,7 @@ _STEPS = {
         columns={"row": ColumnChanges(renamed=_ROW_TO_8, added={"backlog_age_since_ms": 0})},
     ),
     8: Step(meta=_meta_to_9, columns=_LINES_IN_9),
-    9: Step(columns={"row": ColumnChanges(added=dict.fromkeys(_HOURS_IN_10, 0))}),
+    9: Step(meta=_meta_to_10, columns={"row": ColumnChanges(added=dict.fromkeys(_HOURS_IN_10, 0))}),
 }
 """By the version that a step starts from; none between the oldest and the newest is left out."""
 

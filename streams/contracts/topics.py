@@ -7,6 +7,7 @@ ORDER_RESPONSES = "order-responses"
 PURCHASE_ORDERS = "purchase-orders"
 ALERTS = "alerts"
 AUDIT = "tidegate-audit"
+GROUP_FACTS = "group-facts"
 COMPACTED = frozenset({"catalog", "campaigns"})
 
 
@@ -31,6 +32,11 @@ def output_topics(prefix: str = "") -> list[str]:
     return [prefix + name for name in (PURCHASE_ORDERS, ALERTS, *exits)]
 
 
+def read_topics(prefix: str = "") -> list[str]:
+    """The topics that a worker reads: the inputs, and what its shards tell of groups."""
+    return [*input_topics(prefix), prefix + GROUP_FACTS]
+
+
 def audit_topic(prefix: str = "") -> str:
     """The audit log: one partition, so that its entries have one order, and kept for ever."""
     return prefix + AUDIT
@@ -38,4 +44,4 @@ def audit_topic(prefix: str = "") -> str:
 
 def all_topics(prefix: str = "") -> list[str]:
     """Every topic of Tidegate."""
-    return [*input_topics(prefix), *output_topics(prefix), audit_topic(prefix)]
+    return [*read_topics(prefix), *output_topics(prefix), audit_topic(prefix)]

@@ -25,9 +25,11 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from policy.compiled import compiled
 from streams.demand.hourly_dispersion import Hours, HourSettings, pool_hours
-from streams.types import Record, Table
+from streams.types import Float64Array, Record, Table
 
 LEAST_SIZE = 0.25
 LARGEST_SIZE = 50.0
@@ -149,6 +151,29 @@ def baseline_size(
     """
     own = own_dispersion(row, pooled, prior, prior_days)
     return size_of(own + 1.0 / (orders + 1.0) + own / (row.baseline_days + 1.0))
+
+
+def baseline_dispersion(rows: Table, pool: Pool, settings: BaselineSettings) -> Float64Array:
+    """Return the dispersion of items' days, the doubt about their rates included.
+
+    Args:
+        rows: `streams.state.items.ROW` records, shape (item,).
+        pool: what the items have in common.
+        settings: the priors.
+
+    Returns:
+        Variances of a day's factor, shape (item,).
+    """
+    found = np.zeros(rows.size)
+    _sizes(rows, pool, settings.prior_squares, settings.prior_days, found)
+    return 1.0 / found
+
+
+@compiled
+def _sizes(rows: Table, pool: Pool, prior: float, prior_days: float, found: Float64Array) -> None:
+    for place in range(rows.size):
+        row = rows[place]
+        found[place] = baseline_size(row, row.baseline_orders, pool.dispersion, prior, prior_days)
 
 
 @compiled

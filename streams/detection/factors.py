@@ -68,6 +68,26 @@ def baseline_rate_of(row: Table, settings: SurgeSettings) -> float:
     return max(rate, settings.least_rate)
 
 
+def baseline_rates(rows: Table | Columns, settings: SurgeSettings) -> Float64Array:
+    """Return the same of many items, shape (n,)."""
+    rates = rows["baseline_orders"] / np.maximum(rows["baseline_days"], 1e-9)
+    floored: Float64Array = np.maximum(
+        rates * np.maximum(rows["baseline_pace"], 1.0), settings.least_rate
+    )
+    return floored
+
+
+def sold_orders(rows: Table) -> Float64Array:
+    """Return orders of the open day in campaigns, or units in orders of the baseline size if more.
+
+    Args:
+        rows: `streams.state.items.ROW` records, shape (n,).
+    """
+    sizes = np.maximum(rows["units_per_order"], 1.0)
+    sold: Float64Array = np.maximum(rows["plan_day_orders"], rows["plan_day_units"] / sizes)
+    return sold
+
+
 def is_hardly_more(rows: Table | Columns, settings: SurgeSettings) -> BoolArray:
     """Return which items' orders came less than `least_factor` times the baseline rate, shape (n,).
 
@@ -77,9 +97,8 @@ def is_hardly_more(rows: Table | Columns, settings: SurgeSettings) -> BoolArray:
         rows: `streams.state.items.ROW` records, shape (n,).
         settings: of the test.
     """
-    rates = rows["baseline_orders"] / np.maximum(rows["baseline_days"], 1e-9)
-    rates = np.maximum(rates * np.maximum(rows["baseline_pace"], 1.0), settings.least_rate)
-    little: BoolArray = rows["surge_orders"] < settings.least_factor * rates * rows["surge_days"]
+    due = baseline_rates(rows, settings) * rows["surge_days"]
+    little: BoolArray = rows["surge_orders"] < settings.least_factor * due
     return little
 
 

@@ -89,6 +89,11 @@ class OrderFeed:
         return self._tick_orders
 
     @property
+    def open_tick(self) -> tuple[int, int, int]:
+        """Orders of the open tick, and the times of the first and the newest."""
+        return self._tick_orders, self._first_ms, self._newest_ms
+
+    @property
     def is_catching_up(self) -> bool:
         """Whether what comes is owed from a silence that was long enough to be an outage."""
         return self.state.blackout_end_ms == NEVER and self.state.is_outage

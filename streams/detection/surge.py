@@ -25,7 +25,7 @@ Every parameter, and why:
 - `NULL_FACTOR` 1.5: a baseline that is 30 % too low is exceeded 1.43 times on a day like others.
 - `false_items_per_100000` in a sale of `sale_days`: the budget, from which the levels come. Its
   parts are `ITEM_SHARE` for single items, `GROUP_SHARE` for the totals of groups
-  (`streams.detection.groups`; a group is held to what an item of that part would be, and there are
+  (`streams.groups.stage`; a group is held to what an item of that part would be, and there are
   far fewer groups than items) and `PLAN_SHARE` for campaigns short of their plan
   (`streams.detection.shortfall`).
 - `minimum_orders` 8 since the estimated beginning: with fewer, the rate is not known to within a
@@ -369,11 +369,12 @@ def _tick(
     blackout: Blackout,
     test: _Test,
     plans: Float64Array,
+    null_factors: Float64Array,
     means: Float64Array,
 ) -> None:
     for place in range(items.size):
         row = rows[items[place]]
-        if row.tick_orders > 0 and not _is_dark(boundary_ms, tick_ms, blackout):
+        if row.tick_orders > 0:
             hour_ms = (boundary_ms - tick_ms) // HOUR_MS * HOUR_MS
             due = row.baseline_orders / row.baseline_days if row.baseline_days > 0.0 else 0.0
             note_orders(row, hour_ms, row.tick_orders, elapsed, due)
@@ -383,10 +384,10 @@ def _tick(
             if is_new:
                 orders = test.launch_days * pool.rate
             rate = baseline_rate(orders, days, row.baseline_pace, pool.rate, test.least_rate)
-            times = NULL_FACTOR * plans[place]
+            times = null_factors[place] * plans[place]
             dispersion = hourly_dispersion(row, rate, pool.hours, test.own_weight, times)
             row.surge_dispersion = dispersion
-            null = NULL_FACTOR * rate / dispersion
+            null = null_factors[place] * rate / dispersion
             size = baseline_size(row, orders, pool.dispersion, test.prior_squares, test.prior_days)
             size = size / (1.0 + size * test.weekday_doubt)
             if row.tick_orders == 0 and row.surge_ticked_ms <= boundary_ms - DAY_MS:
@@ -448,6 +449,7 @@ def surge_tick(
     *,
     level: float | None = None,
     covered_days: float = 0.0,
+    null_factors: Float64Array | None = None,
 ) -> Float64Array:
     """Close the tick that ends at the boundary for the items given; return their mean sums.
 
@@ -465,6 +467,8 @@ def surge_tick(
             there is no campaign.
         level: the mean sum is held there; none: `settings.level`.
         covered_days: operational days that the tick stands for beside its own: it is an import.
+        null_factors: how many times its baseline each item may sell, shape (n,); none:
+            `NULL_FACTOR`.
 
     Returns:
         Mean over the factors, shape (n,), at most the level; 0 where an item is not tested.
@@ -482,6 +486,7 @@ def surge_tick(
         blackout,
         _test_of(settings, level, covered_days, is_new_weekday),
         np.ones(items.size) if plans is None else plans,
+        np.full(items.size, NULL_FACTOR) if null_factors is None else null_factors,
         means,
     )
     return means

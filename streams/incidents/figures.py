@@ -4,8 +4,6 @@ Of the distinct orders since the estimated beginning, and of what was due in tha
 has a gamma posterior. Everything else follows from it and from the item's own figures.
 """
 
-import math
-
 import numpy as np
 
 from streams.demand.week_profile import Profile
@@ -99,27 +97,20 @@ def bulk_figures(row: Table) -> dict[str, float | int | str | None]:
 
 
 def group_surge_figures(
-    rows: Table, total: Table | None, settings: SurgeSettings
+    orders: int, due: float, dispersion: float
 ) -> dict[str, float | int | str | None]:
     """Return the figures of a group's surge for its alert.
 
     Args:
-        rows: of its items in a surge, shape (n,).
-        total: the group's own row where its total is in a surge: then its customers are counted.
-        settings: of the test.
+        orders: that came since it began.
+        due: orders that were due.
+        dispersion: variance over mean of the orders of an hour.
     """
-    if total is None:
-        baseline = [baseline_rate_of(row, settings) * float(row["surge_days"]) for row in rows]
-        orders, due = int(rows["surge_orders"].sum()), math.fsum(baseline)
-    else:
-        orders = int(total["surge_orders"])
-        due = baseline_rate_of(total, settings) * float(total["surge_days"])
-    judged = {"judged_by": "items" if total is None else "total", "items": int(rows.size)}
     if not due > 0:
-        return {**judged}
-    factor = factor_of(orders, due)
+        return {}
+    clump = max(dispersion, 1.0)
+    factor = factor_of(orders / clump, due / clump)
     return {
-        **judged,
         "factor": round(factor.mean, 2),
         "factor_low": round(factor.low, 2),
         "factor_high": round(factor.high, 2),

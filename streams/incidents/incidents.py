@@ -14,7 +14,6 @@ from streams.contracts.alerts import AlertKind, AlertState, Figures
 from streams.contracts.outgoing import OutboxRecord
 from streams.demand.week_profile import Profile, flat_profile
 from streams.detection.factors import is_bulk
-from streams.detection.groups import Groups
 from streams.detection.order_feed import OrderFeedSettings, OrderFeedState
 from streams.detection.stock_cover import cover_ratios
 from streams.detection.surge import SurgeSettings
@@ -27,8 +26,7 @@ from streams.incidents.figures import (
     stock_figures,
     surge_figures,
 )
-from streams.incidents.group_alerts import GroupAlerts
-from streams.incidents.group_incidents import GroupIncident, GroupIncidentSettings
+from streams.incidents.group_incidents import GroupIncidentSettings
 from streams.incidents.input_incidents import InputAlerts
 from streams.incidents.item_incidents import FiguresOf, ItemIncidents
 from streams.incidents.order_discrepancies import OpenDiscrepancy, OrderDiscrepancies
@@ -55,9 +53,6 @@ class AlertsState(msgspec.Struct, kw_only=True):
     """What of the shard's own incidents has to be stored."""
 
     order_feed: OrderFeedState
-    group_surges: dict[str, GroupIncident]
-    group_shortfalls: dict[str, GroupIncident]
-    silent_since_ms: int
     dead_letters: int
     last_dead_letter_ms: int
     dead_letters_since_ms: int
@@ -75,8 +70,7 @@ class Alerts:
         partition: the shard's number, named in incidents of its inputs.
         settings: limits.
         surge: of the surge test.
-        groups_of_item: the groups of an item that may surge as a whole, the widest first.
-        groups: the groups' own totals.
+        groups_of_item: the groups of an item, the widest first.
         changed: takes the items of which an incident begins or ends.
     """
 
@@ -86,16 +80,12 @@ class Alerts:
         settings: AlertSettings,
         surge: SurgeSettings,
         groups_of_item: Callable[[int], list[str]],
-        groups: Groups,
         changed: IndexSet,
     ) -> None:
         self._settings = settings
         self._surge = surge
         self.inputs = InputAlerts(partition, settings.order_feed, settings.dead_letters_end_ms)
         self.order_feed = self.inputs.order_feed
-        self.of_groups = GroupAlerts(
-            partition, settings.group_incidents, surge, groups, groups_of_item
-        )
         self._items = ItemIncidents(groups_of_item, changed)
         self._groups_of_item = groups_of_item
         self._figures: dict[AlertKind, FiguresOf] = {
@@ -139,8 +129,7 @@ class Alerts:
         moments = [self.inputs.next_ms(applied_ms)]
         if (ends_ms := self.discrepancies.next_ms()) is not None:
             moments.append(ends_ms)
-        looks_hourly = self.of_groups.surges.open or (rows["surge_since_ms"] > 0).any()
-        if looks_hourly or (rows["backlog_units"] > 0).any():
+        if (rows["surge_since_ms"] > 0).any() or (rows["backlog_units"] > 0).any():
             moments.append(applied_ms // HOUR_MS * HOUR_MS + HOUR_MS - 1)
         return min(moments)
 
@@ -182,12 +171,11 @@ class Alerts:
     def raise_surges(
         self, called: Int32Array, items: Items, boundary: int
     ) -> Iterable[OutboxRecord]:
-        """Raise a surge for each of these items, after what it makes of their groups."""
+        """Raise a surge for each of these items."""
         items.rows["surge_version"][called] = 0
         items.rows["surge_since_ms"][called] = boundary
-        yield from self.of_groups.update_surges(items, boundary)
         self._note_published(called, items.rows, boundary)
-        yield from self.raise_(AlertKind.SURGE, called, items, boundary)
+        return self.raise_(AlertKind.SURGE, called, items, boundary)
 
     def resolve_surges(
         self, ended: Int32Array, items: Items, boundary: int
@@ -212,7 +200,7 @@ class Alerts:
 
     def _surge_figures(self, item: int, row: Table, boundary: int) -> Figures:
         figures = surge_figures(row, boundary, self._profile, self._surge)
-        return {**figures, "part_of": self.of_groups.surge_with(item)}
+        return {**figures, "groups": ", ".join(self._groups_of_item(item))}
 
     def close_shortfalls(
         self,
@@ -239,7 +227,6 @@ class Alerts:
             return {
                 **shortfall_figures(row, float(units_left[item])),
                 "campaigns": ", ".join(one.removeprefix("campaign:") for one in campaigns),
-                "part_of": self.of_groups.shortfall_with(campaigns),
             }
 
         kind = AlertKind.PLAN_SHORTFALL
@@ -308,9 +295,6 @@ class Alerts:
     def open_of_shard(self) -> dict[AlertKind, int]:
         """Return the open incidents that belong to no single item, by kind."""
         return {
-            AlertKind.BROAD_SURGE: len(self.of_groups.surges.open),
-            AlertKind.PLAN_SHORTFALL: len(self.of_groups.shortfalls.open),
-            AlertKind.STALE_INPUT: int(self.inputs.silent_since_ms > 0),
             AlertKind.DEAD_LETTERS: int(self.inputs.dead_letters_since_ms > 0),
             AlertKind.LOG_CHANGED: int(self.inputs.log_changed_since_ms > 0),
             AlertKind.RECORDS_LOST: int(self.inputs.lost_since_ms > 0),
@@ -328,9 +312,6 @@ class Alerts:
         """What of the shard's own incidents has to be stored."""
         return AlertsState(
             order_feed=self.order_feed.state,
-            group_surges=self.of_groups.surges.open,
-            group_shortfalls=self.of_groups.shortfalls.open,
-            silent_since_ms=self.inputs.silent_since_ms,
             dead_letters=self.inputs.dead_letters,
             last_dead_letter_ms=self.inputs.last_dead_letter_ms,
             dead_letters_since_ms=self.inputs.dead_letters_since_ms,
@@ -344,9 +325,6 @@ class Alerts:
     def restore(self, state: AlertsState) -> None:
         """Take over what was stored."""
         self.order_feed.state = state.order_feed
-        self.of_groups.surges.open = state.group_surges
-        self.of_groups.shortfalls.open = state.group_shortfalls
-        self.inputs.silent_since_ms = state.silent_since_ms
         self.inputs.dead_letters = state.dead_letters
         self.inputs.last_dead_letter_ms = state.last_dead_letter_ms
         self.inputs.dead_letters_since_ms = state.dead_letters_since_ms

@@ -1,6 +1,6 @@
 """Incidents of a shard's inputs.
 
-No orders where some were due, records that cannot be read or were lost, and another log.
+Records that cannot be read or were lost, days of orders that came at once, and another log.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,6 @@ class InputAlerts:
         self._partition = partition
         self._dead_letters_end_ms = dead_letters_end_ms
         self.order_feed = OrderFeed(order_feed)
-        self.silent_since_ms = 0  # open incident; 0: none
         self.dead_letters = 0
         self.last_dead_letter_ms = 0
         self.dead_letters_since_ms = 0  # open incident; 0: none
@@ -73,13 +72,10 @@ class InputAlerts:
         if self.dead_letters_since_ms or self.lost_records or self.log_changed_since_ms:
             return applied_ms
         moments = [self._import_ends_ms() - 1] if self.order_feed.state.import_since_ms else []
-        if not self.silent_since_ms:
-            moments.append(self.order_feed.silence_ends_ms() - 1)
         return min(moments, default=NEVER)
 
     def close_tick(self, boundary: int) -> Iterable[OutboxRecord]:
         """Raise and resolve what the boundary brings."""
-        yield from self._silence(boundary)
         yield from self._bad_records(boundary)
         yield from self._losses(boundary)
         yield from self._imports(boundary)
@@ -116,17 +112,6 @@ class InputAlerts:
         elif since and not is_on:
             feed.import_since_ms = 0
             yield input_alert(kind, AlertState.RESOLVED, subject, since, boundary, figures)
-
-    def _silence(self, boundary: int) -> Iterable[OutboxRecord]:
-        kind, subject = AlertKind.STALE_INPUT, f"orders/{self._partition}"
-        if self.silent_since_ms and self.order_feed.last_order_ms > self.silent_since_ms:
-            started, self.silent_since_ms = self.silent_since_ms, 0
-            figures = {"silent_seconds": (boundary - started) // 1000}
-            yield input_alert(kind, AlertState.RESOLVED, subject, started, boundary, figures)
-        elif not self.silent_since_ms and self.order_feed.silence_ends_ms() <= boundary:
-            started = self.silent_since_ms = self.order_feed.last_order_ms
-            figures = {"silent_seconds": (boundary - started) // 1000}
-            yield input_alert(kind, AlertState.RAISED, subject, started, boundary, figures)
 
     def _bad_records(self, boundary: int) -> Iterable[OutboxRecord]:
         kind, subject = AlertKind.DEAD_LETTERS, f"inputs/{self._partition}"

@@ -8,6 +8,8 @@ import numpy as np
 from streams.demand.campaigns import Uplift
 from streams.demand.estimate import Correction, estimate_words
 from streams.demand.week_profile import Profile
+from streams.groups.facts import Boundary
+from streams.groups.stage import GroupState
 from streams.incidents.incidents import AlertsState
 from streams.shard.logs import LogIdentity
 from streams.shard.shard import Shard
@@ -40,11 +42,14 @@ class Meta(msgspec.Struct, kw_only=True):
     reviews: int
     history_from: dict[str, int]
     logs: dict[str, LogIdentity] = {}
+    facts: list[Boundary] = []  # of boundaries that are still to come
+    groups: GroupState | None = None  # where the groups are judged
 
 
 def take_commit(shard: Shard) -> Commit:
     """Return everything that changed since the last call, to be stored in one piece."""
     timeline, state = shard.timeline, shard.timeline.state
+    shard.send_facts()
     new_items = np.arange(shard.stored_items, len(timeline.items))
     shard.stored_items = len(timeline.items)
     places = np.union1d(state.changed.take(), new_items)
@@ -52,7 +57,7 @@ def take_commit(shard: Shard) -> Commit:
     outbox_added, outbox_removed = shard.outbox.take_changes()
     return Commit(
         partition=shard.partition,
-        offsets=dict(shard.offsets),
+        offsets=shard.stored_offsets,
         meta=msgspec.json.encode(_meta(shard)),
         new_items=[timeline.items.names[item] for item in new_items.tolist()],
         row_keys=[timeline.items.key(item) for item in places.tolist()],
@@ -69,13 +74,19 @@ def take_commit(shard: Shard) -> Commit:
         catalog={
             timeline.items.key(item): lines for item, lines in state.take_catalog_changes().items()
         },
-        groups=timeline.groups.take_changes(),
+        groups=_group_changes(shard),
         decisions=state.take_decisions(),
         outbox_added=outbox_added,
         outbox_removed=outbox_removed,
         outbox_stored_to=shard.outbox.next_number,
         counted=shard.counted(),
     )
+
+
+def _group_changes(shard: Shard) -> dict[str, bytes | None]:
+    gone: dict[str, bytes | None] = dict.fromkeys(shard.foreign_groups)
+    shard.foreign_groups = []
+    return gone | ({} if shard.groups is None else shard.groups.rows.take_changes())
 
 
 def readable_columns(shard: Shard, items: Int64Array) -> dict[str, AnyArray]:
@@ -107,6 +118,8 @@ def _meta(shard: Shard) -> Meta:
         reviews=state.reviews,
         history_from=shard.history_from,
         logs=shard.logs,
+        facts=state.facts.state(),
+        groups=None if shard.groups is None else shard.groups.state(),
     )
 
 
@@ -160,4 +173,8 @@ def _restore_timeline(shard: Shard, meta: Meta, stored: StoredShard) -> None:
         item = timeline.items.find(sku, warehouse)
         if item is not None:
             state.restore_catalog(item, lines)
-    timeline.groups.restore(stored.groups)
+    state.facts.restore(meta.facts)
+    if shard.groups is not None and meta.groups is not None:
+        shard.groups.restore(meta.groups, stored.groups)
+    else:  # before version 10 each partition judged its part of them
+        shard.foreign_groups = sorted(stored.groups)

@@ -5,7 +5,9 @@ what the watermark allows; `checkpoint` hands over what has to be stored togethe
 function of the logs' prefixes alone, whatever the batches, the interleaving of topics and the pace.
 """
 
+import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +15,9 @@ import numpy as np
 from policy import PolicyCache
 from streams.contracts.codes import Kind
 from streams.contracts.events import TOPICS, Tombstone
+from streams.contracts.topics import GROUP_FACTS
+from streams.groups.facts import FactsError, group_partition, read_facts
+from streams.groups.stage import GroupSettings, GroupStage
 from streams.ingest.decode import Columns, Decoded
 from streams.shard.fold import Admitted, Outcome, admit_rows, count_rows, remembered_s
 from streams.shard.folding import (
@@ -38,6 +43,8 @@ from streams.timeline.partition_state import OrderResponse, TimelineSettings
 from streams.timeline.timeline import Timeline
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS, NO_CLOCK
 from streams.types import Int32Array, UInt8Array
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,10 @@ class Shard:
         self.totals = MinuteTotals()
         self.timeline = Timeline(partition, settings.timeline, cache)
         self.outbox = Outbox()
+        self.groups: GroupStage | None = None  # of all partitions, in the shard that owns them
+        if partition == group_partition(settings.timeline.partitions):
+            self.groups = GroupStage(group_settings(settings.timeline))
+        self.foreign_groups: list[str] = []  # stored, and judged elsewhere by now
         self.stored_items = 0  # of the items' table
 
     @property
@@ -130,6 +141,44 @@ class Shard:
         self.counts.update({f"{topic}:{name}": count for name, count in counts.items()})
         self.offsets[topic] = next_offset
         return Folded(dict(counts), late_rows, reused_rows)
+
+    def fold_facts(self, values: Sequence[bytes | None], start: int, next_offset: int) -> None:
+        """Take in records of `group-facts`, and judge the groups as far as all partitions are.
+
+        Args:
+            values: of the records.
+            start: offset of the first one.
+            next_offset: where the log goes on after them.
+        """
+        self.offsets[GROUP_FACTS] = next_offset
+        for offset, value in enumerate(values, start):
+            try:
+                facts = read_facts(value)
+            except FactsError as error:
+                self.counts[f"{GROUP_FACTS}:{DEAD_LETTERED}"] += 1
+                _log.error(
+                    "%s: the record at offset %d is left out: %s", GROUP_FACTS, offset, error
+                )
+                continue
+            self.counts[f"{GROUP_FACTS}:folded"] += 1
+            if self.groups is not None:
+                self.groups.fold(facts, offset)
+        if self.groups is not None:
+            for alert in self.groups.advance():
+                self.outbox.put(alert)
+
+    @property
+    def stored_offsets(self) -> dict[str, int]:
+        """Where each log has to be read on by whoever takes over what a commit stores."""
+        if self.groups is None or GROUP_FACTS not in self.offsets:
+            return dict(self.offsets)
+        pinned = self.groups.inbox.pinned_offset(self.offsets[GROUP_FACTS])
+        return {**self.offsets, GROUP_FACTS: pinned}
+
+    def send_facts(self) -> None:
+        """Let what is known of the groups up to the newest boundary leave with the next commit."""
+        for record in self.timeline.state.facts.take(self.timeline.applied_ms):
+            self.outbox.put(record)
 
     def skip_to(self, topic: str, offset: int) -> None:
         """Begin at an offset; what was before it in the log is not in the state, and is said."""
@@ -266,3 +315,15 @@ class Shard:
             oldest = self.memories[f"seen-{topic}"].oldest_value
             horizons[topic] = max(0, clock // 1000 - remembered_s(oldest)) if oldest >= 0 else 0
         return horizons
+
+
+def group_settings(settings: TimelineSettings) -> GroupSettings:
+    """The second stage's part of the settings."""
+    return GroupSettings(
+        tick_ms=settings.tick_ms,
+        grid_ms=settings.grid_ms,
+        surge=settings.surge,
+        profile=settings.profile,
+        order_feed=settings.alerts.order_feed,
+        incidents=settings.alerts.group_incidents,
+    )

@@ -31,9 +31,7 @@ class Commit:
     pending_removed: list[int]
     orders: dict[str, bytes | None]
     catalog: dict[str, bytes]
-    groups: dict[
-        str, bytes | None
-    ]  # rows of `streams.detection.groups`, none for those that are gone
+    groups: dict[str, bytes | None]  # rows of `streams.groups`, none for those that are gone
     decisions: list[Table]
     outbox_added: list[tuple[int, OutboxRecord]]
     outbox_removed: list[int]

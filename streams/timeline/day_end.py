@@ -9,6 +9,7 @@ from streams.demand.exposure import close_exposure
 from streams.demand.hourly_dispersion import close_hours
 from streams.demand.week_profile import due_by_hour, learn_day, operational_days
 from streams.detection.surge import NULL_FACTOR
+from streams.timeline.group_facts import note_day
 from streams.timeline.hour_orders import (
     had_surges,
     make_outage_whole,
@@ -45,7 +46,14 @@ def close_day(state: State, boundary: int) -> None:
     is_calm = was_known and start_ms == day_ms and counts_days > 0 and _is_calm(state, day_ms)
     calm = _calm_items(state, boundary, counts_days) & is_calm
     close_hours(rows, before, day_ms, calm, state.settings.surge.baseline.hours)
-    state.groups.close_day(rows, counts_days, boundary, before, is_calm=is_calm)
+    shares = rows["day_exposure_days"] / counts_days if counts_days > 0 else np.ones(rows.size)
+    note_day(
+        state,
+        boundary,
+        start_ms,
+        shares,
+        had_surges(rows, boundary - 1),
+    )
     _learn_baseline(state)
     settings = state.settings.estimate
     state.correction = close_estimates(

@@ -19,13 +19,19 @@ from streams.detection.shortfall import (
     weigh_plans,
 )
 from streams.detection.surge import (
-    Blackout,
     SurgeSettings,
     is_proved_still,
     proved_or_open,
     surge_tick,
 )
 from streams.state.items import Columns
+from streams.timeline.group_facts import (
+    note_hour,
+    note_plans,
+    note_short,
+    note_surging,
+    note_tick,
+)
 from streams.timeline.hour_orders import (
     forget_sequence,
     leave_out_surges,
@@ -39,23 +45,21 @@ from streams.types import BoolArray, Float64Array, Int32Array, Int64Array
 
 
 def close_tick(state: State, boundary: int) -> Int32Array:
-    """Run the surge tests of items and groups, tell what they found; return who is called."""
+    """Run the surge test of items, and tell what it found; return who is called."""
     covered_days = _take_orders(state, boundary)
-    is_hour = boundary % HOUR_MS == 0
-    if is_hour:
-        _test_groups(state, boundary)
     tested = _tested_items(state, boundary)
     called, ended, grown = _test_items(state, tested, boundary, covered_days)
     leave_out_surges(state, called, boundary)
     make_surges_whole(state, ended, boundary)
     alerts, items = state.alerts, state.items
-    if called.size:
-        state.effects.extend(alerts.raise_surges(called, items, boundary))
-    elif is_hour:
-        state.effects.extend(alerts.of_groups.update_surges(items, boundary))
-    # After the groups: an item that has calmed counts for its group until the next full hour.
+    state.effects.extend(alerts.raise_surges(called, items, boundary))
     state.effects.extend(alerts.resolve_surges(ended, items, boundary))
     state.effects.extend(alerts.update_surges(grown, items, boundary))
+    is_hour = boundary % HOUR_MS == 0
+    if called.size or ended.size or (is_hour and (state.rows()["surge_since_ms"] > 0).any()):
+        note_surging(state, boundary)
+    if is_hour:
+        note_hour(state, boundary)
     return called
 
 
@@ -63,7 +67,9 @@ def _take_orders(state: State, boundary: int) -> float:
     """Take the tick into the feed and the hours; return the days that it stands for, as import."""
     feed, tick_ms = state.alerts.order_feed, state.settings.tick_ms
     was_catching_up, blackout = feed.is_catching_up, feed.blackout
-    covered_days = feed.close_tick(boundary, tick_ms, is_import=_is_import(state))
+    is_import = _is_import(state)
+    note_tick(state, boundary, feed, is_import=is_import)
+    covered_days = feed.close_tick(boundary, tick_ms, is_import=is_import)
     is_import, is_catch_up = covered_days > 0, feed.is_catching_up
     if is_import:
         forget_sequence(state, "tick_orders")
@@ -144,35 +150,20 @@ def _plan_factors(state: State, items: Int32Array, boundary: int) -> Float64Arra
     return plan_factors(chosen, planned, days, state.settings.surge)
 
 
-def _test_groups(state: State, boundary: int) -> None:
-    """Run the surge test for the totals of groups, over the hour that ends."""
-    start = boundary - HOUR_MS
-    lines, elapsed = state.lines_between(start, boundary), state.profile.elapsed
-    items, rows = np.unique(lines.item), state.rows()
-    planned = planned_orders(lines, rows, elapsed, start, boundary)[items]
-    days = float(operational_days(elapsed, start, boundary))
-    plans = state.groups.plan_factors((items, planned), rows, days)
-    feed = state.alerts.order_feed
-    blackout = feed.blackout
-    if feed.state.import_ms >= start:  # its hour says nothing of groups
-        blackout = Blackout(feed.state.import_ms, max(blackout.end_ms, boundary))
-    state.groups.close_hour(boundary, state.profile, blackout, plans)
-
-
-def update_group_shortfalls(state: State, boundary: int) -> None:
-    """Raise and end shortfalls of campaign lines, and of whole campaigns, at a full hour."""
+def update_shortfalls(state: State, boundary: int) -> None:
+    """Raise and end shortfalls of campaign lines at a full hour."""
     lines = open_lines(state.lines, boundary)
     rows = state.rows()
     was_short = np.flatnonzero(rows["plan_shortfall_since_ms"] > 0)
     items = np.unique(np.concatenate([lines.item, was_short]))
-    if not items.size and not state.alerts.of_groups.shortfalls.open:
+    if not items.size:
         return
     day_ms = (boundary - 1) // DAY_MS * DAY_MS
     until_ms = min(boundary, max(state.alerts.order_feed.last_order_ms, day_ms))
     stretch, blackout = (day_ms, until_ms), state.alerts.order_feed.blackout
     due = due_orders(lines, rows, items, state.profile.elapsed, stretch, blackout)
+    note_plans(state, lines, items, due, boundary)
     _judge_plans(state, lines, items, due, boundary)
-    _judge_campaigns(state, lines, items, due, boundary)
 
 
 def _judge_plans(
@@ -187,6 +178,8 @@ def _judge_plans(
     ended = items[(is_open & is_over) | caught_up]
     left = _units_left(state, boundary)
     state.effects.extend(state.alerts.close_shortfalls(called, ended, state.items, boundary, left))
+    if called.size or ended.size:
+        note_short(state, boundary)
     begin_plans_anew(rows, items[caught_up], evidence[caught_up])
     forget_plans(rows, items[is_over])
     if boundary % DAY_MS == 0:
@@ -203,29 +196,6 @@ def _units_left(state: State, boundary: int) -> Float64Array:
         units = planned_units(lines, state.profile.elapsed, boundary, ends)
         np.add.at(left, lines.item, units)
     return left
-
-
-def _judge_campaigns(
-    state: State, lines: Lines, items: Int64Array, due: Float64Array, boundary: int
-) -> None:
-    """Judge the total of each campaign as that of an item: its orders are arrivals."""
-    groups, surge = state.groups, state.settings.surge
-    places, arrivals = groups.campaign_arrivals(lines, items, due)
-    rows = groups.rows
-    evidence = weigh_plans(rows, places, arrivals, groups.pool, surge)
-    is_open = rows["plan_shortfall_since_ms"][places] > 0
-    called = places[is_short(rows, places, evidence, surge) & ~is_open]
-    caught_up = is_open & has_caught_up(evidence, surge)
-    rows["plan_shortfall_since_ms"][called] = boundary
-    rows["plan_shortfall_since_ms"][places[caught_up]] = 0
-    begin_plans_anew(rows, places[caught_up], evidence[caught_up])
-    if boundary % DAY_MS == 0:
-        close_plan_day(rows, places, groups.pool, surge)
-    groups.forget_plans_but(places)
-    groups.note_changed(places)
-    state.effects.extend(
-        state.alerts.of_groups.update_shortfalls(groups.short, state.items, boundary)
-    )
 
 
 def watch_silence(state: State, boundary: int) -> None:

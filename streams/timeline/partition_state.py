@@ -18,10 +18,11 @@ from streams.demand.baseline import pool_items
 from streams.demand.campaigns import Lines, Uplift, campaign_lines
 from streams.demand.estimate import Correction, EstimateSettings
 from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
-from streams.detection.groups import Groups, groups_of
 from streams.detection.imports import ShopDay, shop_day
 from streams.detection.phantom_stock import SilenceSettings
 from streams.detection.surge import SurgeSettings
+from streams.groups.facts import GRID_MS, Gathered
+from streams.groups.rows import groups_of
 from streams.handover.rules import Limits
 from streams.incidents.incidents import Alerts, AlertSettings
 from streams.index_set import IndexSet
@@ -30,7 +31,6 @@ from streams.replenishment.supplier_terms import has_terms
 from streams.state.items import CATALOG, Items
 from streams.state.open_lines import OpenLines
 from streams.state.open_orders import Supply
-from streams.timestamps import DAY_MS
 from streams.types import Float64Array, Int32Array, Table
 
 
@@ -57,7 +57,13 @@ class TimelineSettings:
     review: ReviewSettings = field(default_factory=ReviewSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     limits: Limits = field(default_factory=Limits)  # above which an order waits for a person
+    partitions: int = 1  # of each input topic
     open_lines: int = 500_000  # customers' order lines not settled: at least so many are remembered
+
+    @property
+    def grid_ms(self) -> int:
+        """Width of the grid to whose boundaries facts about groups belong."""
+        return max(GRID_MS, self.tick_ms)
 
 
 class State:
@@ -74,10 +80,10 @@ class State:
         self.supply = Supply()
         self.open_lines = OpenLines(settings.open_lines)
         self.written_off: Counter[str] = Counter()  # of them, since they were last taken
-        self.groups = Groups(settings.surge)
+        self.facts = Gathered(partition, settings.partitions, settings.grid_ms)
         self.changed = IndexSet()  # items whose rows have to be stored
         self.alerts = Alerts(
-            partition, settings.alerts, settings.surge, self._groups_of, self.groups, self.changed
+            partition, settings.alerts, settings.surge, self.groups_of, self.changed
         )
         self.catalog: dict[int, events.Item] = {}
         self.ending: set[int] = set()  # items that are discontinued, now or later
@@ -102,6 +108,7 @@ class State:
         self._told_changed: set[int] = set()
         self._is_plan_old = False
         self._categories: Int32Array | None = None
+        self.category_names: list[str] = []  # of the numbers from 1 on
         self.pool_items()
 
     def rows(self) -> Table:
@@ -131,7 +138,6 @@ class State:
         self.ending.discard(item)
         self.special.discard(item)
         self._categories = None
-        self.groups.set_category(item, None)
         for name in CATALOG.names or ():
             self.items.rows[item][name] = 0
         self.items.rows[item]["next_review_ms"] = 0
@@ -148,12 +154,10 @@ class State:
         self._told_changed.add(item)
         self._is_plan_old |= changes_plan
 
-    def renew_plan(self, applied_ms: int) -> None:
+    def renew_plan(self) -> None:
         """Let a changed plan hold from the next tick on."""
         if self._is_plan_old:
             self.lines, self._is_plan_old = campaign_lines(self.campaigns), False
-            day_ms = applied_ms // DAY_MS * DAY_MS
-            self.groups.set_lines(self.lines, len(self.items), day_ms)
 
     def lines_between(self, start_ms: int, end_ms: int) -> Lines:
         """Campaign lines whose window lies in a stretch, at least in part."""
@@ -168,9 +172,11 @@ class State:
                 if line.category:
                     number = numbers.setdefault(line.category, len(numbers) + 1)
                     self._categories[item] = number
+            self.category_names = list(numbers)
         return self._categories
 
-    def _groups_of(self, item: int) -> list[str]:
+    def groups_of(self, item: int) -> list[str]:
+        """Return the groups of an item, the widest first."""
         line = self.catalog.get(item)
         category = None if line is None else line.category
         return groups_of(category, list(self.campaigns.get(item, ())))
@@ -242,7 +248,6 @@ class State:
         )
         if line is not None:
             self.keep_line(item, line)
-            self.groups.set_category(item, line.category)
         if lines:
             self.campaigns[item] = {one.campaign_id: one for one in lines}
             self._is_plan_old = True

@@ -16,7 +16,7 @@ from streams.state.items import Columns
 from streams.state.open_lines import WRITTEN_OFF_LINES, WRITTEN_OFF_UNITS
 from streams.state.pending import ENTRY, Due, Pending
 from streams.timeline.day_end import close_day
-from streams.timeline.detectors import close_tick, update_group_shortfalls, watch_silence
+from streams.timeline.detectors import close_tick, update_shortfalls, watch_silence
 from streams.timeline.hour_orders import had_surges
 from streams.timeline.movements import apply_entries
 from streams.timeline.partition_state import State, TimelineSettings
@@ -43,7 +43,7 @@ class Timeline:
         self._settings = settings
         self._cache = cache
         self.state = state = State(partition, settings)
-        self.items, self.supply, self.groups = state.items, state.supply, state.groups
+        self.items, self.supply = state.items, state.supply
         self.alerts, self.catalog, self.campaigns = state.alerts, state.catalog, state.campaigns
         self.pending = Pending()
         self.applied_ms: int | None = None
@@ -109,7 +109,7 @@ class Timeline:
             review_surges(state, self._cache, called.astype(np.int64), boundary)
         watch_silence(state, boundary)
         if boundary % HOUR_MS == 0:
-            update_group_shortfalls(state, boundary)
+            update_shortfalls(state, boundary)
         if boundary % DAY_MS == 0:
             close_day(state, boundary)
         review_due(state, self._cache, boundary)
@@ -125,7 +125,7 @@ class Timeline:
     def _apply_events(self, boundary: int) -> None:
         """Apply entries and due arrivals before the boundary, in event time."""
         assert self.applied_ms is not None
-        self.state.renew_plan(self.applied_ms)
+        self.state.renew_plan()
         entries = self._due.entries
         stop = int(np.searchsorted(entries["effective_ms"], boundary))
         updates = [place for place in self._due.updates if self._due_place <= place < stop]
@@ -177,7 +177,6 @@ class Timeline:
             teaches &= ~had_surges(rows, int(entries["effective_ms"][0]))
         baseline = entries["effective_ms"][entries["is_new_order"] & teaches]
         self.state.tick_hour_orders += np.bincount(baseline // HOUR_MS % 24, minlength=24)
-        self.groups.count(entries, in_campaign, len(self.items))
         touched, written_off = apply_entries(
             entries,
             self.items.rows,

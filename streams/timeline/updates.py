@@ -11,11 +11,13 @@ from streams.contracts.ids import is_purchase_order_id
 from streams.contracts.purchase_orders import SupplierRole
 from streams.demand.exposure import note_stock
 from streams.detection.shortfall import forget_plans
+from streams.groups.rows import CAMPAIGN, CATEGORY
 from streams.incidents.order_discrepancies import Discrepancy, OpenDiscrepancy
 from streams.replenishment.reviews import service_type_code
 from streams.replenishment.schedule import first_review_ms, period_ms
 from streams.replenishment.supplier_terms import arrival_ms, late_start_ms
 from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
+from streams.timeline.group_facts import note_joined
 from streams.timeline.partition_state import OrderResponse, State
 from streams.timestamps import DAY_MS, one_time
 
@@ -40,7 +42,7 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
         case events.CampaignLine():
             lines = state.campaigns.setdefault(item, {})
             if event.campaign_id not in lines:
-                state.groups.join(f"campaign:{event.campaign_id}", state.items.rows[item])
+                note_joined(state, item, CAMPAIGN + event.campaign_id, moment)
             lines[event.campaign_id] = event
             state.note_catalog_changed(item, changes_plan=True)
         case events.CampaignCancelled():
@@ -54,10 +56,10 @@ def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
 
 
 def _describe(state: State, item: int, line: events.Item, moment: int) -> None:
-    row = state.items.rows[item]
+    row, before = state.items.rows[item], state.catalog.get(item)
     state.keep_line(item, line)
-    if state.groups.set_category(item, line.category):
-        state.groups.join(f"category:{line.category}", row)
+    if line.category and (before is None or before.category != line.category):
+        note_joined(state, item, CATEGORY + line.category, moment)
     state.note_catalog_changed(item, changes_plan=False)
     for name in line.__struct_fields__:
         if name in row.dtype.names and name not in ("service_type", "service_target"):

@@ -6,7 +6,7 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from streams.contracts.events import TOPICS
+from streams.contracts.topics import read_topics
 from streams.ingest.transport import BatchApp, batch_topic, install
 from streams.worker.worker import Worker
 
@@ -55,7 +55,7 @@ def make_app(
         stream_wait_empty=False,
     )
     install(app, worker.read_from)
-    names = [topic_prefix + topic for topic in TOPICS]
+    names = read_topics(topic_prefix)
 
     async def take_batches(stream: Any) -> None:
         async for event in stream.events():

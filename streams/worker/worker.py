@@ -10,13 +10,13 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from faust.types import TP
 
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
-from streams.contracts.topics import COMPACTED
+from streams.contracts.topics import COMPACTED, GROUP_FACTS
 from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls, HoldReason, Limits
 from streams.ingest.chunks import from_offset, in_parts, keys_of, written_ms
@@ -133,8 +133,10 @@ class Worker:
         self._watch = None
         if read_identities is not None:
             self._watch = LogWatch(read_identities, read_first, shared, self._away)
+        timeline = replace(settings.shard.timeline, partitions=partitions or 1)
+        shard_settings = replace(settings.shard, timeline=timeline)
         self._ownership = Ownership(
-            store, shared, self.release, settings.shard, cache, self._look_at_logs
+            store, shared, self.release, shard_settings, cache, self._look_at_logs
         )
         self._committer = Committer(
             store,
@@ -276,6 +278,9 @@ class Worker:
             await self.signals.committed.wait()
 
     def _fold(self, task: ShardTask, topic: str, part: Sequence[Chunk]) -> None:
+        if topic == GROUP_FACTS:
+            self._fold_facts(task, part)
+            return
         place = Place(task.shard.partition, self._partitions or 1)
         values = read_values(topic, part, place)
         decoded = self._decoders[topic].decode(values, written_ms(part))
@@ -294,6 +299,17 @@ class Worker:
         self._committer.note_folded(len(values))
         task.newest_written_ms = max(task.newest_written_ms, part[-1].written_ms)
         task.written_ms[topic] = part[-1].written_ms
+        task.is_dirty = True
+        self.signals.work.set()
+
+    def _fold_facts(self, task: ShardTask, part: Sequence[Chunk]) -> None:
+        for chunk in part:
+            if len(chunk.values) == chunk.next_offset - chunk.start:
+                task.shard.fold_facts(chunk.values, chunk.start, chunk.next_offset)
+                continue
+            for record in chunk.records():  # after a gap
+                task.shard.fold_facts([record.value], record.offset, record.offset + 1)
+            task.shard.offsets[GROUP_FACTS] = chunk.next_offset
         task.is_dirty = True
         self.signals.work.set()
 

@@ -14,7 +14,8 @@ from infra.bootstrap import redis_pool
 from infra.redis.shard_store import Lease, RedisStore
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
-from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
+from streams.contracts.topics import ALERTS, GROUP_FACTS, PURCHASE_ORDERS
+from streams.groups.facts import group_partition, read_facts
 from streams.ingest.decode import TopicDecoder
 from streams.replenishment.decision_record import DECISION
 from streams.shard.checkpoint import readable_columns
@@ -47,6 +48,8 @@ _OF_A_RESUMED_RUN = (*_OF_THE_HAND_OVER, "decisions", "days")  # it did not see 
 def check_counts(offsets: Mapping[str, int], counts: Mapping[str, int]) -> None:
     """Every record that was consumed became exactly one thing (invariant 4)."""
     for topic, offset in offsets.items():
+        if topic == GROUP_FACTS:  # what waits for another partition is read again
+            continue
         found = sum(counts.get(f"{topic}:{outcome}", 0) for outcome in OUTCOMES)
         if found != offset:
             raise Violation(f"{topic}: {found} records are accounted for, {offset} were consumed")
@@ -80,7 +83,21 @@ def is_settled(
         records = [msgspec.msgpack.decode(stored, type=OutboxRecord) for stored in waiting.values()]
         if wrong := [record.topic for record in records if outbox or record.order_summary is None]:
             return f"{len(wrong)} records of shard {partition} wait to be published"
-    return None
+    return _groups_unsettled(redis, kafka)
+
+
+def _groups_unsettled(redis: RedisServer, kafka: Kafka) -> str | None:
+    """Whether the groups are judged as far as all partitions have said everything."""
+    partition = group_partition(kafka.partitions)
+    upto_ms: dict[int, int] = defaultdict(int)
+    for value, _ in kafka.logs[TP(GROUP_FACTS, partition)].records():
+        facts = read_facts(value)
+        upto_ms[facts.partition] = max(upto_ms[facts.partition], facts.upto_ms)
+    stored = redis.data[b"tg:shard:{%d}" % partition]
+    assert isinstance(stored, dict)
+    applied_ms = json.loads(stored[b"meta"])["groups"]["applied_ms"]
+    wanted_ms = min(upto_ms[one] for one in range(kafka.partitions))
+    return None if applied_ms == wanted_ms else f"groups are judged to {applied_ms}"
 
 
 # --- when all is settled ----------------------------------------------------------------------
@@ -131,6 +148,8 @@ async def check_prefix(
             continue
         pure = fold(kafka, partition, settings, stored.shard.offsets)
         stored.advance_fully()
+        _read_facts(stored, kafka)
+        _read_facts(pure, kafka)
         stored.commit()
         name = f"shard {partition} at {stored.shard.offsets}"
         _compare(tell(stored), tell(pure), name, leave_out=_OF_A_RESUMED_RUN)
@@ -152,8 +171,17 @@ def fold(
         else:
             run.shard.skip_to(topic, 0)
     run.advance_fully(1)
+    if offsets is None:
+        _read_facts(run, kafka)
     run.commit()
     return run
+
+
+def _read_facts(run: Run, kafka: Kafka) -> None:
+    """Read what all shards have said of groups, from where the run stands to the end."""
+    values = [value for value, _ in kafka.logs[TP(GROUP_FACTS, run.shard.partition)].records()]
+    start = run.shard.offsets.get(GROUP_FACTS, 0)
+    run.shard.fold_facts(values[start:], start, len(values))
 
 
 def _waits(record: OutboxRecord, left: Collection[str]) -> bool:

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 from faust.types import TP
 
-from streams.contracts.events import TOPICS, Heartbeat
+from streams.contracts.events import Heartbeat
 from streams.contracts.outgoing import OutboxRecord
+from streams.contracts.topics import GROUP_FACTS, read_topics
+from streams.ingest.placement import home_of
 from streams.ingest.transport import Chunk
 from tests.simulation.network import Network, NetworkFaults
 from tests.streams.fakes import batch_bytes
@@ -115,8 +117,11 @@ class Kafka:
 
     def __init__(self, partitions: int, wall_s: Callable[[], float]) -> None:
         self.partitions = partitions
+        self.wall_ms = lambda: round(wall_s() * 1000)
         self.logs = {
-            TP(topic, partition): Log(wall_s) for topic in TOPICS for partition in range(partitions)
+            TP(topic, partition): Log(wall_s)
+            for topic in read_topics()
+            for partition in range(partitions)
         }
         self.outputs: dict[str, list[OutboxRecord]] = defaultdict(list)
         self.committed: dict[TP, int] = {}
@@ -126,7 +131,11 @@ class Kafka:
     def publish(self, records: Sequence[OutboxRecord]) -> None:
         """Append to output topics."""
         for record in records:
-            self.outputs[record.topic].append(record)
+            if record.topic == GROUP_FACTS:
+                home = TP(GROUP_FACTS, home_of(record.key or b"", self.partitions))
+                self.logs[home].append([record.value], self.wall_ms())
+            else:
+                self.outputs[record.topic].append(record)
 
     def beat(self, targets: Sequence[tuple[str, int]], now_ms: int) -> None:
         """Append a heartbeat to each (topic, partition)."""
@@ -220,7 +229,7 @@ class Group:
         told = []
         for place, name in enumerate(names):
             mine = range(self._partitions)[place :: len(names)]
-            tps = {TP(topic, partition) for topic in TOPICS for partition in mine}
+            tps = {TP(topic, partition) for topic in read_topics() for partition in mine}
             told.append(f"{name} {[*mine]}")
             self._hand_over(name, Assignment(self.generation, tps))
         self._note(f"group: generation {self.generation}: {', '.join(told) or 'nobody'}")

@@ -3,7 +3,7 @@
 import dataclasses
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from faust.types import TP
@@ -146,6 +146,8 @@ def draw_plan(seed: int) -> Plan:
         chance.choice([20 * MINUTE, HOUR, HOUR, HOUR]),
     )
     logs = _logs(chance, seed, settings)
+    timeline = replace(settings.timeline, partitions=partitions)
+    settings = replace(settings, timeline=timeline)
     feeds = list(_feeds(chance, logs, partitions, with_holds=is_guarded))
     ends_s = max(feed.at_s for feed in feeds) + chance.uniform(0.0, 3.0)
     if is_guarded:

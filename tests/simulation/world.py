@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from faust.types import TP
 
+from streams.contracts.topics import GROUP_FACTS
 from tests.oracle import HOUR
 from tests.simulation import people
 from tests.simulation.checker import check_counts, is_settled
@@ -253,8 +254,9 @@ class World:
 
     def _write_heartbeats(self) -> None:
         now_ms = round(self.wall_s() * 1000)
-        for log in self.kafka.logs.values():
-            log.append([heartbeat(now_ms)], now_ms)
+        for tp, log in self.kafka.logs.items():
+            if tp.topic != GROUP_FACTS:
+                log.append([heartbeat(now_ms)], now_ms)
 
     def _calm_hand_over(self, hand_over: HandOver) -> None:
         """Clocks are right again, and time passes until what people said has taken effect."""

@@ -14,6 +14,7 @@ from policy import PolicyCache
 from streams.contracts.codes import Kind
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
+from streams.contracts.topics import GROUP_FACTS
 from streams.demand.baseline import BaselineSettings
 from streams.detection.order_feed import OrderFeedSettings
 from streams.detection.phantom_stock import SilenceSettings
@@ -78,6 +79,7 @@ class Run:
         self.days: dict[tuple[int, str], tuple[int, ...]] = {}
         self.outputs_told_to = 0
         self.outputs: list[OutboxRecord] = []
+        self.facts_log: list[bytes | None] = []  # about groups, for the second stage
         self._noted: dict[int, OutboxRecord] = {}
 
     def read(self, topic: str, log: Log) -> None:
@@ -105,10 +107,19 @@ class Run:
         for change in commit.cells["day"]:
             for item, cell in zip(change.items.tolist(), change.cells.tolist(), strict=True):
                 self.days[change.bucket, self.shard.timeline.items.key(item)] = cell
+        facts = (one for _, one in commit.outbox_added if one.topic == GROUP_FACTS)
+        self.facts_log += [one.value for one in facts]
         for number, record in commit.outbox_added:
+            if record.topic == GROUP_FACTS:
+                continue
             self._note(number, msgspec.structs.replace(record, order_summary=None))
         self.outputs_told_to = commit.outbox_stored_to
         return commit
+
+    def judge_groups(self) -> None:
+        """Let the shard read on what it has said of groups, as its only partition."""
+        start = self.shard.offsets.get(GROUP_FACTS, 0)
+        self.shard.fold_facts(self.facts_log[start:], start, len(self.facts_log))
 
     def _note(self, number: int, record: OutboxRecord) -> None:
         """Note what goes out, as it stands by now: an answer changes an order that waits."""
@@ -134,6 +145,8 @@ def read_whole(logs: Logs, settings: ShardSettings = SETTINGS) -> Run:
             run.read(topic, log)
     run.advance_fully()
     run.commit()
+    run.judge_groups()
+    run.commit()
     return run
 
 
@@ -154,6 +167,8 @@ def read_in_pieces(
             run.advance(limit)
         between(run)
     run.advance_fully(1)
+    run.commit()
+    run.judge_groups()
     run.commit()
     return run
 
@@ -192,12 +207,15 @@ def tell(run: Run) -> dict[str, Any]:
     meta = json.loads(take_commit(shard).meta)
     for part in ("pending_next", "outbox_next", "memories"):  # numbers of batches and of places
         del meta[part]
+    counts = {one: n for one, n in meta["counts"].items() if not one.startswith(GROUP_FACTS)}
     return {
         **meta,
-        "offsets": dict(shard.offsets),
+        "counts": counts,
+        "groups of meta": meta.pop("groups"),
+        "offsets": {one: offset for one, offset in shard.offsets.items() if one != GROUP_FACTS},
         "items": sorted(map(name, range(len(timeline.items)))),
         "rows": {name(i): bytes(timeline.items.rows[i]) for i in range(len(timeline.items))},
-        "groups": timeline.groups.tell(),
+        "groups": {} if shard.groups is None else shard.groups.rows.as_bytes(),
         "cells": _tell_cells(shard),
         "totals": shard.totals.sums(),
         "pending": _tell_pending(shard),

@@ -308,22 +308,24 @@ def test_incident_that_somebody_has_acknowledged_is_distinguished():
 
 
 def test_incidents_of_inputs_and_groups_are_acknowledged_too():
-    """The silence of one partition is not that of another that began at the same time."""
-    run = run_of(3)
-    alerts = run.shard.timeline.alerts
-    since, state = START_MS, alerts.state()
-    state.silent_since_ms = since
-    alerts.restore(state)
-    alerts.of_groups.surges.open["shop"] = GroupIncident(window_ms=START_MS)
-    alerts.of_groups.shortfalls.open["campaign:spring"] = GroupIncident(window_ms=START_MS)
-    mine = taken(AlertKind.STALE_INPUT, f"orders/{run.shard.partition}", since)
-    shop = taken(AlertKind.BROAD_SURGE, "shop", START_MS)
-    short = taken(AlertKind.PLAN_SHORTFALL, "campaign:spring", START_MS)
-    found = incidents_of(Worker(run, acknowledged={**mine, **shop, **short}), "yes")
-    assert found[AlertKind.PLAN_SHORTFALL] == 1
-    assert (found[AlertKind.STALE_INPUT], found[AlertKind.BROAD_SURGE]) == (1, 1)
-    other = taken(AlertKind.STALE_INPUT, f"orders/{run.shard.partition + 1}", since)
-    assert incidents_of(Worker(run, acknowledged=other), "yes")[AlertKind.STALE_INPUT] == 0
+    """The groups are judged in one shard; dead letters of another partition are not its own."""
+    run, since = run_of(0), START_MS
+    groups, inputs = run.shard.groups, run.shard.timeline.alerts.inputs
+    assert groups is not None
+    groups.silent_since_ms = inputs.dead_letters_since_ms = since
+    groups.incidents.surges.open["shop"] = GroupIncident(window_ms=since)
+    groups.incidents.shortfalls.open["campaign:spring"] = GroupIncident(window_ms=since)
+    words = {
+        **taken(AlertKind.STALE_INPUT, "orders", since),
+        **taken(AlertKind.BROAD_SURGE, "shop", since),
+        **taken(AlertKind.PLAN_SHORTFALL, "campaign:spring", since),
+        **taken(AlertKind.DEAD_LETTERS, "inputs/0", since),
+    }
+    found = incidents_of(Worker(run, acknowledged=words), "yes")
+    kinds = ("stale_input", "broad_surge", "plan_shortfall", "dead_letters")
+    assert [found[AlertKind(kind)] for kind in kinds] == [1, 1, 1, 1]
+    other = taken(AlertKind.DEAD_LETTERS, "inputs/1", since)
+    assert incidents_of(Worker(run, acknowledged=other), "yes")[AlertKind.DEAD_LETTERS] == 0
 
 
 def test_late_order_that_somebody_looks_after_is_distinguished():

@@ -34,7 +34,7 @@ from streams.contracts.alerts import Alert, AlertKind
 from streams.contracts.outgoing import OutboxRecord
 from streams.demand import baseline
 from streams.demand.hourly_dispersion import Hours
-from streams.detection import groups, surge
+from streams.detection import surge
 from streams.shard import shard
 from streams.shard.checkpoint import STATE_VERSION, Meta
 from streams.shard.folding import waiting_entries
@@ -132,11 +132,10 @@ def never_stored(state: Kept, patch: pytest.MonkeyPatch) -> Run:
             setattr(feed, name, value)
     if state.version < 10:
         timeline = run.shard.timeline
-        for rows in (timeline.items.rows, timeline.groups.rows):
-            for name in upgrades._HOURS_IN_10:
-                rows[name] = 0
+        for name in upgrades._HOURS_IN_10:
+            timeline.items.rows[name] = 0
         timeline.state.pool_items()
-        timeline.groups.learn_pool()
+        timeline.state.facts.restore([])
     run.commit()
     return run
 
@@ -144,8 +143,7 @@ def never_stored(state: Kept, patch: pytest.MonkeyPatch) -> Run:
 def _take_hours_for_even(as_then: pytest.MonkeyPatch) -> None:
     """Before version 10 the orders of a day were taken to be Poisson, and any surge for one."""
     as_then.setattr(baseline, "pool_hours", lambda known, settings: Hours())
-    for module in (day_end, groups):
-        as_then.setattr(module, "close_hours", lambda *_: None)
+    as_then.setattr(day_end, "close_hours", lambda *_: None)
     as_then.setattr(surge, "_WEEKDAY_DOUBT", 0.0)
     as_then.setattr(detectors, "is_hardly_more", lambda rows, _: np.zeros(rows.size, np.bool_))
 
@@ -227,7 +225,7 @@ async def test_what_was_stored_is_there(redis_url, version):
     assert {
         timeline.items.key(item): sorted(lines) for item, lines in timeline.campaigns.items()
     } == facts["campaigns"]
-    assert sorted(timeline.groups.tell()) == facts["groups"]
+    assert run.shard.foreign_groups == facts["groups"]  # begun anew, for all partitions
     assert timeline.state.reviews == facts["reviews"]
     assert run.shard.offsets == facts["offsets"]
 

@@ -239,7 +239,7 @@ def test_silence_of_the_orders_is_told_and_ends_with_the_next_order():
     story.pass_time(20 * HOUR)
     found = of_kind(story.run(), "stale_input")
     assert states(found) == ["raised"]
-    assert found[0]["subject"] == "orders/0"
+    assert found[0]["subject"] == "orders"
     assert found[0]["sku"] is None
     story.sell(1, 1)
     story.pass_time(10 * MINUTE)
@@ -424,7 +424,7 @@ def crowd(hours: int, times: int) -> Logs:
 
 
 def test_many_items_at_once_are_one_broad_incident():
-    """It carries the items by name and number, has a window's id, and theirs say whose part."""
+    """It carries the items by name and number, has a window's id, and theirs name their groups."""
     run = read_whole(crowd(8, 20), USUAL)
     broad = of_kind(run, "broad_surge")
     raised = {one["subject"]: one for one in broad if one["state"] == "raised"}
@@ -436,7 +436,7 @@ def test_many_items_at_once_are_one_broad_incident():
     assert started is not None
     assert started % DAY == 0
     surges = [one for one in of_kind(run, "surge") if one["state"] == "raised"]
-    assert {one["figures"]["part_of"] for one in surges} == {raised["shop"]["incident_id"]}
+    assert {one["figures"]["groups"] for one in surges} == {"shop, category:lamps"}
 
 
 def test_broad_incident_ends_after_its_day_when_half_its_items_have_calmed():

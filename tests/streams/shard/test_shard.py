@@ -184,12 +184,16 @@ def read_with_restarts(
         run.read(topic, batch)
         if limit:
             run.advance(limit)
+        if number % 4 == 0:
+            run.judge_groups()
         if number % 3 == 0 or number in restart_after:
             lease = keep(store, lease, run)
         if number in restart_after:
             lease = store.acquire_now(0)
             run.restart(store.load_now(lease))
     run.advance_fully(7)
+    lease = keep(store, lease, run)
+    run.judge_groups()
     keep(store, lease, run)
     waiting = {chunk.number for chunk in run.shard.timeline.pending._chunks}
     assert set(store.kept[0].pending) == waiting  # what took effect is not stored for ever

@@ -1,0 +1,1 @@
+"""The second stage: what no partition holds alone, decided from the facts of all of them."""
