@@ -1,5 +1,6 @@
 """The values of cells as shops write them: numbers, units, skus, times, states of orders. Pure."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from infra.connect.times import (
 Decimals = Literal[".", ","]
 
 _MINUS = "\u2212"  # as word processors write it
+_MOST_DIGITS = 18  # after the point
 _MOST_WHOLE = 2**53  # beyond it a float is no exact number of units
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+", re.ASCII)
 _ERRORS = re.compile(r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|NV|BEZUG!|WERT!)", re.IGNORECASE)
@@ -63,6 +65,8 @@ def read_number(value: Any, style: NumberStyle) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise CellError(style.rule(), value)
     if not isinstance(value, str):
+        if not math.isfinite(value):
+            raise CellError(style.rule(), value)
         return _whole_if_possible(float(value)) if not isinstance(value, int) else value
     text = bare_number(value)
     plain = _in_style(text, style)
@@ -193,12 +197,17 @@ def money(value: Any) -> float | None:
         return None
     if isinstance(value, Mapping):
         amount = next((value[name] for name in ("amount", "value", "price") if name in value), None)
-        number = money(amount)
-        return None if number is None else number / 10 ** int(value.get("scale", 0))
+        number, scale = money(amount), value.get("scale", 0)
+        if not isinstance(scale, int) or not 0 <= scale <= _MOST_DIGITS:
+            raise CellError(f"an amount with a scale from 0 to {_MOST_DIGITS}", scale)
+        return None if number is None else number / 10**scale
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise CellError("a number", value) from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise CellError("a number", value)
+    return number
 
 
 def read_units(value: Any, style: NumberStyle) -> int:

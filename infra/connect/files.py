@@ -93,18 +93,25 @@ class Source:
         Raises:
             FileError: the file is damaged.
         """
-        try:
+        with _readable(self):
             yield from _READERS[self.form](self)
-        except UnicodeError as error:
-            name = self.options.encoding or "utf-8"
-            rule = f"text in {name} to its end; --encoding says another one"
-            raise FileError(f"{self.name} must be {rule}: {error}") from error
-        except _DAMAGED as error:
-            raise FileError(f"{self.name} must be readable to its end: {error}") from error
 
     def sample(self, count: int) -> list[Row]:
         """Return the first rows."""
         return list(islice(self.rows(), count))
+
+
+@contextmanager
+def _readable(source: Source) -> Iterator[None]:
+    """Say of a file that cannot be read what it must be."""
+    try:
+        yield
+    except UnicodeError as error:
+        name = source.options.encoding or "utf-8"
+        rule = f"text in {name} to its end; --encoding says another one"
+        raise FileError(f"{source.name} must be {rule}: {error}") from error
+    except _DAMAGED as error:
+        raise FileError(f"{source.name} must be readable to its end: {error}") from error
 
 
 def open_source(path: Path, options: ReadOptions | None = None) -> Source:
@@ -257,7 +264,7 @@ def csv_delimiter(source: Source) -> str:
 
 def head_lines(source: Source, count: int = 40) -> list[str]:
     """Return the first lines of a text file."""
-    with _open_text(source) as text:
+    with _readable(source), _open_text(source) as text:
         return list(islice(text, count))
 
 

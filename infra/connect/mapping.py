@@ -67,6 +67,7 @@ Convert = Literal[
     "any",
 ]
 _CONVERTS: tuple[Convert, ...] = get_args(Convert)
+MOST_DIGITS = 18
 UNITS = {"s": 1_000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 _PLACES = (
     *("column", "path", "const", "join", "times", "either", "first", "hash", "row_id"),
@@ -312,6 +313,9 @@ def _field(name: str, spec: Any, read: Mapping[str, Any], places: Places) -> Fie
     unit = spec.get("unit")
     if unit is not None and unit not in UNITS:
         raise places.error(name, f"with `unit` one of {', '.join(UNITS)}", unit)
+    scale = spec.get("scale")
+    if scale is not None and not (isinstance(scale, int) and 0 <= scale <= MOST_DIGITS):
+        raise places.error(name, f"with `scale` from 0 to {MOST_DIGITS}", scale)
     lookup = spec.get("lookup")
     if lookup is not None and not isinstance(lookup, dict):
         raise places.error(name, "with `lookup` a table", lookup)

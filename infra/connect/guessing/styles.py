@@ -1,5 +1,6 @@
 """How the numbers, times and skus of columns are written: found out, or asked."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,14 @@ from infra.connect.cells import NumberStyle, guess_numbers
 from infra.connect.files import Source
 from infra.connect.guessing.answers import Answers, Choice, Question
 from infra.connect.guessing.sample import Sample
-from infra.connect.times import TimeGuess, TimeStyle, guess_times, needs_order, read_time
+from infra.connect.times import (
+    BadTimeError,
+    TimeGuess,
+    TimeStyle,
+    guess_times,
+    needs_order,
+    read_time,
+)
 
 NUMBERS = ("quantity", "units", "level", "price", "cost", "total", "days", "margin", "rate")
 """Words in the names of roles that are numbers."""
@@ -131,14 +139,20 @@ def _asked_order(source: Source, column: str, texts: Sequence[str], answers: Ans
 
 def _span(texts: Sequence[str], order: Any) -> float:
     """Return how much time lies between the first and the last of some dates, in seconds."""
-    moments = [datetime.fromisoformat(read_time(one, TimeStyle(order=order))) for one in texts]
-    return (max(moments) - min(moments)).total_seconds()
+    style = TimeStyle(order=order)
+    moments = []
+    for text in filter(needs_order, texts):
+        try:
+            moments.append(datetime.fromisoformat(read_time(text, style)))
+        except BadTimeError:
+            continue
+    return (max(moments) - min(moments)).total_seconds() if moments else float("inf")
 
 
 def _settle_skus(source: Source, place: dict[str, Any], sample: Sample, answers: Answers) -> None:
     column = place["column"]
     values = sample.values(column)
-    numbers = [value for value in values if isinstance(value, int | float)]
+    numbers = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
     digits = [text for text in sample.texts(column) if text.isdigit()]
     if numbers:
         width = max([len(str(int(value))) for value in numbers] + [len(text) for text in digits])

@@ -3,6 +3,7 @@
 What a receiver or a consumer adds is only where messages come from and where events go.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from infra.connect.shops.shopify import ShopifyAdapter
 from infra.connect.shops.woocommerce import WooCommerceAdapter
 from infra.replay.faults import Record
 
+_log = logging.getLogger(__name__)
 _MAPPINGS = Path(__file__).parents[1] / "mappings"
 MAPPED = tuple(sorted(path.stem for path in _MAPPINGS.glob("*.toml")))
 """Sources that are read by a mapping that Tidegate brings along."""
@@ -80,6 +82,12 @@ class Connector:
         except PayloadError as error:
             value = error.value if isinstance(error.value, str | int | float) else str(error.value)
             outcome.refused.append({"field": error.field, "rule": error.rule, "value": value})
+            return outcome
+        except Exception as error:  # a message that nobody foresaw stops no other one
+            _log.exception("a message of %s cannot be read", self._kind)
+            value = f"{type(error).__name__}: {error}"[:200]
+            rule = "readable: this is a fault of Tidegate"
+            outcome.refused.append({"field": "the message", "rule": rule, "value": value})
             return outcome
         outcome.left_out, outcome.fetch, outcome.notes = news.left_out, news.fetch, news.notes
         for event in events:

@@ -33,6 +33,7 @@ _EPOCHS_MS = {
     "io.debezium.time.Date": 86_400_000.0,
     "org.apache.kafka.connect.data.Date": 86_400_000.0,
 }
+_MOST_DIGITS = 38  # after the point, as databases have them
 _SAVED = ("c", "u", "r")
 _NOTHING = ("t", "m")
 _KEYS = ("id", "line_id", "order_line_id", "pk")
@@ -65,6 +66,8 @@ def unwrap(payload: Any, about: About) -> Change | None:
         schema, payload = payload["schema"] or {}, payload["payload"]
         if payload is None:
             return None
+        if not isinstance(payload, dict):
+            raise PayloadError("payload", "a JSON object", payload)
     if "__deleted" in payload or "__op" in payload:
         return _flattened(payload)
     if "op" not in payload or "source" not in payload:
@@ -81,11 +84,19 @@ def unwrap(payload: Any, about: About) -> Change | None:
     if not isinstance(row, dict):
         raise PayloadError(side, "a row", row)
     source = payload["source"]
+    if not isinstance(source, dict):
+        raise PayloadError("source", "a JSON object", source)
     at_ms = source.get("ts_ms") or payload.get("ts_ms")
-    if not isinstance(at_ms, int):
+    if not isinstance(at_ms, int) or isinstance(at_ms, bool):
         raise PayloadError("source.ts_ms", "milliseconds since 1970", at_ms)
-    types = _types_of(schema, side)
-    values = {name: _plain(value, types.get(name)) for name, value in row.items()}
+    checked_ms("source.ts_ms", at_ms)
+    try:
+        types = _types_of(schema, side)
+        values = {name: _plain(value, types.get(name)) for name, value in row.items()}
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, PayloadError):
+            raise
+        raise PayloadError("schema", "one of Kafka Connect that fits the row", str(error)) from None
     return Change(op, values, at_ms, str(source.get("name", "")), str(source.get("table", "")))
 
 
@@ -93,8 +104,9 @@ def _flattened(row: dict[str, Any]) -> Change:
     """Return the change of a row without an envelope (ExtractNewRecordState)."""
     gone = str(row.get("__deleted", "")).lower() == "true" or row.get("__op") == "d"
     at_ms = row.get("__source_ts_ms") or row.get("__ts_ms")
-    if not isinstance(at_ms, int):
+    if not isinstance(at_ms, int) or isinstance(at_ms, bool):
         raise PayloadError("__source_ts_ms", "added by the transform (add.fields)", at_ms)
+    checked_ms("__source_ts_ms", at_ms)
     plain = {name: _plain(value, None) for name, value in row.items() if name[:2] != "__"}
     name, table = row.get("__name", ""), row.get("__table", "")
     return Change("d" if gone else "u", plain, at_ms, str(name), str(table))
@@ -130,6 +142,8 @@ def decimal_of(text: str, scale: int) -> float:
     >>> decimal_of("BOI=", 2)
     12.5
     """
+    if not 0 <= scale <= _MOST_DIGITS:
+        raise PayloadError("a decimal", f"of a scale from 0 to {_MOST_DIGITS}", scale)
     try:
         number = int.from_bytes(base64.b64decode(text, validate=True), "big", signed=True)
     except ValueError:

@@ -9,7 +9,7 @@ from infra.connect.cells import money as cell_money
 from infra.connect.faults import CellError
 from infra.connect.ledger import Fields, Ledger, LineState, Part
 from infra.connect.lines import time_ms
-from infra.connect.times import TimeStyle, read_time
+from infra.connect.times import BadTimeError, TimeStyle, read_time
 
 OnMissingSku = Literal["variant", "skip", "stop"]
 _Some = TypeVar("_Some")
@@ -87,6 +87,8 @@ def converted(payload: Any, kind: type[_Some]) -> _Some:
     """
     try:
         return msgspec.convert(payload, kind, strict=False)
+    except UnicodeEncodeError as error:
+        raise PayloadError("the body", "text that can be written as UTF-8", str(error)) from None
     except msgspec.ValidationError as error:
         text = str(error)
         rule, _, path = text.partition(" - at `$")
@@ -115,8 +117,14 @@ def utc_text(text: str) -> str:
 
     >>> utc_text("2026-11-11T00:03:21")
     '2026-11-11T00:03:21Z'
+
+    Raises:
+        PayloadError: it is no time.
     """
-    return read_time(text, TimeStyle())
+    try:
+        return read_time(text, TimeStyle())
+    except BadTimeError as error:
+        raise PayloadError("a time", str(error), text) from None
 
 
 def checked_ms(name: str, at: str | int) -> int:

@@ -1,6 +1,7 @@
 """Every sample of a shop's messages gives its expected events."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,39 @@ def test_what_is_refused_names_field_and_value_and_stops_nothing():
 def test_no_message_stops_a_source(kind, payload):
     """Whatever comes is taken, left out or refused."""
     assert Connector(kind).take(payload).events == []
+
+
+STRANGE = [None, "", 0, -1, 1.5, float("nan"), 1e400, "x", [], {}, True, "2026-13-40", 10**30]
+DOCUMENTS = {
+    "shopify": ["shopify/orders-updated.json", "shopify/inventory-levels-update.json"],
+    "woocommerce": ["woocommerce/order-updated.json", "woocommerce/product-updated.json"],
+    "debezium": ["debezium/c-with-schema.json", "debezium/u.json"],
+    "outbox": ["debezium/outbox.json"],
+    "amazon": ["other-shops/amazon-order-change.json"],
+}
+
+
+def places(value, path=()):
+    """Every place of a document."""
+    yield path
+    if isinstance(value, dict | list):
+        for name in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[name], (*path, name))
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_a_strange_value_at_any_place_is_refused_by_name(kind):
+    """Whatever stands in a field, the message is taken or refused, and never a fault of ours."""
+    chance = random.Random(7)
+    for _ in range(150):
+        document = sample(chance.choice(DOCUMENTS[kind]))
+        *path, last = chance.choice([path for path in places(document) if path])
+        inner = document
+        for name in path:
+            inner = inner[name]
+        inner[last] = chance.choice(STRANGE)
+        for fault in Connector(kind).take(document).refused:
+            assert fault["field"] != "the message", (path, last, inner[last], fault)
 
 
 def test_a_source_that_is_not_known_is_named():
