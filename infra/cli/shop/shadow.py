@@ -91,10 +91,7 @@ class Shadow:
         starting = _Background(lambda: _start(stack))
         try:
             starting.start()
-            records = in_order_of_time(
-                self._orders(tell), on_same=self._count_same, further=self._others
-            )
-            result = asyncio.run(self._send(stack, starting, records, tell))
+            result = asyncio.run(self._send(stack, starting, self.records(tell), tell))
             if not result.records:
                 raise CommandError("the files hold no orders that can be played", ExitCode.NO)
             return self._wait(stack, result, tell)
@@ -103,6 +100,13 @@ class Shadow:
             stack.stop()
 
     # -- records ------------------------------------------------------------------------------
+
+    def records(self, tell: Tell) -> Iterator[Record]:
+        """Yield everything that is played, by time: read, made up, and what is far off left out."""
+        records = in_order_of_time(
+            self._orders(tell), on_same=self._count_same, further=self._others
+        )
+        return self._within(records, tell)
 
     def _orders(self, tell: Tell) -> Iterator[Record]:
         """Yield the records of the files with orders, and collect what they say."""
@@ -195,7 +199,7 @@ class Shadow:
             tell(_READ_SHARE, f"replaying: {number(sent.records)} events{at}")
 
         return await replay(
-            self._within(_with_first(first, records), tell),
+            _with_first(first, records),
             bootstrap=stack.broker.bootstrap,
             partitions=settings.partitions,
             allowed_lateness_seconds=settings.allowed_lateness_seconds + self._tail_seconds(),
