@@ -109,22 +109,29 @@ def _taken(run: Shadow) -> Iterator[str]:
 
 
 def _classes(found: Found) -> Table:
-    counts = Counter(str(item["estimate_class"] or "unknown") for item in found.items)
+    counts = Counter(map(_class_of, found.items))
     rows = [(name, number(counts[name]), words) for name, words in _CLASSES.items() if counts[name]]
     columns = [("class", False), ("items", True), ("what it means", False)]
     return Table("Demand classes", columns, rows)
 
 
+def _class_of(item: dict[str, Any]) -> str:
+    """Return the class of an item's demand; a few days say nothing of it."""
+    is_seen = (item["observed_days"] or 0) >= _WEEK_DAYS
+    return str(item["estimate_class"] or "unknown") if is_seen else "unknown"
+
+
 def _forecasts(found: Found, count: int = 15) -> Table:
     """Return what the next week is expected to bring, with the range of 80 in 100 weeks."""
-    known = [item for item in found.items if (item["demand_level_units_per_day"] or 0) > 0]
+    sold = [item for item in found.items if (item["demand_level_units_per_day"] or 0) > 0]
+    known = [item for item in sold if _class_of(item) != "unknown"]
     known.sort(key=lambda item: -item["demand_level_units_per_day"])
     rows = []
     for item in known[:count]:
         mean, low, high = week_forecast(item)
         rows.append(
             (
-                *(item["sku"], str(item["estimate_class"] or "unknown")),
+                *(item["sku"], _class_of(item)),
                 *(number(mean, 1), f"{number(low)} to {number(high)}"),
                 number(item["on_hand_units"] or 0),
             )
@@ -134,6 +141,8 @@ def _forecasts(found: Found, count: int = 15) -> Table:
         *(("80 % range", True), ("stock in shadow", True)),
     ]
     words = f"the {len(rows)} of {number(len(known))} items that sell most"
+    if len(known) < len(sold):
+        words += f"; {number(len(sold) - len(known))} sold for less than a week and have none"
     return Table("Forecasts", columns, rows, words)
 
 

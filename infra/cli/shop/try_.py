@@ -1,6 +1,7 @@
 """`tidegate try`: what Tidegate would have done with a shop's own orders."""
 
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -63,6 +64,8 @@ def try_(
     started = time.monotonic()
     if not files:
         raise CommandError("try needs at least one FILE with orders", ExitCode.USAGE)
+    if page.is_dir() or not os.access(page.parent, os.W_OK):
+        raise CommandError(f"--page must be a file that can be written, got {page}", ExitCode.USAGE)
     wishes = wishes_of(flags, assume, preset=None, mapping=mapping)
     intakes = _opened(files, flags, assume, mapping, yes=yes)
     orders = [intake for intake, _ in intakes if intake.is_orders]

@@ -2,8 +2,17 @@
 
 import html.parser
 
-from infra.cli.shop.findings import Findings, Table, compare, daily_units, week_forecast, why
+from infra.cli.shop.findings import (
+    Findings,
+    Table,
+    compare,
+    daily_units,
+    findings_of,
+    week_forecast,
+    why,
+)
 from infra.cli.shop.report_page import page_of
+from infra.cli.shop.shadow import Found, Shadow
 from infra.connect.assumed import Sales, assumed_records
 from infra.connect.presets import Defaults
 from tests.infra.connect.test_assumed import order
@@ -53,3 +62,17 @@ def test_the_page_is_whole_and_runs_nothing():
     assert "&lt;b&gt;" in page
     html.parser.HTMLParser().feed(page)
     assert found.public()["tables"] == {"Orders": [{"item": "<b>", "units": "4"}]}
+
+
+def test_an_item_of_a_few_days_has_no_forecast(tmp_path):
+    """Two sales in two days say nothing of a week: the item is of no class."""
+    item = {
+        **{"sku": "a", "estimate_class": "smooth", "demand_level_units_per_day": 6.0},
+        **{"level_orders": 2.0, "demand_variance_units": 1.0, "on_hand_units": 4},
+    }
+    known = [{**item, "observed_days": 2}, {**item, "sku": "b", "observed_days": 30}]
+    found = findings_of(Shadow(tmp_path, [], Defaults()), Found(items=known), None)
+    tables = {table.title: table for table in found.tables}
+    assert [row[0] for row in tables["Forecasts"].rows] == ["b"]
+    assert "1 sold for less than a week" in tables["Forecasts"].words
+    assert ("unknown", "1") in [row[:2] for row in tables["Demand classes"].rows]

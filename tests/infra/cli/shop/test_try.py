@@ -22,6 +22,8 @@ def test_a_file_without_orders_is_named(tmp_path, capsys):
     assert run(["try", str(tmp_path / "c.csv"), "--yes"]) == 2
     assert "must hold orders" in capsys.readouterr().err
     assert run(["try"]) == 2
+    assert run(["try", str(tmp_path / "c.csv"), "--page", str(tmp_path / "no/where.html")]) == 2
+    assert "--page must be" in capsys.readouterr().err
     assert try_.try_ is not None
 
 
