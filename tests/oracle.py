@@ -216,7 +216,8 @@ def _move(stock: Stock, event: Any, effective: int) -> None:
             stock.returned += event.quantity
             stock.on_hand += event.quantity
         case Dispatched():
-            stock.on_hand -= event.quantity
+            if not stock.leaves_at_once:
+                stock.on_hand -= event.quantity
             if event.order_id in stock.lines or not stock.leaves_at_once:
                 stock.lines.setdefault(event.order_id, Line()).sent += event.quantity
         case Received():

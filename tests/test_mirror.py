@@ -59,7 +59,6 @@ COVERS = {
     "tests/infra/page/test_incident_kinds.py": (
         "infra.metrics.open_incidents streams.incidents.kinds"
     ),
-    "tests/infra/page/test_minutes_to_zero.py": "streams.detection.stock_cover",
     "tests/infra/page/readers/test_snapshot.py": (
         "infra.page.cursor infra.page.readers.decisions infra.page.readers.items "
         "infra.page.readers.items_cache infra.page.readers.pace infra.page.readers.totals "

@@ -340,7 +340,7 @@ AssumeDispatched = Annotated[
     bool,
     Meta(
         description="true for a shop without shipment events: a sale leaves the shelf when it is "
-        "placed.",
+        "placed, and an event that it was dispatched takes nothing more.",
         examples=[False, True],
     ),
 ]

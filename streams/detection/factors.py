@@ -168,8 +168,9 @@ def current_units_per_day(rows: Table, settings: SurgeSettings) -> Float64Array:
 def is_bulk(rows: Table | Columns, settings: SurgeSettings) -> "np.ndarray":
     """Whether the largest line of the open tick is a bulk order, shape (item,).
 
-    One line of at least `bulk_lines` mean ones that takes `bulk_days` of the baseline demand: it
-    matters to the stock, and tells nothing of how many customers want the item.
+    One line of at least `bulk_lines` mean ones that takes `bulk_days` of the baseline demand, or
+    all that was left to sell: it matters to the stock, and tells nothing of how many customers want
+    the item.
     """
     units_per_day = rows["demand_level_units_per_day"]
     baseline_line = np.ones(rows.size)
@@ -178,8 +179,11 @@ def is_bulk(rows: Table | Columns, settings: SurgeSettings) -> "np.ndarray":
     baseline_line = np.maximum(baseline_line, 1.0)
     largest = rows["tick_largest_units"]
     is_known = (rows["baseline_days"] >= settings.minimum_days) & (rows["bulk_since_ms"] == 0)
-    limit = np.maximum(settings.bulk_lines * baseline_line, settings.bulk_days * units_per_day)
-    bulk: np.ndarray = is_known & (largest > 0) & (largest >= limit)
+    left = rows["on_hand_units"] - rows["backlog_units"]
+    empties = (rows["counted_at_ms"] > 0) & (left <= 0) & (left + largest > 0)
+    is_large = largest >= settings.bulk_lines * baseline_line
+    is_much = empties | (largest >= settings.bulk_days * units_per_day)
+    bulk: np.ndarray = is_known & (largest > 0) & is_large & is_much
     return bulk
 
 

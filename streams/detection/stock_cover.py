@@ -1,11 +1,15 @@
 """What can be sold, how long it lasts, and whether that is until goods can come."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
+from scipy.special import ndtr
 
 from policy.compiled import compiled
-from streams.demand.week_profile import Profile, operational_ends_ms
+from streams.demand.week_profile import Profile, operational_days, operational_ends_ms
 from streams.state.items import Columns
-from streams.timestamps import DAY_MS, MINUTE_MS
+from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.types import Float64Array, Int64Array, Table
 
 _LONGEST_DAYS = 3_650.0  # what lasts longer never runs out
@@ -95,3 +99,58 @@ def cover_ratios(rows: Table, items: Int64Array, at_ms: int) -> Float64Array:
     ratios = np.full(items.size, np.inf)
     _ratios(rows, items, available_units(Columns(rows, items)), at_ms, ratios)
     return ratios
+
+
+class Shortage(NamedTuple):
+    """What will be missing before goods can come, of n items."""
+
+    chance: Float64Array  # of running out
+    units: Float64Array  # short in the mean
+    days: Float64Array  # operational ones, that these units sell in
+    wait_hours: Float64Array  # until goods come
+
+
+def shortage(
+    rows: Table,
+    units_per_day: Float64Array,
+    elapsed: Float64Array,
+    at_ms: int,
+) -> Shortage:
+    """Return how likely each item runs out before goods can come, and how much it will lack.
+
+    What sells until then is normal, with the spread of the item's days and the doubt about its
+    level; both are in the chance and in the units. Goods come with the next open order, or else
+    with an order placed now at the fast supplier.
+
+    Args:
+        rows: `streams.state.items.ROW` records, shape (n,).
+        units_per_day: that sell now per operational day, shape (n,).
+        elapsed: of the shop's profile, shape (169,).
+        at_ms: event time.
+
+    >>> import numpy as np
+    >>> from streams.demand.week_profile import flat_profile
+    >>> from streams.state.items import ROW
+    >>> row = np.zeros(1, ROW)
+    >>> row["on_hand_units"], row["counted_at_ms"] = 40, 1
+    >>> row["lead_time_days_flexible"], row["level_orders"] = 1.0, 1e9
+    >>> row["demand_variance_units"] = 25.0
+    >>> lacks = shortage(row, np.array([50.0]), flat_profile().elapsed, 0)
+    >>> round(float(lacks.chance[0]), 3), round(float(lacks.units[0]), 1)
+    (0.977, 10.0)
+    """
+    due_ms = rows["next_due_ms"]
+    fast_ms = at_ms + (rows["lead_time_days_flexible"] * DAY_MS).astype(np.int64)
+    comes_ms = np.where(due_ms > at_ms, due_ms, fast_ms)
+    days = operational_days(elapsed, np.full(rows.size, at_ms), comes_ms)
+    mean = units_per_day * days
+    doubt = mean * mean / np.maximum(rows["level_orders"], 1.0)
+    spread = np.sqrt(np.maximum(rows["demand_variance_units"] * days + doubt, 1e-9))
+    reach = (available_units(rows) - mean) / spread
+    chance = ndtr(-reach)
+    density = np.exp(-reach * reach / 2.0) / math.sqrt(2.0 * math.pi)
+    units = spread * np.maximum(density - reach * chance, 0.0)
+    is_known = (rows["counted_at_ms"] > 0) & (units_per_day > 0)
+    chance, units = np.where(is_known, chance, 0.0), np.where(is_known, units, 0.0)
+    lasting = units / np.maximum(units_per_day, 1e-9)
+    return Shortage(chance, units, lasting, (comes_ms - at_ms) / HOUR_MS)

@@ -127,7 +127,7 @@ def read_facts(value: bytes | None) -> Facts | CloseWindow:
         FactsError: it is none; the text names field, rule and value.
     """
     try:
-        facts = _decoder.decode(value or b"")
+        facts: Facts | CloseWindow = _decoder.decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FactsError(str(error)) from error
     partitions = facts.partitions if isinstance(facts, Facts) else _PARTITIONS_AT_MOST

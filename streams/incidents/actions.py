@@ -51,7 +51,7 @@ class Case(NamedTuple):
     figures: Figures  # of the incident
     boundary_ms: int  # event time
     row: Table | None = None  # one record of `streams.state.items.ROW`; None means no single item
-    is_promoted: bool = False  # a campaign plans the item
+    is_promoted: bool = False  # the window of a campaign line of the item is open
     group: str = ""  # of items
     role: SupplierRole | None = None  # whose order it is
 

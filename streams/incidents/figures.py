@@ -16,10 +16,18 @@ from streams.detection.factors import (
     surge_units_per_day,
     units_per_order,
 )
-from streams.detection.stock_cover import available_units, minutes_to_zero, whole_minutes
+from streams.detection.stock_cover import (
+    available_units,
+    minutes_to_zero,
+    shortage,
+    whole_minutes,
+)
 from streams.detection.surge import SurgeSettings
 from streams.timestamps import HOUR_MS, rfc3339
 from streams.types import Table
+
+AMOUNT_AT_RISK = "amount_at_risk_per_hour"
+"""The figure by which incidents are sorted: value of the units short, by hours until goods come."""
 
 
 def item_minutes_to_zero(
@@ -46,6 +54,25 @@ def cover_figures(
         "available_units": int(available_units(row)),
         "minutes_to_zero": item_minutes_to_zero(row, profile, boundary_ms, settings),
         "next_arrival_at": rfc3339(arrival) if arrival > boundary_ms else None,
+        **shortage_figures(row, boundary_ms, profile, settings),
+    }
+
+
+def shortage_figures(
+    row: Table, boundary_ms: int, profile: Profile, settings: SurgeSettings
+) -> dict[str, float | int | str | None]:
+    """Return what an item will lack before goods can come, and what that is worth.
+
+    The value is that of the lean unit cost: what customers pay is not kept.
+    """
+    rows = np.atleast_1d(row)
+    units_per_day = current_units_per_day(rows, settings)
+    lacks = shortage(rows, units_per_day, profile.elapsed, boundary_ms)
+    amount = float(lacks.units[0]) * max(float(row["unit_cost_lean"]), 0.0)
+    return {
+        "chance_to_run_out": round(float(lacks.chance[0]), 2),
+        "units_short": round(float(lacks.units[0]), 1),
+        AMOUNT_AT_RISK: round(amount / max(float(lacks.wait_hours[0]), 1.0), 2),
     }
 
 
@@ -82,6 +109,7 @@ def surge_figures(
         "minutes_to_zero": zero[0],
         "minutes_to_zero_low": zero[1],
         "minutes_to_zero_high": zero[2],
+        **shortage_figures(row, boundary_ms, profile, settings),
     }
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from streams.contracts.alerts import AlertKind, AlertState, Figures
 from streams.contracts.outgoing import OutboxRecord
 from streams.demand.week_profile import Profile, flat_profile
-from streams.detection.factors import is_bulk
+from streams.detection.factors import current_units_per_day, is_bulk
 from streams.detection.order_feed import OrderFeedSettings, OrderFeedState
-from streams.detection.stock_cover import cover_ratios
+from streams.detection.stock_cover import cover_ratios, shortage
 from streams.detection.surge import SurgeSettings
 from streams.incidents.figures import (
     backlog_figures,
@@ -42,7 +42,9 @@ from streams.types import AnyArray, BoolArray, Float64Array, Int32Array, Int64Ar
 class AlertSettings:
     """When an incident begins and ends."""
 
-    low_cover_ends_at: float = 1.25  # cover divided by the wait for goods; raised below 1
+    low_cover_chance: float = 0.5  # of running out before goods come; at half of it, it ends
+    low_cover_days: float = 0.25  # of its demand that an item will lack; likewise
+    low_cover_looks_below: float = 2.0  # cover divided by the wait for goods: above it, none lacks
     order_feed: OrderFeedSettings = field(default_factory=OrderFeedSettings)
     group_incidents: GroupIncidentSettings = field(default_factory=GroupIncidentSettings)
     dispatch_promise_ms: int = 2 * DAY_MS  # an order that waits longer breaks its promise
@@ -72,6 +74,7 @@ class Alerts:
         surge: of the surge test.
         groups_of_item: the groups of an item, the widest first.
         changed: takes the items of which an incident begins or ends.
+        is_promoted: whether a campaign plans an item at a time.
     """
 
     def __init__(
@@ -81,12 +84,13 @@ class Alerts:
         surge: SurgeSettings,
         groups_of_item: Callable[[int], list[str]],
         changed: IndexSet,
+        is_promoted: Callable[[int, int], bool],
     ) -> None:
         self._settings = settings
         self._surge = surge
         self.inputs = InputAlerts(partition, settings.order_feed, settings.dead_letters_end_ms)
         self.order_feed = self.inputs.order_feed
-        self._items = ItemIncidents(groups_of_item, changed)
+        self._items = ItemIncidents(changed, is_promoted)
         self._groups_of_item = groups_of_item
         self._figures: dict[AlertKind, FiguresOf] = {
             AlertKind.SURGE: self._surge_figures,
@@ -262,11 +266,25 @@ class Alerts:
         touched = self._touched.take()
         if not touched.size:
             return
-        kind = AlertKind.LOW_COVER
+        kind, settings = AlertKind.LOW_COVER, self._settings
         ratio = cover_ratios(items.rows, touched, boundary)
         is_open = items.rows["low_cover_since_ms"][touched] > 0
-        low = touched[(ratio < 1.0) & ~is_open]
-        well = touched[(ratio >= self._settings.low_cover_ends_at) & is_open]
+        looked_at = touched[(ratio < settings.low_cover_looks_below) | is_open]
+        if not looked_at.size:
+            return
+        rows = items.rows[looked_at]
+        units_per_day = current_units_per_day(rows, self._surge)
+        lacks = shortage(rows, units_per_day, self._profile.elapsed, boundary)
+        is_open = rows["low_cover_since_ms"] > 0
+        can_be_ordered = rows["next_review_ms"] > 0
+        is_low = (lacks.chance >= settings.low_cover_chance) & (
+            lacks.days >= settings.low_cover_days
+        )
+        is_well = (lacks.chance < settings.low_cover_chance / 2) | (
+            lacks.days < settings.low_cover_days / 2
+        )
+        low = looked_at[is_low & can_be_ordered & ~is_open]
+        well = looked_at[(is_well | ~can_be_ordered) & is_open]
         yield from self.raise_(kind, low, items, boundary)
         yield from self.resolve(kind, well, items, boundary)
 

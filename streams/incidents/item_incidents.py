@@ -18,13 +18,13 @@ class ItemIncidents:
     """Raises, updates and resolves incidents of items, whatever their kind.
 
     Args:
-        groups_of_item: the groups of an item, the widest first.
         changed: takes the items of which an incident begins or ends.
+        is_promoted: whether a campaign plans an item at a time.
     """
 
-    def __init__(self, groups_of_item: Callable[[int], list[str]], changed: IndexSet) -> None:
-        self._groups_of_item = groups_of_item
+    def __init__(self, changed: IndexSet, is_promoted: Callable[[int, int], bool]) -> None:
         self._changed = changed
+        self._is_promoted = is_promoted
 
     def begin(
         self, kind: AlertKind, chosen: AnyArray, items: Items, boundary: int, figures: FiguresOf
@@ -80,7 +80,7 @@ class ItemIncidents:
     ) -> OutboxRecord:
         row = items.rows[item]
         figures = figures_of(item, row, boundary)
-        is_promoted = any(group.startswith("campaign:") for group in self._groups_of_item(item))
+        is_promoted = self._is_promoted(item, boundary)
         return alert(
             kind,
             state,

@@ -188,7 +188,8 @@ def _apply(
             row.day_undone_units += units
             row.on_hand_units += units
         elif code == _DISPATCHED:
-            row.on_hand_units -= units
+            if not row.assume_dispatched:  # else it left when it was placed
+                row.on_hand_units -= units
             _leave(row, entry, key, changes, is_newest, slots, counters)
         elif code == _COUNTED:
             row.on_hand_units = units

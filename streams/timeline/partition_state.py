@@ -83,7 +83,12 @@ class State:
         self.facts = Gathered(partition, settings.partitions, settings.grid_ms)
         self.changed = IndexSet()  # items whose rows have to be stored
         self.alerts = Alerts(
-            partition, settings.alerts, settings.surge, self.groups_of, self.changed
+            partition,
+            settings.alerts,
+            settings.surge,
+            self.groups_of,
+            self.changed,
+            self.is_promoted,
         )
         self.catalog: dict[int, events.Item] = {}
         self.ending: set[int] = set()  # items that are discontinued, now or later
@@ -180,6 +185,12 @@ class State:
         line = self.catalog.get(item)
         category = None if line is None else line.category
         return groups_of(category, list(self.campaigns.get(item, ())))
+
+    def is_promoted(self, item: int, at_ms: int) -> bool:
+        """Return whether the window of a campaign line of an item is open."""
+        lines = self.lines
+        is_open = (lines.starts_ms < at_ms) & (lines.ends_ms >= at_ms)
+        return bool((is_open & (lines.item == item)).any())
 
     # -- what the items have in common --------------------------------------------------------
 

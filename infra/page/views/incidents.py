@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from infra.page.contracts import Incident, IncidentGroup, Incidents, PageQuery
 from infra.page.snapshot import Snapshot
 from streams.contracts.alerts import Alert
+from streams.incidents.figures import AMOUNT_AT_RISK
 from streams.incidents.kinds import INCIDENT_KINDS
 from streams.timestamps import one_time
 
@@ -14,12 +15,13 @@ _NEWEST_SHOWN = 4
 
 
 def incidents(snapshot: Snapshot, query: PageQuery) -> Incidents:
-    """Return the part that is asked for: unacknowledged, grave and old ones first."""
+    """Return the part that is asked for: unacknowledged and grave ones first, by money at risk."""
     every = [incident(snapshot, alert) for alert in snapshot.incidents]
     every.sort(
         key=lambda one: (
             one.acknowledged is not None,
             _RANK[one.severity],
+            -_at_risk(one),
             one.started_ms,
             one.incident_id,
         )
@@ -40,6 +42,12 @@ def groups(every: Sequence[Incident]) -> list[IncidentGroup]:
         _group(first, [one for one in every if one.kind == kind]) for kind, first in kinds.items()
     ]
     return sorted(found, key=lambda group: (_RANK[group.severity], group.kind))
+
+
+def _at_risk(one: Incident) -> float:
+    """What is lost an hour; 0 where it is not known."""
+    amount = one.figures.get(AMOUNT_AT_RISK)
+    return float(amount) if isinstance(amount, int | float) else 0.0
 
 
 def _group(first: Incident, members: Sequence[Incident]) -> IncidentGroup:

@@ -64,7 +64,8 @@ class Plain:
             row["returned_units"] += units
             row["on_hand_units"] += units
         elif code == DISPATCHED:
-            row["on_hand_units"] -= units
+            if not row["assume_dispatched"]:
+                row["on_hand_units"] -= units
             self.leave(order, units)
         elif code == Kind.COUNTED:
             row["on_hand_units"], row["counted_at_ms"] = units, moment
