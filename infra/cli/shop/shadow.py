@@ -1,6 +1,7 @@
 """A shop's orders through a whole Tidegate of its own, in shadow: nothing leaves this machine."""
 
 import asyncio
+import os
 import threading
 import time
 from collections import Counter
@@ -248,17 +249,24 @@ def _found(reader: Reader) -> Found:
 
 
 def shadow_settings(*, is_large: bool) -> Settings:
-    """Return the settings of a shadow: history that is long, and counts that stay valid."""
-    return load_settings(
-        config=None,
-        partitions=2 if is_large else 1,
-        tick_seconds=_LARGE_TICK_SECONDS if is_large else _TICK_SECONDS,
-        stock_valid_days=36_500,
-        future_seconds=2 * _YEAR_SECONDS,
-        handover_clock_seconds=2 * _YEAR_SECONDS,
-        day_history=1_500,
-        decision_history_days=1_500,
-    )
+    """Return the settings of a shadow: history that is long, and counts that stay valid.
+
+    Settings of a live shop in the environment are none of the shadow's.
+    """
+    names = [name for name in os.environ if name.startswith("TIDEGATE_")]
+    live = {name: os.environ.pop(name) for name in names}
+    try:
+        return load_settings(
+            partitions=2 if is_large else 1,
+            tick_seconds=_LARGE_TICK_SECONDS if is_large else _TICK_SECONDS,
+            stock_valid_days=36_500,
+            future_seconds=2 * _YEAR_SECONDS,
+            handover_clock_seconds=2 * _YEAR_SECONDS,
+            day_history=1_500,
+            decision_history_days=1_500,
+        )
+    finally:
+        os.environ.update(live)
 
 
 def _start(stack: LocalStack) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -27,10 +28,15 @@ def test_a_file_without_orders_is_named(tmp_path, capsys):
     assert try_.try_ is not None
 
 
-def test_the_shadow_keeps_to_itself():
-    """Its settings are those of a shop that is tried, with history of years."""
+def test_the_shadow_keeps_to_itself(monkeypatch):
+    """Its settings are of its own, with history of years, whatever the live shop's are."""
+    monkeypatch.setenv("TIDEGATE_TOPIC_PREFIX", "live.")
+    monkeypatch.setenv("TIDEGATE_APPROVAL_AMOUNT", "1")
     settings = shadow.shadow_settings(is_large=False)
     assert settings.partitions == 1
+    assert settings.topic_prefix == ""
+    assert settings.approval_amount is None
+    assert os.environ["TIDEGATE_TOPIC_PREFIX"] == "live."
     assert settings.day_history >= 1_000
 
 
