@@ -14,6 +14,8 @@ from infra.control.log import ControlLog
 from infra.control.recorder import AuditRecorder
 from infra.redis.shard_store import RedisStore
 from streams.contracts.outgoing import OrderSummary, order_record
+from streams.groups.facts import CloseWindow, Facts
+from streams.groups.inbox import Inbox
 from streams.handover import gate
 from streams.handover import rules as handover
 from streams.handover.gate import Gate, GateInputs, GateThresholds
@@ -177,6 +179,33 @@ def no_look_at_rest(patch: Patch) -> None:
 
 
 # --- at the hand-over -------------------------------------------------------------------------
+
+
+def a_partition_is_not_waited_for(patch: Patch) -> None:
+    """The groups are judged as soon as one partition has said everything."""
+
+    def furthest(self: Inbox) -> int:
+        return max(self._upto_ms.values(), default=0)
+
+    patch.setattr(Inbox, "limit_ms", property(furthest))
+
+
+def facts_folded_twice(patch: Patch) -> None:
+    """What a worker that began anew says again counts again."""
+    put = Inbox.put
+
+    def again(self: Inbox, facts: Facts | CloseWindow, offset: int) -> None:
+        applied_ms, self.applied_ms = self.applied_ms, 0
+        self._seen_ms.clear()
+        put(self, facts, offset)
+        self.applied_ms = applied_ms
+
+    patch.setattr(Inbox, "put", again)
+
+
+def facts_that_wait_forgotten(patch: Patch) -> None:
+    """Who takes over reads on where the last owner stood, not where what waits begins."""
+    patch.setattr(Inbox, "pinned_offset", lambda self, next_offset: next_offset)
 
 
 def gate_ignored(patch: Patch) -> None:
@@ -349,6 +378,8 @@ GUARDS: dict[str, Callable[[Patch], None]] = {
         *(no_fence, no_lease, no_past, kafka_first, no_dedupe, no_pending_persisted),
         *(no_outbox_persisted, late_by_arrival, wall_clock_idle, torn_load),
         *(leases_by_number, no_look_at_rest),
+        *(a_partition_is_not_waited_for, facts_folded_twice),
+        facts_that_wait_forgotten,
         *(gate_ignored, pause_forgotten_over_a_restart, control_known_for_ever, caps_not_counted),
         *(amounts_not_looked_at, statuses_not_stored, judged_once),
         *(left_told_in_passing, late_word_believed),

@@ -22,6 +22,8 @@ FOUND_AT = {
     "absent_store_ignored": 52,
     "clock_behind_ignored": 58,
     "clock_that_went_back_ignored": 239,
+    "facts_folded_twice": 8,
+    "facts_that_wait_forgotten": 41,
     "gate_begins_open": 19,
     "lag_in_seconds_ignored": 23,
     "late_word_believed": 67,
