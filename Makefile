@@ -96,7 +96,7 @@ fuzz-coverage: setup $(READY_FOR_TESTS) ## Fuzz what takes bytes, guided by cove
 	@$(PIP) install --no-deps "$$(sed -n 's/^ *"\(atheris==[0-9.]*\)".*/\1/p' pyproject.toml)"
 	for name in $(FUZZED); do $(BIN)/python -m tests.fuzz.guided $$name $(SECONDS_EACH) || exit 1; done
 
-OF_DEMAND := forecast stockouts surges shops calibration ticks
+OF_DEMAND := forecast stockouts surges shops calibration alarms ticks
 
 bench-demand: setup $(READY_FOR_TESTS) ## Forecasts, stock-outs, surges, made-up shops, ticks, with plots in build/
 	@$(PIP) install "$$(sed -n 's/^ *"\(statsforecast==[0-9.]*\)".*/\1/p' pyproject.toml)"

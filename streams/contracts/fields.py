@@ -583,7 +583,7 @@ Subject = Annotated[
     Meta(
         description="What the incident is about: an item (sku@warehouse), a purchase order, a "
         "topic and its partition, or a group of items. The key of the Kafka record.",
-        examples=["lamp@main", "po-2b386f4c3dc3eec98feb", "orders/0", "campaign:black-friday-2026"],
+        examples=["lamp@main", "po-2b386f4c3dc3eec98feb", "inputs/0", "campaign:black-friday-2026"],
     ),
 ]
 StartedAt = Annotated[

@@ -1,14 +1,13 @@
 """Incidents of groups: what a category, a campaign or the shop does as a whole is one incident.
 
 A group surges as a whole when many of its items do at once, or when its total does, each item too
-thin to tell (`streams.detection.groups`); a campaign sells below its plan in the same two ways.
+thin to tell (`streams.groups.stage`); a campaign sells below its plan in the same two ways.
 
 Whoever is paged for a campaign that takes off wants one page, not one for each of its items: the
-incident of the group carries them (a few by name, all as a count), and theirs name it as `part_of`.
+incident of the group carries them (a few by name, all as a count), and theirs name their groups.
 
-A shard sees its own partition only. So a group's incident is counted from the UTC day on which it
-begins: its id is the same on all partitions, and whoever reads the alerts puts their parts
-together. It cannot end on that day, so that its id cannot begin twice.
+A group's incident is counted from the UTC day on which it begins. It cannot end on that day, so
+that its id cannot begin twice.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -24,7 +23,7 @@ from streams.timestamps import DAY_MS
 class GroupIncidentSettings:
     """When single surges are one."""
 
-    items: int = 10  # of a group, in this shard, in surges of one day: chance brings one or two
+    items: int = 10  # of a group, in surges of one day: chance brings one or two
     shown: int = 20  # items by name
 
 
@@ -37,7 +36,7 @@ class GroupIncident(msgspec.Struct, kw_only=True):
 
 
 class GroupIncidents:
-    """The groups of a shard that surge as a whole."""
+    """The groups that surge as a whole."""
 
     def __init__(self, settings: GroupIncidentSettings) -> None:
         self._settings = settings
@@ -56,8 +55,8 @@ class GroupIncidents:
             boundary_ms: event time.
             fresh: items of each group whose surges began within a day.
             members: items of each group in a surge.
-            totals: groups of which the total says so (`streams.detection.groups`), however few
-                their items.
+            totals: groups of which the total says so (`streams.groups.stage`), however few their
+                items.
         """
         for group in sorted({*fresh, *totals, *self.open}):
             incident = self.open.get(group)

@@ -12,7 +12,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ from infra.replay.schemas import adapt
 from infra.settings import Settings
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
+from streams.contracts.topics import ALERTS, GROUP_FACTS
+from streams.groups.facts import group_partition
 from streams.ingest.decode import DecodeLimits, TopicDecoder
+from streams.ingest.placement import home_of
 from streams.shard.checkpoint import take_commit
 from streams.shard.shard import Shard, ShardSettings
 from streams.timestamps import DAY_MS, HOUR_MS
@@ -60,45 +63,80 @@ class Replayed:
     events: int
 
 
-def replay(records: Iterable[Record], settings: ShardSettings) -> Replayed:
-    """OrderFeed records in time order to one shard, an hour at a time, and collect its alerts."""
-    shard = Shard(0, settings, PolicyCache())
-    decoders = {topic: TopicDecoder(topic, DecodeLimits()) for topic in TOPICS}
-    alerts: list[dict[str, Any]] = []
+def replay(records: Iterable[Record], settings: ShardSettings, *, partitions: int = 1) -> Replayed:
+    """Feed records in the order in which they arrive, an hour at a time, and collect the alerts.
+
+    Args:
+        records: their times may go back a little: what is late is read when it comes.
+        settings: of the shards.
+        partitions: over which the records lie by their key; the second stage hears all of them.
+    """
+    whole = _Whole(settings, partitions)
     started = time.perf_counter()
-    events = now = 0
-    for piece, group in groupby(records, key=lambda record: record.occurred_ms // _PIECE_MS):
-        by_topic: dict[str, list[bytes]] = defaultdict(list)
-        for record in group:
-            by_topic[record.topic].append(record.value)
-            events += 1
-        now = (piece + 1) * _PIECE_MS
-        _read(shard, decoders, by_topic, now)
-        alerts.extend(_alerts_of(shard))
-    _read(shard, decoders, {}, now + 3 * DAY_MS)
-    alerts.extend(_alerts_of(shard))
+    events = 0
+    for piece, group in groupby(_with_clock(records), key=lambda one: one[0] // _PIECE_MS):
+        batch = [record for _, record in group]
+        events += len(batch)
+        whole.read(batch, (piece + 1) * _PIECE_MS)
+    whole.read([], whole.now_ms + 3 * DAY_MS)
     seconds = time.perf_counter() - started
-    return Replayed(incidents_of(alerts), alerts, seconds, events)
+    return Replayed(incidents_of(whole.alerts), whole.alerts, seconds, events)
 
 
-def _read(
-    shard: Shard, decoders: dict[str, TopicDecoder], by_topic: dict[str, list[bytes]], now: int
-) -> None:
-    beat = json.dumps({"kind": "heartbeat", "occurred_at": now}).encode()
-    for topic, decoder in decoders.items():
-        values = [*by_topic.get(topic, []), beat]
-        decoded = decoder.decode(values, np.full(len(values), now, np.int64))
-        shard.fold(topic, decoded, shard.offsets.get(topic, 0) + len(values))
-    while not shard.advance():
-        pass
+def _with_clock(records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
+    """Yield each record with the newest time up to it."""
+    clock_ms = 0
+    for record in records:
+        clock_ms = max(clock_ms, record.occurred_ms)
+        yield clock_ms, record
 
 
-def _alerts_of(shard: Shard) -> Iterator[dict[str, Any]]:
-    commit = take_commit(shard)
-    for number, outgoing in commit.outbox_added:
-        shard.outbox.published([number])
-        if outgoing.topic == "alerts" and outgoing.value is not None:
-            yield json.loads(outgoing.value)
+class _Whole:
+    """All shards of an installation, and both stages."""
+
+    def __init__(self, settings: ShardSettings, partitions: int) -> None:
+        timeline = replace(settings.timeline, partitions=partitions)
+        settings = replace(settings, timeline=timeline)
+        cache = PolicyCache()
+        self._shards = [Shard(partition, settings, cache) for partition in range(partitions)]
+        self._owner = self._shards[group_partition(partitions)]
+        self._decoders = {topic: TopicDecoder(topic, DecodeLimits()) for topic in TOPICS}
+        self.alerts: list[dict[str, Any]] = []
+        self.now_ms = 0
+
+    def read(self, records: Sequence[Record], now_ms: int) -> None:
+        """Read records, then a heartbeat of every topic, and judge the groups."""
+        self.now_ms = now_ms
+        parts: list[dict[str, list[bytes]]] = [defaultdict(list) for _ in self._shards]
+        for record in records:
+            home = home_of(record.key or b"", len(parts)) if len(parts) > 1 else 0
+            parts[home][record.topic].append(record.value)
+        for shard, by_topic in zip(self._shards, parts, strict=True):
+            self._read(shard, by_topic)
+        facts = [value for shard in self._shards for value in self._take(shard)]
+        start = self._owner.offsets.get(GROUP_FACTS, 0)
+        self._owner.fold_facts(facts, start, start + len(facts))
+        self._take(self._owner)
+
+    def _read(self, shard: Shard, by_topic: dict[str, list[bytes]]) -> None:
+        beat = json.dumps({"kind": "heartbeat", "occurred_at": self.now_ms}).encode()
+        for topic, decoder in self._decoders.items():
+            values = [*by_topic.get(topic, []), beat]
+            decoded = decoder.decode(values, np.full(len(values), self.now_ms, np.int64))
+            shard.fold(topic, decoded, shard.offsets.get(topic, 0) + len(values))
+        while not shard.advance():
+            pass
+
+    def _take(self, shard: Shard) -> Iterator[bytes | None]:
+        """Take a commit: keep its alerts, return its facts about groups."""
+        facts = []
+        for number, outgoing in take_commit(shard).outbox_added:
+            shard.outbox.published([number])
+            if outgoing.topic == ALERTS and outgoing.value is not None:
+                self.alerts.append(json.loads(outgoing.value))
+            if outgoing.topic == GROUP_FACTS:
+                facts.append(outgoing.value)
+        return iter(facts)
 
 
 def incidents_of(alerts: Sequence[dict[str, Any]]) -> list[Incident]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from infra.cli.solve import _read
+from infra.cli.terminal.case_file import read_cases
 from infra.cli.terminal.failures import CommandError
 from infra.control.entries import AuditState
 from infra.page.api import ApiError, query_of
@@ -67,7 +67,7 @@ def instance(data: bytes) -> None:
         path = Path(directory, "instance.json")
         path.write_bytes(data)
         try:
-            given = _read(path)
+            given = read_cases(path)
         except CommandError:
             return
     with suppress(ValueError):

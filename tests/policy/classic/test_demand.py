@@ -27,7 +27,7 @@ FAMILIES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("spec", "known"), FAMILIES, ids=str)
+@pytest.mark.parametrize(("spec", "known"), FAMILIES, ids=[str(spec) for spec, _ in FAMILIES])
 def test_family_agrees_with_scipy(spec, known) -> None:
     """Mean, spread, chances, expected shortage and quantiles."""
     demand = read_demand(spec)
@@ -39,7 +39,7 @@ def test_family_agrees_with_scipy(spec, known) -> None:
         assert demand.level_for(1 - chance) == pytest.approx(known.ppf(chance))
 
 
-@pytest.mark.parametrize(("spec", "known"), FAMILIES, ids=str)
+@pytest.mark.parametrize(("spec", "known"), FAMILIES, ids=[str(spec) for spec, _ in FAMILIES])
 def test_sum_of_periods_has_their_mean_and_variance(spec, known) -> None:
     """Three periods; and a lead time of 0 demands nothing."""
     demand = read_demand(spec)
@@ -50,7 +50,7 @@ def test_sum_of_periods_has_their_mean_and_variance(spec, known) -> None:
     assert none.loss(np.array([-2.0, 0, 3])).tolist() == [2, 0, 0]
 
 
-@pytest.mark.parametrize(("spec", "known"), FAMILIES, ids=str)
+@pytest.mark.parametrize(("spec", "known"), FAMILIES, ids=[str(spec) for spec, _ in FAMILIES])
 def test_grid_keeps_the_mean(spec, known) -> None:
     """On cells of one unit and of three, demand above 0 has the same mean, to 1 %."""
     demand = read_demand(spec)
