@@ -13,7 +13,7 @@ from infra.cli.health.check import Check, Server, Status, run_within, within
 from infra.cli.health.kafka import examine_kafka, kafka_server
 from infra.cli.health.redis import RedisExamination, redis_server
 from infra.cli.health.redis import connect as connect_redis
-from infra.cli.health.shards import check_handover, check_shards
+from infra.cli.health.shards import check_groups, check_handover, check_shards
 from infra.cli.health.workers import ask_ready
 from infra.cli.terminal.failures import ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
@@ -123,6 +123,7 @@ class Examination:
             elif shards is not None:
                 yield kafka.skipped("shards")
             if shards is not None:
+                yield from check_groups(shards)
                 yield from examination.uncounted(shards, int(time.time() * 1000))
             if counts is None:
                 yield kafka.skipped("hand-over")

@@ -193,7 +193,19 @@ class ShardCollector(Collector):
                 newest.add_metric([topic], oldest / 1000)
         yield newest
         yield watermark
+        yield self._groups(task)
         yield horizon
+
+    def _groups(self, task: dict[int, ShardTask]) -> Metric:
+        judged = GaugeMetricFamily(
+            "tidegate_groups_timestamp_seconds",
+            "Event time up to which shop, categories and campaigns are judged, in one worker.",
+        )
+        for one in task.values():
+            groups = one.shard.groups
+            if groups is not None and groups.inbox.applied_ms:
+                judged.add_metric([], groups.inbox.applied_ms / 1000)
+        return judged
 
     def _sizes(self, task: dict[int, ShardTask]) -> Iterable[Metric]:
         shards = [one.shard for one in task.values()]

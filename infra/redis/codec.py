@@ -23,6 +23,12 @@ class InputIncidents(msgspec.Struct):
     lost_records: int = 0  # while their incident is open
 
 
+class GroupsMeta(msgspec.Struct):
+    """How far the groups are judged, in the shard that does."""
+
+    applied_ms: int
+
+
 class ShardMeta(msgspec.Struct):
     """What people want to know of a shard's state; the rest of it is the shard's own."""
 
@@ -36,6 +42,7 @@ class ShardMeta(msgspec.Struct):
     profile: list[float] = []  # of the shop's week
     logs: dict[str, LogIdentity] = {}  # topic -> what it was when it began to be read
     alerts: InputIncidents = msgspec.field(default_factory=InputIncidents)
+    groups: GroupsMeta | None = None
 
 
 class _Currency(msgspec.Struct, gc=False):

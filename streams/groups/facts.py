@@ -23,7 +23,7 @@ GRID_MS = 10 * MINUTE_MS
 KEY = b"shop"
 """Key of every record of `group-facts`: all groups of a shop are judged together."""
 
-_BOUNDARIES_IN_A_RECORD = 200
+_BYTES_AT_MOST = 400_000  # of a record, of which brokers take 1 MB
 _PARTITIONS_AT_MOST = 100_000
 
 
@@ -211,5 +211,17 @@ class Gathered:
 
 
 def _parts(boundaries: Sequence[Boundary]) -> list[list[Boundary]]:
-    step = _BOUNDARIES_IN_A_RECORD
-    return [list(boundaries[start : start + step]) for start in range(0, len(boundaries), step)]
+    """Cut boundaries into records that a broker takes; the largest one alone has no sellers."""
+    parts: list[list[Boundary]] = []
+    left = 0
+    for boundary in boundaries:
+        size = len(msgspec.json.encode(boundary))
+        if size > _BYTES_AT_MOST:
+            for hour in boundary.hours:
+                hour.sellers = []
+        if size > left or not parts:
+            parts.append([])
+            left = _BYTES_AT_MOST
+        parts[-1].append(boundary)
+        left -= size
+    return parts

@@ -13,9 +13,11 @@ from streams.contracts.events import TOPICS
 from streams.handover.rules import HoldReason
 from streams.shard.folding import LOST
 from streams.shard.logs import ChangedLog, LogIdentity, compare
+from streams.timestamps import HOUR_MS
 
 _LAG_WORTH_A_WARNING = 10_000
 _OUTBOX_WORTH_A_WARNING = 1_000
+_GROUPS_BEHIND_MS = 2 * HOUR_MS
 HOLD_ADVICE = (
     "they leave when the reason ends; `tidegate orders list --waiting` names them, "
     "`tidegate orders approve` lets one go, `tidegate resume` ends a pause"
@@ -55,6 +57,26 @@ def check_shards(
         changed = changed_logs(shard, ends, identities, made_from)
         checks.append(_check_logs(shard, changed) or _check_shard(shard, ends, settings))
     return checks
+
+
+def check_groups(shards: list[ShardState]) -> list[Check]:
+    """Return how far shop, categories and campaigns are judged: as far as the slowest partition."""
+    metas = {shard.partition: shard.meta for shard in shards if shard.meta is not None}
+    judged_ms = next((meta.groups.applied_ms for meta in metas.values() if meta.groups), 0)
+    applied = {one: meta.applied_ms for one, meta in metas.items() if meta.applied_ms is not None}
+    if not judged_ms or not applied:
+        return []
+    newest_ms = max(applied.values())
+    text = f"shop, categories and campaigns are judged to {moment(judged_ms)}"
+    if newest_ms - judged_ms <= _GROUPS_BEHIND_MS:
+        return [Check("groups", Status.OK, text)]
+    slowest = min(applied, key=lambda one: (applied[one], one))
+    text += f"; partition {slowest} is decided to {moment(applied[slowest])}"
+    advice = (
+        "they wait for the slowest partition: mend it, or write a close-window record to "
+        "group-facts (streams/README.md, How time works)"
+    )
+    return [Check("groups", Status.WARN, text, advice)]
 
 
 def changed_logs(

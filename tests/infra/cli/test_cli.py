@@ -15,7 +15,7 @@ from infra.cli.explain import agrees, recompute_order
 from infra.cli.health.check import Status
 from infra.cli.health.kafka import check_topics
 from infra.cli.health.redis import check_memory, check_version
-from infra.cli.health.shards import check_handover, check_shards
+from infra.cli.health.shards import check_groups, check_handover, check_shards
 from infra.cli.terminal import wait
 from infra.cli.terminal.failures import CommandError, ExitCode, outcome_of
 from infra.cli.terminal.output import safe, safe_bytes
@@ -23,7 +23,7 @@ from infra.cli.terminal.wait import Target, remaining
 from infra.control.entries import AuditState
 from infra.control.known_names import near_matches
 from infra.local.embedded import ServerError
-from infra.redis.codec import ShardMeta
+from infra.redis.codec import GroupsMeta, ShardMeta
 from infra.redis.memory import Memory
 from infra.redis.reader import ShardState
 from infra.settings import load_settings, without_password
@@ -147,7 +147,7 @@ def test_each_command_has_a_page_of_help(command: str, capsys: Capture) -> None:
         (["orders", "approve", "po-1"], "try `tidegate orders approve --help`"),
         (["orders", "aprove", "po-1"], 'Did you mean "approve"?'),
         (["pause", "--who", "ada"], "--why requires an argument; try `tidegate pause --help`"),
-        (["--foo"], "export; try `tidegate --help`"),
+        (["--foo"], "template; try `tidegate --help`"),
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(
@@ -464,6 +464,26 @@ def test_doctor_sees_how_far_shards_are(
     """A shard is at the end of its logs, or behind, or ahead of a broker that lost them."""
     ends = {(topic, 0): end for topic in input_topics()}
     assert statuses(check_shards(shards, ends, load_settings())) == found
+
+
+@pytest.mark.parametrize(
+    ("judged_ms", "status", "said"),
+    [
+        (0, "", ""),  # nothing yet
+        (3 * HOUR_MS, "ok", "are judged to 1970-01-01 03:00"),
+        (HOUR_MS, "warn", "partition 1 is decided to 1970-01-01 02:00"),
+    ],
+)
+def test_doctor_says_which_partition_the_groups_wait_for(
+    judged_ms: int, status: str, said: str
+) -> None:
+    """They are as far as the slowest partition."""
+    owner, slow = shard_state(applied_ms=4 * HOUR_MS), shard_state(1, applied_ms=2 * HOUR_MS)
+    assert owner.meta is not None
+    owner.meta.groups = GroupsMeta(judged_ms)
+    checks = check_groups([owner, slow])
+    assert [str(check.status) for check in checks] == [status] * bool(status)
+    assert said in "".join(check.finding for check in checks)
 
 
 @pytest.mark.parametrize("reason", HoldReason)

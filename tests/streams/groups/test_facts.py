@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from streams.groups.facts import FactsError, Gathered, TickOrders, read_facts
+from streams.groups.facts import FactsError, Gathered, HourFact, TickOrders, read_facts
 from streams.timestamps import MINUTE_MS
 
 GRID_MS = 10 * MINUTE_MS
@@ -32,14 +32,31 @@ def test_nothing_new_is_not_said_again():
     assert gathered.take(29 * MINUTE_MS) == []
 
 
-def test_many_boundaries_are_cut_into_records_whose_markers_do_not_promise_too_much():
-    """Between two of them a crash must not lose what the second one holds."""
+def test_many_facts_are_cut_into_records_whose_markers_do_not_promise_too_much():
+    """A broker takes each of them, and between two a crash loses nothing that was promised."""
     gathered = Gathered(0, 1, GRID_MS)
-    for cell in range(450):
-        gathered.at(cell * GRID_MS + 1).ticks.append(TICK)
-    records = [read_facts(one.value) for one in gathered.take(450 * GRID_MS)]
-    assert [one.upto_ms for one in records] == [200 * GRID_MS, 400 * GRID_MS, 450 * GRID_MS]
-    assert sum(len(one.boundaries) for one in records) == 450  # type: ignore[union-attr]
+    for cell in range(30):
+        facts = gathered.at(cell * GRID_MS + 1)
+        facts.hours = [HourFact(f"category:{n}", n, 0, 0, [("lamp@main", n)]) for n in range(500)]
+    records = [one.value or b"" for one in gathered.take(31 * GRID_MS)]
+    assert len(records) > 1
+    assert max(map(len, records)) < 500_000
+    told = [read_facts(value) for value in records]
+    for one in told[:-1]:
+        assert one.upto_ms == one.boundaries[-1].at_ms  # type: ignore[union-attr]
+    assert told[-1].upto_ms == 31 * GRID_MS
+    assert sum(len(one.boundaries) for one in told) == 30  # type: ignore[union-attr]
+
+
+def test_a_boundary_of_a_shop_with_very_many_groups_still_fits():
+    """It leaves out the names of items, not a single sum."""
+    gathered = Gathered(0, 1, GRID_MS)
+    best = [("an item with a long name@main", 1)] * 5
+    gathered.at(1).hours = [HourFact(f"category:{n}", n, 0, 0, best) for n in range(9_000)]
+    (record,) = gathered.take(GRID_MS)
+    assert len(record.value or b"") < 1_000_000
+    (boundary,) = read_facts(record.value).boundaries  # type: ignore[union-attr]
+    assert sum(one.orders for one in boundary.hours) == sum(range(9_000))
 
 
 def test_drafts_come_back_as_they_were():
