@@ -188,10 +188,16 @@ _HOURS_IN_10 = (
 
 
 def _meta_to_10(meta: dict[str, Any]) -> dict[str, Any]:
-    """Groups were judged by each partition alone: the whole begins to learn anew."""
-    gone = ("group_surges", "group_shortfalls", "silent_since_ms")
-    alerts = {name: value for name, value in meta["alerts"].items() if name not in gone}
-    return {**meta, "alerts": alerts, "facts": [], "groups": None}
+    """Groups were judged by each partition alone: the whole begins anew, and what was open ends."""
+    alerts = dict(meta["alerts"])
+    ended = [
+        (kind, group, incident["window_ms"], incident["version"])
+        for kind, name in (("broad_surge", "group_surges"), ("plan_shortfall", "group_shortfalls"))
+        for group, incident in alerts.pop(name).items()
+    ]
+    if since_ms := alerts.pop("silent_since_ms"):
+        ended.append(("stale_input", "", since_ms, 1))
+    return {**meta, "alerts": alerts, "facts": [], "groups": None, "ended": ended}
 
 
 _STEPS = {

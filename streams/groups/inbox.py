@@ -33,13 +33,6 @@ class Inbox:
             return 0
         return min(self._upto_ms[partition] for partition in range(self.partitions))
 
-    @property
-    def waits_for(self) -> list[int]:
-        """The partitions that have said least, if another one is ahead."""
-        told = {one: self._upto_ms.get(one, 0) for one in range(self.partitions)}
-        least = min(told.values(), default=0)
-        return [one for one, upto in told.items() if upto == least < max(told.values())]
-
     def put(self, facts: Facts | CloseWindow, offset: int) -> None:
         """Take in a record.
 

@@ -5,12 +5,16 @@ from collections import Counter
 import msgspec
 import numpy as np
 
+from streams.contracts.alerts import AlertKind, AlertState, Figures
 from streams.demand.campaigns import Uplift
 from streams.demand.estimate import Correction, estimate_words
 from streams.demand.week_profile import Profile
 from streams.groups.facts import Boundary
 from streams.groups.stage import GroupState
+from streams.incidents.actions import Case
 from streams.incidents.incidents import AlertsState
+from streams.incidents.kinds import INCIDENT_KINDS
+from streams.incidents.records import alert
 from streams.shard.logs import LogIdentity
 from streams.shard.shard import Shard
 from streams.state.commit import Commit, StoredShard
@@ -44,6 +48,7 @@ class Meta(msgspec.Struct, kw_only=True):
     logs: dict[str, LogIdentity] = {}
     facts: list[Boundary] = []  # of boundaries that are still to come
     groups: GroupState | None = None  # where the groups are judged
+    ended: list[tuple[AlertKind, str, int, int]] = []  # incidents that an upgrade has ended
 
 
 def take_commit(shard: Shard) -> Commit:
@@ -178,3 +183,19 @@ def _restore_timeline(shard: Shard, meta: Meta, stored: StoredShard) -> None:
         shard.groups.restore(meta.groups, stored.groups)
     else:  # before version 10 each partition judged its part of them
         shard.foreign_groups = sorted(stored.groups)
+    for kind, group, since_ms, version in meta.ended:
+        subject = group or f"orders/{shard.partition}"
+        figures: Figures = {}
+        shard.outbox.put(
+            alert(
+                kind,
+                AlertState.RESOLVED,
+                subject,
+                (None, None),
+                since_ms,
+                max(applied_ms, since_ms),
+                figures,
+                action=INCIDENT_KINDS[kind].action(Case(figures, applied_ms, group=group)),
+                version=version + 1,
+            )
+        )

@@ -113,6 +113,8 @@ async def run_with_restarts(url: str, logs: Logs, schedule, restart_after: set[i
         for number, (topic, batch, limit) in enumerate(pieces(logs, schedule)):
             run.read(topic, batch)
             run.advance(limit)
+            if number % 4 == 0:
+                run.judge_groups()
             if number % 3 == 0 or number in restart_after:
                 assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
             if number in restart_after:
@@ -121,6 +123,8 @@ async def run_with_restarts(url: str, logs: Logs, schedule, restart_after: set[i
                 lease, stored = await ready(store)
                 run.restart(stored)
         run.advance_fully(7)
+        assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
+        run.judge_groups()
         assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
         run.restart((await ready(store))[1])
         return run

@@ -268,6 +268,29 @@ async def test_old_shop_decides_on_as_if_never_stored(redis_url, version, monkey
 
 
 @each_version
+async def test_incidents_that_one_partition_had_of_groups_end(redis_url, version):
+    """They are judged from all partitions now: the campaign's old incident does not stay open."""
+    state = kept(version)
+    async with holding(redis_url, state) as (store, redis):
+        before = await incidents_of_groups(redis)
+        lease, stored = await ready(store)
+        run = Run()
+        run.restart(stored)
+        assert await store.commit(lease, run.commit()) == CommitOutcome.STORED
+        assert await incidents_of_groups(redis) == []
+    ended = [msgspec.json.decode(one.value or b"", type=Alert) for one in run.outputs]
+    assert before
+    assert {one.incident_id for one in ended if one.state == "resolved"} >= set(before)
+
+
+async def incidents_of_groups(redis: Redis) -> list[str]:
+    """The open incidents of campaigns, by id."""
+    stored = (await redis.hgetall(KEYS.incidents(0))).values()
+    alerts = (json.loads(value) for value in stored)
+    return [one["incident_id"] for one in alerts if one["subject"].startswith("campaign:")]
+
+
+@each_version
 async def test_first_commit_leaves_nothing_of_the_old_version(redis_url, version):
     """After it Redis holds what a shop of this version holds: no old key, name or layout."""
     state = kept(version)
