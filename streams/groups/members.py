@@ -12,18 +12,18 @@ class Members:
     """The items in an incident of one kind, by partition."""
 
     def __init__(self) -> None:
-        self._told: dict[int, list[Member]] = {}
+        self._members: dict[int, list[Member]] = {}
         self._calmed: list[Member] = []  # that have just left
 
     def put(self, partition: int, members: list[Member]) -> None:
         """Take what a partition says now in place of what it said before."""
-        left = {member.item: member for member in self._told.get(partition, ())}
+        left = {member.item: member for member in self._members.get(partition, ())}
         for member in members:
             left.pop(member.item, None)
         self._calmed += left.values()
-        self._told[partition] = members
+        self._members[partition] = members
         if not members:
-            del self._told[partition]
+            del self._members[partition]
 
     def forget_calmed(self) -> None:
         """Let those that have just left count no more."""
@@ -38,15 +38,15 @@ class Members:
         return found
 
     def _every(self) -> Iterable[Member]:
-        return (member for told in (*self._told.values(), self._calmed) for member in told)
+        return (member for some in (*self._members.values(), self._calmed) for member in some)
 
     def state(self) -> dict[int, list[Member]]:
         """What has to be stored."""
-        return dict(sorted(self._told.items()))
+        return dict(sorted(self._members.items()))
 
-    def restore(self, told: dict[int, list[Member]]) -> None:
+    def restore(self, members: dict[int, list[Member]]) -> None:
         """Take over what was stored."""
-        self._told = dict(told)
+        self._members = dict(members)
 
 
 def count_fresh(members: Iterable[Member], at_ms: int) -> int:

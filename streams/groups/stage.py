@@ -7,8 +7,8 @@ budget, by the hour. What differs:
 
 - Orders of items count, not carts: a cart of many items is a clump, which the dispersion of the
   group's hours has learned.
-- Items in a surge of their own leave the total, with their part of its baseline: what they do is
-  told already.
+- Items in a surge of their own leave the total, with their part of its baseline: they have their
+  own incidents.
 - The null follows the group's own days: a shop whose days differ by 7 % is in a surge at 1.3 times
   its baseline, one item is not.
 - A group is on sale as far as its items are: a stock-out of many does not teach that the group
@@ -227,10 +227,10 @@ class GroupStage:
         sums: dict[str, list[int]] = {}
         for _, facts in parts:
             for fact in facts.hours:
-                told = sums.setdefault(fact.group, [0, 0, 0])
-                told[0] += fact.orders
-                told[1] += fact.missing_millionths
-                told[2] += fact.planned_millionths
+                total = sums.setdefault(fact.group, [0, 0, 0])
+                total[0] += fact.orders
+                total[1] += fact.missing_millionths
+                total[2] += fact.planned_millionths
         places = self.rows.places(list(sums))
         rows = self.rows.used
         for place, (orders, _, _) in zip(places.tolist(), sums.values(), strict=True):
@@ -399,10 +399,10 @@ class GroupStage:
         sums: dict[str, list[int]] = {}
         for day in days:
             for fact in day.groups:
-                told = sums.setdefault(fact.group, [0, 0, 0])
-                told[0] += fact.orders
-                told[1] += fact.rate_millionths
-                told[2] += fact.on_sale_millionths
+                total = sums.setdefault(fact.group, [0, 0, 0])
+                total[0] += fact.orders
+                total[1] += fact.rate_millionths
+                total[2] += fact.on_sale_millionths
         self.rows.places(list(sums))
         self.rows.used["day_exposure_days"] = counts_days
         for group, (orders, rate, on_sale) in sums.items():
