@@ -122,6 +122,13 @@ class WorkerUnderTest(WorkerProcess):
         except (OSError, HTTPException):
             return False
 
+    def state_text(self) -> str:
+        """What it says of itself: its faults and why orders wait."""
+        try:
+            return self.ask("/readyz").text
+        except (OSError, HTTPException) as error:
+            return f"does not answer: {error!r}"
+
     async def begin(self) -> "WorkerUnderTest":
         """Start it, also again, and return when its admin port answers."""
         await asyncio.to_thread(self.start)
@@ -324,7 +331,10 @@ class Installation:
             return remaining(self.shards(), target).is_nothing
 
         def explain() -> str:
-            logs = "\n".join(f"{one.name}:\n{one.log_tail()}" for one in self.workers)
+            logs = "\n".join(
+                f"{one.name}: {one.state_text() if one.running else 'ended'}\n{one.log_tail()}"
+                for one in self.workers
+            )
             return f"{remaining(self.shards(), target)}\n{logs}"
 
         await eventually(is_reached, "all is stored", seconds=seconds, explain=explain)
