@@ -66,7 +66,7 @@ ORDER = {
         "decisions dual fit gap parameters policy_cache price_breaks",
         "decide",
         "allocation classic record studies",
-        "pressure",
+        "campaigns pressure",
     ),
 }
 MAPPED = ("streams", "infra")  # their docstring draws the order

@@ -96,6 +96,12 @@ COVERS = {
         "streams.contracts.ids streams.contracts.purchase_orders streams.contracts.topics"
     ),
     "tests/infra/test_settings.py": "infra.redis.options",
+    "tests/policy/campaigns/test_check.py": (
+        "policy.campaigns.actions policy.campaigns.capacity policy.campaigns.case "
+        "policy.campaigns.money policy.campaigns.program policy.campaigns.reading "
+        "policy.campaigns.reading_capacity policy.campaigns.reading_case "
+        "policy.campaigns.supply policy.campaigns.tidy"
+    ),
     "tests/policy/classic/cases/test_answer.py": (
         "policy.classic.cases.item_models policy.classic.cases.lot_models "
         "policy.classic.cases.models policy.classic.cases.stock_models"
