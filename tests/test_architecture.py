@@ -66,6 +66,7 @@ ORDER = {
         "decisions dual fit gap parameters policy_cache price_breaks",
         "decide",
         "allocation classic record studies",
+        "joint",
         "campaigns pressure",
     ),
 }

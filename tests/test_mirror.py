@@ -111,6 +111,11 @@ COVERS = {
         "policy.dual.evaluation policy.dual.problem policy.dual.terms policy.errors "
         "policy.solver.mixed_plan policy.solver.policy_improvement policy.solver.start_values"
     ),
+    "tests/policy/joint/test_can_order.py": (
+        "policy.joint.chain policy.joint.items policy.joint.optimum policy.joint.periodic "
+        "policy.joint.simulation"
+    ),
+    "tests/policy/joint/test_cases.py": "policy.joint.models",
     "tests/policy/solver/test_item.py": (
         "policy.solver.columns policy.solver.demand_days policy.solver.lattice "
         "policy.solver.order_rules policy.solver.policy_evaluation policy.solver.review_tables "

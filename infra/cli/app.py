@@ -41,6 +41,7 @@ _COMMANDS = (
     ("explain:explain", _LOOK, "Say why a purchase order was proposed, and compute it again."),
     ("export:export", _LOOK, "Write days, items, decisions, orders or alerts as CSV or JSON."),
     ("classic:classic", _TRY, "Order quantities, safety stocks and classes by classic formulas."),
+    ("classic:joint", _TRY, "Several items of one supplier: joint orders, containers, budgets."),
     ("solve:solve", _TRY, "Solve dual-sourcing instances of a JSON file, with bounds."),
     ("simulate:simulate", _TRY, "Simulate the published tables, or policies on your demand."),
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),

@@ -1,8 +1,8 @@
-"""`tidegate classic`: published formulas of inventory control, for the cases of a JSON file."""
+"""`tidegate classic` and `tidegate joint`: formulas for one item and for several, from JSON."""
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,26 +42,66 @@ def classic(
         models: list models and fields as Markdown instead.
         as_json: JSON on a terminal too.
     """
-    if models:
-        from policy.classic import reference
+    from policy.classic import answer, reference
 
+    if models:
         print(reference(), end="")
-        return
+    else:
+        _answer_file(file, "classic", answer, as_json)
+
+
+def joint(
+    file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    /,
+    *,
+    models: Flag = False,
+    as_json: Json = False,
+) -> None:
+    """Answer cases of several items of one supplier from a JSON file.
+
+    One order for many: `joint_cycles` (certain demand), `joint_levels` (uncertain demand: can-order
+    levels and rules on a review calendar). One order of a size: `container_fill`,
+    `minimum_order_value`. What is scarce: `joint_budget`, `joint_capacity`.
+
+    A case is an object with `model` and the fields of that model, for example `{"model":
+    "joint_cycles", "header_cost": 40, "holding_rate_per_period": 0.24, "items":
+    [{"demand_per_period": 86000, "unit_cost": 1, "line_cost": 15}]}`. `--models` lists every model
+    with an example, its fields and what its answer means. A period is any length of time, the same
+    in all fields of a case. On a terminal the answer is text; elsewhere, and with --json, it is
+    JSON with all digits.
+
+    Args:
+        file: one case, or a list of them (then the answers are a list in the same order); `-` is
+            standard input.
+        models: list models and fields as Markdown instead.
+        as_json: JSON on a terminal too.
+    """
+    from policy.joint import answer_joint, joint_reference
+
+    if models:
+        print(joint_reference(), end="")
+    else:
+        _answer_file(file, "joint", answer_joint, as_json)
+
+
+def _answer_file(
+    file: Path | None, command: str, answer: Callable[[Any], dict[str, Any]], as_json: bool
+) -> None:
     if file is None:
-        text = "FILE must be a JSON file of cases, or -; `tidegate classic --models` lists models"
+        text = (
+            f"FILE must be a JSON file of cases, or -; `tidegate {command} --models` lists models"
+        )
         raise CommandError(text, ExitCode.USAGE)
     given = read_cases(file)
     cases = given if isinstance(given, list) else [given]
-    answers = _answer_all(cases)
+    answers = _answer_all(cases, answer)
     if sys.stdout.isatty() and not as_json:
         _show(answers)
     else:
         print(json.dumps(answers if isinstance(given, list) else answers[0], indent=1))
 
 
-def _answer_all(cases: list[Any]) -> list[dict[str, Any]]:
-    from policy.classic import answer
-
+def _answer_all(cases: list[Any], answer: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
     answers = []
     for number, case in enumerate(cases, 1):
         with input_errors(case_name("case", number, case) if len(cases) > 1 else ""):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.signal import lfilter
@@ -71,7 +72,7 @@ def best_levels(
     whole = grid.over(cover)
     start = round(whole.level_for(holding / (holding + backorder)) / cell)
     costs = _Costs(setup, holding * cell, backorder * cell, grid, whole)
-    s, best, cost = _search(costs, start)
+    s, best, cost = search_levels(costs, start)
     return LevelPolicy(s * cell, best * cell, cost, cell)
 
 
@@ -141,7 +142,17 @@ class _Costs:
         self._periods = np.cumsum(self._visits)
 
 
-def _search(costs: _Costs, start: int) -> tuple[int, int, float]:
+class LevelCosts(Protocol):
+    """Expected costs by level in cells."""
+
+    def of_level(self, level: int) -> float:
+        """Return the cost of a period after which the position was `level`; it has one valley."""
+
+    def of_policy(self, s: int, top: int) -> float:
+        """Return the cost per period of ordering up to `top` at `s` or below."""
+
+
+def search_levels(costs: LevelCosts, start: int) -> tuple[int, int, float]:
     """Return s, S and the cost, from the level of least expected cost of a period."""
     s = start - 1
     while costs.of_policy(s, start) > costs.of_level(s):

@@ -12,12 +12,13 @@ from policy.classic.fields import is_finite
 from policy.errors import PolicyInputError
 
 
-def answer(case: Mapping[str, Any]) -> dict[str, Any]:
+def answer(case: Mapping[str, Any], models: Mapping[str, Model] = MODELS) -> dict[str, Any]:
     """Return the answer to one case.
 
     Args:
         case: `model`, and the fields of that model as `policy/README.md` lists them; a field that
             is null counts as absent. `name` is given back.
+        models: that a case may name.
 
     Raises:
         PolicyInputError: the model or a field is missing, unknown or out of range.
@@ -27,7 +28,7 @@ def answer(case: Mapping[str, Any]) -> dict[str, Any]:
     >>> round(found["order_quantity"], 5), round(found["cost_per_period"], 6)
     (304.04678, 68.410526)
     """
-    model = _model_of(case)
+    model = _model_of(case, models)
     fields = _read(model, case)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         found = model.solve(**fields)
@@ -38,13 +39,13 @@ def answer(case: Mapping[str, Any]) -> dict[str, Any]:
     return {**named, "model": model.name, **found}
 
 
-def _model_of(case: object) -> Model:
+def _model_of(case: object, models: Mapping[str, Model]) -> Model:
     if not isinstance(case, Mapping):
         raise PolicyInputError("case", "an object", case)
     name = case.get("model")
-    if not isinstance(name, str) or name not in MODELS:
-        raise PolicyInputError("model", f"one of {', '.join(MODELS)}", name)
-    return MODELS[name]
+    if not isinstance(name, str) or name not in models:
+        raise PolicyInputError("model", f"one of {', '.join(models)}", name)
+    return models[name]
 
 
 def _read(model: Model, case: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from policy.classic.cases.answer import answer
-from policy.classic.cases.models import MODELS
+from policy.classic.cases.models import MODELS, Model
 
 # What an answer means, where its name does not say it.
 ANSWERS = {
@@ -37,18 +37,19 @@ ANSWERS = {
 }
 
 
-def reference() -> str:
+def reference(models: Mapping[str, Model] = MODELS, meanings: Mapping[str, str] = ANSWERS) -> str:
     """Return the lists of models, fields and answers as Markdown."""
-    return "\n".join((*_model_lines(), "", *_field_lines(), "", *_answer_lines())) + "\n"
+    lines = (*_model_lines(models), "", *_field_lines(models), "", *_answer_lines(meanings))
+    return "\n".join(lines) + "\n"
 
 
-def _model_lines() -> list[str]:
+def _model_lines(models: Mapping[str, Model]) -> list[str]:
     lines = ["| model | what | needs | may have | gives, in its example |", "|---|---|---|---|---|"]
-    for model in MODELS.values():
+    for model in models.values():
         case = {"model": model.name, **model.example}
         needs = _names(model.needed)
         may = _names(name for name in model.fields if name not in model.needed)
-        gives = _names(name for name in answer(case) if name != "model")
+        gives = _names(name for name in answer(case, models) if name != "model")
         example = f"{gives}: `{json.dumps(case)}`"
         lines.append(f"| `{model.name}` | {model.meaning} | {needs} | {may} | {example} |")
     return lines
@@ -58,13 +59,13 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _field_lines() -> list[str]:
-    fields = [pair for model in MODELS.values() for pair in model.fields.items()]
+def _field_lines(models: Mapping[str, Model]) -> list[str]:
+    fields = [pair for model in models.values() for pair in model.fields.items()]
     rows = sorted({(name, one.rule, one.meaning) for name, one in fields})
     lines = [f"| `{name}` | {rule} | {meaning} |" for name, rule, meaning in rows]
     return ["| field | must be | meaning |", "|---|---|---|", *lines]
 
 
-def _answer_lines() -> list[str]:
-    lines = [f"| `{name}` | {meaning} |" for name, meaning in ANSWERS.items()]
+def _answer_lines(meanings: Mapping[str, str]) -> list[str]:
+    lines = [f"| `{name}` | {meaning} |" for name, meaning in meanings.items()]
     return ["| answer | meaning |", "|---|---|", *lines]

@@ -12,6 +12,7 @@ import pytest
 from infra.cli.app import run
 from infra.cli.terminal.failures import ExitCode
 from policy.classic.cases.models import MODELS
+from policy.joint.cases import JOINT_MODELS
 
 Capture = pytest.CaptureFixture[str]
 
@@ -129,3 +130,15 @@ def test_help_names_every_model_and_the_flag_lists_their_fields(capsys: Capture)
         assert f"| `{model.name}` |" in listed
         for field in model.fields:
             assert f"| `{field}` |" in listed
+
+
+def test_several_items_have_a_command_of_their_own(tmp_path: Path, capsys: Capture) -> None:
+    """`tidegate joint` answers its models, and refuses those of `tidegate classic` by name."""
+    cases = [{"model": one.name, **one.example} for one in JOINT_MODELS.values()]
+    assert run(["joint", written(tmp_path / "all.json", cases)]) == ExitCode.OK
+    answers = json.loads(capsys.readouterr().out)
+    assert [answer["model"] for answer in answers] == list(JOINT_MODELS)
+    assert run(["joint", written(tmp_path / "one.json", EOQ)]) == ExitCode.USAGE
+    assert "model must be one of container_fill" in capsys.readouterr().err
+    assert run(["joint"]) == ExitCode.USAGE
+    assert "tidegate joint --models" in capsys.readouterr().err
