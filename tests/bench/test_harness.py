@@ -97,7 +97,7 @@ def test_shard_comes_back_from_redis_in_a_fresh_process(redis_server, redis_url)
 def test_tiny_run_measures_each_contender(tmp_path, capfd, contender):
     """Servers start, records load, each contender is measured, and the table is printed."""
     figures = tmp_path / "figures.json"
-    arguments = ["--broker", "embedded", "--events", "60000", "--ordinary-events", "20000"]
+    arguments = ["--broker", "embedded", "--events", "30000", "--ordinary-events", "5000"]
     throughput.main([*arguments, "--items", "100", "--only", contender, "--json", str(figures)])
     measured = json.loads(figures.read_text())["measured"]
     assert all(each["seconds"] > 0 and each["events"] > 0 for each in measured)

@@ -16,7 +16,7 @@ from tests.simulation.plan import draw_plan
 from tests.simulation.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 60
+SEEDS = 40
 FOUND_WITHIN = 200
 FOUND_AT = {
     "absent_store_ignored": 52,
@@ -35,13 +35,6 @@ FOUND_AT = {
     "statuses_not_stored": 31,
 }
 """Worlds that noticed when these were looked for, tried first; a change may move them."""
-
-
-@pytest.mark.slow
-def test_few_worlds_hold():
-    """A handful of seeds, to know at once."""
-    for seed in range(12):
-        assert simulate(seed).violation is None, f"python -m tests.simulation --seed {seed}"
 
 
 @pytest.mark.slow

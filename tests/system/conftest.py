@@ -23,7 +23,7 @@ from tests.conftest import Broker, Stack
 from tests.system.support.running import Exports, Installation
 
 SAMPLE = "uci_sample_2011_autumn_300skus"
-SLICE_LINES = 25_000
+SLICE_LINES = 10_000
 _REFERENCE_DATABASE = 4_095
 
 DayRow = tuple[str, ...]  # day, sku, orders, lines, units, as in a CSV file
@@ -61,7 +61,7 @@ def sample(shared_data: Path) -> Events:
 @pytest.fixture(scope="session")
 def sale() -> tuple[Events, dict[str, Any]]:
     """A small synthetic sale with its truth: duplicates, late events, bad records."""
-    made = generate_sale(SaleSettings(seed=7, events=20_000, skus=200))
+    made = generate_sale(SaleSettings(seed=7, events=10_000, skus=100))
     days = [tuple(map(str, row)) for row in made.truth["days"]]
     return Events(list(adapt(made.lines, schema="tidegate")), days), made.truth
 

@@ -93,7 +93,7 @@ def test_batches_interleaving_and_pace_change_nothing(drawn, schedule, chosen):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=24)
 @given(drawn=steps(200), schedule=SCHEDULES)
 def test_batches_and_interleaving_change_nothing_in_long_logs(drawn, schedule):
     """The same over longer logs and more of them."""
@@ -163,7 +163,7 @@ def test_state_is_what_a_plain_reading_says(drawn):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=40)
 @given(drawn=steps(200))
 def test_state_is_what_a_plain_reading_says_in_long_logs(drawn):
     """The same over longer logs and more of them."""
@@ -231,7 +231,7 @@ def test_restart_at_any_point_changes_nothing(drawn, schedule, restart_after, ch
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(drawn=steps(200), schedule=SCHEDULES, restart_after=st.sets(st.integers(0, 200)))
 def test_restart_at_any_point_changes_nothing_in_long_logs(drawn, schedule, restart_after):
     """The same over longer logs and more of them."""
