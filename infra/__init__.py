@@ -15,6 +15,8 @@ Each package or module imports only those above it; nothing connects before `boo
         |
     control    what people order -> the audit log -> pauses and holds of the hand-over
         |
+    campaigns  files, Redis and the audit log -> campaign documents and their check
+        |
     metrics    a worker, its shards, its holds -> Prometheus
     page       a snapshot of Redis -> views, as JSON and as a page
         |

@@ -55,6 +55,7 @@ ORDER = {
         "admin connect kafka settings_reference asyncapi",
         "local redis",
         "control",
+        "campaigns",
         "page metrics",
         "bootstrap",
         "cli",

@@ -46,7 +46,7 @@ _COMMANDS = (
     ("simulate:simulate", _TRY, "Simulate the published tables, or policies on your demand."),
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
     ("dlt:dlt", _TEND, "List, show and send back dead letters: records that could not be read."),
-    ("campaign:campaign", _TEND, "Silence surge alerts of planned campaigns."),
+    ("campaign.commands:campaign", _TEND, "Check campaigns before they start; silence alerts."),
     ("orders:orders", _TEND, "List open purchase orders; approve, reject or change one."),
     ("pause:pause", _TEND, "Stop the hand-over of purchase orders at once."),
     ("pause:resume", _TEND, "End a pause: publish the purchase orders that it held."),

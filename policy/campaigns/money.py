@@ -27,7 +27,7 @@ def money_of(
         "smaller_target": _smaller(case, best),
         "not_at_all": _not_at_all(case, supplies),
     }
-    if cheapest is not None:
+    if cheapest is not None and cheapest.has_actions:
         ways["with_actions"] = _with_actions(case, cheapest)
     best_way = max(ways, key=lambda name: (ways[name]["result"], name == "as_planned"))
     return {**ways, "best": best_way}
@@ -71,10 +71,14 @@ def _smaller(case: Case, best: Plan) -> dict[str, Any]:
 
 def _with_actions(case: Case, plan: Plan) -> dict[str, Any]:
     """Return what comes of the cheapest actions; goods that are bought cost what they are."""
-    revenue, goods = 0.0, 0.0
+    revenue, goods, spent = 0.0, 0.0, plan.cost
     for place, line in enumerate(case.lines):
         served = plan.served(place)
-        bought = math.fsum(units for (at, _), units in plan.bought.items() if at == place)
+        bought = 0.0
+        for number, one in enumerate(line.purchases):
+            units = plan.bought.get((place, number), 0.0)
+            cost = units * one.unit_cost + (one.order_cost if units else 0.0)
+            bought, goods, spent = bought + units, goods + cost, spent - cost
         revenue += served * (line.price or 0.0)
         goods += max(0.0, served - bought) * (line.unit_cost or 0.0)
     not_cash = math.fsum(
@@ -82,7 +86,7 @@ def _with_actions(case: Case, plan: Plan) -> dict[str, Any]:
         for place, units in plan.given_up.items()
     )
     return _row(plan.total, revenue - goods, ad_budget=case.ad_budget,
-                actions_cost=plan.cost - not_cash)  # fmt: skip
+                actions_cost=max(0.0, spent - not_cash))  # fmt: skip
 
 
 def _not_at_all(case: Case, supplies: Sequence[Supply]) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class Plan:
         """Units served in all."""
         return math.fsum(self.units.values())
 
+    @property
+    def has_actions(self) -> bool:
+        """Whether anything is done beside smaller targets."""
+        return bool(self.extra_orders or self.space or self.bought or self.shifted)
+
     def served(self, line: int) -> float:
         """Units served of a line."""
         return math.fsum(units for (place, _), units in self.units.items() if place == line)

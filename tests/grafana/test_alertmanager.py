@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.alertmanager import Alertmanager, AlertmanagerError, Matcher, Silence
-from infra.cli.campaign import SURGE_ALERTS, campaign_silence
+from infra.cli.campaign.silence import SURGE_ALERTS, campaign_silence
 from streams.contracts.events import CampaignPlanned
 from streams.timestamps import rfc3339
 from tests.grafana.alertmanager_server import CONFIG, AlertmanagerServer, Receivers

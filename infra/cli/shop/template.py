@@ -9,35 +9,45 @@ from cyclopts import Parameter
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.output import note
 
-Kind = Literal["orders", "catalog", "suppliers", "counts", "campaigns"]
+Kind = Literal["orders", "catalog", "suppliers", "counts", "campaigns", "campaign"]
 
 
 def template(
     kind: Kind,
     /,
     *,
-    format: Literal["csv", "xlsx"] = "csv",
+    format: Literal["csv", "xlsx", "json"] = "csv",
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
 ) -> None:
     """Write a template with the columns of a file and an example, to be filled in and imported.
 
-    Then: tidegate import FILE --preset KIND
+    Then: tidegate import FILE --preset KIND. A campaign as a whole (campaign) is for `tidegate
+    campaign check FILE`; campaigns are lines to import.
 
     Args:
         kind: what the file is about.
-        format: csv, or an Excel workbook.
+        format: csv, or an Excel workbook; a campaign as JSON, too.
         output: where to; by default standard output for CSV, KIND.xlsx here for a workbook.
     """
+    from infra.campaigns import columns
     from infra.connect.templates import template_text, write_template
 
+    if format == "json" and kind != "campaign":
+        raise CommandError(f"--format must be csv or xlsx for {kind}, got 'json'", ExitCode.USAGE)
     if format == "xlsx":
         path = output or Path(f"{kind}.xlsx")
         if output is None and path.exists():
             raise CommandError(f"{path} is there; say another one with --output", ExitCode.USAGE)
-        write_template(kind, path)
+        if kind == "campaign":
+            columns.write_workbook(path)
+        else:
+            write_template(kind, path)
         note(f"wrote {path}")
-    elif output is None:
-        sys.stdout.write(template_text(kind))
+        return
+    text = columns.template_text(format) if kind == "campaign" else template_text(kind)
+    if output is None:
+        sys.stdout.write(text)
     else:
-        output.write_text(template_text(kind), encoding="utf-8-sig")  # so that Excel reads it right
+        # So that Excel reads it right.
+        output.write_text(text, encoding="utf-8-sig" if format == "csv" else "utf-8")
         note(f"wrote {output}")

@@ -609,3 +609,14 @@ def test_campaign_silence_reads_the_window_of_the_campaign(sale: Played) -> None
     away = sale.tidegate("campaign", "silence", "spring-sale", "--alertmanager", nobody)
     assert away.code == ExitCode.UNREACHABLE
     assert f"Alertmanager does not answer at {nobody}" in away.err
+
+
+def test_campaign_check_reads_lines_stock_and_orders_of_the_installation(sale: Played) -> None:
+    """The campaign of the sale by its id; capacity comes from a file."""
+    assert "no campaign 'no-such-sale'" in sale.tidegate("campaign", "check", "no-such-sale").err
+    more = sale.tidegate.directory / "capacity.json"
+    more.write_text('{"capacity": {"warehouse": "main", "orders_per_day": 1}}')
+    answer = sale.tidegate("campaign", "check", "spring-sale", "--with", str(more), "--json")
+    assert answer.json["campaign_id"] == "spring-sale"
+    assert any(line["usable_units"] > 0 for line in answer.json["lines"])
+    assert all(line["expected_units"] > 0 for line in answer.json["lines"])

@@ -1,10 +1,8 @@
-"""`tidegate campaign`: silence alerts that a planned campaign would raise."""
+"""`tidegate campaign silence`: silence alerts that a planned campaign would raise."""
 
 import getpass
 import json
 from collections.abc import Sequence
-
-from cyclopts import App
 
 from infra.alertmanager import Alertmanager, AlertmanagerError, Matcher, Silence
 from infra.cli.terminal.failures import CommandError, ExitCode
@@ -16,10 +14,7 @@ from streams.timestamps import one_time, rfc3339
 
 SURGE_ALERTS = "TidegateItemSurge|TidegateBroadSurge"
 
-campaign = App(name="campaign", help="Silence surge alerts of planned campaigns.")
 
-
-@campaign.command
 def silence(
     campaign_id: str,
     /,

@@ -1,0 +1,1 @@
+"""`tidegate campaign`: one module for each of its commands."""
