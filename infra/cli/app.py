@@ -47,7 +47,7 @@ _COMMANDS = (
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
     ("dlt:dlt", _TEND, "List, show and send back dead letters: records that could not be read."),
     ("campaign.commands:campaign", _TEND, "Check campaigns before they start; silence alerts."),
-    ("orders:orders", _TEND, "List open purchase orders; approve, reject or change one."),
+    ("desk.orders:orders", _TEND, "Open purchase orders: approve, reject, edit, cancel, export."),
     ("pause:pause", _TEND, "Stop the hand-over of purchase orders at once."),
     ("pause:resume", _TEND, "End a pause: publish the purchase orders that it held."),
     ("audit:audit", _TEND, "List who paused, resumed and held what, and check the audit log."),

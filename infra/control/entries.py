@@ -29,6 +29,7 @@ TIDEGATE = "tidegate"
 
 LONGEST_TEXT = 500
 _UNKNOWN_MS = 2**62
+_ORDERS_WITH_HISTORY = 10_000  # of those that people or the hand-over wrote of, the newest
 ACKNOWLEDGED_FOR_MS = DAY_MS
 """So long somebody's word stands for an incident; then it counts as nobody's, and is shown anew."""
 
@@ -253,6 +254,8 @@ class AuditState:
 
     pauses: dict[str, Pause] = field(default_factory=dict)
     waiting: dict[str, HoldReason] = field(default_factory=dict)  # by po_id
+    waiting_since: dict[str, str] = field(default_factory=dict)  # by po_id, of those
+    histories: dict[str, tuple[AnyEntry, ...]] = field(default_factory=dict)  # by po_id
     left: set[str] = field(default_factory=set)  # po_id of orders that wait no more, ever
     answers: dict[str, Answer] = field(default_factory=dict)  # by po_id, of those that wait
     unsent: dict[str, OrderAnswered] = field(default_factory=dict)  # by entry, not known to be sent
@@ -297,6 +300,8 @@ class AuditState:
         self._known.add(entry.entry_id)
         self.heads = {*self.heads.difference(entry.after), entry.entry_id}
         self._apply(entry)
+        if isinstance(entry, OrderWaits | OrderAnswered | OrderLeft):
+            self._remember(entry.po_id, entry)
         return entry
 
     def _check(self, entry: AnyEntry, place: str) -> None:
@@ -319,8 +324,10 @@ class AuditState:
             case OrderWaits():
                 if entry.po_id not in self.left:  # else it comes late, from one that was robbed
                     self.waiting[entry.po_id] = entry.reason
+                    self.waiting_since.setdefault(entry.po_id, entry.at)
             case OrderLeft():
                 self.waiting.pop(entry.po_id, None)
+                self.waiting_since.pop(entry.po_id, None)
                 self.answers = {k: v for k, v in self.answers.items() if k != entry.po_id}
                 self.left.add(entry.po_id)
             case WentLive():
@@ -334,6 +341,12 @@ class AuditState:
                     self._note_sent(entry_id, one_time(occurred_at))
             case Acknowledged():
                 self.acknowledgements = {**self.acknowledgements, entry.incident_id: entry}
+
+    def _remember(self, po_id: str, entry: AnyEntry) -> None:
+        """Keep what was written of an order, for its page; the oldest orders are forgotten."""
+        self.histories[po_id] = (*self.histories.pop(po_id, ()), entry)
+        if len(self.histories) > _ORDERS_WITH_HISTORY:
+            del self.histories[next(iter(self.histories))]
 
     def _note_sent(self, entry_id: str, moment_ms: int) -> None:
         """An answer is in force until the logs have taken effect up to its event."""

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -244,19 +244,42 @@ async def append_once(settings: Settings, make: Callable[[AuditState], Entry]) -
         settings: where the log is.
         make: the entry, from what the log says.
     """
+    (entry,) = await append_each(settings, lambda state: [make(state)])
+    return entry
+
+
+async def append_each(
+    settings: Settings, make: Callable[[AuditState], Sequence[Entry]]
+) -> list[AnyEntry]:
+    """Read the log, append entries one after the other and return them, once Kafka has them.
+
+    A person's words about orders go to `order-responses` too, each right after its entry.
+
+    Args:
+        settings: where the log is.
+        make: the entries, from what the log says.
+    """
     state, _ = await read_audit(settings)
-    entry = sealed(make(state), state.heads, rfc3339(int(time.time() * 1000)))
+    wanted = make(state)
+    if not wanted:
+        return []
+    written: list[AnyEntry] = []
     producer = make_producer(client_options(settings))
     await producer.start()
     try:
-        await producer.send_and_wait(
-            audit_topic(settings.topic_prefix), msgspec.json.encode(entry), partition=_PARTITION
-        )
-        if isinstance(entry, OrderAnswered):
-            await _send_response(producer, settings.topic_prefix, response_of(entry))
+        for one in wanted:
+            entry = sealed(one, state.heads, rfc3339(int(time.time() * 1000)))
+            value = msgspec.json.encode(entry)
+            await producer.send_and_wait(
+                audit_topic(settings.topic_prefix), value, partition=_PARTITION
+            )
+            if isinstance(entry, OrderAnswered):
+                await _send_response(producer, settings.topic_prefix, response_of(entry))
+            state.take(value, "an entry of this process")
+            written.append(entry)  # type: ignore[arg-type]  # every entry is one of the kinds
     finally:
         await producer.stop()
-    return entry  # type: ignore[return-value]  # every entry is one of the kinds
+    return written
 
 
 async def _send_response(producer: AIOKafkaProducer, topic_prefix: str, event: Response) -> None:

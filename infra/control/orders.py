@@ -6,13 +6,21 @@ goes to `order-responses`, where the ERP's words arrive too: from there the stat
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, NoReturn
 
 import msgspec
 
-from infra.control.entries import AuditError, AuditState, OrderAnswered, UnknownError, require_text
+from infra.control.entries import (
+    AnyEntry,
+    AuditError,
+    AuditState,
+    OrderAnswered,
+    UnknownError,
+    require_text,
+)
 from infra.control.holds import Closed, WaitingOrder, waiting_orders
 from infra.redis.reader import OpenOrderState, Reader, ShardState, open_reader
 from infra.settings import Settings
@@ -30,6 +38,33 @@ from streams.timestamps import BAD_TIMESTAMP, NO_CLOCK, one_time, rfc3339
 
 MOST_UNITS = 1_000_000
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class MustAct(StrEnum):
+    """Who ends the wait of a purchase order."""
+
+    APPROVER = "approver"
+    PAUSER = "whoever paused"
+    HOLDER = "whoever held it"
+    COUNTER = "whoever counts stock"
+    OPERATOR = "operator"
+
+
+_MUST_ACT = {
+    HoldReason.APPROVAL: MustAct.APPROVER,
+    HoldReason.CAP_UNITS: MustAct.APPROVER,
+    HoldReason.CAP_AMOUNT: MustAct.APPROVER,
+    HoldReason.PAUSED: MustAct.PAUSER,
+    HoldReason.HELD: MustAct.HOLDER,
+    HoldReason.STALE_STOCK: MustAct.COUNTER,
+}
+
+
+class _Decided(msgspec.Struct):
+    """What is read of a record on its way."""
+
+    decided_at: str | None = None
+    version: int = 1
 
 
 class PurchaseOrderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +97,19 @@ class PurchaseOrderRow(msgspec.Struct, frozen=True, kw_only=True):
     answer_quantity: Annotated[
         int | None, described("Units that the person approved, rejected or wants; null likewise.")
     ] = None
+    must_act: Annotated[
+        MustAct | None, described("Who ends its wait; null means that it does not wait.")
+    ] = None
+    waiting_since: Annotated[
+        str | None,
+        described(
+            "Since when it waits for a person, as the audit log says, else when it was decided; "
+            "null means that it does not wait, or that neither is known."
+        ),
+    ] = None
+    version: Annotated[
+        int | None, described("Version in which it will leave; null once it has left.")
+    ] = None
 
     @property
     def is_waiting(self) -> bool:
@@ -83,6 +131,16 @@ class Word:
     why: str
     quantity: int | None = None  # of a change
     expected_at: str | None = None  # likewise, as RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What becomes of a word about an order."""
+
+    word: Word
+    entry: OrderAnswered | None  # None: it is not possible
+    has_left: bool
+    refusal: AuditError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +173,17 @@ class Desk:
 
     def orders(self) -> list[PurchaseOrderRow]:
         """Return the open purchase orders."""
-        return read_orders(self._settings, self._controls(), dict(self._audit().closed))
+        audit = self._audit()
+        since = dict(audit.waiting_since)
+        return read_orders(self._settings, self._controls(), dict(audit.closed), since)
+
+    def history(self, po_id: str) -> tuple[AnyEntry, ...]:
+        """Return what the audit log has of an order, the oldest first."""
+        return self._audit().histories.get(po_id, ())
+
+    def answer_many(self, words: Sequence[Word]) -> list[Answered]:
+        """Return the entry of each word, or why it is not possible; none is written yet."""
+        return answer_many(self._settings, self._audit(), self._controls(), words)
 
     def answer(self, word: Word) -> tuple[OrderAnswered, bool]:
         """Return the entry of a person's word, not yet written, and whether the order has left.
@@ -147,13 +215,48 @@ def answer_to(
     return entry, found.waiting is None
 
 
-def read_orders(settings: Settings, controls: Controls, closed: Closed) -> list[PurchaseOrderRow]:
+def answer_many(
+    settings: Settings, audit: AuditState, controls: Controls, words: Iterable[Word]
+) -> list[Answered]:
+    """Return the entry of each word, not yet written, or why it is not possible.
+
+    Args:
+        settings: where Redis is, and the limits.
+        audit: the fold of the audit log.
+        controls: what people have ordered.
+        words: what the person wants; of two about one order the second is refused.
+    """
+    with open_reader(settings) as reader:
+        orders = find_orders(reader, settings, controls, dict(audit.closed))
+    answered: list[Answered] = []
+    seen: set[str] = set()
+    for word in words:
+        try:
+            if word.po_id in seen:
+                raise AuditError("po_id", "named once", word.po_id)
+            seen.add(word.po_id)
+            found = orders.get(word.po_id) or _no_such_order(word.po_id)
+            before = audit.answers.get(word.po_id)
+            entry = make_answer(found, word, before, settings.live_within_seconds, time.time())
+            answered.append(Answered(word, entry, found.waiting is None, None))
+        except AuditError as error:
+            answered.append(Answered(word, None, False, error))
+    return answered
+
+
+def read_orders(
+    settings: Settings,
+    controls: Controls,
+    closed: Closed,
+    since: Mapping[str, str] | None = None,
+) -> list[PurchaseOrderRow]:
     """Return the open purchase orders: those that wait first, then by the date they are due.
 
     Args:
         settings: where Redis is, and the limits.
         controls: what people have ordered.
         closed: why workers hold partitions, as the audit log says.
+        since: from when orders wait for a person, by po_id, as the audit log says.
     """
     with open_reader(settings) as reader:
         waiting = waiting_orders(reader, settings, controls, closed, time.time())
@@ -164,7 +267,8 @@ def read_orders(settings: Settings, controls: Controls, closed: Closed) -> list[
             answer = controls.answers.get(one.order.po_id)
             if answer is not None and answer.moment_ms <= applied_ms.get(one.partition, NO_CLOCK):
                 answer = None  # the state says the same by now
-            rows.append(_row(one, by_id.pop(one.order.po_id, None), answer))
+            waits = by_id.pop(one.order.po_id, None)
+            rows.append(_row(one, waits, answer, (since or {}).get(one.order.po_id)))
     return sorted(rows, key=lambda row: (not row.is_waiting, row.due_at, row.po_id))
 
 
@@ -183,17 +287,38 @@ def find_order(
     Raises:
         UnknownOrderError: there is none of that id, or not any more.
     """
-    opened = next((one for one in reader.open_orders() if one.order.po_id == po_id), None)
-    waiting = None
-    for one in waiting_orders(reader, settings, controls, closed, time.time()):
-        if one.order_summary.po_id == po_id:
-            waiting = one  # the newest version
-    if opened is None and waiting is None:
-        rule = "an open purchase order (`tidegate orders list` names them)"
-        raise UnknownOrderError("po_id", rule, po_id)
-    partitions = {shard.partition: shard for shard in reader.shards()}
-    shard = None if opened is None else partitions.get(opened.partition)
-    return FoundOrder(opened, waiting, shard)
+    return find_orders(reader, settings, controls, closed).get(po_id) or _no_such_order(po_id)
+
+
+def _no_such_order(po_id: str) -> NoReturn:
+    rule = "an open purchase order (`tidegate orders list` names them)"
+    raise UnknownOrderError("po_id", rule, po_id)
+
+
+def find_orders(
+    reader: Reader, settings: Settings, controls: Controls, closed: Closed
+) -> dict[str, FoundOrder]:
+    """Return all purchase orders that are open or on their way, by po_id.
+
+    Args:
+        reader: of Redis.
+        settings: the limits.
+        controls: what people have ordered.
+        closed: why workers hold partitions.
+    """
+    shards = {shard.partition: shard for shard in reader.shards()}
+    opened = {one.order.po_id: one for one in reader.open_orders()}
+    # Of several versions that wait the newest is the last.
+    on_their_way = waiting_orders(reader, settings, controls, closed, time.time())
+    waiting = {one.order_summary.po_id: one for one in on_their_way}
+    return {
+        po_id: FoundOrder(
+            opened.get(po_id),
+            waiting.get(po_id),
+            shards.get(opened[po_id].partition) if po_id in opened else None,
+        )
+        for po_id in {*opened, *waiting}
+    }
 
 
 def make_answer(
@@ -281,9 +406,14 @@ def _late_start(found: FoundOrder, moment_ms: int) -> str | None:
 
 
 def _row(
-    opened: OpenOrderState, waiting: WaitingOrder | None, answer: Answer | None
+    opened: OpenOrderState,
+    waiting: WaitingOrder | None,
+    answer: Answer | None,
+    since: str | None = None,
 ) -> PurchaseOrderRow:
     summary = None if waiting is None else waiting.order_summary
+    reason = None if waiting is None else waiting.reason
+    decided = None if waiting is None else msgspec.json.decode(waiting.value, type=_Decided)
     return PurchaseOrderRow(
         po_id=opened.order.po_id,
         sku=opened.sku,
@@ -293,9 +423,12 @@ def _row(
         outstanding=opened.order.outstanding,
         due_at=rfc3339(opened.order.due_ms),
         state=opened.order.state if answer is None or waiting else str(answer.verdict),
-        hold=None if waiting is None else waiting.reason,
+        hold=reason,
         amount=None if summary is None else summary.amount,
         currency=None if summary is None else summary.currency,
         answer=None if answer is None else answer.verdict,
         answer_quantity=None if answer is None else answer.quantity,
+        must_act=None if reason is None else _MUST_ACT.get(reason, MustAct.OPERATOR),
+        waiting_since=None if reason is None else since or (decided and decided.decided_at),
+        version=None if decided is None else decided.version,
     )

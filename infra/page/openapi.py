@@ -15,9 +15,12 @@ from infra.control.order_routes import (
     PATH as ORDERS_PATH,
 )
 from infra.control.order_routes import (
+    BulkAnswer,
+    BulkRequest,
     ChangeRequest,
     OrderAnswer,
     OrderRequest,
+    PurchaseOrderPage,
     PurchaseOrders,
 )
 from infra.control.routes import ORDERS_SHOWN, HoldAnswer, Holds, PauseRequest, ResumeRequest
@@ -48,7 +51,8 @@ _STRUCTS: tuple[type, ...] = (
     *(view.answer for view in VIEWS),
     *(Decisions, ItemPage, Incident, Acknowledge, Problem, Liveness, Readiness),
     *(Holds, HoldAnswer, PauseRequest, ResumeRequest),
-    *(PurchaseOrders, OrderRequest, ChangeRequest, OrderAnswer),
+    *(PurchaseOrders, PurchaseOrderPage, OrderRequest, ChangeRequest, OrderAnswer),
+    *(BulkRequest, BulkAnswer),
 )
 
 
@@ -87,6 +91,7 @@ def _looking() -> dict[str, Any]:
         "get": _orders("What is paused, why partitions wait, and which purchase orders wait", Holds)
     }
     paths[ORDERS_PATH] = {"get": _orders("The open purchase orders", PurchaseOrders)}
+    paths[f"{ORDERS_PATH}/{{po_id}}"] = {"get": _one_order()}
     return paths
 
 
@@ -124,6 +129,25 @@ def _changing() -> dict[str, Any]:
         f"{ORDERS_PATH}/change": _order_word(
             "Change a purchase order: one that waits leaves as its next version", ChangeRequest
         ),
+        f"{ORDERS_PATH}/bulk": {
+            "post": _post(
+                "Approve or reject many purchase orders",
+                BulkRequest,
+                _answer("200", "What became of each", BulkAnswer),
+            )
+        },
+    }
+
+
+def _one_order() -> dict[str, Any]:
+    named = {"name": "po_id", "in": "path", "description": "Of the order.", "required": True}
+    return {
+        "summary": "One open purchase order, and what was said of it",
+        "parameters": [{**named, "schema": {"type": "string"}}],
+        "responses": {
+            **_answer("200", "The order", PurchaseOrderPage),
+            **_problems("404", "503", *_GUARD),
+        },
     }
 
 

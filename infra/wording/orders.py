@@ -232,3 +232,16 @@ def _method_text(method: str, gap: float | None) -> str:
 
 def _money(value: float | None) -> str:
     return "not known" if value is None else number(value, 2)
+
+
+def csv_text(value: object) -> object:
+    """Return a value for a CSV file that people open: a formula gets an apostrophe in front.
+
+    >>> csv_text("=1+1"), csv_text(-3), csv_text("lamp"), csv_text(None)
+    ("'=1+1", -3, 'lamp', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "'"):
+        return f"'{value}"
+    return value

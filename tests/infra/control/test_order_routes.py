@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from infra.admin.access import Access
 from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
+from infra.control.entries import OrderWaits
 from infra.control.order_routes import PATH, add_order_routes
 from infra.control.orders import Desk
 from infra.settings import Settings
@@ -102,3 +103,54 @@ async def test_server_that_is_away_is_named(redis_url):
         client.log.is_away = True
         async with client.post(f"{PATH}/approve", json=WORD, headers=as_operator()) as answer:
             assert (answer.status, (await answer.json())["error"]["field"]) == (503, "Kafka")
+
+
+async def test_many_orders_are_approved_at_once(redis_url):
+    """One that is not there is refused by its rule, and does not stop the others."""
+    body = {"verdict": "approved", "po_ids": ["po-1", "po-2"], "who": "ada", "why": "plan"}
+    async with api(stored(redis_url)) as client:
+        async with client.post(f"{PATH}/bulk", json=body, headers=as_operator()) as answer:
+            reported = await answer.json()
+        assert [(one["po_id"], one["verdict"]) for one in reported["answers"]] == [
+            ("po-1", "approved")
+        ]
+        assert [(one["po_id"], one["field"]) for one in reported["refused"]] == [("po-2", "po_id")]
+        assert [one.po_id for one in client.log.entries] == ["po-1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"po_ids": []}, "po_ids"),
+        ({"po_ids": ["po-1"] * 501}, "po_ids"),
+        ({"verdict": "changed"}, "verdict"),
+        ({"who": " "}, "who"),
+        ({"why": "two\nlines"}, "why"),
+    ],
+)
+async def test_word_about_many_orders_is_checked_before_any_is_written(redis_url, changes, field):
+    """The field and its rule; nothing is written."""
+    body = {"verdict": "approved", "po_ids": ["po-1"], "who": "ada", "why": "plan", **changes}
+    async with api(stored(redis_url)) as client:
+        async with client.post(f"{PATH}/bulk", json=body, headers=as_operator()) as answer:
+            assert (answer.status, (await answer.json())["error"]["field"]) == (400, field)
+        assert client.log.entries == []
+
+
+async def test_page_of_an_order_has_what_was_said_of_it(redis_url):
+    """Who must act, and the words of the audit log, the oldest first."""
+    async with api(stored(redis_url)) as client:
+        client.log.note(OrderWaits(who="tidegate", why="w", po_id="po-1", reason="approval"))
+        body = {**WORD, "quantity": 7}
+        async with client.post(f"{PATH}/change", json=body, headers=as_operator()) as answer:
+            assert answer.status == 200
+        async with client.get(f"{PATH}/po-1") as answer:
+            page = await answer.json()
+        assert page["order"]["must_act"] == "whoever held it"
+        assert page["order"]["waiting_since"] == "2026-01-01T00:00:00Z"
+        assert [(one["what"], one["quantity"]) for one in page["history"]] == [
+            ("waits", None),
+            ("changed", 7),
+        ]
+        async with client.get(f"{PATH}/po-2") as answer:
+            assert answer.status == 404

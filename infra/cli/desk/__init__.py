@@ -1,0 +1,1 @@
+"""The order desk on the command line: open purchase orders, and their delivery."""
