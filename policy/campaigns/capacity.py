@@ -107,7 +107,7 @@ def _promise(rate: float, work: tuple[float, float], case: Case) -> float | None
                 share += case.profile[stop]
                 waits = backlog if start == days[0] else 0.0
                 needed = max(needed, (waits + orders * share) / rate - (stop - start))
-    return float(math.ceil(needed - _SLACK * max(1.0, needed)))
+    return whole_days(needed)
 
 
 def _clear(rate: float, work: tuple[float, float], case: Case) -> float | None:
@@ -123,7 +123,16 @@ def _clear(rate: float, work: tuple[float, float], case: Case) -> float | None:
         if waiting > 0:
             clear = day + waiting / rate
         waiting = max(0.0, waiting - rate)
-    return float(math.ceil(clear - _SLACK * max(1.0, clear)))
+    return whole_days(clear)
+
+
+def whole_days(days: float) -> float:
+    """Return days rounded up; the dust of a division counts as none.
+
+    >>> whole_days(16.0000000001), whole_days(16.1)
+    (16.0, 17.0)
+    """
+    return float(math.ceil(days - _SLACK * min(max(1.0, days), 1e3)))
 
 
 def within(limit: Limit, promise: float | None, backlog: float, case: Case) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,8 @@ _TINY = 1e-7
 _RESOURCE_OF = {"ship": "ship_capacity", "pack": "pack_capacity", "labour": "labour_capacity",
                 "units": "units_capacity", "returns": "returns_capacity"}  # fmt: skip
 _SOLVED = 0
+_MOST_EXACT = 500  # whole variables
+_MOST_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,14 @@ class Plan:
 
     def served(self, line: int) -> float:
         """Units served of a line."""
-        return math.fsum(units for (place, _), units in self.units.items() if place == line)
+        return self._served.get(line, 0.0)
+
+    @cached_property
+    def _served(self) -> dict[int, float]:
+        found: dict[int, float] = {}
+        for (place, _), units in self.units.items():
+            found[place] = found.get(place, 0.0) + units
+        return found
 
 
 def _whole_days(days: float) -> float:
@@ -101,6 +111,8 @@ class _Program:
         from scipy.optimize import Bounds, LinearConstraint, milp
         from scipy.sparse import csr_array
 
+        # With so many packs the last of them cost more to find than they are worth.
+        gap = 0.0 if sum(self.whole) <= _MOST_EXACT else 1e-4
         shape = (len(self._low), len(self.cost))
         rows, columns, values = (np.array(one) for one in zip(*self._cells, strict=True))
         matrix = csr_array((values, (rows.astype(int), columns.astype(int))), shape)
@@ -109,7 +121,7 @@ class _Program:
             integrality=np.array(self.whole),
             bounds=Bounds(np.zeros(len(self.cost)), np.array(self.upper)),
             constraints=LinearConstraint(matrix, np.array(self._low), np.array(self._high)),
-            options={"mip_rel_gap": 0.0, "time_limit": 30.0},
+            options={"mip_rel_gap": gap, "time_limit": _MOST_SECONDS},
         )
 
 
@@ -134,6 +146,11 @@ class Planner:
         self._shifted: dict[tuple[int, int], int] = {}
         self._extra: dict[tuple[int, int], tuple[int, int]] = {}  # option, class -> orders, days
         self._space: dict[int, int] = {}
+        self._shifted_to: dict[str, float] = {}
+        for line in case.lines:
+            for one in line.substitutes:
+                more = self._shifted_to.get(one.sku, 0.0) + line.expected_units
+                self._shifted_to[one.sku] = more
         for place, line in enumerate(case.lines):
             self._add_line(place, line, supplies[place], has_actions=has_actions)
         if has_actions:
@@ -197,12 +214,7 @@ class Planner:
 
     def _most_needed(self, line: Line, purchase: Purchase) -> float:
         """Return the units beyond which nobody would buy: what could be sold, and the minimum."""
-        shifted = sum(
-            other.expected_units
-            for other in self.case.lines
-            for one in other.substitutes
-            if one.sku == line.sku
-        )
+        shifted = self._shifted_to.get(line.sku, 0.0)
         return max(line.expected_units + shifted, purchase.minimum_units)
 
     def _add_shifts(self) -> None:

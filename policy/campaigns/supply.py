@@ -9,9 +9,8 @@ from statistics import NormalDist
 
 from policy.campaigns.case import NORMAL_90, Arrival, Case, Line, Stock
 
-MOST_SCENARIOS = 4096
+MOST_SCENARIOS = 4096  # times the moments of each
 _SLACK = 1e-9
-_STEPS = 200
 _NORMAL = NormalDist()
 
 
@@ -132,7 +131,7 @@ def scenarios(
     for arrival in sorted(arrivals, key=lambda one: -one.units):
         by = [chance_by(arrival, moment) for moment in moments]
         ways = _ways(arrival.units, by)
-        if len(found) * len(ways) > MOST_SCENARIOS:
+        if len(found) * len(ways) * len(moments) > MOST_SCENARIOS:
             ways = {tuple(arrival.units * chance for chance in by): 1.0}
         joined: dict[tuple[float, ...], float] = {}
         for so_far, chance in found.items():
@@ -222,12 +221,18 @@ def _short_high(
 
     if is_enough(0.0):
         return 0.0
+    if line.low_units == line.high_units:  # then only arrivals are open
+        return next(
+            one
+            for one in sorted({_short(line.expected_units, shelf, way, shares) for way in ways})
+            if is_enough(one)
+        )
     exact = sorted({_short(line.high_units, shelf, way, shares) for way in ways})
     exact += sorted({_short(line.expected_units, shelf, way, shares) for way in ways})
     low, high = 0.0, max(1.0, line.expected_units, line.high_units)
     while not is_enough(high):
         high *= 2
-    for _ in range(_STEPS):
+    while high - low > 1e-10 * high:
         middle = (low + high) / 2
         low, high = (low, middle) if is_enough(middle) else (middle, high)
     return next((one for one in exact if math.isclose(one, high, rel_tol=1e-7)), high)
