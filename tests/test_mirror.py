@@ -20,8 +20,10 @@ COVERS = {
     "tests/infra/campaigns/test_document.py": (
         "infra.campaigns.columns infra.campaigns.files infra.campaigns.times"
     ),
+    "tests/infra/campaigns/test_versions.py": "infra.campaigns.lines",
     "tests/infra/cli/campaign/test_check.py": (
-        "infra.cli.campaign.commands infra.cli.campaign.target"
+        "infra.campaigns.sending infra.cli.campaign.commands infra.cli.campaign.keeping "
+        "infra.cli.campaign.target"
     ),
     "tests/infra/cli/test_cli.py": (
         "infra.cli.app infra.cli.explain infra.cli.settings "

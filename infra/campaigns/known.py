@@ -30,6 +30,24 @@ def known_document(reader: Reader, campaign_id: str) -> Document | None:
     return {**document, "promise_days": min(promises)} if promises else document
 
 
+def with_known_items(reader: Reader, document: Document) -> Document:
+    """Return a document with what is known of its items, where its lines do not say it themselves.
+
+    A line that names its stock keeps all of its own figures of stock.
+    """
+    made = []
+    for line in document.get("lines", []):
+        places = reader.find(line["sku"], line.get("warehouse")) if "sku" in line else []
+        known = {} if len(places) != 1 else _facts(reader.item(*places[0], days=0))
+        if any(line.get(name) is not None for name in _STOCK):
+            known = {name: value for name, value in known.items() if name not in _STOCK}
+        made.append({**known, **{name: value for name, value in line.items() if value is not None}})
+    return {**document, "lines": made}
+
+
+_STOCK = ("stock_units", "stock", "lots", "owed_units", "blocked_units", "arrivals")
+
+
 def _name_of(line: CampaignLine) -> tuple[str, str]:
     return line.sku, line.warehouse
 
@@ -57,7 +75,13 @@ def _line(reader: Reader, line: CampaignLine, uplifts: dict[str, Uplift]) -> Doc
 
 
 def _item(state: ItemState, line: CampaignLine, uplifts: dict[str, Uplift]) -> Document:
-    """Return what is known of the item of a line."""
+    """Return what is known of the item of a line, and what promotions like it brought."""
+    made = _facts(state)
+    return made | _uplift(made, line, uplifts)
+
+
+def _facts(state: ItemState) -> Document:
+    """Return stock, open orders, baseline and suppliers of an item."""
     row = state.row
     backlog = max(0, int(row["backlog_units"]))
     made: Document = {
@@ -77,7 +101,7 @@ def _item(state: ItemState, line: CampaignLine, uplifts: dict[str, Uplift]) -> D
     if state.catalog is not None:
         made["unit_cost"] = state.catalog.unit_cost_lean
         made["purchases"] = _purchases(state)
-    return made | _uplift(made, line, uplifts)
+    return made
 
 
 def _purchases(state: ItemState) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from infra.control.entries import (
     Acknowledged,
     AnyEntry,
     AuditState,
+    CampaignVersion,
     Closed,
     LogsAdopted,
     Opened,
@@ -98,6 +99,9 @@ def what_happened(entry: AnyEntry) -> str:
             return f"{entry.verdict} {entry.po_id}: {entry.quantity} units{_due(entry)}"
         case ResponsesSent():
             return f"sent to order-responses: answers to orders, {len(entry.moments)} of them"
+        case CampaignVersion():
+            how = ", overridden" if entry.is_overridden else ""
+            return f"campaign {entry.campaign_id}: version {entry.version}, {entry.state}{how}"
         case OrderLeft():
             return f"{entry.po_id} left: {entry.status or 'no approval needed any more'}"
 

@@ -15,7 +15,7 @@ once, the next names both. An entry that was altered or taken out from among the
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -126,6 +126,20 @@ class LogsAdopted(Entry, frozen=True, kw_only=True, tag="logs_adopted"):
     offsets: dict[str, int]  # topic/partition -> where it is read on
 
 
+CampaignState = Literal["draft", "checked", "approved", "live", "closed"]
+
+
+class CampaignVersion(Entry, frozen=True, kw_only=True, tag="campaign"):
+    """A campaign from now on; the first of two entries with the same number counts."""
+
+    campaign_id: str
+    version: int
+    state: CampaignState
+    document: dict[str, Any] | None = None  # as people gave it; null means as in the version before
+    check: dict[str, Any] | None = None  # the answer that the state rests on
+    is_overridden: bool = False  # approved by a person although the check did not pass
+
+
 AnyEntry = (
     Paused
     | Resumed
@@ -138,6 +152,7 @@ AnyEntry = (
     | Acknowledged
     | WentLive
     | LogsAdopted
+    | CampaignVersion
 )
 _decoder = msgspec.json.Decoder(AnyEntry)
 
@@ -264,6 +279,9 @@ class AuditState:
         default_factory=dict
     )  # by incident, the newest word
     live_from: str | None = None  # the first entry that says so
+    campaigns: dict[str, tuple[CampaignVersion, ...]] = field(
+        default_factory=dict
+    )  # by id, oldest first
     heads: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
@@ -330,6 +348,10 @@ class AuditState:
                 self.waiting_since.pop(entry.po_id, None)
                 self.answers = {k: v for k, v in self.answers.items() if k != entry.po_id}
                 self.left.add(entry.po_id)
+            case CampaignVersion():
+                before = self.campaigns.get(entry.campaign_id, ())
+                if entry.version == len(before) + 1:
+                    self.campaigns = {**self.campaigns, entry.campaign_id: (*before, entry)}
             case WentLive():
                 self.live_from = self.live_from or entry.live_from
             case OrderAnswered():

@@ -24,6 +24,7 @@ RESOURCES = ("ship", "pack", "labour", "units", "returns")
 DESCRIPTIONS = (
     *("name", "goal", "audience", "method", "state", "owner", "note", "version"),
     *("ad_budget", "release", "presale_limit_units", "last_year_units"),
+    "discount",
 )
 """Fields of a campaign that say nothing about whether it is feasible."""
 

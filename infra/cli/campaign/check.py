@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from infra.cli.campaign.target import is_file, known_campaign, moment_of, read_file
-from infra.cli.terminal.failures import ExitCode
-from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
+from infra.cli.terminal.failures import CommandError, ExitCode
+from infra.cli.terminal.options import NOT_GIVEN, Connection, Json, Person
 from infra.cli.terminal.output import heading, make_console, make_facts, make_table
 from infra.wording.format import number, plain_time
 
@@ -35,6 +35,8 @@ def check(
     at: str | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
+    who: str | None = None,
+    why: str | None = None,
     as_json: Json = False,
     connection: Connection = NOT_GIVEN,
 ) -> ExitCode:
@@ -58,6 +60,9 @@ def check(
         at: moment of the check; by default what the file says (checked_at), or now.
         encoding: of a CSV file that is not UTF-8.
         sheet: of a workbook.
+        who: your name: the outcome is written into the audit log, and a campaign that passes
+            can be approved.
+        why: the reason, for the audit log; needed with --who.
         as_json: one JSON object.
     """
     from infra.campaigns.document import check_document, merged
@@ -73,11 +78,35 @@ def check(
     if at is not None:
         document = {**document, "checked_at": None}
     found = check_document(document, moment_of(at))
+    if who is not None or why is not None:
+        _record(campaign, found, who, why, connection)
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=1))
     else:
         show(make_console(), found)
     return ExitCode.NO if found["verdict"] == "not_feasible" else ExitCode.OK
+
+
+def _record(
+    campaign: str,
+    found: dict[str, Any],
+    who: str | None,
+    why: str | None,
+    connection: Connection,
+) -> None:
+    """Write the outcome into the audit log.
+
+    Raises:
+        CommandError: a name is missing, or the campaign is a file.
+    """
+    from infra.cli.campaign.keeping import record_check
+
+    if who is None or why is None:
+        raise CommandError("--who and --why must be given together", ExitCode.USAGE)
+    if is_file(campaign):
+        rule = "the id of a saved campaign where --who is given; `tidegate campaign save` keeps one"
+        raise CommandError(f"campaign must be {rule}, got {campaign!r}", ExitCode.USAGE)
+    record_check(connection, campaign, found, Person(who=who, why=why))
 
 
 def show(console: Console, found: Mapping[str, Any]) -> None:

@@ -3,11 +3,16 @@
 from cyclopts import App
 
 from infra.cli.campaign.check import check
+from infra.cli.campaign.keeping import approve, close, list_campaigns, save, send, show, start
 from infra.cli.campaign.silence import silence
 
 campaign = App(
     name="campaign",
-    help="Check a campaign before it is approved; silence the surge alerts of planned ones.",
+    help="""Check campaigns before they start, keep them with their versions, silence their alerts.
+
+A campaign that is kept goes from draft to checked, approved, live and closed. Its ad budget is
+approved once the check passed, or somebody overrode it by name.""",
 )
-campaign.command(check)
-campaign.command(silence)
+for command in (check, save, show, approve, start, close, send, silence):
+    campaign.command(command)
+campaign.command(list_campaigns, name="list")

@@ -11,6 +11,7 @@ from infra.cli.terminal.options import Connection
 
 if TYPE_CHECKING:
     from infra.connect.files import ReadOptions
+    from infra.settings import Settings
 
 _SUFFIXES = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".xlsx", ".parquet", ".gz", ".zip")
 STANDARD_INPUT = "-"
@@ -41,22 +42,42 @@ def read_file(target: str, options: "ReadOptions | None" = None) -> dict[str, An
 
 
 def known_campaign(campaign_id: str, connection: Connection) -> dict[str, Any]:
-    """Return a campaign that the running installation knows.
+    """Return a campaign that is kept, or whose lines the running installation has read.
 
     Raises:
-        CommandError: it does not.
+        CommandError: it is neither.
     """
-    from infra.campaigns.known import known_document
+    from infra.campaigns.known import known_document, with_known_items
     from infra.redis.reader import open_reader
 
-    with open_reader(connection.settings()) as reader:
+    settings = connection.settings()
+    with open_reader(settings) as reader:
+        kept = _kept_document(settings, campaign_id)
+        if kept is not None:
+            return with_known_items(reader, kept)
         document = known_document(reader, campaign_id)
     if document is None:
         raise CommandError(
-            f"there is no campaign {campaign_id!r}, and no file of that name: "
-            "no line of it was read yet"
+            f"there is no campaign {campaign_id!r}, and no file of that name: it was not saved, "
+            "and no line of it was read yet"
         )
     return document
+
+
+def _kept_document(settings: "Settings", campaign_id: str) -> dict[str, Any] | None:
+    """Return the document of a campaign in the audit log; None means that there is none."""
+    import asyncio
+
+    from infra.campaigns.versions import document_of
+    from infra.control.log import read_audit
+    from infra.kafka.topic_reader import TopicReadError
+
+    try:
+        state, _ = asyncio.run(read_audit(settings))
+    except TopicReadError:
+        return None
+    kept = state.campaigns.get(campaign_id)
+    return document_of(kept) if kept else None
 
 
 def moment_of(at: str | None) -> int:

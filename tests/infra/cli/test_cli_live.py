@@ -620,3 +620,30 @@ def test_campaign_check_reads_lines_stock_and_orders_of_the_installation(sale: P
     assert answer.json["campaign_id"] == "spring-sale"
     assert any(line["usable_units"] > 0 for line in answer.json["lines"])
     assert all(line["expected_units"] > 0 for line in answer.json["lines"])
+
+
+def test_campaign_is_saved_checked_and_approved_and_its_lines_are_sent(sale: Played) -> None:
+    """The ad budget waits for the check; the lines reach the items by their topic."""
+    call, person = sale.tidegate, ("--who", "ann", "--why", "test")
+    sku = call("campaign", "check", "spring-sale", "--json").json["lines"][0]["sku"]
+    file = call.directory / "autumn.json"
+    line = {"sku": sku, "expected_units": 5, "ad_budget": 90}
+    window = {"starts_at": "2031-10-01", "ends_at": "2031-10-03", "checked_at": "2031-09-01"}
+    file.write_text(json.dumps({"campaign_id": "autumn", **window, "lines": [line]}))
+    saved = call("campaign", "save", str(file), *person)
+    assert (saved.code, saved.out) == (ExitCode.OK, "autumn: version 1, draft\n")
+    refused = call("campaign", "approve", "autumn", *person)
+    assert refused.code == ExitCode.USAGE
+    assert "checked and feasible" in refused.err
+    checked = call("campaign", "check", "autumn", *person, "--json")
+    assert checked.json["lines"][0]["usable_units"] >= 0  # the stock is that of the installation
+    call("campaign", "approve", "autumn", "--override", *person)
+    shown = call("campaign", "show", "autumn", "--json").json
+    assert shown["state"] == "approved"
+    assert shown["ad_budget"]["approved"] == 90
+    (listed,) = call("campaign", "list", "--json").json["campaigns"]
+    assert listed["versions"][-1]["who"] == "ann"
+    sent = [json.loads(one.value) for one in call.topic("campaigns") if b"autumn" in one.value]
+    assert [(one["sku"], one["expected_units"]) for one in sent] == [(sku, 5)]
+    assert call("campaign", "send", "autumn").out == "sent 1 lines of autumn\n"
+    assert "campaign autumn: version" in call("audit").out
