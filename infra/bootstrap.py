@@ -48,10 +48,11 @@ from infra.supervisor import signs_of_life
 from policy import PolicyCache
 from streams.handover.rules import Controls
 from streams.ingest.transport import BatchConsumer
+from streams.settings import WorkerSettings
 from streams.worker.app import make_app
 from streams.worker.log_watch import ReadIdentities
 from streams.worker.ports import Observer, Publish, WriteHeartbeats
-from streams.worker.worker import Worker, WorkerSettings
+from streams.worker.worker import Worker
 
 log = logging.getLogger("tidegate")
 

@@ -59,7 +59,7 @@ def compile_solver() -> None:
     rows = import_module("policy.parameters").parameter_rows(checked_columns(_inputs(9.0)))
     import_module("policy.solver.item").solve_rows(
         rows,
-        import_module("policy.decide").TOLERANCE,
+        import_module("policy.live_decision").TOLERANCE,
         np.empty((1, columns.TABLES, columns.LEVELS_CAP)),
         np.empty((1, columns.LEVEL_ROWS, columns.LEVELS_CAP), np.int64),
         np.zeros((1, columns.ANSWERS)),
@@ -80,8 +80,9 @@ def compile_streams() -> None:
     from streams.contracts.events import TOPICS
     from streams.ingest.decode import TopicDecoder
     from streams.ingest.placement import Place, refuse_misplaced
+    from streams.settings import ShardSettings
     from streams.shard.checkpoint import take_commit
-    from streams.shard.shard import Shard, ShardSettings
+    from streams.shard.shard import Shard
 
     shard = Shard(0, ShardSettings(), PolicyCache())
 

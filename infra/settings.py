@@ -14,17 +14,19 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from streams.detection.order_feed import OrderFeedSettings
-from streams.detection.surge import SurgeSettings
-from streams.handover.gate import GateThresholds
-from streams.handover.rules import Limits
-from streams.incidents.incidents import AlertSettings
-from streams.ingest.decode import DecodeLimits
-from streams.replenishment.reviews import ReviewSettings
-from streams.shard.shard import ShardSettings
-from streams.timeline.partition_state import TimelineSettings
+from streams.settings import (
+    AlertSettings,
+    DecodeLimits,
+    GateThresholds,
+    Limits,
+    OrderFeedSettings,
+    ReviewSettings,
+    ShardSettings,
+    SurgeSettings,
+    TimelineSettings,
+    WorkerSettings,
+)
 from streams.timestamps import BAD_TIMESTAMP, DAY_MS, HOUR_MS, one_time
-from streams.worker.worker import WorkerSettings
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveSeconds = Annotated[float, Field(gt=0)]

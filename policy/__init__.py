@@ -11,15 +11,8 @@ The example in `policy/README.md` shows how they are called; a test runs it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from policy.decide import decide
-from policy.decisions import Decisions, Method, Reason
-from policy.errors import PolicyInputError, ReplenishError
-from policy.fit import FitCheck, FittedDemand, fit_demand
-from policy.policy_cache import PolicyCache
-from policy.record import decision_record, recompute
-from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
-
 if TYPE_CHECKING:
+    from policy.decisions import Decisions, Method, Reason
     from policy.dual.demand import (
         GridDemand,
         empirical_demand,
@@ -36,6 +29,12 @@ if TYPE_CHECKING:
         evaluate_dual,
         solve_dual,
     )
+    from policy.errors import PolicyInputError, ReplenishError
+    from policy.fit import FitCheck, FittedDemand, fit_demand
+    from policy.live_decision import decide
+    from policy.policy_cache import PolicyCache
+    from policy.record import decision_record, recompute
+    from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
     from policy.sourcing.solve import solve
     from policy.studies.paper import paper_tables
     from policy.studies.simulation import (
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
         simulate,
     )
 
-# What the live system does not use brings scipy's distributions along, which load for a second.
+# Whoever wants one kernel or name does not wait for the others, nor for scipy's distributions.
 _LOADED_WHEN_USED = {
     **dict.fromkeys(("GridDemand", "empirical_demand"), "dual.demand"),
     **dict.fromkeys(("gamma_demand", "negative_binomial_demand"), "dual.demand"),
@@ -55,6 +54,13 @@ _LOADED_WHEN_USED = {
     **dict.fromkeys(("evaluate_dual", "solve_dual"), "dual.solve"),
     **dict.fromkeys(("Outcome", "Setting", "draw_normal_demand"), "studies.simulation"),
     **dict.fromkeys(("interval_table", "simulate"), "studies.simulation"),
+    **dict.fromkeys(("Decisions", "Method", "Reason"), "decisions"),
+    **dict.fromkeys(("PolicyInputError", "ReplenishError"), "errors"),
+    **dict.fromkeys(("FitCheck", "FittedDemand", "fit_demand"), "fit"),
+    **dict.fromkeys(("decision_record", "recompute"), "record"),
+    **dict.fromkeys(("DemandFamily", "ReviewInputs", "ServiceType"), "review_inputs"),
+    "PolicyCache": "policy_cache",
+    "decide": "live_decision",
     "paper_tables": "studies.paper",
     "solve": "sourcing.solve",
 }

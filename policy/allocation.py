@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from policy.decide import decide
 from policy.decisions import Decisions, Method
 from policy.errors import PolicyInputError
+from policy.live_decision import decide
 from policy.parameters import parameter_rows
 from policy.policy_cache import PolicyCache
 from policy.review_inputs import BoolArray, FloatArray, IntArray, ReviewInputs, checked_columns

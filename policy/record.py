@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from policy.decide import decide
 from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
+from policy.live_decision import decide
 from policy.policy_cache import PolicyCache
 from policy.review_inputs import FIELD_NAMES, DemandFamily, ReviewInputs, ServiceType
 

@@ -133,7 +133,7 @@ COVERS = {
         "policy.sourcing.demand policy.sourcing.exact policy.sourcing.model policy.sourcing.rules"
     ),
     "tests/policy/test_allocation.py": "policy.solver.shadow_prices",
-    "tests/policy/test_decide.py": (
+    "tests/policy/test_live_decision.py": (
         "policy.codes policy.gap.rule policy.gap.simulation policy.parameters policy.policy_cache "
         "policy.record policy.review_inputs policy.solver.candidates policy.solver.read_policy "
         "policy.solver.reading_columns"

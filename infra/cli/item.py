@@ -20,10 +20,10 @@ from infra.wording.format import duration, moment, number, plain_time
 from streams.contracts.alerts import AlertKind
 from streams.demand.estimate import estimate_words
 from streams.detection.stock_cover import available_units
-from streams.detection.surge import SurgeSettings
 from streams.incidents.figures import item_minutes_to_zero
 from streams.incidents.kinds import INCIDENT_KINDS, ITEM_FIELDS
 from streams.replenishment.decision_record import CANDIDATES
+from streams.settings import SurgeSettings
 from streams.state.items import CATALOG, OLDEST_OPEN_ORDER
 from streams.timestamps import one_time, rfc3339
 from streams.types import Table

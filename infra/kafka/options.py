@@ -9,8 +9,6 @@ from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaConnectionError, KafkaError
-from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
-from faust.types.auth import AuthProtocol
 
 from infra.settings import Settings, SettingsError, read_secret
 
@@ -62,6 +60,9 @@ def faust_credentials(settings: Settings) -> Any:
     Raises:
         SettingsError: as `client_options`.
     """
+    from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
+    from faust.types.auth import AuthProtocol  # for workers: loads for long
+
     options = security_options(settings)
     context = options["ssl_context"]
     if settings.kafka_sasl is None:

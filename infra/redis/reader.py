@@ -48,8 +48,9 @@ from streams.contracts.events import CampaignChanged, CampaignLine, CampaignPlan
 from streams.contracts.events import Item as CatalogLine
 from streams.contracts.outgoing import OutboxRecord
 from streams.demand.campaigns import Uplift
-from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.demand.week_profile import Profile, flat_profile
 from streams.replenishment.decision_record import DECISION
+from streams.settings import ProfileSettings
 from streams.state.bucket_rings import DAY_CELL
 from streams.state.items import READABLE, ROW
 from streams.state.open_orders import OpenOrder

@@ -1,1 +1,1 @@
-"""The compiled solver behind `policy.decide`: one kernel a file, over rows of parameters."""
+"""The compiled solver behind `policy.live_decision`: one kernel a file, over rows of parameters."""

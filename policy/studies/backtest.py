@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from policy.decide import decide
+from policy.live_decision import decide
 from policy.errors import PolicyInputError
 from policy.policy_cache import PolicyCache
 from policy.price_breaks import broken_cost
@@ -282,7 +282,7 @@ def whole_days(days: FloatArray) -> IntArray:
 
 
 def dual(terms: Terms, cache: PolicyCache | None = None, *, suppliers: str = "both") -> Policy:
-    """Return the live decision (`policy.decide`) at every review.
+    """Return the live decision (`policy.live_decision`) at every review.
 
     Args:
         terms: the items' suppliers, costs and targets.

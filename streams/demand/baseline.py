@@ -22,45 +22,17 @@ up for itself, so it keeps one of its own, apart from the demand estimate, which
 """
 
 import math
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from policy.compiled import compiled
-from streams.demand.hourly_dispersion import Hours, HourSettings, pool_hours
+from streams.demand.hourly_dispersion import Hours, pool_hours
+from streams.settings import BaselineSettings
 from streams.types import Float64Array, Record, Table
 
 LEAST_SIZE = 0.25
 LARGEST_SIZE = 50.0
-
-
-@dataclass(frozen=True, slots=True)
-class BaselineSettings:
-    """How the baseline rate is learned. Days are operational ones."""
-
-    memory_days: float = 28.0  # four whole weeks: shorter learns the surge, longer lags the season
-    launch_days: float = 28.0  # before its first sale, for one newly sold: a whole memory
-    launch_rate: float = 0.2  # orders a day in them: the least rate that is tested
-    mature_days: float = 14.0  # a younger shop has no new items: all of them are
-    cap_sds: float = 3.0  # of a day at the tested rate
-    pace_days: float = 7.0  # a whole week, so that no weekday's error is taken for growth
-    pace_orders: float = 50.0  # due in them, with which an item's own pace is half believed
-    pace_allowed: float = 1.2  # the null allows for 1.5, of which a baseline a week old needs 1.25
-    mature_observed_days: int = 28  # with fewer, a launch still lives on what it came with
-    prior_size: float = 5.0  # of the negative binomial, before the shop has shown its own
-    prior_squares: float = 250.0  # weight of the prior, in squared orders: about 10 days of 5
-    prior_days: float = 28.0  # and in the item's own days: a whole memory tells it by half
-    hours: HourSettings = field(default_factory=HourSettings)
-
-    def weight_of(self, days: float) -> float:
-        """The weight that the newest days have, in days.
-
-        >>> round(BaselineSettings().weight_of(28.0), 1)
-        18.0
-        """
-        kept = math.exp(-1.0 / self.memory_days)
-        return float((1.0 - kept**days) / (1.0 - kept))
 
 
 class Pool(NamedTuple):

@@ -31,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from policy.compiled import compiled
+from streams.settings import EstimateSettings
 from streams.timestamps import DAY_MS
 from streams.types import AnyArray, Float64Array, Int32Array, Int64Array, Record, Table
 
@@ -57,36 +58,6 @@ METHODS = {
 ADI_LIMIT = 1.32
 CV2_LIMIT = 0.49
 LARGEST_SIZE = 200.0  # times the units foreseen: more of one day is no news of the baseline size
-
-
-class EstimateSettings(NamedTuple):
-    """How fast the estimate forgets, and how much it trusts a single item.
-
-    Drift, gains, the half-lives of sizes and errors and the errors' prior and edge stand in the
-    middle of a flat valley: on half of the items of `tests.bench.forecast` no loss moves by more
-    than 2 % with a drift from 0.005 to 0.02, a half-life of errors from 40 to 140 days, a prior
-    from 10 to 40 orders or an edge from 6 to 10. The other weights were set by reason alone: what
-    so many orders or days can tell.
-    """
-
-    drift: float = 0.007  # variance of the level's relative change in a day: some 8 % a day
-    least_gain: float = 0.02  # a day: nothing is remembered longer than some 50 days
-    greatest_gain: float = 0.2
-    trend_gain: float = 0.02  # of the trend, beside the level's
-    trend_kept: float = 0.95  # of the trend, a day: damped
-    trend_orders: float = 50.0  # that the level must rest on before a trend is read from it
-    size_half_life_orders: float = 40.0
-    size_prior_orders: float = 2.0  # weight of the shop's mean size
-    size_spread_orders: float = 8.0  # weight of the shop's spread of sizes
-    size_edge: float = 3.0  # standard deviations of the log, beyond which a size is cut
-    error_half_life_days: float = 70.0  # a spread changes more slowly than a level
-    error_prior_orders: float = 20.0  # weight of the shop's dispersion
-    error_edge: float = 7.0  # standard deviations of a day, beyond which an error is cut
-    category_days: float = 50.0  # known days with which a category is half trusted
-    correction_half_life_days: float = 140.0
-    own_orders: float = 10.0  # with so many of its own, an item is pooled half as much
-    least_prior_days: float = 0.05
-    greatest_prior_days: float = 20.0
 
 
 class Correction(NamedTuple):

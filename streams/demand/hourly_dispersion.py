@@ -19,24 +19,13 @@ import numpy as np
 
 from policy.compiled import compiled
 from streams.demand.week_profile import operational_days
+from streams.settings import HourSettings
 from streams.timestamps import HOUR_MS
 from streams.types import BoolArray, Float64Array, Record, Table
 
 _FULLEST_SHARE, _FULLEST_ORDERS = 0.18, 4.0
 """Of the sum, the share that the fullest hour holds, and in how many orders a day half of it: by
 simulation, for 12 to 24 even hours."""
-
-
-class HourSettings(NamedTuple):
-    """How the dispersion of hours is learned."""
-
-    memory_days: float = 28.0
-    own_weight: float = (
-        10.0  # of what is pooled, in hours full of orders: a day has at most a dozen
-    )
-    prior_clump: float = 1.0  # before the items of a shop have shown theirs
-    prior_wave: float = 0.004  # likewise, by orders a day: hours differ by a third
-    prior_orders: float = 100.0  # a day of the one item that the prior stands for
 
 
 class Hours(NamedTuple):

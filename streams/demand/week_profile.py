@@ -17,24 +17,13 @@ from typing import Any
 import numpy as np
 
 from policy.compiled import compiled
+from streams.settings import ProfileSettings
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int64Array
 
 WEEKDAYS = 7
 HOURS = 168
 WEEK_MS = WEEKDAYS * DAY_MS
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileSettings:
-    """How the week is learned."""
-
-    half_life_days: float = 42.0  # of a day's weight: six weeks, a season is several months
-    pseudo_orders_weekday: float = 10.0  # with so few orders, a weekday is half as others are
-    pseudo_orders_hour: float = 50.0  # likewise an hour of a weekday as that hour of all days
-    floor: float = 0.01  # of an average hour: a first order at night is no surge
-    closure_orders: float = 10.0  # due and missing when silence means closed: e**-10 by chance
-    closed_weeks: int = 3  # silent so often in a row, a weekday is closed for good: no holiday
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.detection.surge import SurgeSettings
+from streams.settings import SurgeSettings
 from streams.state.items import Columns
 from streams.types import BoolArray, Float64Array, Table
 

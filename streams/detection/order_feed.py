@@ -10,7 +10,6 @@ ignores it (`OrderFeed.blackout`) until the rate has been normal for a quarter o
 """
 
 import math
-from dataclasses import dataclass
 
 import msgspec
 
@@ -22,6 +21,7 @@ from streams.demand.week_profile import (
     operational_end_ms,
 )
 from streams.detection.surge import Blackout
+from streams.settings import OrderFeedSettings
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 
 NEVER = (1 << 63) - 1
@@ -29,18 +29,6 @@ _SETTLED_MS = 15 * MINUTE_MS
 _NEXT_IMPORT_MS = 18 * HOUR_MS
 _NO_DAYS = 1e-9  # of an import, that stands for no more time than it takes
 _LONGEST_SILENCE_DAYS = 30.0  # operational ones; a shop so thin is silent as a rule
-
-
-@dataclass(frozen=True, slots=True)
-class OrderFeedSettings:
-    """When silence is no chance any more."""
-
-    silent_arrivals: float = 12.0  # due and missing: by chance once in e**12 times
-    silent_ms: int = 600_000  # and at least so long
-    debt_arrivals: float = 6.0  # missing before what follows may be what they owe
-    most_catch_up: float = 2.0  # times what was due in a silence may come after it
-    settled_factor: float = 2.0  # times the baseline rate, in a normal quarter of an hour
-    memory_days: float = 28.0  # with orders, for the orders that an arrival brings
 
 
 class OrderFeedState(msgspec.Struct, kw_only=True):

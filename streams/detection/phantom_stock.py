@@ -1,21 +1,13 @@
 """Phantom stock: an item that is in stock by the record, but does not sell."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from policy.compiled import compiled
 from streams.demand.week_profile import operational_days
+from streams.settings import SilenceSettings
 from streams.types import Float64Array, Int32Array, Table
-
-
-class SilenceSettings(NamedTuple):
-    """When silence is suspicious."""
-
-    chance: float = 1e-6  # of no order for so long, below which something is wrong
-    least_orders: float = 10.0  # that the item's rate rests on, before it is trusted so far
-    longest_days: float = 14.0  # then the demand is taken as gone, and the silence teaches
 
 
 @compiled

@@ -36,7 +36,8 @@ from streams.demand.campaigns import Lines, item_window_days, planned_orders
 from streams.demand.exposure import censored_days
 from streams.demand.hourly_dispersion import hourly_dispersion
 from streams.demand.week_profile import operational_days
-from streams.detection.surge import Blackout, SurgeSettings
+from streams.detection.surge import Blackout
+from streams.settings import SurgeSettings
 from streams.state.items import PLAN_SHARES
 from streams.timestamps import HOUR_MS
 from streams.types import BoolArray, Float64Array, Int64Array, Record, Table

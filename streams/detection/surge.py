@@ -17,7 +17,8 @@ New sums start at each tick with orders and at each full hour, with the operatio
 tick or hour as their weight, shared between the two by how much the item expects in an hour. So one
 operational day starts a weight of one at the most, and under the null the mean exceeds a level
 within `days` operational days with a chance of at most `days / level` (Doob; leaving out starts, or
-holding the mean at the level, only lowers it). In truth it is far less: see `SLACK`.
+holding the mean at the level, only lowers it). In truth it is far less: see
+`streams.settings.SLACK`.
 
 Every parameter, and why:
 
@@ -46,31 +47,20 @@ Every parameter, and why:
 """
 
 import math
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from policy.compiled import compiled
-from streams.demand.baseline import BaselineSettings, Pool, baseline_rate, baseline_size
+from streams.demand.baseline import Pool, baseline_rate, baseline_size
 from streams.demand.hourly_dispersion import hourly_dispersion, note_orders
 from streams.demand.week_profile import WEEKDAYS, Profile, operational_days
+from streams.settings import SurgeSettings
 from streams.state.items import SURGE_FACTORS, Columns
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int32Array, Int64Array, Table
 
 NULL_FACTOR = 1.5
-ITEM_SHARE, GROUP_SHARE, PLAN_SHARE = 0.75, 0.05, 0.2
-"""How the budget of false alarms is split."""
-SLACK = 15.0
-"""By how much false alarms are rarer than Doob's bound where the baseline is 30 % too low.
-
-Paths overshoot the level, the factors share the weight, a sale is short against the time in which
-the bound becomes sharp, eight orders are asked for, and 1.43 is less than 1.5. Measured by
-tests/bench/calibration.py, which fails where the budget is exceeded.
-"""
-PLAN_SLACK = 4.5
-"""Likewise of plans that are 30 % too high, in windows of three days; measured there too."""
 DAYS_CARRY = 0.1
 """What evidence is worth on the next day: a surge is a matter of hours, and slow growth is for the
 estimate to follow. (A sale that crosses midnight in UTC has its proof anew within minutes.)"""
@@ -84,49 +74,6 @@ _NOTHING = 1e-9  # a sum below it is not worth keeping
 _LEAST_START_DAYS = 0.01  # an hour that weighs less starts no sum of its own
 _WEEKDAY_DOUBT = 0.15  # of a day's factor, squared, on a weekday that the shop was not seen on
 _TICKS_FROM = 2.0  # orders in an hour, from which on sums rather start at ticks than at hours
-
-
-@dataclass(frozen=True, slots=True)
-class SurgeSettings:
-    """When a surge is called, and when it is over; see the top of this file for the reasons."""
-
-    false_items_per_100000: float = 300.0
-    sale_days: float = 1.0
-    minimum_orders: int = 8
-    minimum_days: float = 2.0
-    least_factor: float = 1.2
-    least_rate: float = 0.2
-    end_evidence: float = 3.0
-    half_life_days: float = 2.0
-    bulk_lines: float = 10.0
-    bulk_days: float = 28.0
-    baseline: BaselineSettings = field(default_factory=BaselineSettings)
-
-    @property
-    def level(self) -> float:
-        """The mean sum at which a surge is called.
-
-        >>> round(SurgeSettings(false_items_per_100000=300.0, sale_days=1.0).level, 2)
-        29.63
-        """
-        return self._bound(ITEM_SHARE) * self.sale_days / SLACK
-
-    @property
-    def group_level(self) -> float:
-        """The mean sum at which the total of a group is called: Doob's bound, without slack.
-
-        >>> round(SurgeSettings(false_items_per_100000=300.0, sale_days=1.0).group_level)
-        6667
-        """
-        return self._bound(GROUP_SHARE) * self.sale_days
-
-    @property
-    def plan_level(self) -> float:
-        """The mean sum at which a campaign is called short of its plan."""
-        return self._bound(PLAN_SHARE) * self.sale_days / PLAN_SLACK
-
-    def _bound(self, share: float) -> float:
-        return 1e5 / (self.false_items_per_100000 * share)
 
 
 class Blackout(NamedTuple):

@@ -16,10 +16,7 @@ import msgspec
 from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import GROUP_FACTS
 from streams.ingest.placement import home_of
-from streams.timestamps import MINUTE_MS
 
-GRID_MS = 10 * MINUTE_MS
-"""Facts belong to boundaries at multiples of this; the finest at which the second stage looks."""
 KEY = b"shop"
 """Key of every record of `group-facts`: all groups of a shop are judged together."""
 

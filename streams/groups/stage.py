@@ -21,7 +21,7 @@ Pure: facts in, alerts out. A boundary is applied once all partitions have said 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -32,7 +32,6 @@ from streams.demand.baseline import Pool, baseline_dispersion, learn_baseline, p
 from streams.demand.hourly_dispersion import close_hours
 from streams.demand.week_profile import (
     Profile,
-    ProfileSettings,
     due_by_hour,
     flat_profile,
     hours_of_day,
@@ -41,7 +40,7 @@ from streams.demand.week_profile import (
 )
 from streams.detection.factors import baseline_rate_of
 from streams.detection.imports import holds_the_day
-from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedSettings, OrderFeedState
+from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedState
 from streams.detection.shortfall import (
     begin_plans_anew,
     close_plan_day,
@@ -50,21 +49,18 @@ from streams.detection.shortfall import (
     is_short,
     weigh_plans,
 )
-from streams.detection.surge import (
-    NULL_FACTOR,
-    Blackout,
-    SurgeSettings,
-    is_proved_still,
-    surge_tick,
-)
+from streams.detection.surge import NULL_FACTOR, Blackout, is_proved_still, surge_tick
 from streams.exact_sums import MILLIONTHS
 from streams.groups.facts import Boundary, CloseWindow, Day, Facts, Member, grid_end_ms
 from streams.groups.inbox import Inbox
 from streams.groups.members import Members
 from streams.groups.rows import CAMPAIGN, SHOP, GroupRows
 from streams.groups.whole_incidents import WholeIncidents
-from streams.incidents.group_incidents import GroupIncident, GroupIncidentSettings
+from streams.incidents.group_incidents import GroupIncident
 from streams.incidents.records import input_alert
+from streams.settings import (
+    GroupSettings,
+)
 from streams.state.items import Columns
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import Float64Array, Int32Array
@@ -79,18 +75,6 @@ _KNOWN_ORDERS = 10.0  # of a day, that the hours known before are worth
 _PRIOR_SIZE, _PRIOR_DAYS = 20.0, 3.0  # how much its days differ, until its own have told
 
 Parts = Sequence[tuple[int, Boundary]]  # of one boundary, by partition
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSettings:
-    """Of the second stage."""
-
-    tick_ms: int = 60_000
-    grid_ms: int = 600_000
-    surge: SurgeSettings = field(default_factory=SurgeSettings)
-    profile: ProfileSettings = field(default_factory=ProfileSettings)
-    order_feed: OrderFeedSettings = field(default_factory=OrderFeedSettings)
-    incidents: GroupIncidentSettings = field(default_factory=GroupIncidentSettings)
 
 
 class GroupState(msgspec.Struct, kw_only=True):

@@ -9,15 +9,15 @@ from streams.contracts.alerts import AlertKind, AlertState, Figures
 from streams.contracts.ids import incident_id
 from streams.contracts.outgoing import OutboxRecord
 from streams.detection.factors import baseline_rate_of
-from streams.detection.surge import SurgeSettings
 from streams.groups.facts import Member
 from streams.groups.members import count_fresh, sums_of
 from streams.groups.rows import CAMPAIGN, SHOP, GroupRows
 from streams.incidents.actions import Case
 from streams.incidents.figures import group_surge_figures, shortfall_figures
-from streams.incidents.group_incidents import GroupIncident, GroupIncidents, GroupIncidentSettings
+from streams.incidents.group_incidents import GroupIncident, GroupIncidents
 from streams.incidents.kinds import INCIDENT_KINDS
 from streams.incidents.records import alert
+from streams.settings import GroupIncidentSettings, SurgeSettings
 
 
 class WholeIncidents:

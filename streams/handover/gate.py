@@ -3,16 +3,7 @@
 from dataclasses import dataclass
 
 from streams.handover.rules import HoldReason
-
-
-@dataclass(frozen=True, slots=True)
-class GateThresholds:
-    """Beyond one of them the gate closes at once; below half of all for `calm_s` it opens."""
-
-    lag_records: int = 200_000  # a second of a flood; its age says more
-    lag_s: float = 60.0
-    clock_s: float = 60.0
-    calm_s: float = 2.0
+from streams.settings import GateThresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from streams.contracts.fields import (
     described,
 )
 from streams.contracts.outgoing import OrderStatus, OrderSummary, OutboxRecord, with_response
+from streams.settings import Limits
 from streams.types import BoolArray
 
 
@@ -108,15 +109,6 @@ class Controls:
     pauses: tuple[Pause, ...] = ()
     is_known: bool = True
     answers: Mapping[str, Answer] = field(default_factory=dict)  # by po_id, the newest one
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What no order may exceed without a person, in the item's currency; None means no limit."""
-
-    approval_amount: float | None = None
-    cap_units_per_item_day: int | None = None
-    cap_amount_per_item_day: float | None = None
 
 
 def as_answered(

@@ -22,7 +22,7 @@ from streams.detection.stock_cover import (
     shortage,
     whole_minutes,
 )
-from streams.detection.surge import SurgeSettings
+from streams.settings import SurgeSettings
 from streams.timestamps import HOUR_MS, rfc3339
 from streams.types import Table
 

@@ -11,20 +11,12 @@ that its id cannot begin twice.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
 from streams.contracts.alerts import AlertState
+from streams.settings import GroupIncidentSettings
 from streams.timestamps import DAY_MS
-
-
-@dataclass(frozen=True, slots=True)
-class GroupIncidentSettings:
-    """When single surges are one."""
-
-    items: int = 10  # of a group, in surges of one day: chance brings one or two
-    shown: int = 20  # items by name
 
 
 class GroupIncident(msgspec.Struct, kw_only=True):

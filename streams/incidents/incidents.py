@@ -5,7 +5,6 @@ that ends an incident lies beyond the one that raises it (hysteresis), so that i
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -14,9 +13,8 @@ from streams.contracts.alerts import AlertKind, AlertState, Figures
 from streams.contracts.outgoing import OutboxRecord
 from streams.demand.week_profile import Profile, flat_profile
 from streams.detection.factors import current_units_per_day, is_bulk
-from streams.detection.order_feed import OrderFeedSettings, OrderFeedState
+from streams.detection.order_feed import OrderFeedState
 from streams.detection.stock_cover import cover_ratios, shortage
-from streams.detection.surge import SurgeSettings
 from streams.incidents.figures import (
     backlog_figures,
     bulk_figures,
@@ -26,29 +24,16 @@ from streams.incidents.figures import (
     stock_figures,
     surge_figures,
 )
-from streams.incidents.group_incidents import GroupIncidentSettings
 from streams.incidents.input_incidents import InputAlerts
 from streams.incidents.item_incidents import FiguresOf, ItemIncidents
 from streams.incidents.order_discrepancies import OpenDiscrepancy, OrderDiscrepancies
 from streams.incidents.records import late_alert
 from streams.index_set import IndexSet
+from streams.settings import AlertSettings, SurgeSettings
 from streams.state.items import Columns, Items
 from streams.state.open_orders import OpenOrder
-from streams.timestamps import DAY_MS, HOUR_MS
+from streams.timestamps import HOUR_MS
 from streams.types import AnyArray, BoolArray, Float64Array, Int32Array, Int64Array, Table
-
-
-@dataclass(frozen=True, slots=True)
-class AlertSettings:
-    """When an incident begins and ends."""
-
-    low_cover_chance: float = 0.5  # of running out before goods come; at half of it, it ends
-    low_cover_days: float = 0.25  # of its demand that an item will lack; likewise
-    low_cover_looks_below: float = 2.0  # cover divided by the wait for goods: above it, none lacks
-    order_feed: OrderFeedSettings = field(default_factory=OrderFeedSettings)
-    group_incidents: GroupIncidentSettings = field(default_factory=GroupIncidentSettings)
-    dispatch_promise_ms: int = 2 * DAY_MS  # an order that waits longer breaks its promise
-    dead_letters_end_ms: int = HOUR_MS  # without a further one
 
 
 class AlertsState(msgspec.Struct, kw_only=True):

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from streams.contracts.alerts import AlertKind, AlertState
 from streams.contracts.outgoing import OutboxRecord
-from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedSettings
+from streams.detection.order_feed import NEVER, OrderFeed
 from streams.incidents.records import input_alert
+from streams.settings import OrderFeedSettings
 from streams.timestamps import DAY_MS, HOUR_MS
 
 _LOSS_SHOWN_MS = DAY_MS  # after the last one

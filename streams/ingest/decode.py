@@ -24,6 +24,7 @@ from streams.contracts.integers import decode_whole
 from streams.hashing import hash_texts
 from streams.ingest.item_names import Names
 from streams.ingest.order_scanner import PlainBatch, decode_plain
+from streams.settings import DecodeLimits
 from streams.timestamps import parse_times
 from streams.types import BoolArray, Int8Array, Int64Array, UInt64Array
 
@@ -86,14 +87,6 @@ class Decoded:
 
     columns: Columns
     rejects: list[Reject]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """What a record may be."""
-
-    record_bytes: int = 65_536
-    future_ms: int = 600_000  # ahead of the moment when it was written to the log
 
 
 class TombstoneValue(bytes):

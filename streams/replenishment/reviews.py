@@ -1,7 +1,5 @@
 """A review: which items, with what inputs, and the record of what was decided and why."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from policy import (
@@ -30,21 +28,11 @@ from streams.replenishment.decision_record import (
     policy_inputs,
 )
 from streams.replenishment.supplier_terms import SupplierTerms
-from streams.timestamps import DAY_MS, HOUR_MS
+from streams.settings import ReviewSettings
 from streams.types import Float64Array, Int64Array, Table
 
 _LARGEST_POSITION_UNITS = 1e12
 _LARGEST_DEMAND = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewSettings:
-    """When Tidegate orders at all, and how reviews are spread."""
-
-    slot_ms: int = HOUR_MS  # reviews begin at multiples of this
-    minimum_days: int = 2  # closed days of demand before the first order
-    stock_valid_ms: int = 400 * DAY_MS  # an older count is no stock to order on
-    live_from_ms: int = 0  # reviews of an earlier time order nothing: they are history
 
 
 def decide_items(

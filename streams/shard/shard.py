@@ -8,7 +8,6 @@ function of the logs' prefixes alone, whatever the batches, the interleaving of 
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,8 +16,9 @@ from streams.contracts.codes import Kind
 from streams.contracts.events import TOPICS, Tombstone
 from streams.contracts.topics import GROUP_FACTS
 from streams.groups.facts import FactsError, group_partition, read_facts
-from streams.groups.stage import GroupSettings, GroupStage
+from streams.groups.stage import GroupStage
 from streams.ingest.decode import Columns, Decoded
+from streams.settings import GroupSettings, ShardSettings, TimelineSettings
 from streams.shard.fold import Admitted, Outcome, admit_rows, count_rows, remembered_s
 from streams.shard.folding import (
     DEAD_LETTERED,
@@ -39,26 +39,12 @@ from streams.state.key_memory import KeyMemory
 from streams.state.minute_totals import MinuteTotals
 from streams.state.open_lines import OpenLines
 from streams.state.outbox import Outbox
-from streams.timeline.partition_state import OrderResponse, TimelineSettings
+from streams.timeline.partition_state import OrderResponse
 from streams.timeline.timeline import Timeline
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS, NO_CLOCK
 from streams.types import Int32Array, UInt8Array
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ShardSettings:
-    """What a shard keeps and how late an event may be."""
-
-    allowed_lateness_ms: int = 10_000
-    grace_ms: int = DAY_MS
-    minutes: int = 60
-    hours: int = 48
-    days: int = 35
-    dedupe_keys: int = 1_000_000  # per input topic: at least the newest so many are remembered
-    order_keys: int = 1_000_000  # orders by item and day
-    timeline: TimelineSettings = field(default_factory=TimelineSettings)
 
 
 class Shard:

@@ -18,12 +18,8 @@ from streams.detection.shortfall import (
     open_lines,
     weigh_plans,
 )
-from streams.detection.surge import (
-    SurgeSettings,
-    is_proved_still,
-    proved_or_open,
-    surge_tick,
-)
+from streams.detection.surge import is_proved_still, proved_or_open, surge_tick
+from streams.settings import SurgeSettings
 from streams.state.items import Columns
 from streams.timeline.group_facts import (
     note_hour,

@@ -6,7 +6,6 @@ reviews change it.
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -16,18 +15,17 @@ from streams.contracts import events
 from streams.contracts.outgoing import OutboxRecord
 from streams.demand.baseline import pool_items
 from streams.demand.campaigns import Lines, Uplift, campaign_lines
-from streams.demand.estimate import Correction, EstimateSettings
-from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.demand.estimate import Correction
+from streams.demand.week_profile import Profile, flat_profile
 from streams.detection.imports import ShopDay, shop_day
-from streams.detection.phantom_stock import SilenceSettings
-from streams.detection.surge import SurgeSettings
-from streams.groups.facts import GRID_MS, Gathered
+from streams.groups.facts import Gathered
 from streams.groups.rows import groups_of
-from streams.handover.rules import Limits
-from streams.incidents.incidents import Alerts, AlertSettings
+from streams.incidents.incidents import Alerts
 from streams.index_set import IndexSet
-from streams.replenishment.reviews import ReviewSettings
 from streams.replenishment.supplier_terms import has_terms
+from streams.settings import (
+    TimelineSettings,
+)
 from streams.state.items import CATALOG, Items
 from streams.state.open_lines import OpenLines
 from streams.state.open_orders import Supply
@@ -43,27 +41,6 @@ class OrderResponse(NamedTuple):
     response: str  # the kind of event in `order-responses`
     quantity: int | None = None  # that it stands at from now on; None means unchanged
     expected_ms: int | None = None  # when it is due from now on, likewise
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineSettings:
-    """How event time is cut, and the parts' own settings."""
-
-    tick_ms: int = 60_000
-    profile: ProfileSettings = field(default_factory=ProfileSettings)
-    estimate: EstimateSettings = field(default_factory=EstimateSettings)
-    silence: SilenceSettings = field(default_factory=SilenceSettings)
-    surge: SurgeSettings = field(default_factory=SurgeSettings)
-    review: ReviewSettings = field(default_factory=ReviewSettings)
-    alerts: AlertSettings = field(default_factory=AlertSettings)
-    limits: Limits = field(default_factory=Limits)  # above which an order waits for a person
-    partitions: int = 1  # of each input topic
-    open_lines: int = 500_000  # customers' order lines not settled: at least so many are remembered
-
-    @property
-    def grid_ms(self) -> int:
-        """Width of the grid to whose boundaries facts about groups belong."""
-        return max(GRID_MS, self.tick_ms)
 
 
 class State:

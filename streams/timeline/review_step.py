@@ -8,11 +8,12 @@ from streams.contracts.purchase_orders import PurchaseOrder, SupplierRole
 from streams.demand.campaigns import planned_extra_units
 from streams.demand.week_profile import operational_days
 from streams.detection.factors import surge_demand
-from streams.handover.rules import Limits, person_needed
+from streams.handover.rules import person_needed
 from streams.replenishment.decision_record import purchase_orders
 from streams.replenishment.reviews import decide_items, expected_demand
 from streams.replenishment.schedule import period_ms
 from streams.replenishment.supplier_terms import SupplierTerms, supplier_terms
+from streams.settings import Limits
 from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timeline.partition_state import State
 from streams.timeline.updates import count_supply, end_discontinued

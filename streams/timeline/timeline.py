@@ -12,6 +12,7 @@ import numpy as np
 from policy import PolicyCache
 from streams.contracts.codes import Kind
 from streams.demand.campaigns import in_window
+from streams.settings import TimelineSettings
 from streams.state.items import Columns
 from streams.state.open_lines import WRITTEN_OFF_LINES, WRITTEN_OFF_UNITS
 from streams.state.pending import ENTRY, Due, Pending
@@ -19,7 +20,7 @@ from streams.timeline.day_end import close_day
 from streams.timeline.detectors import close_tick, update_shortfalls, watch_silence
 from streams.timeline.hour_orders import had_surges
 from streams.timeline.movements import apply_entries
-from streams.timeline.partition_state import State, TimelineSettings
+from streams.timeline.partition_state import State
 from streams.timeline.review_step import review_due, review_surges
 from streams.timeline.updates import arrive, tell
 from streams.timestamps import DAY_MS, HOUR_MS

@@ -11,15 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from streams.contracts.outgoing import OrderSummary, OutboxRecord
-from streams.handover.gate import Gate, GateInputs, GateThresholds
-from streams.handover.rules import (
-    PEOPLES,
-    Controls,
-    Limits,
-    as_answered,
-    judge_orders,
-    person_needed,
-)
+from streams.handover.gate import Gate, GateInputs
+from streams.handover.rules import PEOPLES, Controls, as_answered, judge_orders, person_needed
+from streams.settings import GateThresholds, Limits
 from streams.timestamps import NO_CLOCK
 from streams.types import BoolArray
 from streams.worker.lag import oldest_unread_s, went_back_s

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from faust.types import TP
 
 from policy import PolicyCache
+from streams.settings import ShardSettings
 from streams.shard.checkpoint import restore
-from streams.shard.shard import Shard, ShardSettings
+from streams.shard.shard import Shard
 from streams.worker.order_release import OrderRelease
 from streams.worker.ports import Lease, Store
 from streams.worker.shard_task import ShardTask

@@ -4,8 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.handover.gate import Gate, GateThresholds
+from streams.handover.gate import Gate
 from streams.handover.rules import HoldReason
+from streams.settings import GateThresholds
 from streams.shard.logs import ChangedLog
 from streams.shard.shard import Shard
 from streams.state.commit import Commit

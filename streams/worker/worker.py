@@ -10,22 +10,22 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from faust.types import TP
 
 from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.contracts.topics import COMPACTED, GROUP_FACTS
-from streams.handover.gate import GateThresholds
-from streams.handover.rules import Controls, HoldReason, Limits
+from streams.handover.rules import Controls, HoldReason
 from streams.ingest.chunks import from_offset, in_parts, keys_of, written_ms
 from streams.ingest.dead_letters import side_exit_records
-from streams.ingest.decode import DecodeLimits, Reject, RejectCode, TopicDecoder
+from streams.ingest.decode import Reject, RejectCode, TopicDecoder
 from streams.ingest.placement import Place, refuse_misplaced
 from streams.ingest.tombstones import read_values
 from streams.ingest.transport import BatchConsumer, Chunk
-from streams.shard.shard import Shard, ShardSettings
+from streams.settings import WorkerSettings
+from streams.shard.shard import Shard
 from streams.worker.committer import Committer
 from streams.worker.heartbeats import Heartbeats
 from streams.worker.lag import Progress
@@ -49,21 +49,6 @@ _OF_AN_ORDER = frozenset(
         *(HoldReason.CAP_UNITS, HoldReason.CAP_AMOUNT),
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """How the worker moves data."""
-
-    commit_interval_s: float = 0.01  # between commits, at the least
-    offsets_interval_s: float = 1.0  # between commits of offsets to Kafka
-    heartbeat_interval_s: float = 1.0
-    live_within_s: float = 300.0  # a log this near to now is live: heartbeats are written to it
-    stuck_after_s: float = 60.0  # records wait and none is read: the worker is not alive
-    limits: DecodeLimits = field(default_factory=DecodeLimits)
-    handover: GateThresholds = field(default_factory=GateThresholds)
-    order_limits: Limits = field(default_factory=Limits)
-    shard: ShardSettings = field(default_factory=ShardSettings)
 
 
 class Worker:

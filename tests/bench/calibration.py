@@ -21,16 +21,10 @@ from scipy.stats import beta
 from policy.compiled import compiled
 from streams.demand.baseline import Pool, learn_baseline, pool_items
 from streams.demand.hourly_dispersion import close_hours, note_orders
-from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.demand.week_profile import Profile, flat_profile
 from streams.detection.shortfall import close_plan_day, is_short, weigh_plans
-from streams.detection.surge import (
-    ITEM_SHARE,
-    NULL_FACTOR,
-    PLAN_SHARE,
-    SurgeSettings,
-    is_proved_still,
-    surge_tick,
-)
+from streams.detection.surge import NULL_FACTOR, is_proved_still, surge_tick
+from streams.settings import ITEM_SHARE, PLAN_SHARE, ProfileSettings, SurgeSettings
 from streams.state.items import ROW, Columns
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.types import Float64Array, Int64Array, Table

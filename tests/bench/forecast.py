@@ -35,8 +35,7 @@ from scipy import stats
 from policy.compiled import compiled
 from streams.demand.estimate import demand_over
 from streams.demand.week_profile import operational_days
-from streams.shard.shard import ShardSettings
-from streams.timeline.partition_state import TimelineSettings
+from streams.settings import ShardSettings, TimelineSettings
 from streams.timestamps import DAY_MS, HOUR_MS
 from tests.bench.progress import steps
 from tests.bench.replayed import Replay, by_day, daily_units, read_sales

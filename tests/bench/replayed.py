@@ -18,8 +18,9 @@ from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
 from streams.ingest.decode import TopicDecoder
+from streams.settings import ShardSettings
 from streams.shard.checkpoint import take_commit
-from streams.shard.shard import Shard, ShardSettings
+from streams.shard.shard import Shard
 from streams.timestamps import DAY_MS
 
 Line = tuple[int, bytes]  # event time, a record's value

@@ -23,8 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.shard.shard import ShardSettings
-from streams.timeline.partition_state import TimelineSettings
+from streams.settings import ShardSettings, TimelineSettings
 from streams.timestamps import DAY_MS, HOUR_MS
 from tests.bench.forecast import DATA
 from tests.bench.replayed import Line, Replay, read_sales

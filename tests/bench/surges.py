@@ -26,10 +26,11 @@ from policy import PolicyCache
 from streams.contracts.events import TOPICS
 from streams.contracts.topics import ALERTS, GROUP_FACTS
 from streams.groups.facts import group_partition
-from streams.ingest.decode import DecodeLimits, TopicDecoder
+from streams.ingest.decode import TopicDecoder
 from streams.ingest.placement import home_of
+from streams.settings import DecodeLimits, ShardSettings
 from streams.shard.checkpoint import take_commit
-from streams.shard.shard import Shard, ShardSettings
+from streams.shard.shard import Shard
 from streams.timestamps import DAY_MS, HOUR_MS
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"

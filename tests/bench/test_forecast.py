@@ -7,7 +7,8 @@ import pytest
 
 from policy import DemandFamily, PolicyCache
 from streams.demand.estimate import demand_over
-from streams.replenishment.reviews import ReviewSettings, decide_items, expected_demand
+from streams.replenishment.reviews import decide_items, expected_demand
+from streams.settings import ReviewSettings
 from streams.state.items import ROW
 from streams.timestamps import DAY_MS
 from tests.bench.forecast import (

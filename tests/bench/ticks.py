@@ -20,15 +20,21 @@ import numpy as np
 
 from policy import PolicyCache
 from streams.contracts.codes import Kind
-from streams.demand.baseline import BaselineSettings, Pool, learn_baseline, pool_items
-from streams.demand.estimate import Correction, EstimateSettings, close_day
+from streams.demand.baseline import Pool, learn_baseline, pool_items
+from streams.demand.estimate import Correction, close_day
 from streams.demand.exposure import close_exposure
 from streams.demand.week_profile import flat_profile
-from streams.detection.phantom_stock import SilenceSettings, suspicious_items
-from streams.detection.surge import NULL_FACTOR, SurgeSettings, surge_tick
+from streams.detection.phantom_stock import suspicious_items
+from streams.detection.surge import NULL_FACTOR, surge_tick
+from streams.settings import (
+    BaselineSettings,
+    EstimateSettings,
+    SilenceSettings,
+    SurgeSettings,
+    TimelineSettings,
+)
 from streams.state.items import ROW
 from streams.state.pending import ENTRY
-from streams.timeline.partition_state import TimelineSettings
 from streams.timeline.timeline import Timeline
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 

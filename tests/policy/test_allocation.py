@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from policy import PolicyCache, PolicyInputError, decide
 from policy.allocation import cap_orders, share_budget, share_lean_capacity
-from tests.policy.test_decide import assortment, items, picked
+from tests.policy.test_live_decision import assortment, items, picked
 
 
 def lean_of(units, supplier, count=3):

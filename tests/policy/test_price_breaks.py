@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from policy import Decisions, Method, PolicyInputError, Reason, decide, recompute
 from policy.record import decision_record
-from tests.policy.test_decide import assortment, items, picked
+from tests.policy.test_live_decision import assortment, items, picked
 
 ITEM = {
     "inventory_position_units": 60.0,

@@ -18,8 +18,8 @@ from streams.contracts.topics import ALERTS, GROUP_FACTS, PURCHASE_ORDERS
 from streams.groups.facts import group_partition, read_facts
 from streams.ingest.decode import TopicDecoder
 from streams.replenishment.decision_record import DECISION
+from streams.settings import ShardSettings
 from streams.shard.checkpoint import readable_columns
-from streams.shard.shard import ShardSettings
 from streams.state.bucket_rings import DAY_CELL
 from streams.state.items import READABLE
 from tests.simulation.doorman import Listening, Order, check_hand_over, orders_of

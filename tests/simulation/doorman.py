@@ -14,8 +14,9 @@ from faust.types import TP
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OrderStatus, OrderSummary, OutboxRecord
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
-from streams.handover.gate import Gate, GateThresholds
-from streams.handover.rules import Limits, Pause, person_needed
+from streams.handover.gate import Gate
+from streams.handover.rules import Pause, person_needed
+from streams.settings import GateThresholds, Limits
 from streams.state.outbox import Outbox
 from streams.timeline.timeline import Timeline
 from streams.timestamps import NO_CLOCK

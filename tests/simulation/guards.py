@@ -18,8 +18,9 @@ from streams.groups.facts import CloseWindow, Facts
 from streams.groups.inbox import Inbox
 from streams.handover import gate
 from streams.handover import rules as handover
-from streams.handover.gate import Gate, GateInputs, GateThresholds
-from streams.handover.rules import Controls, HoldReason, Limits
+from streams.handover.gate import Gate, GateInputs
+from streams.handover.rules import Controls, HoldReason
+from streams.settings import GateThresholds, Limits
 from streams.shard import shard
 from streams.shard.shard import Shard
 from streams.state.key_memory import KeyMemory

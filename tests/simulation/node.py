@@ -14,10 +14,9 @@ from infra.control.log import ControlLog
 from infra.redis.keys import Keys, Retention
 from infra.redis.shard_store import RedisStore
 from streams.contracts.outgoing import OutboxRecord
-from streams.handover.gate import GateThresholds
-from streams.handover.rules import Limits
 from streams.ingest.transport import Chunk
-from streams.worker.worker import Worker, WorkerSettings
+from streams.settings import GateThresholds, Limits, WorkerSettings
+from streams.worker.worker import Worker
 from tests.simulation.kafka import Assignment, Consumer, Fetcher, Group, Kafka
 from tests.simulation.loop import Process, SimulatedLoop, State
 from tests.simulation.network import Network, NetworkFaults

@@ -9,9 +9,7 @@ import msgspec
 from faust.types import TP
 
 from streams.contracts.events import TOPICS
-from streams.handover.gate import GateThresholds
-from streams.handover.rules import Limits
-from streams.shard.shard import ShardSettings
+from streams.settings import GateThresholds, Limits, ShardSettings
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.simulation.kafka import FaultInjector
 from tests.simulation.people import draw_scope, partition_of

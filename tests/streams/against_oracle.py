@@ -1,7 +1,7 @@
 """A run compared with the plain reading of `tests.oracle`: counts, sums, history, stock."""
 
 from streams.contracts.events import TOPICS
-from streams.shard.shard import ShardSettings
+from streams.settings import ShardSettings
 from tests.oracle import DAY, HOUR, MINUTE, Oracle
 from tests.streams.logs import Logs
 from tests.streams.runs import SETTINGS, Run

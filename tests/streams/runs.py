@@ -15,19 +15,23 @@ from streams.contracts.codes import Kind
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OutboxRecord
 from streams.contracts.topics import GROUP_FACTS
-from streams.demand.baseline import BaselineSettings
-from streams.detection.order_feed import OrderFeedSettings
-from streams.detection.phantom_stock import SilenceSettings
-from streams.detection.surge import SurgeSettings
-from streams.incidents.incidents import AlertSettings
-from streams.ingest.decode import DecodeLimits, TopicDecoder
-from streams.replenishment.reviews import ReviewSettings
+from streams.ingest.decode import TopicDecoder
+from streams.settings import (
+    AlertSettings,
+    BaselineSettings,
+    DecodeLimits,
+    OrderFeedSettings,
+    ReviewSettings,
+    ShardSettings,
+    SilenceSettings,
+    SurgeSettings,
+    TimelineSettings,
+)
 from streams.shard.checkpoint import restore, take_commit
-from streams.shard.shard import Shard, ShardSettings
+from streams.shard.shard import Shard
 from streams.state.commit import Commit, StoredShard
 from streams.state.items import Items
 from streams.state.pending import ENTRY
-from streams.timeline.partition_state import TimelineSettings
 from streams.types import Table
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.logs import Log, Logs, columns_of

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from infra.page.snapshot import ItemsTable, ShardView, Snapshot
-from streams.demand.week_profile import HOURS, Profile, ProfileSettings, flat_profile
+from streams.demand.week_profile import HOURS, Profile, flat_profile
 from streams.detection.factors import current_units_per_day
 from streams.detection.stock_cover import available_units, minutes_to_zero
-from streams.detection.surge import SurgeSettings
+from streams.settings import ProfileSettings, SurgeSettings
 from streams.timestamps import DAY_MS, HOUR_MS
 from streams.types import BoolArray, Float64Array, Int64Array
 

@@ -20,7 +20,7 @@ from streams.contracts.ids import incident_id
 from streams.contracts.purchase_orders import SupplierRole
 from streams.handover.rules import Controls, HoldReason
 from streams.incidents.group_incidents import GroupIncident
-from streams.shard.shard import ShardSettings
+from streams.settings import ShardSettings
 from streams.state.open_orders import OpenOrder
 from streams.worker.shard_task import ShardTask
 from tests.oracle import DAY

@@ -16,8 +16,9 @@ from infra.page.views.items import ItemsView
 from infra.page.views.now import now
 from infra.wording.format import duration
 from streams.contracts.alerts import AlertKind
-from streams.demand.week_profile import Profile, ProfileSettings, flat_profile, learn_day
+from streams.demand.week_profile import Profile, flat_profile, learn_day
 from streams.detection.stock_cover import available_units, cover_ratios, net_stock_units
+from streams.settings import ProfileSettings
 from streams.state.items import ROW
 from streams.types import Table
 from tests.infra.metrics.test_worker import run_of

@@ -8,8 +8,8 @@ from faust.types import TP
 from infra.bootstrap import KafkaPorts, bootstrap, redis_pool
 from infra.redis.keys import Keys, Retention
 from infra.redis.shard_store import RedisStore
+from streams.settings import WorkerSettings
 from streams.worker import shard_task as shard_task_module
-from streams.worker.worker import WorkerSettings
 from tests.oracle import DAY
 from tests.streams.fakes import FakeConsumer, FakeObserver, chunk_of
 from tests.streams.logs import ITEMS, START_MS, event

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.shard.shard import ShardSettings
+from streams.settings import ShardSettings
 from streams.timestamps import rfc3339
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.fakes import as_json

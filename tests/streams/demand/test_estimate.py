@@ -11,11 +11,11 @@ from streams.demand.estimate import (
     METHODS,
     Correction,
     DemandClass,
-    EstimateSettings,
     close_day,
     demand_over,
     estimate_words,
 )
+from streams.settings import EstimateSettings
 from streams.state.items import ROW
 from streams.timestamps import DAY_MS
 

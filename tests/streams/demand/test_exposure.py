@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from streams.demand.exposure import close_exposure, note_sale, note_stock
 from streams.demand.week_profile import flat_profile
-from streams.detection.phantom_stock import SilenceSettings, chance_of_none, suspicious_items
+from streams.detection.phantom_stock import chance_of_none, suspicious_items
+from streams.settings import SilenceSettings
 from streams.state.items import ROW
 from tests.oracle import DAY, HOUR
 

@@ -5,14 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.demand.hourly_dispersion import (
-    Hours,
-    HourSettings,
-    close_hours,
-    hourly_dispersion,
-    pool_hours,
-)
+from streams.demand.hourly_dispersion import Hours, close_hours, hourly_dispersion, pool_hours
 from streams.demand.week_profile import flat_profile
+from streams.settings import HourSettings
 from streams.state.items import ROW
 from streams.timestamps import DAY_MS, HOUR_MS
 from tests.bench.calibration import note_hour

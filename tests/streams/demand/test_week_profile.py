@@ -8,13 +8,13 @@ from streams.demand.week_profile import (
     HOURS,
     WEEK_MS,
     Profile,
-    ProfileSettings,
     flat_profile,
     hours_of_day,
     learn_day,
     operational_days,
     operational_end_ms,
 )
+from streams.settings import ProfileSettings
 from tests.oracle import DAY, HOUR
 
 SETTINGS = ProfileSettings()

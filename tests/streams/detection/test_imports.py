@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streams.detection.imports import is_import, shop_day
-from streams.shard.shard import ShardSettings
+from streams.settings import ShardSettings
 from tests.oracle import DAY, HOUR, MINUTE
 from tests.streams.fakes import as_json
 from tests.streams.logs import Logs, catalog_line, event

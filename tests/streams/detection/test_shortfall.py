@@ -16,10 +16,9 @@ from streams.detection.shortfall import (
     is_short,
     weigh_plans,
 )
-from streams.detection.surge import SurgeSettings
 from streams.incidents.actions import CHECK_OFFER
-from streams.incidents.incidents import AlertSettings
 from streams.incidents.kinds import INCIDENT_KINDS
+from streams.settings import AlertSettings, SurgeSettings
 from streams.state.items import ROW
 from tests.oracle import DAY, MINUTE
 from tests.streams.demand import test_baseline as baseline

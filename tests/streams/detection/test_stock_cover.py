@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streams.demand.week_profile import flat_profile
 from streams.detection.factors import is_bulk
 from streams.detection.stock_cover import shortage
-from streams.detection.surge import SurgeSettings
+from streams.settings import SurgeSettings
 from streams.state.items import ROW
 from streams.timestamps import DAY_MS, HOUR_MS
 

@@ -7,25 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.demand.baseline import (
-    LARGEST_SIZE,
-    LEAST_SIZE,
-    BaselineSettings,
-    Pool,
-    learn_baseline,
-    pool_items,
-)
-from streams.demand.week_profile import Profile, ProfileSettings, flat_profile
+from streams.demand.baseline import LARGEST_SIZE, LEAST_SIZE, Pool, learn_baseline, pool_items
+from streams.demand.week_profile import Profile, flat_profile
 from streams.detection.factors import decayed_factor, factor_of
 from streams.detection.stock_cover import minutes_to_zero
-from streams.detection.surge import (
-    NULL_FACTOR,
-    PATH_FACTOR,
-    Blackout,
-    SurgeSettings,
-    is_proved_still,
-    surge_tick,
-)
+from streams.detection.surge import NULL_FACTOR, PATH_FACTOR, Blackout, is_proved_still, surge_tick
+from streams.settings import BaselineSettings, ProfileSettings, SurgeSettings
 from streams.state.items import ROW, SURGE_FACTORS
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.bench.calibration import Shop, delays, false_alarms, lower_bound_orders

@@ -9,7 +9,8 @@ import pytest
 from streams.contracts.alerts import Alert
 from streams.groups.facts import Boundary, CloseWindow, Day, DayFact, Facts, HourFact, TickOrders
 from streams.groups.rows import SHOP
-from streams.groups.stage import GroupSettings, GroupStage
+from streams.groups.stage import GroupStage
+from streams.settings import GroupSettings
 from streams.timestamps import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.streams.groups.whole import facts_of, judged
 from tests.streams.incidents.test_incidents import USUAL

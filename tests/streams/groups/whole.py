@@ -11,7 +11,7 @@ from streams.contracts.alerts import Alert
 from streams.contracts.topics import ALERTS
 from streams.groups.facts import group_partition, read_facts
 from streams.ingest.placement import home_of
-from streams.shard.shard import ShardSettings
+from streams.settings import ShardSettings
 from tests.streams.logs import Logs
 from tests.streams.runs import SETTINGS, Run
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.contracts.outgoing import OrderStatus, OrderSummary
-from streams.handover.gate import Gate, GateInputs, GateThresholds, breaches
-from streams.handover.rules import Controls, HoldReason, Limits, Pause, judge_orders, person_needed
+from streams.handover.gate import Gate, GateInputs, breaches
+from streams.handover.rules import Controls, HoldReason, Pause, judge_orders, person_needed
+from streams.settings import GateThresholds, Limits
 
 BOUNDS = GateThresholds(lag_records=100, lag_s=60.0, clock_s=10.0, calm_s=5.0)
 CALM = GateInputs(True, False, lag_records=0, lag_s=0.0, ahead_s=-1.0, back_s=0.0)

@@ -11,11 +11,10 @@ from streams.contracts.alerts import AlertKind
 from streams.contracts.events import TOPICS
 from streams.contracts.ids import incident_id
 from streams.demand.week_profile import flat_profile
-from streams.detection.order_feed import NEVER, OrderFeed, OrderFeedSettings
-from streams.detection.surge import SurgeSettings
+from streams.detection.order_feed import NEVER, OrderFeed
 from streams.incidents import actions
-from streams.incidents.incidents import AlertSettings
 from streams.incidents.kinds import INCIDENT_KINDS
+from streams.settings import AlertSettings, OrderFeedSettings, SurgeSettings
 from tests.oracle import DAY, HOUR, MINUTE, milliseconds
 from tests.streams.fakes import as_json
 from tests.streams.logs import ITEMS, START_MS, Logs, build, catalog_line, event, steps

@@ -1,7 +1,7 @@
 """Incidents of a shard's inputs that are about its logs."""
 
-from streams.detection.order_feed import OrderFeedSettings
 from streams.incidents.input_incidents import InputAlerts
+from streams.settings import OrderFeedSettings
 from streams.timestamps import DAY_MS, HOUR_MS
 from tests.streams.fakes import as_json
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.contracts.events import TOPICS
-from streams.ingest.decode import DecodeLimits, RejectCode, TopicDecoder
+from streams.ingest.decode import RejectCode, TopicDecoder
+from streams.settings import DecodeLimits
 from streams.shard.shard import Shard
 from tests.streams.logs import (
     ITEMS,

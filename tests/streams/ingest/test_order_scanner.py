@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from streams.contracts.codes import DEFAULT_WAREHOUSE, Kind
 from streams.ingest.byte_kernels import PADDING
-from streams.ingest.decode import Columns, DecodeLimits, TopicDecoder
+from streams.ingest.decode import Columns, TopicDecoder
 from streams.ingest.item_names import Names
 from streams.ingest.order_scanner import PlainBatch, decode_plain, scan
+from streams.settings import DecodeLimits
 from streams.state.item_index import ItemTable
 from tests.bench.orders import Flood, heartbeat
 

@@ -22,8 +22,9 @@ from streams.replenishment.decision_record import (
     RESULTS,
     inputs_record,
 )
-from streams.replenishment.reviews import ReviewSettings, decide_items
+from streams.replenishment.reviews import decide_items
 from streams.replenishment.schedule import first_review_ms, period_ms, window_start_ms
+from streams.settings import ReviewSettings
 from streams.state.items import ROW
 from streams.state.open_orders import OpenOrder, Supply
 from streams.timeline.review_step import review_surges

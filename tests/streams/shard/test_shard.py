@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from streams import index_set as marks
 from streams.contracts.events import TOPICS
+from streams.settings import ShardSettings
 from streams.shard import shard
 from streams.shard.checkpoint import STATE_VERSION
 from streams.shard.folding import waiting_entries
-from streams.shard.shard import ShardSettings
 from streams.state import open_orders as supply
 from streams.state import pending
 from streams.state.key_memory import KeyMemory

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from streams.contracts.events import Item
-from streams.handover.rules import Limits
 from streams.ingest.decode import TombstoneValue
+from streams.settings import Limits
 from tests.oracle import DAY, HOUR, milliseconds
 from tests.streams.logs import START_MS, Logs, catalog_line
 from tests.streams.replenishment.test_reviews import orders_of, stocked

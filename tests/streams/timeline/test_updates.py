@@ -7,8 +7,7 @@ import pytest
 
 from streams.contracts.outgoing import OrderStatus
 from streams.contracts.purchase_orders import PurchaseOrder
-from streams.handover.rules import Limits
-from streams.shard.shard import ShardSettings
+from streams.settings import Limits, ShardSettings
 from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from tests.oracle import DAY, HOUR, milliseconds
 from tests.streams.fakes import as_json

@@ -7,8 +7,8 @@ import pytest
 from streams.contracts.outgoing import OutboxRecord, order_record, with_response
 from streams.contracts.purchase_orders import Candidates, Occasion, PurchaseOrder, SupplierRole
 from streams.contracts.topics import ALERTS, PURCHASE_ORDERS
-from streams.handover.gate import GateThresholds
-from streams.handover.rules import Answer, Controls, HoldReason, Limits, Pause, Verdict
+from streams.handover.rules import Answer, Controls, HoldReason, Pause, Verdict
+from streams.settings import GateThresholds, Limits
 from streams.timestamps import NO_CLOCK
 from streams.worker import shard_task as shard_task_module
 from tests.oracle import DAY

@@ -9,11 +9,11 @@ from faust.types import TP
 
 from streams.contracts.events import TOPICS
 from streams.contracts.outgoing import OrderSummary, OutboxRecord
-from streams.handover.gate import GateThresholds
 from streams.handover.rules import Controls
+from streams.settings import GateThresholds, WorkerSettings
 from streams.shard.logs import LogIdentity
 from streams.worker.ports import NoRecorder
-from streams.worker.worker import Worker, WorkerSettings
+from streams.worker.worker import Worker
 from tests.oracle import DAY
 from tests.streams.fakes import (
     FakeConsumer,
