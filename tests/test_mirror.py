@@ -110,6 +110,10 @@ COVERS = {
         "policy.campaigns.reading_capacity policy.campaigns.reading_case "
         "policy.campaigns.supply policy.campaigns.tidy"
     ),
+    "tests/policy/campaigns/test_queue.py": (
+        "policy.campaigns.budget policy.campaigns.fields policy.campaigns.release "
+        "policy.campaigns.slip policy.campaigns.staff policy.campaigns.thresholds"
+    ),
     "tests/policy/classic/cases/test_answer.py": (
         "policy.classic.cases.item_models policy.classic.cases.lot_models "
         "policy.classic.cases.models policy.classic.cases.stock_models"

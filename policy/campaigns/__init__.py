@@ -5,4 +5,6 @@
 - `capacity`: what a warehouse lets through within the promise
 - `program`: the largest feasible target and the cheapest actions, as a mixed-integer program
 - `check`: the answer, as one JSON object
+- `queue`, `release`: what may be sold and promised now; `slip`: orders that will be late
+- `thresholds`, `staff`, `budget`: limits that people set, people needed, ad budget to move
 """
