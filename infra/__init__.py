@@ -14,6 +14,7 @@ Each package or module imports only those above it; nothing connects before `boo
     local      a folder -> broker, Redis and a worker on this machine
         |
     control    what people order -> the audit log -> pauses and holds of the hand-over
+    deliver    topics of orders -> an outbox on disk -> webhooks, folders, mail, EDI files
         |
     campaigns  files, Redis and the audit log -> campaign documents and their check
         |

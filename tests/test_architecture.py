@@ -55,7 +55,7 @@ ORDER = {
         "sale settings replay supervisor wording alertmanager contract_files compile",
         "admin connect kafka settings_reference asyncapi",
         "local redis",
-        "control",
+        "control deliver",
         "campaigns",
         "page metrics",
         "bootstrap",

@@ -58,6 +58,10 @@ COVERS = {
     "tests/infra/connect/test_mapping.py": "infra.connect.mapped infra.connect.mapping_text",
     "tests/infra/connect/test_reading.py": "infra.connect.faults infra.connect.lines",
     "tests/infra/connect/test_templates.py": "infra.connect.presets",
+    "tests/infra/deliver/test_courier.py": "infra.deliver.edi_files",
+    "tests/infra/deliver/test_webhook.py": (
+        "infra.deliver.messages infra.deliver.outcome infra.deliver.schedule"
+    ),
     "tests/infra/metrics/test_worker.py": "infra.kafka.group_monitor infra.metrics.shop",
     "tests/infra/page/test_api.py": (
         "infra.page.hub infra.page.page infra.page.readers.item infra.page.routes "

@@ -48,6 +48,7 @@ _COMMANDS = (
     ("dlt:dlt", _TEND, "List, show and send back dead letters: records that could not be read."),
     ("campaign.commands:campaign", _TEND, "Check campaigns before they start; silence alerts."),
     ("desk.orders:orders", _TEND, "Open purchase orders: approve, reject, edit, cancel, export."),
+    ("desk.deliver:deliver", _TEND, "Send orders to webhooks, folders, mail and EDI files."),
     ("pause:pause", _TEND, "Stop the hand-over of purchase orders at once."),
     ("pause:resume", _TEND, "End a pause: publish the purchase orders that it held."),
     ("audit:audit", _TEND, "List who paused, resumed and held what, and check the audit log."),

@@ -429,6 +429,6 @@ def _row(
         answer=None if answer is None else answer.verdict,
         answer_quantity=None if answer is None else answer.quantity,
         must_act=None if reason is None else _MUST_ACT.get(reason, MustAct.OPERATOR),
-        waiting_since=None if reason is None else since or (decided and decided.decided_at),
+        waiting_since=None if reason is None or decided is None else since or decided.decided_at,
         version=None if decided is None else decided.version,
     )

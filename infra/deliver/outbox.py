@@ -1,0 +1,388 @@
+"""What is to be sent, on disk: each message once for each destination, whatever is killed.
+
+A file of SQLite. A message and the place in the topic that it came from are written together, so a
+record becomes a message once. A try is written down before it is made: after a crash a message that
+was being sent is of unknown end, never waiting as if nothing had happened.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from infra.deliver.messages import Message, Said, after
+
+_FILE = "outbox.sqlite"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS message (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, destination TEXT NOT NULL, message_id TEXT NOT NULL,
+    po_id TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, next_s REAL NOT NULL,
+    came_s REAL NOT NULL, changed_s REAL NOT NULL, said TEXT NOT NULL DEFAULT '',
+    UNIQUE (destination, message_id));
+CREATE INDEX IF NOT EXISTS by_state ON message (destination, state, sequence);
+CREATE INDEX IF NOT EXISTS by_order ON message (po_id, sequence);
+CREATE TABLE IF NOT EXISTS event (
+    message INTEGER NOT NULL, at_s REAL NOT NULL, what TEXT NOT NULL, said TEXT NOT NULL,
+    who TEXT NOT NULL DEFAULT '');
+CREATE INDEX IF NOT EXISTS by_message ON event (message);
+CREATE TABLE IF NOT EXISTS known (po_id TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS word (
+    event_id TEXT PRIMARY KEY, po_id TEXT NOT NULL, body BLOB NOT NULL, is_done INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS word_by_order ON word (po_id);
+CREATE TABLE IF NOT EXISTS place (
+    topic TEXT NOT NULL, number INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+    PRIMARY KEY (topic, number));
+CREATE TABLE IF NOT EXISTS destination (
+    name TEXT PRIMARY KEY, stopped TEXT NOT NULL DEFAULT '', stopped_s REAL NOT NULL DEFAULT 0,
+    pause_s REAL NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0);
+"""
+
+
+class State(StrEnum):
+    """Where a message stands at one destination."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+OPEN = (State.WAITING, State.SENDING, State.UNKNOWN)
+
+
+class OutboxError(ValueError):
+    """Something that may not be done to a message; names field, rule and value."""
+
+    def __init__(self, field: str, rule: str, value: object) -> None:
+        super().__init__(f"{field} must be {rule}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message at one destination."""
+
+    sequence: int
+    destination: str
+    message: Message
+    state: State
+    tries: int
+    failures: int
+    next_s: float
+    came_s: float
+    changed_s: float
+    said: str
+
+
+@dataclass(frozen=True)
+class DestinationState:
+    """How a destination stands."""
+
+    name: str
+    stopped: str  # why nothing is sent to it; empty: it is not stopped
+    stopped_s: float
+    pause_s: float
+    failures: int  # since it last took something
+
+
+class Outbox:
+    """The file of one folder.
+
+    Args:
+        folder: is made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(folder / _FILE, isolation_level=None, timeout=10)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # --- what comes in -------------------------------------------------------------------------
+
+    def places(self) -> dict[tuple[str, int], int]:
+        """Return where each topic is read on, by topic and partition."""
+        rows = self._db.execute("SELECT topic, number, next_offset FROM place")
+        return {(row["topic"], row["number"]): row["next_offset"] for row in rows}
+
+    def begin_at(self, places: Mapping[tuple[str, int], int]) -> None:
+        """Note where topics are read from that were not read yet."""
+        with self._writing():
+            for (topic, number), offset in places.items():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO place VALUES (?, ?, ?)", (topic, number, offset)
+                )
+
+    def take(
+        self,
+        place: tuple[str, int, int],
+        came: Message | Said | None,
+        destinations: Iterable[tuple[str, str]],
+        now_s: float,
+    ) -> None:
+        """Take a record in: its messages and its place, together.
+
+        Args:
+            place: topic, partition and offset of the record.
+            came: what it is; None means nothing for anybody.
+            destinations: names of those that the message goes to, each with why it is skipped
+                there; empty: it is not.
+            now_s: wall clock.
+        """
+        topic, number, offset = place
+        with self._writing():
+            if isinstance(came, Message):
+                self._add(came, destinations, now_s)
+                for word in self._words(came.po_id):
+                    self._follow(word, destinations, now_s)
+            elif came is not None:
+                self._db.execute(
+                    "INSERT OR IGNORE INTO word VALUES (?, ?, ?, 0)",
+                    (came.event_id, came.po_id, msgspec.json.encode(came)),
+                )
+                for word in self._words(came.po_id):
+                    self._follow(word, destinations, now_s)
+            self._db.execute(
+                "INSERT INTO place VALUES (?, ?, ?) ON CONFLICT (topic, number) "
+                "DO UPDATE SET next_offset = max(next_offset, excluded.next_offset)",
+                (topic, number, offset + 1),
+            )
+
+    def _words(self, po_id: str) -> list[Said]:
+        """Return the words about an order that nothing was made of yet, if it is known."""
+        if self._known(po_id) is None:
+            return []
+        rows = self._db.execute(
+            "SELECT body FROM word WHERE po_id = ? AND is_done = 0 ORDER BY rowid", (po_id,)
+        )
+        return [msgspec.json.decode(row["body"], type=Said) for row in rows]
+
+    def _follow(self, word: Said, destinations: Iterable[tuple[str, str]], now_s: float) -> None:
+        known = self._known(word.po_id)
+        assert known is not None
+        message = after(known, word, known.version + 1)
+        self._db.execute("UPDATE word SET is_done = 1 WHERE event_id = ?", (word.event_id,))
+        if message is not None:
+            self._add(message, destinations, now_s)
+
+    def known(self, po_id: str) -> Message | None:
+        """Return the newest message of an order; None means that it never left."""
+        return self._known(po_id)
+
+    def _known(self, po_id: str) -> Message | None:
+        row = self._db.execute("SELECT body FROM known WHERE po_id = ?", (po_id,)).fetchone()
+        return None if row is None else msgspec.json.decode(row["body"], type=Message)
+
+    def _add(self, message: Message, destinations: Iterable[tuple[str, str]], now_s: float) -> None:
+        body = msgspec.json.encode(message)
+        known = self._known(message.po_id)
+        if known is None or known.version < message.version:
+            self._db.execute("INSERT OR REPLACE INTO known VALUES (?, ?)", (message.po_id, body))
+        for name, skipped in destinations:
+            state = State.SKIPPED if skipped else State.WAITING
+            self._db.execute(
+                "INSERT OR IGNORE INTO message (destination, message_id, po_id, version, body, "
+                "state, next_s, came_s, changed_s, said) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (name, message.message_id, message.po_id, message.version, body, str(state),
+                 now_s, now_s, now_s, skipped),
+            )  # fmt: skip
+
+    # --- what goes out -------------------------------------------------------------------------
+
+    def recover(self, now_s: float) -> int:
+        """After a start: what was being sent is of unknown end; return how many these are."""
+        with self._writing():
+            rows = self._select("state = ?", (str(State.SENDING),))
+            for one in rows:
+                self._end(one, State.UNKNOWN, "the process ended while it was sent", now_s, now_s)
+        return len(rows)
+
+    def next_due(self, destination: str, asks_first: bool, now_s: float) -> Delivery | None:
+        """Return the first message that may be sent now: a later version never overtakes one."""
+        states = [str(State.WAITING)] if asks_first else [str(State.WAITING), str(State.UNKNOWN)]
+        marks = ", ".join("?" * len(states))
+        rows = self._select(
+            f"destination = ? AND state IN ({marks}) AND next_s <= ? AND NOT EXISTS ("
+            "SELECT 1 FROM message AS earlier WHERE earlier.destination = message.destination "
+            "AND earlier.po_id = message.po_id AND earlier.sequence < message.sequence "
+            "AND earlier.state IN ('waiting', 'sending', 'unknown'))",
+            (destination, *states, now_s),
+            limit=1,
+        )
+        return rows[0] if rows else None
+
+    def begin(self, one: Delivery, now_s: float) -> None:
+        """Note that a try begins, before it does."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE message SET state = ?, tries = tries + 1, changed_s = ? WHERE sequence = ?",
+                (str(State.SENDING), now_s, one.sequence),
+            )
+
+    def end(self, one: Delivery, state: State, said: str, now_s: float, next_s: float) -> None:
+        """Note how a try ended, and when the next one may be.
+
+        Args:
+            one: the message.
+            state: it is in from now on.
+            said: by the destination.
+            now_s: wall clock.
+            next_s: of the next try.
+        """
+        with self._writing():
+            self._end(one, state, said, now_s, next_s)
+
+    def _end(
+        self, one: Delivery, state: State, said: str, now_s: float, next_s: float, who: str = ""
+    ) -> None:
+        failed = state in (State.WAITING, State.UNKNOWN) and not who
+        self._db.execute(
+            "UPDATE message SET state = ?, said = ?, changed_s = ?, next_s = ?, "
+            "failures = failures + ? WHERE sequence = ?",
+            (str(state), said, now_s, next_s, int(failed), one.sequence),
+        )
+        self._db.execute(
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?)",
+            (one.sequence, now_s, str(state), said, who),
+        )
+
+    def was_unknown(self, one: Delivery) -> bool:
+        """Return whether a try of a message ever had an unknown end."""
+        row = self._db.execute(
+            "SELECT 1 FROM event WHERE message = ? AND what = ?", (one.sequence, str(State.UNKNOWN))
+        ).fetchone()
+        return row is not None
+
+    # --- destinations --------------------------------------------------------------------------
+
+    def destination(self, name: str) -> DestinationState:
+        """Return how a destination stands."""
+        row = self._db.execute("SELECT * FROM destination WHERE name = ?", (name,)).fetchone()
+        return DestinationState(name, "", 0.0, 0.0, 0) if row is None else DestinationState(**row)
+
+    def set_destination(self, state: DestinationState) -> None:
+        """Note how a destination stands."""
+        with self._writing():
+            self._db.execute(
+                "INSERT OR REPLACE INTO destination VALUES (?, ?, ?, ?, ?)",
+                (state.name, state.stopped, state.stopped_s, state.pause_s, state.failures),
+            )
+
+    # --- people --------------------------------------------------------------------------------
+
+    def listed(
+        self, destination: str | None = None, states: Sequence[str] = (), limit: int = 1_000
+    ) -> list[Delivery]:
+        """Return messages, those that came first first."""
+        terms, values = ["1"], []
+        if destination is not None:
+            terms.append("destination = ?")
+            values.append(destination)
+        if states:
+            terms.append(f"state IN ({', '.join('?' * len(states))})")
+            values.extend(states)
+        return self._select(" AND ".join(terms), tuple(values), limit=limit)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many messages there are, by destination and state."""
+        rows = self._db.execute(
+            "SELECT destination, state, count(*) AS n FROM message GROUP BY destination, state"
+        )
+        return {(row["destination"], row["state"]): row["n"] for row in rows}
+
+    def stopped(self) -> list[DestinationState]:
+        """Return the destinations to which nothing is sent any more."""
+        rows = self._db.execute("SELECT * FROM destination WHERE stopped != '' ORDER BY name")
+        return [DestinationState(**row) for row in rows]
+
+    def find(self, message_id: str, destination: str | None = None) -> list[Delivery]:
+        """Return a message at its destinations, by its id or that of its order.
+
+        Raises:
+            OutboxError: there is none.
+        """
+        rows = [
+            one
+            for one in self._select("message_id = ? OR po_id = ?", (message_id, message_id))
+            if destination in (None, one.destination)
+        ]
+        if not rows:
+            rule = "of a message or an order (`tidegate deliver list` names them)"
+            raise OutboxError("id", rule, message_id)
+        return rows
+
+    def events(self, one: Delivery) -> list[dict[str, object]]:
+        """Return what happened to a message, the oldest first."""
+        rows = self._db.execute(
+            "SELECT at_s, what, said, who FROM event WHERE message = ? ORDER BY rowid",
+            (one.sequence,),
+        )
+        return [dict(row) for row in rows]
+
+    def retry(self, one: Delivery, who: str, why: str, now_s: float) -> None:
+        """Let a message be sent once more, by a person's word; its destination goes on, too.
+
+        Raises:
+            OutboxError: it is delivered, or being sent.
+        """
+        if one.state in (State.DELIVERED, State.SENDING):
+            raise OutboxError("message", "refused, unknown, skipped or waiting", str(one.state))
+        with self._writing():
+            self._end(one, State.WAITING, f"to be sent again: {why}", now_s, now_s, who)
+            self._db.execute("UPDATE message SET failures = 0 WHERE sequence = ?", (one.sequence,))
+            self._db.execute("DELETE FROM destination WHERE name = ?", (one.destination,))
+
+    def skip(self, one: Delivery, who: str, why: str, now_s: float) -> None:
+        """Never send a message again, by a person's word.
+
+        Raises:
+            OutboxError: it is delivered, or being sent.
+        """
+        if one.state in (State.DELIVERED, State.SENDING):
+            raise OutboxError("message", "refused, unknown or waiting", str(one.state))
+        with self._writing():
+            self._end(one, State.SKIPPED, why, now_s, now_s, who)
+
+    def _select(
+        self, where: str, values: tuple[object, ...], limit: int = 100_000
+    ) -> list[Delivery]:
+        rows = self._db.execute(
+            f"SELECT * FROM message WHERE {where} ORDER BY sequence LIMIT {limit:d}", values
+        )
+        return [
+            Delivery(
+                sequence=row["sequence"],
+                destination=row["destination"],
+                message=msgspec.json.decode(row["body"], type=Message),
+                state=State(row["state"]),
+                tries=row["tries"],
+                failures=row["failures"],
+                next_s=row["next_s"],
+                came_s=row["came_s"],
+                changed_s=row["changed_s"],
+                said=row["said"],
+            )
+            for row in rows
+        ]
