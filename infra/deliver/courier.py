@@ -93,7 +93,8 @@ class Courier:
         one = self._outbox.next_due(destination.name, destination.asks_first, now_s)
         if one is None:
             return None
-        self._outbox.begin(one, now_s)
+        if not self._outbox.begin(one, now_s):
+            return None
         outcome = await self._try(destination, one, client)
         self._note(destination, one, stands, outcome)
         return outcome

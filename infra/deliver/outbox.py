@@ -233,13 +233,15 @@ class Outbox:
         )
         return rows[0] if rows else None
 
-    def begin(self, one: Delivery, now_s: float) -> None:
-        """Note that a try begins, before it does."""
+    def begin(self, one: Delivery, now_s: float) -> bool:
+        """Note that a try begins, before it does; False where somebody skipped it meanwhile."""
         with self._writing():
-            self._db.execute(
-                "UPDATE message SET state = ?, tries = tries + 1, changed_s = ? WHERE sequence = ?",
-                (str(State.SENDING), now_s, one.sequence),
+            changed = self._db.execute(
+                "UPDATE message SET state = ?, tries = tries + 1, changed_s = ? "
+                "WHERE sequence = ? AND state = ?",
+                (str(State.SENDING), now_s, one.sequence, str(one.state)),
             )
+        return changed.rowcount == 1
 
     def end(self, one: Delivery, state: State, said: str, now_s: float, next_s: float) -> None:
         """Note how a try ended, and when the next one may be.
@@ -347,9 +349,8 @@ class Outbox:
         Raises:
             OutboxError: it is delivered, or being sent.
         """
-        if one.state in (State.DELIVERED, State.SENDING):
-            raise OutboxError("message", "refused, unknown, skipped or waiting", str(one.state))
         with self._writing():
+            self._require_open(one)
             self._end(one, State.WAITING, f"to be sent again: {why}", now_s, now_s, who)
             self._db.execute("UPDATE message SET failures = 0 WHERE sequence = ?", (one.sequence,))
             self._db.execute("DELETE FROM destination WHERE name = ?", (one.destination,))
@@ -360,10 +361,15 @@ class Outbox:
         Raises:
             OutboxError: it is delivered, or being sent.
         """
-        if one.state in (State.DELIVERED, State.SENDING):
-            raise OutboxError("message", "refused, unknown or waiting", str(one.state))
         with self._writing():
+            self._require_open(one)
             self._end(one, State.SKIPPED, why, now_s, now_s, who)
+
+    def _require_open(self, one: Delivery) -> None:
+        """Refuse a message that is delivered, or being sent, as it stands now."""
+        now = self._select("sequence = ?", (one.sequence,))[0].state
+        if now in (State.DELIVERED, State.SENDING):
+            raise OutboxError("message", "refused, unknown, skipped or waiting", str(now))
 
     def _select(
         self, where: str, values: tuple[object, ...], limit: int = 100_000

@@ -150,3 +150,20 @@ def test_person_retries_or_skips_what_is_not_delivered(tmp_path: Path) -> None:
             act(outbox.listed()[0], "ada", "again", NOW_S)
     with pytest.raises(OutboxError, match="tidegate deliver list"):
         outbox.find("po-9")
+
+
+def test_message_that_is_skipped_while_it_is_picked_is_not_sent(tmp_path: Path) -> None:
+    """A person's command and the courier are two processes on one file."""
+    courier, person = Outbox(tmp_path), Outbox(tmp_path)
+    put_in(courier, message())
+    one = courier.next_due("erp", False, NOW_S)
+    assert one is not None
+    person.skip(person.listed()[0], "ada", "by telephone", NOW_S)
+    assert not courier.begin(one, NOW_S)
+    assert [it.state for it in courier.listed()] == [State.SKIPPED]
+    person.retry(person.listed()[0], "ada", "after all", NOW_S)
+    again = courier.next_due("erp", False, NOW_S)
+    assert again is not None
+    assert courier.begin(again, NOW_S)
+    with pytest.raises(OutboxError, match="got 'sending'"):
+        person.skip(again, "ada", "too late", NOW_S)
