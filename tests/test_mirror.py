@@ -25,6 +25,7 @@ COVERS = {
         "infra.campaigns.sending infra.cli.campaign.commands infra.cli.campaign.keeping "
         "infra.cli.campaign.target"
     ),
+    "tests/infra/cli/campaign/test_running.py": "infra.campaigns.notices infra.campaigns.running",
     "tests/infra/cli/test_cli.py": (
         "infra.cli.app infra.cli.explain infra.cli.settings "
         "infra.cli.terminal.failures infra.cli.terminal.options infra.cli.terminal.output "

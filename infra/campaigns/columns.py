@@ -123,6 +123,24 @@ def column_of(header: str) -> str | None:
     return _KNOWN_ELSEWHERE[best] if scores[best] >= _SURE else None
 
 
+_ORDER_ROLES = {"order_id": "order_id", "sku": "sku", "quantity": "units",
+                "promised_by": "promised_at"}  # fmt: skip
+
+
+def order_column_of(header: str) -> str | None:
+    """Return the field of an order that a column means; None means none of them.
+
+    >>> order_column_of("Order number"), order_column_of("promised_at"), order_column_of("note")
+    ('order_id', 'promised_at', None)
+    """
+    name = plain(header).replace(" ", "_")
+    if name in _ORDER_ROLES.values():
+        return name
+    scores = {role: name_score(role, header) for role in _ORDER_ROLES}
+    best = max(scores, key=lambda role: scores[role])
+    return _ORDER_ROLES[best] if scores[best] >= _SURE else None
+
+
 def template_text(form: str) -> str:
     """Return the template of a campaign with an example: `csv` or `json`."""
     if form == "json":

@@ -23,14 +23,17 @@ _OTHER_NAMES = {
     "stock": {"level": "stock_units", "on_hand_units": "stock_units"},
     "lots": {"quantity": "units"},
     "arrivals": {"quantity": "units"},
+    "orders": {"quantity": "units", "promised_by": "promised_at"},
 }
 _DATES = {
     "": {"starts_at": ("starts_in_days", False), "ends_at": ("ends_in_days", True)},
     "lots": {"expires_at": ("expires_in_days", True)},
     "arrivals": {"expected_at": ("arrives_in_days", False)},
+    "orders": {"promised_at": ("promised_in_days", True)},
+    "noticed": {"date": ("in_days", True)},
 }
 _INNER = {
-    "": ("lines",),
+    "": ("lines", "orders", "noticed"),
     "lines": ("lots", "stock", "arrivals"),
     "stock": ("lots",),
 }
@@ -82,7 +85,25 @@ def case_of(document: Any, now_ms: int) -> tuple[Document, int]:
     checked_at = case.pop("checked_at", None)
     at_ms = now_ms if checked_at is None else moment_ms(checked_at, "checked_at", zone)
     _make_ready(case, "", "", at_ms, zone)
+    _release_hours(case, at_ms, zone)
     return case, at_ms
+
+
+def _release_hours(case: Document, at_ms: int, zone: str) -> None:
+    """Turn the times of release batches into hours after the start."""
+    starts = case.get("starts_in_days")
+    lines = case.get("lines")
+    for owner in [case, *(lines if isinstance(lines, list) else [])]:
+        release = owner.get("release") if isinstance(owner, dict) else None
+        batches = release.get("batches") if isinstance(release, dict) else None
+        for number, batch in enumerate(batches if isinstance(batches, list) else ()):
+            if not isinstance(batch, dict) or batch.get("at") is None:
+                continue
+            name = f"release.batches[{number}].at"
+            if not isinstance(starts, int | float):
+                raise PolicyInputError(name, "given together with starts_at", batch["at"])
+            days = days_between(moment_ms(batch.pop("at"), name, zone), at_ms)
+            batch["after_hours"] = round((days - starts) * 24, 9)
 
 
 def _make_ready(value: Document, kind: str, place: str, at_ms: int, zone: str) -> None:

@@ -45,7 +45,9 @@ def with_known_items(reader: Reader, document: Document) -> Document:
     return {**document, "lines": made}
 
 
-_STOCK = ("stock_units", "stock", "lots", "owed_units", "blocked_units", "arrivals")
+_STOCK = (
+    *("stock_units", "stock", "lots", "owed_units", "blocked_units", "arrivals", "waiting_units"),
+)
 
 
 def _name_of(line: CampaignLine) -> tuple[str, str]:
@@ -87,6 +89,7 @@ def _facts(state: ItemState) -> Document:
     made: Document = {
         "stock_units": max(0, int(row["on_hand_units"])),
         "owed_units": min(backlog, max(0, int(row["on_hand_units"]))),
+        "waiting_units": backlog,
         "baseline_units_per_day": max(0.0, float(row["demand_level_units_per_day"])),
         "arrivals": [
             {

@@ -24,9 +24,15 @@ RESOURCES = ("ship", "pack", "labour", "units", "returns")
 DESCRIPTIONS = (
     *("name", "goal", "audience", "method", "state", "owner", "note", "version"),
     *("ad_budget", "release", "presale_limit_units", "last_year_units"),
-    "discount",
+    *("discount", "thresholds", "metrics", "orders_by_hour", "orders_per_staff_hour"),
+    *("within_hours", "orders", "noticed", "offer_cost", "call_rate"),
 )
 """Fields of a campaign that say nothing about whether it is feasible."""
+LINE_DESCRIPTIONS = (
+    *("name", "category", "discount", "presale_limit_units", "release", "waiting_units"),
+    *("sold_units", "units_per_hour"),
+)
+"""Likewise of a line: what is known once it runs."""
 
 
 @dataclass(frozen=True)

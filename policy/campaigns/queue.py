@@ -182,6 +182,9 @@ class Slots:
         """
         if self._per_day < 1:
             return None
+        if orders / self._per_day > MOST_PIECES:
+            rule = f"at least {orders / MOST_PIECES:g}: {orders} orders wait"
+            raise PolicyInputError("orders_per_day", rule, self._per_day)
         day = max(ready_day, self._full_before)
         left = max(1, orders)
         while True:

@@ -9,6 +9,7 @@ from policy.campaigns.case import (
     CONFIDENCE,
     DEFAULT_WAREHOUSE,
     DESCRIPTIONS,
+    LINE_DESCRIPTIONS,
     MOST_PROFILE_DAYS,
     NORMAL_90,
     NOTICE_DAYS,
@@ -149,7 +150,7 @@ def _line(given: Given, only: str, per_order: float | None, days: float) -> Line
         purchases=tuple(_purchase(one, home) for one in given.objects("purchases")),
         substitutes=tuple(_substitute(one) for one in given.objects("substitutes")),
     )
-    given.done("name", "category", "discount", "hours", "cover_units", "presale_limit_units")
+    given.done(*LINE_DESCRIPTIONS)
     return line
 
 

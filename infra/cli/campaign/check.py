@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from infra.cli.campaign.target import is_file, known_campaign, moment_of, read_file
+from infra.cli.campaign.target import is_file, moment_of, read_target
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Json, Person
 from infra.cli.terminal.output import heading, make_console, make_facts, make_table
@@ -65,16 +65,11 @@ def check(
         why: the reason, for the audit log; needed with --who.
         as_json: one JSON object.
     """
-    from infra.campaigns.document import check_document, merged
+    from infra.campaigns.document import check_document
     from infra.connect.files import ReadOptions
 
     options = ReadOptions(encoding=encoding, sheet=sheet)
-    document = (
-        read_file(campaign, options) if is_file(campaign) else known_campaign(campaign, connection)
-    )
-    if more is not None:
-        added = read_file(str(more))
-        document = merged(document, {**added, "campaign_id": document["campaign_id"]})
+    document = read_target(campaign, connection, more, options)
     if at is not None:
         document = {**document, "checked_at": None}
     found = check_document(document, moment_of(at))

@@ -38,7 +38,22 @@ def read_file(target: str, options: "ReadOptions | None" = None) -> dict[str, An
         raise CommandError(f"standard input must be JSON: {error}", ExitCode.USAGE) from error
     if not isinstance(value, dict):
         raise CommandError("standard input must be one JSON object", ExitCode.USAGE)
-    return value
+    return value if "campaign_id" in value or "id" in value else {"campaign_id": "-", **value}
+
+
+def read_target(
+    target: str,
+    connection: Connection,
+    more: Path | None = None,
+    options: "ReadOptions | None" = None,
+) -> dict[str, Any]:
+    """Return the campaign that a file or an id names, with the fields of another file on top."""
+    document = read_file(target, options) if is_file(target) else known_campaign(target, connection)
+    if more is None:
+        return document
+    from infra.campaigns.document import merged
+
+    return merged(document, {**read_file(str(more)), "campaign_id": document["campaign_id"]})
 
 
 def known_campaign(campaign_id: str, connection: Connection) -> dict[str, Any]:

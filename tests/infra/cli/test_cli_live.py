@@ -647,3 +647,14 @@ def test_campaign_is_saved_checked_and_approved_and_its_lines_are_sent(sale: Pla
     assert [(one["sku"], one["expected_units"]) for one in sent] == [(sku, 5)]
     assert call("campaign", "send", "autumn").out == "sent 1 lines of autumn\n"
     assert "campaign autumn: version" in call("audit").out
+
+
+def test_campaign_promises_are_published_for_the_page_of_the_shop(sale: Played) -> None:
+    """One record for each item of the campaign, by sku and warehouse."""
+    answer = sale.tidegate("campaign", "promises", "spring-sale", "--publish", "--json")
+    published = {one.key: json.loads(one.value) for one in sale.tidegate.topic("promises")}
+    lines = answer.json["lines"]
+    assert {f"{one['sku']}@{one['warehouse']}".encode() for one in lines} == set(published)
+    assert all(one["sellable_units"] >= 0 for one in published.values())
+    advice = sale.tidegate("campaign", "advise", "spring-sale", "--json")
+    assert advice.json["campaign_id"] == "spring-sale"
