@@ -32,6 +32,7 @@ COVERS = {
         "infra.cli.terminal.wait infra.cli.worker infra.wording.codes infra.wording.format "
         "infra.wording.orders"
     ),
+    "tests/infra/cli/studies/test_item.py": "infra.cli.studies.item_plot",
     "tests/infra/cli/test_classic.py": "infra.cli.terminal.case_file",
     "tests/infra/cli/test_doctor.py": (
         "infra.cli.health.check infra.cli.health.kafka infra.cli.health.redis "
@@ -128,6 +129,8 @@ COVERS = {
         "policy.dual.evaluation policy.dual.problem policy.dual.terms policy.errors "
         "policy.solver.mixed_plan policy.solver.policy_improvement policy.solver.start_values"
     ),
+    "tests/policy/dual_index/test_fit.py": "policy.dual_index.simulation policy.dual_index.table",
+    "tests/policy/dual_index/test_projection.py": "policy.dual_index.rule",
     "tests/policy/joint/test_can_order.py": (
         "policy.joint.chain policy.joint.items policy.joint.optimum policy.joint.periodic "
         "policy.joint.simulation"
@@ -148,6 +151,9 @@ COVERS = {
         "policy.solver.reading_columns"
     ),
     "tests/policy/test_price_breaks.py": "policy.decisions policy.solver.break_orders",
+    "tests/policy/studies/item/test_answer.py": (
+        "policy.studies.item.result policy.studies.item.rule policy.studies.item.world"
+    ),
     "tests/streams/demand/test_exposure.py": "streams.detection.phantom_stock",
     "tests/streams/detection/test_surge.py": "streams.detection.factors",
     "tests/streams/groups/test_stage.py": (

@@ -27,8 +27,9 @@ LEAST_LEARNT_DAYS = 7
 
 simulate = App(
     name="simulate",
-    help="Simulate policies: the published tables, or your own demand history.",
+    help="Simulate policies: the published tables, your own demand history, or one stated item.",
 )
+simulate.command("infra.cli.studies.item:item", name="item")
 
 
 @simulate.command

@@ -1,0 +1,1 @@
+"""Commands below `tidegate simulate` that have a module of their own."""
