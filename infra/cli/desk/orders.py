@@ -19,6 +19,7 @@ from infra.control.entries import AuditState, OrderAnswered
 from infra.control.log import append_each, read_audit
 from infra.control.orders import (
     Answered,
+    MustAct,
     PurchaseOrderRow,
     UnknownOrderError,
     Word,
@@ -188,7 +189,8 @@ def approve(
     """
 
     def chosen(row: PurchaseOrderRow) -> bool:
-        return row.is_waiting and row.must_act in ("approver", "whoever held it")
+        needs_word = row.must_act in (MustAct.APPROVER, MustAct.HOLDER)
+        return row.is_waiting and needs_word and row.answer != Verdict.APPROVED
 
     asked = _Asked(po_ids, Verdict.APPROVED, person, chosen, filters, dry_run, as_json)
     return _answer_all(connection, asked)

@@ -111,6 +111,37 @@ export function answerOrder(verb, order, context) {
   });
 }
 
+/** Approve or reject many purchase orders by one word; what could not be said is listed. */
+export function answerOrders(verdict, orders, context) {
+  const isApproval = verdict === "approved";
+  ask({
+    title: `${isApproval ? "Approve" : "Reject"} ${f.count(orders.length)} ${orders.length === 1 ? "order" : "orders"}`,
+    intro: el("div", { class: "stack" },
+      el("p", {}, el("b", {}, sums(orders)), isApproval ? ". They leave within about two seconds each." : ". None of them leaves, and none counts as supply any more."),
+      el("ul", { class: "feed-list" }, orders.slice(0, 12).map((one) => el("li", {}, `${f.count(one.quantity)} of ${one.sku} from ${one.supplier}: ${f.amount(one.amount, one.currency)}`))),
+      orders.length > 12 ? el("p", { class: "muted" }, `and ${f.count(orders.length - 12)} more that the list shows`) : null),
+    fields: [
+      whoField(),
+      field("Why", text("why", { required: true, maxlength: "200", value: sessionStorage.getItem(WHY) || "" })),
+    ],
+    action: isApproval ? "Approve all" : "Reject all",
+    danger: !isApproval,
+    act: async ({ who, why }) => {
+      sessionStorage.setItem(WHY, why);
+      const said = await post("purchase-orders/bulk", { verdict, po_ids: orders.map((one) => one.po_id), who, why });
+      await context.refresh(null);
+      if (said.refused.length) throw new Error(`${f.count(said.answers.length)} done; not ${said.refused.map((one) => `${one.po_id} (${one.field} must be ${one.rule})`).join(", ")}`);
+    },
+  });
+}
+
+/** Sums of money by currency: they are never added up across two. */
+export function sums(orders) {
+  const by = new Map();
+  for (const one of orders) by.set(one.currency, (by.get(one.currency) ?? 0) + (one.amount ?? 0));
+  return [...by].map(([currency, value]) => f.amount(value, currency)).join(" and ");
+}
+
 // --- pausing orders ---
 
 /** The button in the header; it stays away where the worker cannot pause. */
