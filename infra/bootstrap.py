@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from infra.admin.access import load_access
 from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
+from infra.control.expiry import DraftExpiry
 from infra.control.holds import read_waiting
 from infra.control.known_names import require_known
 from infra.control.live_from import with_live_from
@@ -229,6 +230,8 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     await audit_log.start()
     responses = ResponseCheck(settings, audit_log, lambda: list(worker.tasks), partitions)
     checking = asyncio.create_task(responses.run(), name="order-responses")
+    drafts = DraftExpiry(settings, audit_log, lambda: list(worker.tasks))
+    expiring = asyncio.create_task(drafts.run(), name="drafts")
     url = await admin.start()
     if on_ready is not None:
         on_ready(url)
@@ -238,6 +241,7 @@ async def run_worker(settings: Settings, *, on_ready: Callable[[str], None] | No
     finally:
         watching.cancel()
         checking.cancel()
+        expiring.cancel()
         await admin.stop()
         await _shut_down(audit_log.stop(), "the audit log")
         await _shut_down(producer.stop(), "Kafka")

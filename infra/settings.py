@@ -231,6 +231,10 @@ class Settings(BaseSettings):
         None,
         description="the same for the amount of an item a day, in the item's currency",
     )
+    draft_expiry_hours: PositiveSeconds | None = Field(
+        None,
+        description="an order that waits for a person for longer is rejected; not set: never",
+    )
     handover_lag_records: Positive = Field(
         _WORKER.handover.lag_records,
         description="hand-over stops when a partition has more unread records",
