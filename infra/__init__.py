@@ -11,6 +11,7 @@ Each package or module imports only those above it; nothing connects before `boo
     kafka      settings -> clients, topics, records, the consumer group
         |
     redis      a shard's commit -> one fenced write; keys -> rows for people; state <-> files
+    receiver   a shop's webhooks and topics, live -> events in the input topics
     local      a folder -> broker, Redis and a worker on this machine
         |
     control    what people order -> the audit log -> pauses and holds of the hand-over

@@ -54,7 +54,7 @@ ORDER = {
     "infra": (
         "sale settings replay supervisor wording alertmanager contract_files compile",
         "admin connect kafka settings_reference asyncapi",
-        "local redis",
+        "local redis receiver",
         "control deliver",
         "campaigns",
         "page metrics",

@@ -58,6 +58,10 @@ COVERS = {
         "infra.connect.guessing.sample infra.connect.guessing.styles infra.connect.intake"
     ),
     "tests/infra/connect/test_mapping.py": "infra.connect.mapped infra.connect.mapping_text",
+    "tests/infra/receiver/test_run.py": (
+        "infra.cli.shop.receiving infra.receiver.measures infra.receiver.pump "
+        "infra.receiver.topics infra.receiver.webhooks"
+    ),
     "tests/infra/connect/test_reading.py": "infra.connect.faults infra.connect.lines",
     "tests/infra/connect/test_templates.py": "infra.connect.presets",
     "tests/infra/deliver/test_courier.py": "infra.deliver.edi_files",
@@ -109,7 +113,7 @@ COVERS = {
         "infra.contract_files streams.contracts.alerts streams.contracts.fields "
         "streams.contracts.ids streams.contracts.purchase_orders streams.contracts.topics"
     ),
-    "tests/infra/test_settings.py": "infra.redis.options",
+    "tests/infra/test_settings.py": "infra.redis.options streams.settings",
     "tests/policy/campaigns/test_check.py": (
         "policy.campaigns.actions policy.campaigns.capacity policy.campaigns.case "
         "policy.campaigns.money policy.campaigns.program policy.campaigns.reading "

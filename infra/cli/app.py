@@ -34,7 +34,7 @@ _COMMANDS = (
     ("worker:worker", _RUN, "Run a worker on your own Kafka and Redis."),
     ("replay:replay", _FEED, "Send the events of a file to Kafka, at any speed."),
     ("shop.imports:import_", _FEED, "Send a shop's file: orders, items, counts, terms, campaigns."),
-    ("shop.connect:connect", _FEED, "Show what a shop's messages and exports become as events."),
+    ("shop.connect:connect", _FEED, "Take a shop's messages live; show what they become."),
     ("shop.template:template", _FEED, "Write a file to fill in and import, as CSV or Excel."),
     ("generate:generate", _FEED, "Write a synthetic live sale, and its truth beside it."),
     ("item:item", _LOOK, "Show one item: stock, supply, demand, incidents, latest decision."),

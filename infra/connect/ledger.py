@@ -114,6 +114,7 @@ class Ledger:
         self.stock_is = stock_is
         self._entries: dict[tuple[str, str], Entry] = {}
         self._order_of_line: dict[str, str] = {}
+        self._changed: set[tuple[str, str]] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -126,6 +127,7 @@ class Ledger:
             self._order_of_line[one.line_id] = one.order_id
             if _take(self._entries.setdefault(name, Entry()), one):
                 changed[name] = one.sku or changed.get(name, "")
+        self._changed |= changed.keys()
         for name, sku in changed.items():
             yield from self._events(name, sku)
 
@@ -142,6 +144,25 @@ class Ledger:
         """Return the newest states of an order's lines."""
         entries = [entry for name, entry in self._entries.items() if name[0] == order_id]
         return [entry.state for entry in entries if entry.state is not None]
+
+    def take_changed(self) -> list[tuple[tuple[str, str], Entry]]:
+        """Return the lines that changed since this was asked last, by order and line."""
+        changed = [(name, self._entries[name]) for name in sorted(self._changed)]
+        self._changed.clear()
+        return changed
+
+    def restore(self, order_id: str, line_id: str, entry: Entry) -> None:
+        """Know a line again as it was kept."""
+        self._entries[order_id, line_id] = entry
+        self._order_of_line[line_id] = order_id
+
+    def forget_before(self, moment_ms: int) -> list[tuple[str, str]]:
+        """Forget the lines of which nothing came since a time; return which they were."""
+        old = [name for name, entry in self._entries.items() if _newest_ms(entry) < moment_ms]
+        for name in old:
+            del self._entries[name]
+            self._order_of_line.pop(name[1], None)
+        return old
 
     def _events(self, name: tuple[str, str], sku: str) -> Iterator[Fields]:
         entry = self._entries[name]
@@ -190,6 +211,12 @@ def _take(entry: Entry, news: LineState | Part) -> bool:
         entry.parts = {}
     entry.parts[news.part_id] = news
     return True
+
+
+def _newest_ms(entry: Entry) -> int:
+    """When the newest thing that is known of a line happened."""
+    state_ms = 0 if entry.state is None else entry.state.changed_ms
+    return max([state_ms, *(part.at_ms for part in entry.parts.values())])
 
 
 def _age(state: LineState) -> tuple[int, bool, int, int, int]:

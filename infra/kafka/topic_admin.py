@@ -71,6 +71,27 @@ async def ensure_topics(
         await client.close()
 
 
+async def ensure_also(options: Mapping[str, Any], topics: Iterable[NewTopic]) -> None:
+    """Create those of some topics that are missing, and return when they can be seen.
+
+    Raises:
+        TopicError: the broker refuses one.
+        aiokafka.errors.KafkaError: the broker cannot be reached.
+    """
+    client = AIOKafkaAdminClient(**options)
+    try:
+        await client.start()
+        existing = await _partition_counts(client)
+        missing = [one for one in topics if one.name not in existing]
+        for name in await _create_once(client, missing):
+            _log.warning("the broker does not take settings of topics: %s has its defaults", name)
+            one = next(topic for topic in missing if topic.name == name)
+            await _create_once(client, [NewTopic(name, one.num_partitions, one.replication_factor)])
+        await _wait_until_visible(client, [one.name for one in missing])
+    finally:
+        await client.close()
+
+
 async def _create(
     client: AIOKafkaAdminClient,
     names: Iterable[str],

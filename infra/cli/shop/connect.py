@@ -1,4 +1,4 @@
-"""`tidegate connect try`: what a shop's message or file becomes, without sending anything."""
+"""`tidegate connect`, and its `try`: what a message or file becomes, without sending anything."""
 
 import json
 import sys
@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from infra.cli.shop.asking import asker
 from infra.cli.shop.file_flags import NO_FLAGS, FileFlags, Mapping, wishes_of
+from infra.cli.shop.receiving import list_, run
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.options import Json
 from infra.cli.terminal.output import note
@@ -27,8 +28,10 @@ connect = App(
     name="connect",
     help="""Read a shop's messages: webhooks, records of its topics, exports.
 
-`connect try` shows the events of a message and sends nothing.""",
+`connect try` shows what a message becomes and sends nothing; `connect run` takes them live.""",
 )
+connect.command(run)
+connect.command(list_, name="list")
 
 
 @connect.command(name="try")

@@ -4,7 +4,7 @@ What a receiver or a consumer adds is only where messages come from and where ev
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from infra.connect.faults import CellError
-from infra.connect.ledger import Fields, Ledger
+from infra.connect.ledger import Entry, Fields, Ledger
 from infra.connect.lines import NotALine, line_state
 from infra.connect.mapped import Made, Mapper
 from infra.connect.mapping import LINES, ShopMapping, load_mapping
 from infra.connect.reading import check
 from infra.connect.shops.debezium import DebeziumAdapter
-from infra.connect.shops.payloads import About, Adapter, News, PayloadError, ShopSettings
+from infra.connect.shops.payloads import About, Adapter, News, Notes, PayloadError, ShopSettings
 from infra.connect.shops.shopify import ShopifyAdapter
 from infra.connect.shops.woocommerce import WooCommerceAdapter
 from infra.replay.faults import Record
@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _MAPPINGS = Path(__file__).parents[1] / "mappings"
 MAPPED = tuple(sorted(path.stem for path in _MAPPINGS.glob("*.toml")))
 """Sources that are read by a mapping that Tidegate brings along."""
+
+_LINE, _NOTE = "line", "note"
 
 SOURCES = ("shopify", "woocommerce", "debezium", "bigcommerce", *MAPPED)
 """Sources of messages that are known without a mapping."""
@@ -94,6 +96,41 @@ class Connector:
             self._check(event, outcome)
         return outcome
 
+    def __len__(self) -> int:
+        return sum(map(len, self._ledgers.values()))
+
+    def take_changed(self) -> Iterator[tuple[list[str], Any]]:
+        """Yield what has to be kept since this was asked last: its name, and what JSON has of it.
+
+        `restore` takes both back. Kept behind the events that came of it, and read before the next
+        message, it makes each event once, whatever is lost in between: see `infra.receiver`.
+        """
+        for source, ledger in self._ledgers.items():
+            for (order_id, line_id), entry in ledger.take_changed():
+                yield [_LINE, source, order_id, line_id], entry
+        for name, value in self._adapter.notes.take_changed():
+            yield [_NOTE, name], value
+
+    def restore(self, name: Sequence[str], value: bytes) -> None:
+        """Know again what `take_changed` gave.
+
+        Args:
+            name: as it gave it.
+            value: JSON of what it gave.
+        """
+        if name[0] == _LINE:
+            source, order_id, line_id = name[1:]
+            entry = msgspec.json.decode(value, type=Entry)
+            self._ledger(source).restore(order_id, line_id, entry)
+        else:
+            self._adapter.notes.restore(name[1], msgspec.json.decode(value))
+
+    def forget_before(self, moment_ms: int) -> Iterator[list[str]]:
+        """Forget the lines of which nothing came since a time; yield their names."""
+        for source, ledger in self._ledgers.items():
+            for order_id, line_id in ledger.forget_before(moment_ms):
+                yield [_LINE, source, order_id, line_id]
+
     def _check(self, event: Fields, outcome: Outcome) -> None:
         record, fault = check(event, self._latest_ms)
         if record is not None:
@@ -144,6 +181,9 @@ def _adapter_of(kind: str, settings: ShopSettings, mapping: ShopMapping | None) 
 class BigCommerceAdapter:
     """BigCommerce names only an id: the order has to be fetched."""
 
+    def __init__(self) -> None:
+        self.notes = Notes()
+
     def read(self, payload: Any, about: About, ledger: Ledger) -> News:
         """Return what has to be fetched."""
         data = payload.get("data") if isinstance(payload, dict) else None
@@ -165,6 +205,7 @@ class MappedAdapter:
     """
 
     def __init__(self, mapping: ShopMapping) -> None:
+        self.notes = Notes()
         self._mapping = mapping
         self._mapper = Mapper(mapping)
 

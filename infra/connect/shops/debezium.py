@@ -19,7 +19,7 @@ from infra.connect.ledger import Fields, Ledger
 from infra.connect.lines import NotALine, line_state
 from infra.connect.mapped import Mapper
 from infra.connect.presets import PRESETS
-from infra.connect.shops.payloads import About, News, PayloadError, checked_ms, money
+from infra.connect.shops.payloads import About, News, Notes, PayloadError, checked_ms, money
 from infra.connect.times import TimeStyle, read_time
 from streams.timestamps import rfc3339
 
@@ -160,6 +160,7 @@ class DebeziumAdapter:
     """
 
     def __init__(self, mapper: Mapper | None = None) -> None:
+        self.notes = Notes()
         self._mapper = mapper
         self._roles: dict[frozenset[str], dict[str, str]] = {}
 

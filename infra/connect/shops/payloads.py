@@ -55,8 +55,37 @@ class News:
         self.left_out.append({"line": line, "why": why})
 
 
+class Notes:
+    """What an adapter has to remember beside the ledger, by name, as JSON has it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+        self._changed: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what was noted."""
+        return self._known.get(name, default)
+
+    def put(self, name: str, value: Any) -> None:
+        """Note something."""
+        self._known[name] = msgspec.to_builtins(value)
+        self._changed.add(name)
+
+    def restore(self, name: str, value: Any) -> None:
+        """Know something again as it was kept."""
+        self._known[name] = value
+
+    def take_changed(self) -> list[tuple[str, Any]]:
+        """Return what changed since this was asked last."""
+        changed = [(name, self._known[name]) for name in sorted(self._changed)]
+        self._changed.clear()
+        return changed
+
+
 class Adapter(Protocol):
     """Knows the messages of one kind of shop."""
+
+    notes: Notes
 
     def read(self, payload: Any, about: About, ledger: Ledger) -> News:
         """Return what a message says.

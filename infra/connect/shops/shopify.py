@@ -14,6 +14,7 @@ from infra.connect.ledger import Ledger, LineState, Part, PartKind
 from infra.connect.shops.payloads import (
     About,
     News,
+    Notes,
     PayloadError,
     ShopSettings,
     checked_ms,
@@ -126,13 +127,11 @@ class Product(msgspec.Struct):
 
 
 class ShopifyAdapter:
-    """Reads Shopify's messages; remembers which sku an item of stock is, and its levels."""
+    """Reads Shopify's messages; notes which sku an item of stock is, and its levels."""
 
     def __init__(self, settings: ShopSettings | None = None) -> None:
         self._settings = settings or ShopSettings()
-        self._skus: dict[str, str] = {}
-        self._levels: dict[str, dict[str, InventoryLevel]] = {}  # by item and location
-        self._shipments: dict[str, list[Part]] = {}
+        self.notes = Notes()  # skus and levels of items of stock, and parts of shipments
 
     def read(self, payload: Any, about: About, ledger: Ledger) -> News:
         """Return what a message says."""
@@ -215,7 +214,7 @@ class ShopifyAdapter:
             )
             for line in one.line_items
         ]
-        self._shipments[str(one.id)] = parts
+        self.notes.put(f"shipment/{one.id}", parts)
         news.lines += parts
 
     def _delivered(self, payload: dict[str, Any], news: News) -> None:
@@ -223,7 +222,8 @@ class ShopifyAdapter:
             return
         at = str(payload.get("happened_at") or payload.get("created_at") or "")
         at_ms = checked_ms("happened_at", at)
-        for part in self._shipments.get(str(payload.get("fulfillment_id")), ()):
+        noted = self.notes.get(f"shipment/{payload.get('fulfillment_id')}", ())
+        for part in msgspec.convert(noted, list[Part]):
             news.lines.append(
                 msgspec.structs.replace(
                     part,
@@ -238,30 +238,34 @@ class ShopifyAdapter:
 
     def _level(self, level: InventoryLevel, news: News, ledger: Ledger) -> None:
         item = str(level.inventory_item_id)
-        known = self._levels.setdefault(item, {})
+        known = self._levels(item)
         before = known.get(str(level.location_id))
         at_ms = checked_ms("updated_at", level.updated_at)
         if before is not None and at_ms < checked_ms("updated_at", before.updated_at):
             return
-        known[str(level.location_id)] = level
-        if item not in self._skus:
+        self.notes.put(f"levels/{item}", {**known, str(level.location_id): level})
+        if self.notes.get(f"sku/{item}") is None:
             news.notes.append(f"the sku of inventory item {item} is not known yet: kept")
             return
         news.events += self._counts(item, level, ledger)
+
+    def _levels(self, item: str) -> dict[str, InventoryLevel]:
+        """Return the newest level of an item at each location."""
+        return msgspec.convert(self.notes.get(f"levels/{item}", {}), dict[str, InventoryLevel])
 
     def _counts(
         self, item: str, newest: InventoryLevel, ledger: Ledger
     ) -> Iterator[dict[str, Any]]:
         if ledger.stock_is != "available" or newest.available is None:
             return
-        levels = self._levels[item].values()
+        levels = self._levels(item).values()
         at = rfc3339(checked_ms("updated_at", newest.updated_at))
         yield {
             "topic": "stock",
             "kind": "counted",
             "event_id": f"inv/{item}/{newest.location_id}/{at}",
             "occurred_at": newest.updated_at,
-            "sku": self._skus[item],
+            "sku": self.notes.get(f"sku/{item}"),
             "level": max(0, sum(one.available or 0 for one in levels)),
             "source": ledger.source,
         }
@@ -271,9 +275,9 @@ class ShopifyAdapter:
             item, sku = str(variant.inventory_item_id), (variant.sku or "").strip()
             if variant.inventory_item_id is None or not sku:
                 continue
-            is_new = item not in self._skus
-            self._skus[item] = sku
-            if is_new and (known := self._levels.get(item)):
+            is_new = self.notes.get(f"sku/{item}") is None
+            self.notes.put(f"sku/{item}", sku)
+            if is_new and (known := self._levels(item)):
                 newest = max(
                     known.values(), key=lambda one: checked_ms("updated_at", one.updated_at)
                 )

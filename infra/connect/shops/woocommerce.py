@@ -13,6 +13,7 @@ from infra.connect.ledger import Ledger, LineState, Part, PartKind
 from infra.connect.shops.payloads import (
     About,
     News,
+    Notes,
     PayloadError,
     ShopSettings,
     checked_ms,
@@ -107,7 +108,7 @@ class WooCommerceAdapter:
     ) -> None:
         self._settings = settings or ShopSettings()
         self._dispatch_status = dispatch_status
-        self._itemised: set[str] = set()  # refunds whose lines are known
+        self.notes = Notes()  # the refunds whose lines are known
 
     def read(self, payload: Any, about: About, ledger: Ledger) -> News:
         """Return what a message says."""
@@ -154,7 +155,7 @@ class WooCommerceAdapter:
                     parts=names,
                 )
             )
-        unknown = sorted((names or frozenset()) - self._itemised)
+        unknown = sorted(one for one in names or () if not self.notes.get(f"refund/{one}"))
         if unknown and status not in _VOID:
             news.fetch.append(f"/wc/v3/orders/{order.id}/refunds")
             for one in unknown:
@@ -179,7 +180,7 @@ class WooCommerceAdapter:
 
     def _refund(self, refund: Refund, ledger: Ledger, news: News) -> None:
         at = utc_text(refund.date_created_gmt)
-        self._itemised.add(str(refund.id))
+        self.notes.put(f"refund/{refund.id}", value=True)
         for line in refund.line_items:
             of = next((str(m.value) for m in line.meta_data if m.key == _REFUNDED_LINE), None)
             state = None if of is None else ledger.state_of(f"l{of}")

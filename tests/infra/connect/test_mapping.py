@@ -1,7 +1,6 @@
 """Mapping files: what they may say, and where a mistake is."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -117,21 +116,11 @@ backorder_cost_per_unit_day = { times = ["holding_cost_per_unit_day", 19] }
         parse_mapping(swapped)
 
 
-@pytest.mark.slow
-def test_a_mapping_is_fast_enough_for_a_sale():
-    """At least 10,000 orders of two lines a second here; the README states what was measured."""
-    mapper = Mapper(parse_mapping(GOOD.replace('decimal = ","', 'decimal = "."')))
-    texts = [json.dumps({**ORDER, "no": number}) for number in range(20_000)]
-    started = time.process_time()
-    count = sum(1 for text in texts for _ in mapper.make(json.loads(text)))
-    assert count == len(texts)
-    assert len(texts) / (time.process_time() - started) > 10_000
-
-
 def test_mappings_of_the_readme_are_good(request):
     """Every example in the README is checked as a user's file would be."""
     readme = Path(request.config.rootpath, "infra/connect/README.md").read_text()
     blocks = [part.partition("```")[0] for part in readme.split("```toml\n")[1:]]
-    assert len(blocks) >= 5
-    for block in blocks:
+    mappings = [block for block in blocks if "[[emit]]" in block]
+    assert len(mappings) >= 5
+    for block in mappings:
         parse_mapping(block, "README.md")
