@@ -1,6 +1,5 @@
 """Mapping files: what they may say, and where a mistake is."""
 
-import json
 from pathlib import Path
 
 import pytest
