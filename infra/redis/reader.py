@@ -51,7 +51,7 @@ from streams.demand.campaigns import Uplift
 from streams.demand.week_profile import Profile, flat_profile
 from streams.replenishment.decision_record import DECISION
 from streams.settings import ProfileSettings
-from streams.state.bucket_rings import DAY_CELL
+from streams.state.bucket_rings import CELL, DAY_CELL
 from streams.state.items import READABLE, ROW
 from streams.state.open_orders import OpenOrder
 from streams.timestamps import NO_CLOCK
@@ -395,6 +395,23 @@ class Reader:
             for bucket, cell in zip(buckets, pipeline.execute(), strict=True)
             if cell is not None
         ]
+
+    def hour_units(self, partition: int, key: str, first: int, last: int) -> dict[int, int]:
+        """Return the units that an item sold in hours that are kept, by hour since 1970.
+
+        Args:
+            partition, key: of the item.
+            first, last: hours, both inside.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for bucket in range(first, last + 1):
+            pipeline.hget(self._keys.bucket(partition, "hour", bucket), key)
+        cells = zip(range(first, last + 1), pipeline.execute(), strict=True)
+        return {
+            bucket: int(unpack(cell, CELL, key)[0]["units"])
+            for bucket, cell in cells
+            if cell is not None
+        }
 
     def latest_decision(self, partition: int, place: int) -> Table | None:
         """Return an item's newest decision, a `DECISION` record; None means never reviewed."""

@@ -6,5 +6,6 @@
 - `program`: the largest feasible target and the cheapest actions, as a mixed-integer program
 - `check`: the answer, as one JSON object
 - `queue`, `release`: what may be sold and promised now; `slip`: orders that will be late
+- `running`: these for a whole campaign; `report`: plan against actual, and what to learn
 - `thresholds`, `staff`, `budget`: limits that people set, people needed, ad budget to move
 """

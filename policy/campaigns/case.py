@@ -25,12 +25,13 @@ DESCRIPTIONS = (
     *("name", "goal", "audience", "method", "state", "owner", "note", "version"),
     *("ad_budget", "release", "presale_limit_units", "last_year_units"),
     *("discount", "thresholds", "metrics", "orders_by_hour", "orders_per_staff_hour"),
-    *("within_hours", "orders", "noticed", "offer_cost", "call_rate"),
+    *("within_hours", "waiting_orders", "orders", "noticed", "offer_cost", "call_rate"),
+    *("service", "alerts", "actions_taken", "questions"),
 )
 """Fields of a campaign that say nothing about whether it is feasible."""
 LINE_DESCRIPTIONS = (
     *("name", "category", "discount", "presale_limit_units", "release", "waiting_units"),
-    *("sold_units", "units_per_hour"),
+    *("sold_units", "units_per_hour", "actual_units", "actual_hours", "last_year_units"),
 )
 """Likewise of a line: what is known once it runs."""
 

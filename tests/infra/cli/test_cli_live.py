@@ -658,3 +658,11 @@ def test_campaign_promises_are_published_for_the_page_of_the_shop(sale: Played) 
     assert all(one["sellable_units"] >= 0 for one in published.values())
     advice = sale.tidegate("campaign", "advise", "spring-sale", "--json")
     assert advice.json["campaign_id"] == "spring-sale"
+
+
+def test_campaign_report_counts_what_the_installation_sold(sale: Played) -> None:
+    """The campaign of the sale, with its incidents; the causes add up to the gap."""
+    found = sale.tidegate("campaign", "report", "spring-sale", "--json").json
+    assert found["actual_units"] >= 0
+    assert sum(found["causes"].values()) == pytest.approx(found["gap_units"], abs=1e-6)
+    assert found["assumptions"]
