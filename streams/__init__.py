@@ -1,8 +1,8 @@
 """Events of a shop in, purchase orders and alerts out: the live system, stage by stage.
 
 Each stage is a package and imports only those above it; `README.md` says how time works and what is
-promised. Six small modules serve all: `types`, `hashing`, `index_set`, `exact_sums`, `timestamps` and
-`settings`, where the defaults of all stages stand.
+promised. Six small modules serve all: `types`, `hashing`, `index_set`, `exact_sums`, `timestamps`,
+and `settings`, where the defaults of all stages stand.
 
     contracts       events, purchase orders, alerts, topics: the form of all that goes in or out
         |
