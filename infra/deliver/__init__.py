@@ -9,6 +9,7 @@ again under the same id, people are asked about it.
     destinations   a TOML file -> where to, how, and for which suppliers
     schedule       when to try again
     webhook, files, mail, edifact, x12   one try, and how its end is judged
+    gathering      several orders to one supplier -> one document
     outbox         what is waiting, sending, delivered, refused or unknown; survives kill -9
     intake         the topics -> the outbox, each record once
     courier        the outbox -> the destinations

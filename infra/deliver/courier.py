@@ -90,6 +90,7 @@ class Courier:
         stands = self._outbox.destination(destination.name)
         if stands.stopped or stands.pause_s > now_s:
             return None
+        self._outbox.gather(destination.name, destination.gather_seconds, now_s)
         one = self._outbox.next_due(destination.name, destination.asks_first, now_s)
         if one is None:
             return None

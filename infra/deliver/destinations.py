@@ -24,6 +24,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: str
     suppliers: tuple[str, ...] = ()  # empty: orders to all suppliers
     at_most_days_old: float = 7.0  # an order that was decided earlier is history: it is skipped
+    gather_seconds: float = 0.0  # orders to one supplier within so long are one document; 0: none
 
     @property
     def asks_first(self) -> bool:
@@ -167,6 +168,9 @@ def secrets_of(destination: Webhook) -> list[str]:
 def _check(one: Destination) -> None:
     if not one.at_most_days_old > 0:
         raise DestinationError(f"{one.name}.at_most_days_old", "> 0", one.at_most_days_old)
+    if not 0 <= one.gather_seconds <= 86_400:
+        rule = "from 0 to 86400"
+        raise DestinationError(f"{one.name}.gather_seconds", rule, one.gather_seconds)
     match one:
         case Webhook():
             _check_url(one)

@@ -20,14 +20,19 @@ class Partner:
 
     supplier: str
     skus: Mapping[str, str] = field(default_factory=dict)  # by GTIN
+    orders: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """The order that is meant by the number of a document, without prefix, and a sku."""
 
     def common(self, event_id: str, at: str, sku: str, po_id: str) -> Event:
-        """Return what every event has."""
+        """Return what every event has; a document is taken apart."""
+        number = po_id.removeprefix("po-").removeprefix("do-")
+        if po_id.startswith("do-") and (number, sku) not in self.orders:
+            raise EdiError(f"{po_id} with {sku!r} must be a document of the outbox (--outbox)")
         return {
             "event_id": event_id,
             "occurred_at": _time(at),
             "sku": sku,
-            "po_id": po_id,
+            "po_id": self.orders.get((number, sku), po_id),
             "source": f"edi:{self.supplier}",
         }
 

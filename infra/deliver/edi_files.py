@@ -31,7 +31,9 @@ def edi_file(
         raise EdiError("an order must have a currency")
     if control > _LARGEST_CONTROL:
         raise EdiError(f"an interchange number must be at most {_LARGEST_CONTROL}, got {control}")
-    line = EdiLine(message.sku, message.quantity, _price(message.unit_cost))
+    # One that replaces names what is ordered from now on; one that cancels names all that was.
+    wanted = message.parts if message.kind == "cancelled" else message.live
+    lines = [EdiLine(one.sku, one.quantity, _price(one.unit_cost)) for one in wanted]
     deliver_to = message.warehouse.upper()
     if isinstance(destination, Edifact):
         deliver_to = destination.deliver_to
@@ -41,7 +43,7 @@ def edi_file(
         ordered_on=_day(message.said_at),
         deliver_on=_day(message.expected_at),
         currency=message.currency,
-        lines=[line],
+        lines=lines,
         buyer=destination.buyer,
         supplier=destination.supplier,
         deliver_to=deliver_to,

@@ -60,26 +60,24 @@ def _sync(folder: Path) -> None:
 
 
 def order_csv(message: Message, delimiter: str = ";", decimal: str = ",") -> bytes:
-    """Return an order as a sheet of one line, UTF-8 with the mark that Excel wants.
+    """Return an order or a document as a sheet, UTF-8 with the mark that Excel wants.
 
     Text that a spreadsheet would run as a formula has an apostrophe in front. An order that is
     cancelled has 0 units.
     """
-    units = 0 if message.kind == "cancelled" else message.quantity
-    price = Decimal(str(message.unit_cost))
-
-    def money(value: Decimal) -> str:
-        return f"{value:.2f}".replace(".", decimal)
-
-    row = (
-        *(message.po_id, 1, "", message.sku, "", units, "EA", _price(price, decimal)),
-        *(message.currency, money(price * units), message.expected_at[:10]),
-        message.warehouse.upper(),
-    )
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    writer.writerow([csv_text(one) for one in row])
+    is_over = message.kind == "cancelled"
+    for number, one in enumerate(message.parts, 1):
+        units = 0 if is_over or one.kind == "cancelled" else one.quantity
+        price = Decimal(str(one.unit_cost))
+        total = f"{price * units:.2f}".replace(".", decimal)
+        row = (
+            *(message.po_id, number, "", one.sku, "", units, "EA", _price(price, decimal)),
+            *(one.currency, total, one.expected_at[:10], one.warehouse.upper()),
+        )
+        writer.writerow([csv_text(cell) for cell in row])
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 

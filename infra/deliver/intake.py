@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from infra.deliver.destinations import Destination
 from infra.deliver.messages import Message, Said, proposed, said
-from infra.deliver.outbox import Outbox
+from infra.deliver.outbox import Outbox, Route
 from infra.kafka.topic_reader import log_ends, open_consumer, partition_counts
 from infra.settings import Settings
 from streams.contracts.topics import ORDER_RESPONSES, PURCHASE_ORDERS
@@ -27,10 +27,8 @@ class IntakeError(RuntimeError):
     """The topics are not those that were read before, or not there."""
 
 
-def routes(
-    message: Message, destinations: Mapping[str, Destination], now_ms: int
-) -> list[tuple[str, str]]:
-    """Return which destinations a message goes to, each with why it is skipped there, or ""."""
+def routes(message: Message, destinations: Mapping[str, Destination], now_ms: int) -> list[Route]:
+    """Return where a message goes, and why it is skipped there."""
     found = []
     for name, one in destinations.items():
         if one.suppliers and message.supplier not in one.suppliers:
@@ -39,7 +37,7 @@ def routes(
         oldest_ms = now_ms - one.at_most_days_old * DAY_MS
         is_old = decided_ms == BAD_TIMESTAMP or decided_ms < oldest_ms
         rule = f"decided more than {one.at_most_days_old:g} days ago: history is not sent"
-        found.append((name, rule if is_old else ""))
+        found.append(Route(name, rule if is_old else "", one.gather_seconds > 0))
     return found
 
 

@@ -27,7 +27,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     expected_at: str
     reason: str
     said_at: str  # when this version came to be (event time)
-    who: str | None = None  # None: nobody said anything about it
+    lines: tuple["Message", ...] = ()  # the orders of a document; empty: it is one order itself
 
     @property
     def message_id(self) -> str:
@@ -44,8 +44,20 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def amount(self) -> float:
-        """Value of the order."""
+        """Value of the order, or of what is ordered in the document."""
+        if self.lines:
+            return round(sum(one.amount for one in self.live), 6)
         return round(self.quantity * self.unit_cost, 6)
+
+    @property
+    def parts(self) -> tuple["Message", ...]:
+        """The orders that it is made of."""
+        return self.lines or (self,)
+
+    @property
+    def live(self) -> tuple["Message", ...]:
+        """The orders of it that are still wanted."""
+        return tuple(one for one in self.parts if one.kind != "cancelled")
 
 
 def proposed(value: bytes) -> Message:
@@ -130,14 +142,30 @@ def after(message: Message, word: Said, version: int) -> Message | None:
     )
 
 
+_ORDER_FIELDS = (
+    *("po_id", "version", "sku", "warehouse", "supplier", "supplier_role", "occasion"),
+    *("quantity", "unit_cost", "currency", "decided_at", "expected_at", "reason"),
+)
+
+
 def webhook_body(message: Message) -> bytes:
     """Return the JSON of a message as Standard Webhooks has it: type, timestamp, data."""
-    data = {
-        name: getattr(message, name)
-        for name in (
-            *("po_id", "version", "sku", "warehouse", "supplier", "supplier_role", "occasion"),
-            *("quantity", "unit_cost", "currency", "decided_at", "expected_at", "reason"),
-        )
-    }
-    kind = f"tidegate.purchase_order.{message.kind}"
+    what, data = "order", _fields(message)
+    if message.lines:
+        what = "document"
+        data = {
+            "document_id": message.po_id,
+            "version": message.version,
+            "supplier": message.supplier,
+            "warehouse": message.warehouse,
+            "currency": message.currency,
+            "amount": message.amount,
+            "expected_at": message.expected_at,
+            "lines": [{"kind": one.kind, **_fields(one)} for one in message.lines],
+        }
+    kind = f"tidegate.purchase_{what}.{message.kind}"
     return msgspec.json.encode({"type": kind, "timestamp": message.said_at, "data": data})
+
+
+def _fields(order: Message) -> dict[str, object]:
+    return {name: getattr(order, name) for name in _ORDER_FIELDS}

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from infra.deliver.gathering import documents, key_of
 from infra.deliver.messages import Message, Said, after
 
 _FILE = "outbox.sqlite"
@@ -34,6 +36,12 @@ CREATE TABLE IF NOT EXISTS known (po_id TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS word (
     event_id TEXT PRIMARY KEY, po_id TEXT NOT NULL, body BLOB NOT NULL, is_done INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS word_by_order ON word (po_id);
+CREATE TABLE IF NOT EXISTS document (
+    destination TEXT NOT NULL, document_id TEXT NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (destination, document_id));
+CREATE TABLE IF NOT EXISTS member (
+    destination TEXT NOT NULL, po_id TEXT NOT NULL, document_id TEXT NOT NULL,
+    PRIMARY KEY (destination, po_id));
 CREATE TABLE IF NOT EXISTS place (
     topic TEXT NOT NULL, number INTEGER NOT NULL, next_offset INTEGER NOT NULL,
     PRIMARY KEY (topic, number));
@@ -52,9 +60,19 @@ class State(StrEnum):
     REFUSED = "refused"
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
+    GATHERING = "gathering"  # waits for other orders of its document
+    GATHERED = "gathered"  # is in a document, which is a message of its own
 
 
-OPEN = (State.WAITING, State.SENDING, State.UNKNOWN)
+OPEN = (State.WAITING, State.SENDING, State.UNKNOWN, State.GATHERING)
+
+
+class Route(NamedTuple):
+    """Where a message goes."""
+
+    name: str
+    skipped: str = ""  # why it is not sent there; empty: it is
+    is_gathered: bool = False  # into a document
 
 
 class OutboxError(ValueError):
@@ -139,7 +157,7 @@ class Outbox:
         self,
         place: tuple[str, int, int],
         came: Message | Said | None,
-        destinations: Iterable[tuple[str, str]],
+        destinations: Iterable[Route],
         now_s: float,
     ) -> None:
         """Take a record in: its messages and its place, together.
@@ -147,8 +165,7 @@ class Outbox:
         Args:
             place: topic, partition and offset of the record.
             came: what it is; None means nothing for anybody.
-            destinations: names of those that the message goes to, each with why it is skipped
-                there; empty: it is not.
+            destinations: where the message goes.
             now_s: wall clock.
         """
         topic, number, offset = place
@@ -179,7 +196,7 @@ class Outbox:
         )
         return [msgspec.json.decode(row["body"], type=Said) for row in rows]
 
-    def _follow(self, word: Said, destinations: Iterable[tuple[str, str]], now_s: float) -> None:
+    def _follow(self, word: Said, destinations: Iterable[Route], now_s: float) -> None:
         known = self._known(word.po_id)
         assert known is not None
         message = after(known, word, known.version + 1)
@@ -195,19 +212,90 @@ class Outbox:
         row = self._db.execute("SELECT body FROM known WHERE po_id = ?", (po_id,)).fetchone()
         return None if row is None else msgspec.json.decode(row["body"], type=Message)
 
-    def _add(self, message: Message, destinations: Iterable[tuple[str, str]], now_s: float) -> None:
+    def _add(self, message: Message, destinations: Iterable[Route], now_s: float) -> None:
         body = msgspec.json.encode(message)
         known = self._known(message.po_id)
         if known is None or known.version < message.version:
             self._db.execute("INSERT OR REPLACE INTO known VALUES (?, ?)", (message.po_id, body))
-        for name, skipped in destinations:
-            state = State.SKIPPED if skipped else State.WAITING
+        for name, skipped, is_gathered in destinations:
+            state = State.GATHERING if is_gathered else State.WAITING
+            if skipped:
+                state = State.SKIPPED
+            self._insert(message, Route(name, skipped), state, now_s)
+
+    def _insert(self, message: Message, route: Route, state: State, now_s: float) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO message (destination, message_id, po_id, version, body, state, "
+            "next_s, came_s, changed_s, said) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (route.name, message.message_id, message.po_id, message.version,
+             msgspec.json.encode(message), str(state), now_s, now_s, now_s, route.skipped),
+        )  # fmt: skip
+
+    def gather(self, destination: str, gather_s: float, now_s: float) -> int:
+        """Close the documents whose time has come; return how many messages they became.
+
+        Args:
+            destination: that gathers.
+            gather_s: from the first order of a document until it is closed.
+            now_s: wall clock.
+        """
+        waiting = self._select("destination = ? AND state = ?", (destination, str(State.GATHERING)))
+        due = {key_of(one.message) for one in waiting if one.came_s + gather_s <= now_s}
+        if not due:
+            return 0
+        with self._writing():
+            waiting = self._select(
+                "destination = ? AND state = ?", (destination, str(State.GATHERING))
+            )
+            return sum(
+                self._close_documents(
+                    destination, [one for one in waiting if key_of(one.message) == key], now_s
+                )
+                for key in sorted(due)
+            )
+
+    def _close_documents(self, destination: str, rows: list[Delivery], now_s: float) -> int:
+        known = {}
+        for one in rows:
+            found = self._document_of(destination, one.message.po_id)
+            if found is not None:
+                known[one.message.po_id] = found
+        made = documents([one.message for one in rows], known)
+        where = {line.po_id: document.po_id for document in made for line in document.lines}
+        for document in made:
+            body = msgspec.json.encode(document)
             self._db.execute(
-                "INSERT OR IGNORE INTO message (destination, message_id, po_id, version, body, "
-                "state, next_s, came_s, changed_s, said) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (name, message.message_id, message.po_id, message.version, body, str(state),
-                 now_s, now_s, now_s, skipped),
-            )  # fmt: skip
+                "INSERT OR REPLACE INTO document VALUES (?, ?, ?)",
+                (destination, document.po_id, body),
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO member VALUES (?, ?, ?)",
+                [(destination, line.po_id, document.po_id) for line in document.lines],
+            )
+            self._insert(document, Route(destination), State.WAITING, now_s)
+        for one in rows:
+            name = where.get(one.message.po_id)
+            said = f"in {name}" if name else "cancelled before it was sent"
+            self._end(one, State.GATHERED, said, now_s, now_s)
+        return len(made)
+
+    def _document_of(self, destination: str, po_id: str) -> Message | None:
+        row = self._db.execute(
+            "SELECT body FROM document JOIN member USING (destination, document_id) "
+            "WHERE destination = ? AND po_id = ?",
+            (destination, po_id),
+        ).fetchone()
+        return None if row is None else msgspec.json.decode(row["body"], type=Message)
+
+    def document_lines(self) -> dict[tuple[str, str], str]:
+        """Return which order is meant by the number of a document and a sku, prefixes left out."""
+        rows = self._db.execute("SELECT body FROM document")
+        found = [msgspec.json.decode(row["body"], type=Message) for row in rows]
+        return {
+            (one.po_id.removeprefix("do-"), line.sku): line.po_id
+            for one in found
+            for line in one.lines
+        }
 
     # --- what goes out -------------------------------------------------------------------------
 
@@ -350,7 +438,7 @@ class Outbox:
             OutboxError: it is delivered, or being sent.
         """
         with self._writing():
-            self._require_open(one)
+            self._require_open(one, is_retry=True)
             self._end(one, State.WAITING, f"to be sent again: {why}", now_s, now_s, who)
             self._db.execute("UPDATE message SET failures = 0 WHERE sequence = ?", (one.sequence,))
             self._db.execute("DELETE FROM destination WHERE name = ?", (one.destination,))
@@ -362,14 +450,16 @@ class Outbox:
             OutboxError: it is delivered, or being sent.
         """
         with self._writing():
-            self._require_open(one)
+            self._require_open(one, is_retry=False)
             self._end(one, State.SKIPPED, why, now_s, now_s, who)
 
-    def _require_open(self, one: Delivery) -> None:
+    def _require_open(self, one: Delivery, *, is_retry: bool) -> None:
         """Refuse a message that is delivered, or being sent, as it stands now."""
         now = self._select("sequence = ?", (one.sequence,))[0].state
         if now in (State.DELIVERED, State.SENDING):
             raise OutboxError("message", "refused, unknown, skipped or waiting", str(now))
+        if now == State.GATHERED or (is_retry and now == State.GATHERING):
+            raise OutboxError("message", "sent in its document, not by itself", str(now))
 
     def _select(
         self, where: str, values: tuple[object, ...], limit: int = 100_000

@@ -20,12 +20,12 @@ def plain(text: str) -> str:
 
 
 def order_number(po_id: str) -> str:
-    """Return the number of an order in X12, which is at most 22 characters: without `po-`.
+    """Return the number of an order in X12, which is at most 22 characters: without its prefix.
 
     Raises:
         EdiError: it is longer.
     """
-    number = po_id.removeprefix("po-")
+    number = po_id.removeprefix("po-").removeprefix("do-")
     if len(number) > _NUMBER_LIMIT:
         raise EdiError(f"an order number must have at most {_NUMBER_LIMIT} characters, {number!r}")
     return number

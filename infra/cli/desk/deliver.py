@@ -211,6 +211,7 @@ def edi(
     *,
     supplier: str,
     item: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    outbox: Annotated[Path | None, Parameter(name="--outbox")] = None,
 ) -> None:
     """Show the events of a supplier's EDI answer: ORDRSP, DESADV, 855 or 856.
 
@@ -221,10 +222,12 @@ def edi(
         file: the interchange.
         supplier: that it is from.
         item: GTIN=SKU, where lines name items by GTIN alone.
+        outbox: folder of the outbox that sent the order, where it was a document of several.
     """
     with _input_errors():
         skus = dict(_pair(one) for one in item)
-        events = events_of(file.read_bytes(), Partner(supplier, skus))
+        orders = {} if outbox is None else _open(outbox).document_lines()
+        events = events_of(file.read_bytes(), Partner(supplier, skus, orders))
     for one in events:
         sys.stdout.write(_json(one) + "\n")
 

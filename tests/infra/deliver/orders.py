@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from infra.deliver.messages import Message
-from infra.deliver.outbox import Outbox
+from infra.deliver.outbox import Outbox, Route
 
 NOW_S = 1_794_384_900.0  # 2026-11-11T08:15:00Z
 
@@ -49,4 +49,4 @@ def word(kind: str, event_id: str = "au-1", **more: Any) -> bytes:
 def put_in(outbox: Outbox, *messages: Message, to: str = "erp", offset: int = 0) -> None:
     """Let messages wait for a destination."""
     for number, one in enumerate(messages):
-        outbox.take(("purchase-orders", 0, offset + number), one, [(to, "")], NOW_S)
+        outbox.take(("purchase-orders", 0, offset + number), one, [Route(to)], NOW_S)

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from infra.deliver.destinations import Folder
 from infra.deliver.intake import Intake, IntakeError, routes, take_record
-from infra.deliver.outbox import Outbox, State
+from infra.deliver.outbox import Outbox, Route, State
 from infra.kafka.topic_admin import ensure_topics
 from infra.settings import Settings, load_settings
 from streams.contracts.purchase_orders import Candidates, Occasion, PurchaseOrder, SupplierRole
@@ -57,10 +57,10 @@ def test_order_goes_to_the_destinations_of_its_supplier(tmp_path: Path) -> None:
         "acme": Folder(name="acme", folder=tmp_path, suppliers=("acme",)),
     }
     now_ms = int(NOW_S * 1000)
-    assert routes(message(), places, now_ms) == [("all", ""), ("lean", "")]
+    assert routes(message(), places, now_ms) == [Route("all"), Route("lean")]
     later = routes(message(), places, now_ms + 8 * DAY_MS)
-    assert [name for name, _ in later] == ["all", "lean"]
-    assert all("more than 7 days ago" in why for _, why in later)
+    assert [one.name for one in later] == ["all", "lean"]
+    assert all("more than 7 days ago" in one.skipped for one in later)
 
 
 def test_record_that_is_no_order_moves_the_place_alone(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from infra.deliver.messages import said
-from infra.deliver.outbox import Outbox, OutboxError, State
+from infra.deliver.outbox import Outbox, OutboxError, Route, State
 from tests.infra.deliver.orders import NOW_S, message, put_in, word
 
 PO = "po-0d42234752cf8a81a419"
-GOES = [("erp", ""), ("mail", "")]
+GOES = [Route("erp"), Route("mail")]
 
 
 def spoken(outbox: Outbox, value: bytes, offset: int) -> None:
@@ -44,7 +44,7 @@ def test_record_becomes_a_message_once_for_each_destination(tmp_path: Path) -> N
 def test_history_is_skipped_and_says_why(tmp_path: Path) -> None:
     """It is listed, and nothing of it waits."""
     outbox = Outbox(tmp_path)
-    outbox.take(("purchase-orders", 0, 0), message(), [("erp", "history")], NOW_S)
+    outbox.take(("purchase-orders", 0, 0), message(), [Route("erp", "history")], NOW_S)
     assert [(one.state, one.said) for one in outbox.listed()] == [(State.SKIPPED, "history")]
     assert outbox.next_due("erp", False, NOW_S) is None
 
