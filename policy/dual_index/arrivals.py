@@ -21,6 +21,10 @@ OVERDUE_SHARE = 0.03
 """An order is overdue where fewer of its supplier's lead times are longer than it took so far."""
 SMALLEST_SD_DAYS = 0.05
 """A spread below this counts as none: the order comes on its day."""
+STATED_VARIATION = 0.15
+"""Standard deviation over mean of lead times of which nothing was seen."""
+RECEIPT_SD_DAYS = 1.0
+"""Least spread of what is booked as received: even a punctual order is booked a day later."""
 HALF_A_DAY = 0.5
 """Demand is counted by the end of days and orders come in the morning."""
 
@@ -65,6 +69,28 @@ def chance_still_to_come(
     chance = np.where(due_in_days >= 0.0, np.maximum(chance, 0.98), chance)
     found: FloatArray = np.where(chance < HOPELESS, 0.0, chance)
     return found
+
+
+def counted_share(
+    due_in_days: FloatArray, lead_days: FloatArray, sd_days: FloatArray | None = None
+) -> FloatArray:
+    """Return the share of an order that counts in a position which knows no dates.
+
+    All of it until it is overdue by half a standard deviation, then the chance that it still comes.
+
+    Args:
+        due_in_days: from now; below 0 means overdue.
+        lead_days: mean lead time of its supplier.
+        sd_days: its standard deviation; None means that nothing was seen of it.
+
+    >>> counted_share(np.array([1.0, -2.0, -5.0]), np.array(4.0)).round(2).tolist()
+    [1.0, 0.41, 0.0]
+    """
+    sd = STATED_VARIATION * lead_days if sd_days is None else sd_days
+    sd = np.maximum(sd, RECEIPT_SD_DAYS)
+    ever = chance_still_to_come(due_in_days, lead_days, sd)
+    share: FloatArray = np.where(due_in_days >= -0.5 * sd, 1.0, ever)
+    return share
 
 
 def are_overdue(

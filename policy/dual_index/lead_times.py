@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from policy.dual_index.arrivals import STATED_VARIATION
+
 PRIOR_ORDERS = 3.0
 """Orders that the stated lead time counts as."""
-PRIOR_VARIATION = 0.15
-"""Standard deviation over mean of lead times of which nothing was seen."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LeadTimes:
         """
         if not stated_days > 0.0:
             return stated_days, 0.0
-        spread = PRIOR_VARIATION * stated_days
+        spread = STATED_VARIATION * stated_days
         weight = PRIOR_ORDERS + self.orders
         mean = (PRIOR_ORDERS * stated_days + self.days) / weight
         squares = PRIOR_ORDERS * (spread * spread + stated_days * stated_days) + self.day_squares

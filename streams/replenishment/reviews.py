@@ -69,8 +69,8 @@ def decide_items(
         demand_before_surge: what the demand would be without open surges, shape (n,); None means
             there are none.
         terms: price breaks and dispatch days of the suppliers; None means no item has any.
-        late_supply_units: of what is on order, the units that are due too late to count, shape
-            (n, role); None means that all of it counts.
+        late_supply_units: of what is on order, the units that are due too late to count, or that
+            hardly come any more, shape (n, role); None means that all of it counts.
 
     Returns:
         `DECISION` records, shape (n,). An item without known stock or history gets no order, and

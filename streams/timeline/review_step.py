@@ -10,6 +10,7 @@ from streams.demand.week_profile import operational_days
 from streams.detection.factors import surge_demand
 from streams.handover.rules import person_needed
 from streams.replenishment.decision_record import purchase_orders
+from streams.replenishment.expected_supply import uncounted_units
 from streams.replenishment.reviews import decide_items, expected_demand
 from streams.replenishment.schedule import period_ms
 from streams.replenishment.supplier_terms import SupplierTerms, supplier_terms
@@ -112,10 +113,7 @@ def _decide(
 def _late_supply(
     state: State, items: Int64Array, terms: SupplierTerms | None, boundary: int
 ) -> Int64Array:
-    """Return what is due later than a lean order of the next review would be, shape (n, role).
-
-    It brings nothing in the days that a decision covers: a delayed order would hide a gap.
-    """
+    """Return what is on order and brings nothing in time, shape (n, role)."""
     late = np.zeros((items.size, len(SupplierRole)), np.int64)
     rows = state.items.rows[items]
     on_order = rows["on_order_lean_units"] + rows["on_order_flexible_units"]
@@ -123,10 +121,9 @@ def _late_supply(
     if terms is not None:
         days = days + terms.dispatch_delay_days[:, 0]
     for place in np.flatnonzero(on_order > 0):
+        orders = state.supply.of_item(int(items[place]))
         latest_ms = boundary + days[place] * DAY_MS
-        for order in state.supply.of_item(int(items[place])):
-            if order.due_ms > latest_ms:
-                late[place, list(SupplierRole).index(order.role)] += order.outstanding
+        late[place] = uncounted_units(orders, rows[place], latest_ms, boundary)
     return late
 
 

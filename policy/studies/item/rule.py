@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from policy.dual_index.arrivals import chance_still_to_come
+from policy.dual_index.arrivals import counted_share
 from policy.dual_index.fit import Fitted, Share
 from policy.dual_index.forecast import surge_path
 from policy.dual_index.lead_times import LeadTimes
@@ -194,10 +194,10 @@ class ItemRule:
             mean = np.where(lean, leads[LEAN][0], leads[FLEXIBLE][0])
             sd = np.where(lean, leads[LEAN][1], leads[FLEXIBLE][1])
             due = np.array(known.due_in_days)
-            ever = chance_still_to_come(due, mean, sd)
+            share = counted_share(due, mean, sd)
             # An order that comes after the next lean order would brings nothing in time.
             late = due > case.lean.lead_time_days + case.review_period_days
-            position += float((np.where(late, 0.0, ever) * np.array(known.units)).sum())
+            position += float((np.where(late, 0.0, share) * np.array(known.units)).sum())
         cover = case.review_period_days + case.lean.lead_time_days
         path = self.path(known, max(int(np.ceil(cover)), 1))
         mean_units = float(path.mean())

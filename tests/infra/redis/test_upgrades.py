@@ -3,6 +3,7 @@
 import gzip
 import json
 from base64 import b64decode
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -35,12 +36,13 @@ from streams.contracts.outgoing import OutboxRecord
 from streams.demand import baseline
 from streams.demand.hourly_dispersion import Hours
 from streams.detection import surge
+from streams.replenishment.expected_supply import uncounted_units
 from streams.shard import shard
 from streams.shard.checkpoint import STATE_VERSION, Meta
 from streams.shard.folding import waiting_entries
 from streams.state.items import READABLE
 from streams.state.open_orders import OpenOrder
-from streams.timeline import day_end, detectors, timeline
+from streams.timeline import day_end, detectors, review_step, timeline
 from streams.timeline.partition_state import State
 from tests.infra.redis.test_shard_store import RETENTION, ready, redis_at, store_at
 from tests.streams.logs import Log
@@ -124,6 +126,7 @@ def never_stored(state: Kept, patch: pytest.MonkeyPatch) -> Run:
             _teach_all_hours(as_then)
         if state.version < 10:
             _take_hours_for_even(as_then)
+            _count_overdue_orders(as_then)
         run = Run()
         _read_batches(run, state)
     if state.version < 9:
@@ -138,6 +141,17 @@ def never_stored(state: Kept, patch: pytest.MonkeyPatch) -> Run:
         timeline.state.facts.restore([])
     run.commit()
     return run
+
+
+def _count_overdue_orders(patch: pytest.MonkeyPatch) -> None:
+    """An order that was overdue counted in full, however late it was."""
+
+    def overdue_in_full(
+        orders: Iterable[OpenOrder], row: Any, latest_ms: float, now_ms: int
+    ) -> "np.ndarray":
+        return uncounted_units(orders, row, latest_ms, -(1 << 60))
+
+    patch.setattr(review_step, "uncounted_units", overdue_in_full)
 
 
 def _take_hours_for_even(as_then: pytest.MonkeyPatch) -> None:

@@ -147,9 +147,9 @@ def stocked(days: int = 4, **changes) -> Logs:
 
 def test_drafts_count_as_supply():
     """An order counts from the moment it is decided: the next review sees it as on its way, and
-    the position is never counted short again.
+    the position is never counted short again before it is overdue.
     """
-    run = read_whole(stocked(5))
+    run = read_whole(stocked(5, lead_time_days_lean=6.0, lead_time_days_flexible=5.5))
     ordered = 0
     decisions = [np.frombuffer(packed, DECISION)[0] for _, _, _, packed in sorted(run.decisions)]
     assert len(decisions) >= 4
