@@ -1,5 +1,6 @@
 """`tidegate doctor`: is everything there, does it fit together, does it move; and what to do."""
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from infra.cli.health.kafka import examine_kafka, kafka_server
 from infra.cli.health.redis import RedisExamination, redis_server
 from infra.cli.health.redis import connect as connect_redis
 from infra.cli.health.shards import check_groups, check_handover, check_shards
+from infra.cli.health.topic_sample import judge, read_sample
 from infra.cli.health.workers import ask_ready
 from infra.cli.terminal.failures import ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Json
@@ -30,18 +32,23 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", S
 _NAME_COLUMNS = 13
 
 
-def doctor(*, as_json: Json = False, connection: Connection = NOT_GIVEN) -> ExitCode:
+def doctor(
+    *, topic: str | None = None, as_json: Json = False, connection: Connection = NOT_GIVEN
+) -> ExitCode:
     """Check settings, broker, topics, Redis and workers; say what is wrong and what to do.
 
     Each check has three seconds and is shown when it ends. What depends on a server that did not
     answer is not looked at. Exit code 1: something fails. Warnings alone are no failure.
 
     Args:
+        topic: look at the newest 1,000 records of this topic alone, Tidegate's or your own: form,
+            contract, keys, partitioner, times, clocks, repeats.
         as_json: one JSON object with all checks.
     """
     console = make_console()
     checks = []
-    for check in Examination(connection).checks():
+    examined = Examination(connection).checks() if topic is None else _examine(topic, connection)
+    for check in examined:
         checks.append(check)
         if not as_json:
             _show(console, check)
@@ -52,6 +59,17 @@ def doctor(*, as_json: Json = False, connection: Connection = NOT_GIVEN) -> Exit
     else:
         _show_end(console, checks)
     return ExitCode.NO if failed else ExitCode.OK
+
+
+def _examine(topic: str, connection: Connection) -> Iterator[Check]:
+    """Yield what is to be said of one topic.
+
+    Raises:
+        TopicReadError: it is not there.
+    """
+    settings = connection.settings()
+    records, total, partitions = asyncio.run(read_sample(settings, topic))
+    yield from judge(records, topic, total, partitions, settings)
 
 
 def _show(console: Console, check: Check) -> None:
