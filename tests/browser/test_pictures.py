@@ -10,7 +10,7 @@ from tests.browser.pictures import BYTES_AT_MOST, FOLDER, PICTURES, STARTS_AT, t
 @pytest.mark.slow
 async def test_pictures_are_taken_of_a_sale(browser, redis_url, tmp_path):
     """Each view comes out in its size, small, and with something on it."""
-    sale = SaleSettings(events=8_000, skus=80, days=10, starts_at=STARTS_AT)
+    sale = SaleSettings(events=20_000, skus=200, days=10, starts_at=STARTS_AT)
     for path, picture in zip(await take(tmp_path, sale, redis_url), PICTURES, strict=True):
         assert path.stat().st_size < BYTES_AT_MOST
         with Image.open(path) as image:

@@ -61,7 +61,7 @@ def sample(shared_data: Path) -> Events:
 @pytest.fixture(scope="session")
 def sale() -> tuple[Events, dict[str, Any]]:
     """A small synthetic sale with its truth: duplicates, late events, bad records."""
-    made = generate_sale(SaleSettings(seed=7, events=10_000, skus=100))
+    made = generate_sale(SaleSettings(seed=7, events=20_000, skus=200))
     days = [tuple(map(str, row)) for row in made.truth["days"]]
     return Events(list(adapt(made.lines, schema="tidegate")), days), made.truth
 
