@@ -24,13 +24,14 @@ from policy.joint.periodic import best_review, review_levels
 from policy.joint.simulation import Effort, simulated_cost
 
 _MOST_ROUNDS = 100
-_MOST_IMPROVEMENTS = 60
+_FIRST_STEP = 4
 _CLOSE = 1e-5
 _RATE_ROUNDS = 12
 _TRIGGER_CHANCES = (0.5, 0.3, 0.15, 0.05)
 _SHIFTS = (-0.3, -0.15, 0.15, 0.3)
 _SHORT = Effort(runs=16, periods=500, warm_up_periods=100)
-_FEW_STATES = 256  # each neighbour then takes a millisecond
+_FEW_STATES = 256  # a neighbour then takes some milliseconds
+_FEWER_STATES = 144  # one
 
 
 @dataclass(frozen=True)
@@ -194,37 +195,49 @@ def _values(
 
 
 def _improved(problem: JointProblem, levels: CanOrderLevels) -> CanOrderLevels:
-    """Return levels of which none can be moved by one unit at a gain."""
+    """Return levels of which none can be moved by a unit at a gain, nor two where they are few."""
     best, least = levels, exact_cost(problem, levels).total
-    for _ in range(_MOST_IMPROVEMENTS):
-        near = [one for one in _neighbours(best) if states_of(one) <= 2 * _FEW_STATES]
-        costs = [exact_cost(problem, one).total for one in near]
-        at = int(np.argmin(costs))
-        if not costs[at] < least * (1 - _CLOSE):
-            break
-        best, least = near[at], costs[at]
-    return best
+    step, is_pair = _FIRST_STEP, False
+    while True:
+        before = least
+        near = _two_moved(best, step) if is_pair else _one_moved(best, step)
+        for one in near:
+            if states_of(one) > 2 * _FEW_STATES:
+                continue
+            cost = exact_cost(problem, one).total
+            if cost < least * (1 - _CLOSE):
+                best, least = one, cost
+                break  # the first that is better will do
+        if least < before:
+            is_pair = False
+        elif step > 1:
+            step //= 2
+        elif not is_pair and states_of(best) <= _FEWER_STATES:
+            is_pair = True
+        else:
+            return best
 
 
-def _neighbours(levels: CanOrderLevels) -> list[CanOrderLevels]:
-    """Return the levels with one item's moved a little, or those of two items."""
-    one_moved = [moved for at in range(len(levels.s)) for moved in _moved(levels, at)]
-    two_moved = [
+def _one_moved(levels: CanOrderLevels, step: int) -> list[CanOrderLevels]:
+    return [moved for at in range(len(levels.s)) for moved in _moved(levels, at, step)]
+
+
+def _two_moved(levels: CanOrderLevels, step: int) -> list[CanOrderLevels]:
+    return [
         moved
         for first, second in combinations(range(len(levels.s)), 2)
-        for one in _moved(levels, first)
-        for moved in _moved(one, second)
+        for one in _moved(levels, first, step)
+        for moved in _moved(one, second, step)
     ]
-    return [*one_moved, *two_moved]
 
 
-def _moved(levels: CanOrderLevels, at: int) -> list[CanOrderLevels]:
-    """Return the levels with one of an item's moved by one unit, or its S together with its c."""
+def _moved(levels: CanOrderLevels, at: int, step: int) -> list[CanOrderLevels]:
+    """Return the levels with one of an item's moved by a step, or its S together with its c."""
     found = []
-    for parts, step in product(("s", "c", "S", "cS"), (-1, 1)):
+    for parts, change in product(("s", "c", "S", "cS"), (-step, step)):
         values = {part: list(getattr(levels, part)) for part in parts}
         for part in parts:
-            values[part][at] += step
+            values[part][at] += change
         moved = replace(levels, **{part: tuple(one) for part, one in values.items()})
         if moved.s[at] <= moved.c[at] < moved.S[at]:
             found.append(moved)
