@@ -145,7 +145,7 @@ class Lab:
         return replace(result, end_offsets=ends)
 
     async def prove(
-        self, tidegate: Installation, result: ReplayResult, patience_seconds: float = 90.0
+        self, tidegate: Installation, result: ReplayResult, patience_seconds: float = 180.0
     ) -> None:
         """Fail unless the outcome is that of a run in peace."""
         seconds = await tidegate.wait_until_stored(result, patience_seconds)
