@@ -11,6 +11,7 @@ again under the same id, people are asked about it.
     webhook, files, mail, edifact, x12   one try, and how its end is judged
     gathering      several orders to one supplier -> one document
     outbox         what is waiting, sending, delivered, refused or unknown; survives kill -9
+    metrics        the outbox -> Prometheus
     intake         the topics -> the outbox, each record once
     courier        the outbox -> the destinations
 """

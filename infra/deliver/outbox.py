@@ -402,6 +402,16 @@ class Outbox:
         )
         return {(row["destination"], row["state"]): row["n"] for row in rows}
 
+    def oldest_open(self) -> dict[str, float]:
+        """Return when the oldest message came that is still to be sent, by destination."""
+        marks = ", ".join("?" * len(OPEN))
+        rows = self._db.execute(
+            f"SELECT destination, min(came_s) AS came_s FROM message WHERE state IN ({marks}) "
+            "GROUP BY destination",
+            [str(one) for one in OPEN],
+        )
+        return {row["destination"]: row["came_s"] for row in rows}
+
     def stopped(self) -> list[DestinationState]:
         """Return the destinations to which nothing is sent any more."""
         rows = self._db.execute("SELECT * FROM destination WHERE stopped != '' ORDER BY name")

@@ -5,12 +5,13 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
+from prometheus_client import CollectorRegistry, start_http_server
 
 from infra.cli.terminal.failures import CommandError, ExitCode
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json, Person
@@ -21,6 +22,7 @@ from infra.deliver.destinations import DestinationError, read_destinations
 from infra.deliver.edi_answers import Partner, events_of
 from infra.deliver.edifact import EdiError
 from infra.deliver.intake import Intake, IntakeError
+from infra.deliver.metrics import OutboxMetrics
 from infra.deliver.outbox import OPEN, Delivery, Outbox, OutboxError, State
 from infra.local.directory_lock import DirectoryLock
 from infra.wording.format import plain_time
@@ -48,6 +50,8 @@ def run(
     *,
     outbox: OutboxFolder = _DEFAULT,
     from_beginning: Flag = False,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
     connection: Connection = NOT_GIVEN,
 ) -> None:
     """Read the orders and send them, until it is stopped.
@@ -59,6 +63,8 @@ def run(
     Args:
         destinations: TOML file that says where to.
         from_beginning: the first start also reads what the topics hold already.
+        metrics_port: serve Prometheus's figures of the outbox there; not given: nowhere.
+        metrics_host: address for them; whoever reaches it may read names of destinations.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with _input_errors():
@@ -69,7 +75,8 @@ def run(
     box = Outbox(outbox)
     try:
         intake = Intake(settings, box, places, is_from_beginning=from_beginning)
-        asyncio.run(_run(intake, Courier(box, places)))
+        metrics = _served_metrics(box, places, metrics_host, metrics_port)
+        asyncio.run(_run(intake, Courier(box, places), metrics))
     except IntakeError as error:
         raise CommandError(str(error), ExitCode.NO) from error
     finally:
@@ -77,7 +84,19 @@ def run(
         lock.release()
 
 
-async def _run(intake: Intake, courier: Courier) -> None:
+def _served_metrics(
+    box: Outbox, places: Iterable[str], host: str, port: int | None
+) -> OutboxMetrics | None:
+    """Serve the figures of the outbox; None where no port is given."""
+    if port is None:
+        return None
+    registry = CollectorRegistry()
+    metrics = OutboxMetrics(box, places, registry)
+    start_http_server(port, addr=host, registry=registry)
+    return metrics
+
+
+async def _run(intake: Intake, courier: Courier, metrics: OutboxMetrics | None) -> None:
     """Read and send until a signal comes: then what is under way is sent, and no more."""
     stopping = asyncio.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
@@ -85,11 +104,12 @@ async def _run(intake: Intake, courier: Courier) -> None:
     reading = asyncio.create_task(intake.run())
     sending = asyncio.create_task(courier.run())
     waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait((reading, sending, waiting), return_when=asyncio.FIRST_COMPLETED)
+    others = [waiting] if metrics is None else [waiting, asyncio.create_task(metrics.run())]
+    await asyncio.wait((reading, sending, *others), return_when=asyncio.FIRST_COMPLETED)
     courier.stop()
-    reading.cancel()
-    waiting.cancel()
-    results = await asyncio.gather(reading, sending, waiting, return_exceptions=True)
+    for task in (reading, *others):
+        task.cancel()
+    results = await asyncio.gather(reading, sending, *others, return_exceptions=True)
     for found in results:
         if isinstance(found, Exception):
             raise found

@@ -152,7 +152,7 @@ async def test_process_that_is_killed_again_and_again_loses_and_forgets_nothing(
         )
         command = [sys.executable, "-m", "infra.cli", "deliver", "run", str(tmp_path / "d.toml")]
         command += ["--outbox", str(outbox), "--kafka-bootstrap", broker.bootstrap]
-        command += ["--topic-prefix", "killed-", "--from-beginning"]
+        command += ["--topic-prefix", "killed-", "--from-beginning", "--metrics-port", "0"]
         names = [f"po-{number}" for number in range(40)]
         await publish(settings, [("purchase-orders", order(one, time.time())) for one in names])
         for round_ in range(2):
