@@ -116,6 +116,7 @@ def answer(case: Case) -> dict[str, Any]:
         "warehouses": warehouses,
         "constraints": [one.public() for one in ranked[:MOST_CONSTRAINTS]],
         "actions": actions,
+        "actions_are_proven": cheapest is None or cheapest.is_proven,
         "actions_cost": tidy(math.fsum(one["cost"] or 0.0 for one in actions if one["is_cash"])),
         "money": money_of(case, supplies, best, cheapest),
         "assumptions": list(case.notes),

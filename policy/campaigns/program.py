@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ _RESOURCE_OF = {"ship": "ship_capacity", "pack": "pack_capacity", "labour": "lab
                 "units": "units_capacity", "returns": "returns_capacity"}  # fmt: skip
 _SOLVED = 0
 _MOST_EXACT = 500  # whole variables
-_MOST_SECONDS = 20.0
+_MOST_SECONDS = 5.0  # for each solution; then the best one found counts
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Plan:
     given_up: Mapping[int, float] = field(default_factory=dict)
     shifted: Mapping[tuple[int, int], float] = field(default_factory=dict)
     cost: float = 0.0
+    is_proven: bool = True  # that nothing is better
 
     @property
     def total(self) -> float:
@@ -146,6 +147,10 @@ class Planner:
         self._shifted: dict[tuple[int, int], int] = {}
         self._extra: dict[tuple[int, int], tuple[int, int]] = {}  # option, class -> orders, days
         self._space: dict[int, int] = {}
+        promises = {case.promise_of(line) for line in case.lines}
+        known = sorted(promise for promise in promises if promise is not None)
+        self._stretches = stretches(case.profile, known) if known else []
+        self._classes = [self._day_classes(option) for option in case.options]
         self._shifted_to: dict[str, float] = {}
         for line in case.lines:
             for one in line.substitutes:
@@ -234,7 +239,7 @@ class Planner:
         """Add extra orders by day, or space and packaging as a whole."""
         program = self._program
         fixed: dict[int, float] = {}
-        for number, (days, _) in enumerate(self._day_classes(option)):
+        for number, (days, _) in enumerate(self._classes[place]):
             used = program.column(option.cost_per_day, days, is_whole=True)
             most = option.orders_per_day * days
             orders = program.column(option.cost_per_order, most)
@@ -249,7 +254,7 @@ class Planner:
         if has_space and self._is_in_time(option):
             self._space[place] = whole
         if fixed:
-            days = sum(days for days, _ in self._day_classes(option))
+            days = sum(days for days, _ in self._classes[place])
             most = min(float(days), _whole_days(option.maximum_days))
             program.row({**fixed, whole: -float(most)}, -math.inf, 0.0)
 
@@ -262,7 +267,7 @@ class Planner:
         """
         if option.orders_per_day <= 0:
             return []
-        found = self._stretches()
+        found = self._stretches
         first = max(0, math.ceil(option.start_delay_days - self.case.starts_in_days - _TINY))
         last = math.ceil(max((one.stop for one in found), default=0.0) - _TINY)
         classes: dict[tuple[float, ...], int] = {}
@@ -271,16 +276,11 @@ class Planner:
             classes[inside] = classes.get(inside, 0) + 1
         return [(days, inside) for inside, days in classes.items()]
 
-    def _stretches(self) -> list[Stretch]:
-        promises = {promise for line in self.case.lines
-                    if (promise := self.case.promise_of(line)) is not None}  # fmt: skip
-        return stretches(self.case.profile, sorted(promises))
-
     def _add_warehouse(self, warehouse: Warehouse) -> None:
         """Add a row for each limit and stretch."""
         for limit in warehouse.limits:
             if limit.is_daily:
-                for number, stretch in enumerate(self._stretches()):
+                for number, stretch in enumerate(self._stretches):
                     self._add_stretch(warehouse, limit, number, stretch)
                 continue
             cells = self._work(warehouse.name, limit, None)
@@ -301,7 +301,7 @@ class Planner:
             option = self.case.options[place]
             names = [_RESOURCE_OF[one] for one in option.resources]
             if option.warehouse == warehouse.name and limit.name in names:
-                part = self._day_classes(option)[group][1][number]
+                part = self._classes[place][group][1][number]
                 each = self._units_per_order() if limit.is_units else 1.0
                 if part > 0:
                     cells[orders] = -part * each
@@ -364,20 +364,25 @@ class Planner:
         unserved = math.fsum(fewest.unserved)
         slack = 0.0 if unserved < 1e-6 else unserved + _TINY
         program.row(dict.fromkeys(self._unserved, 1.0), 0.0, slack)
-        return self._solved(program.cost)
+        return self._solved(program.cost, otherwise=fewest)
 
     def _expect(self, *, is_capped: bool) -> None:
         for line, served in zip(self.case.lines, self._demand, strict=True):
             low = line.expected_units if is_capped else 0.0
             self._program.row(served, low, line.expected_units if is_capped else math.inf)
 
-    def _solved(self, cost: Sequence[float]) -> Plan:
+    def _solved(self, cost: Sequence[float], otherwise: Plan | None = None) -> Plan:
+        """Return the best plan; `otherwise` counts if time is up before any is found."""
         found = self._program.solve(cost)
+        if found.x is None and otherwise is not None:
+            return replace(otherwise, is_proven=False)
         if found.x is None:
             raise RuntimeError(f"the plan has no solution: {found.message}")
-        return self._plan(np.where(np.abs(found.x) < _TINY, 0.0, found.x))
+        x = np.where(np.abs(found.x) < _TINY, 0.0, found.x)
+        is_proven = found.status == _SOLVED and (otherwise is None or otherwise.is_proven)
+        return self._plan(x, is_proven=is_proven)
 
-    def _plan(self, x: np.ndarray) -> Plan:
+    def _plan(self, x: np.ndarray, *, is_proven: bool) -> Plan:
         value = [float(one) for one in x]
         orders: dict[int, float] = {}
         days: dict[int, int] = {}
@@ -397,6 +402,7 @@ class Planner:
             given_up={key: value[one] for key, one in self._given_up.items() if value[one] > 0},
             shifted={key: value[one] for key, one in self._shifted.items() if value[one] > 0},
             cost=math.fsum(each * count for each, count in costs),
+            is_proven=is_proven,
         )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ def read_case(value: Any) -> Case:
     only = next(iter(warehouses)) if len(warehouses) == 1 else DEFAULT_WAREHOUSE
     per_order = given.number("units_per_order", is_above=True)
     lines = tuple(_line(one, only, per_order, ends - starts) for one in given.objects("lines"))
+    _check_homes(value, lines, tuple(warehouses))
     _check_lines(given, lines)
     options = tuple(read_option(one, only) for one in given.objects("extra_capacity"))
     check_warehouses(given, lines, options, warehouses)
@@ -293,6 +294,22 @@ def _substitute(given: Given) -> Substitute:
     )
     given.done()
     return found
+
+
+def _check_homes(value: Any, lines: tuple[Line, ...], known: tuple[str, ...]) -> None:
+    """Refuse a line that does not say which of several warehouses it ships from."""
+    if len(known) < 2 or DEFAULT_WAREHOUSE in known:
+        return
+    for place, line in enumerate(lines):
+        if DEFAULT_WAREHOUSE in line.warehouses and _names_none(value["lines"][place]):
+            rule = f"given: one of {', '.join(known)}"
+            raise PolicyInputError(f"lines[{place}].warehouse", rule, None)
+
+
+def _names_none(line: Any) -> bool:
+    """Whether a line names no warehouse, neither itself nor by its stock."""
+    stock = line.get("stock") or []
+    return line.get("warehouse") is None and not any(one.get("warehouse") for one in stock)
 
 
 def _check_lines(given: Given, lines: tuple[Line, ...]) -> None:

@@ -366,6 +366,65 @@ def test_the_cheapest_mix_agrees_with_brute_force():
             assert found["actions_cost"] == pytest.approx(expected), given
 
 
+def brute_mix(days, base, line, option):
+    """The least cost of purchases, overtime and giving up, by trying all of them."""
+    ways = []
+    for one in line["purchases"]:
+        packs = range(1, one["maximum_units"] // one["pack_units"] + 1)
+        units = [0, *(n * one["pack_units"] for n in packs)] if one["lead_time_days"] < 10 else [0]
+        units = [count for count in units if not 0 < count < one["minimum_units"]]
+        ways.append([(n, n * one["unit_cost"] + (one["order_cost"] if n else 0)) for n in units])
+    best = math.inf
+    give_up = line.get("give_up_cost_per_unit")
+    for bought in itertools.product(*ways):
+        have = line["stock_units"] + sum(units for units, _ in bought)
+        for used in range(min(days, option["maximum_days"]) + 1):
+            for left in range(line["expected_units"] + 1) if give_up is not None else (0,):
+                sold = line["expected_units"] - left
+                extra = max(0, sold - base * days)
+                if sold <= have and extra <= used * option["orders_per_day"]:
+                    cost = sum(cost for _, cost in bought) + left * (give_up or 0)
+                    cost += used * option["cost_per_day"] + extra * option["cost_per_order"]
+                    best = min(best, cost + (option["fixed_cost"] if used else 0))
+    return best
+
+
+def test_the_cheapest_mix_of_all_kinds_agrees_with_brute_force():
+    """Two purchases with packs, minimum and order cost, overtime, and a target that may shrink."""
+    draws = random.Random(4)
+    for _ in range(15):
+        days, base = draws.randrange(1, 4), draws.randrange(1, 15)
+        # fmt: off
+        option = {"kind": "overtime", "orders_per_day": draws.randrange(1, 9),
+                  "cost_per_day": draws.choice((0, 5)), "cost_per_order": draws.choice((0, 1)),
+                  "fixed_cost": draws.choice((0, 6)), "maximum_days": draws.choice((1, 2, 9))}
+        purchases = [
+            {"kind": kind, "lead_time_days": draws.choice((2, 20)),
+             "pack_units": draws.choice((1, 3)),
+             "unit_cost": draws.randrange(1, 9), "minimum_units": draws.choice((0, 6, 12)),
+             "maximum_units": draws.choice((12, 15, 30)), "order_cost": draws.choice((0, 7))}
+            for kind in ("lean", "flexible")
+        ]
+        # fmt: on
+        line = {
+            "sku": "A",
+            "expected_units": draws.randrange(1, 40),
+            "stock_units": draws.randrange(0, 30),
+            "purchases": purchases,
+        }  # fmt: skip
+        if draws.random() < 0.5:
+            line["give_up_cost_per_unit"] = draws.choice((3, 11))
+        found = check_campaign({"promise_days": days, "capacity": base, "lines": [line],
+                                "extra_capacity": [option]})  # fmt: skip
+        expected = brute_mix(days, base, line, option)
+        if math.isinf(expected):
+            assert found["verdict"] == "not_feasible", line
+        else:
+            cost = math.fsum(one["cost"] for one in found["actions"])
+            assert (found["verdict"] != "not_feasible", cost) == (True, pytest.approx(expected))
+            assert found["actions_are_proven"]
+
+
 # --- input ------------------------------------------------------------------------------------
 
 
@@ -401,6 +460,9 @@ def test_the_cheapest_mix_agrees_with_brute_force():
         (case(extra_capacity=[{"kind": "overtime"}]), "extra_capacity[0].orders_per_day must be"),
         (case(extra_capacity=[{"warehouse": "moon", "orders_per_day": 1}]),
          "extra_capacity[0].warehouse must be a warehouse of the lines: main, got 'moon'"),
+        (case(capacity=[{"warehouse": "e", "orders_per_day": 1},
+                        {"warehouse": "w", "orders_per_day": 1}]),
+         "lines[0].warehouse must be given: one of e, w"),
         ([], "the campaign must be an object"),
     ],
 )  # fmt: skip
