@@ -26,9 +26,12 @@ from infra.control.orders import (
     answer_many,
     read_orders,
 )
+from infra.control.overrides import Overrides, overrides_of
+from infra.kafka.topic_reader import read_topics
 from infra.settings import Settings
 from infra.wording.format import plain_time
 from infra.wording.orders import csv_text
+from streams.contracts.topics import PURCHASE_ORDERS
 from streams.handover.rules import HoldReason, Verdict
 
 PoId = Annotated[str, Parameter(help="of the order, as `tidegate orders list` names it.")]
@@ -167,6 +170,51 @@ def export(
     else:
         file.write_text(text, encoding="utf-8", newline="")
         print(f"{len(rows):,} orders written to {file}")
+
+
+@orders.command
+def overrides(*, as_json: Json = False, connection: Connection = NOT_GIVEN) -> None:
+    """Say how often people change or reject what is proposed, and with which reasons.
+
+    As far as the topic purchase-orders and the audit log reach.
+
+    Args:
+        as_json: one JSON object.
+    """
+    found = asyncio.run(_overrides(connection.settings()))
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+        return
+    rate = "no order was proposed" if found.override_rate is None else f"{found.override_rate:.1%}"
+    facts = [
+        ("overridden", rate),
+        ("proposed", f"{found.proposed:,}"),
+        ("approved as proposed", f"{found.approved:,}"),
+        ("changed", f"{found.changed:,}"),
+        ("rejected", f"{found.rejected:,}"),
+        ("expired", f"{found.expired:,}"),
+    ]
+    console = make_console()
+    console.print(make_facts(facts))
+    for title, rows in (("why", found.reasons), ("item", found.items), ("who", found.people)):
+        if rows:
+            cells = [(safe(one.name), f"{one.orders:,}") for one in rows]
+            console.print(make_table([(title, False), ("orders", True)], cells))
+
+
+async def _overrides(settings: Settings) -> Overrides:
+    _, entries = await read_audit(settings)
+    topic = settings.topic_prefix + PURCHASE_ORDERS
+    ids = set()
+    async for record in read_topics(settings, [topic]):
+        order = msgspec.json.decode(record.value or b"{}", type=_PublishedOrder)
+        if order.po_id:
+            ids.add(order.po_id)
+    return overrides_of(entries, ids)
+
+
+class _PublishedOrder(msgspec.Struct):
+    po_id: str = ""
 
 
 @orders.command

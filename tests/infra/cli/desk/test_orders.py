@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -170,3 +171,24 @@ def test_totals_are_by_currency():
         ("EUR", 12.5),
         ("USD", 5.0),
     ]
+
+
+def test_overrides_are_counted_over_topic_and_audit_log(desk, capsys, monkeypatch):
+    """What left without a word counts among what was proposed."""
+
+    async def published(*_):
+        for name in ("po-1", "po-7"):
+            yield SimpleNamespace(value=msgspec.json.encode({"po_id": name}))
+
+    async def audit(_):
+        return AuditState(), desk
+
+    assert run(["orders", "edit", "po-1", "--quantity", "7", *FLAGS]) == ExitCode.OK
+    monkeypatch.setattr(orders, "read_topics", published)
+    monkeypatch.setattr(orders, "read_audit", audit)
+    capsys.readouterr()
+    assert run(["orders", "overrides", "--json"]) == ExitCode.OK
+    found = json.loads(capsys.readouterr().out)
+    assert (found["proposed"], found["changed"], found["override_rate"]) == (2, 1, 0.5)
+    assert run(["orders", "overrides"]) == ExitCode.OK
+    assert "50.0%" in capsys.readouterr().out
