@@ -45,6 +45,7 @@ _COMMANDS = (
     ("solve:solve", _TRY, "Solve dual-sourcing instances of a JSON file, with bounds."),
     ("simulate:simulate", _TRY, "Simulate the published tables, or policies on your demand."),
     ("doctor:doctor", _TEND, "Check broker, topics, Redis and workers; say what to do."),
+    ("health.groups:groups", _TEND, "Show how far groups are judged; go on without a partition."),
     ("dlt:dlt", _TEND, "List, show and send back dead letters: records that could not be read."),
     ("campaign.commands:campaign", _TEND, "Check campaigns before they start; silence alerts."),
     ("desk.orders:orders", _TEND, "Open purchase orders: approve, reject, edit, cancel, export."),

@@ -73,8 +73,8 @@ def check_groups(shards: list[ShardState]) -> list[Check]:
     slowest = min(applied, key=lambda one: (applied[one], one))
     text += f"; partition {slowest} is decided to {moment(applied[slowest])}"
     advice = (
-        "they wait for the slowest partition: mend it, or write a close-window record to "
-        "group-facts (streams/README.md, How time works)"
+        "they wait for the slowest partition: mend it, or go on without it: "
+        f"tidegate groups close {slowest} --who NAME --why REASON"
     )
     return [Check("groups", Status.WARN, text, advice)]
 
