@@ -60,8 +60,8 @@ def joint(
     """Answer cases of several items of one supplier from a JSON file.
 
     One order for many: `joint_cycles` (certain demand), `joint_levels` (uncertain demand: can-order
-    levels and rules on a review calendar). One order of a size: `container_fill`,
-    `minimum_order_value`. What is scarce: `joint_budget`, `joint_capacity`.
+    levels and rules on a review calendar), `joint_history` (a history of yours). One order of a
+    size: `container_fill`, `minimum_order_value`. What is scarce: `joint_budget`, `joint_capacity`.
 
     A case is an object with `model` and the fields of that model, for example `{"model":
     "joint_cycles", "header_cost": 40, "holding_rate_per_period": 0.24, "items":

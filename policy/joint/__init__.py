@@ -8,6 +8,7 @@ Numbers in, numbers out, as all of `policy`. `answer_joint` takes one case as `t
 - `cycles`: how often to order each item where demand is certain (joint replenishment)
 - `items`, `chain`, `can_order`, `periodic`, `optimum`, `simulation`: levels under uncertain demand,
   with a header cost for each order and a line cost for each item in it
+- `history`: joint orders against single ones on demand that really was
 - `models`, `cases`: a case as JSON gives it
 """
 

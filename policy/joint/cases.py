@@ -30,6 +30,8 @@ _SIZE = Number("unit_size", "what a unit takes of the capacity; 1 where absent",
 _SD = Number("demand_sd_per_period", "standard deviation of it; 0 where it is absent")
 _PROPOSED = Number("proposed_units", "units that the item wants to order now")
 _ANSWERS = Numbers("answers", "units ordered at each of `prices`, falling", Number("", ""))
+_SUPPLIER = Custom("supplier", "that the item is ordered from", "text", lambda value, _: str(value))
+_HISTORY = Numbers("history", "units demanded, by period", Number("", "", is_whole=True), fewest=3)
 _SOLD = replace(DEMAND_RATE, is_above=True)
 _LINE = replace(LINE, is_above=False)
 
@@ -74,6 +76,8 @@ _FIELDS: dict[str, Field] = {
                high=1_000, is_whole=True),
         Number("simulated_periods", "periods of a run; 1,000 where absent", low=10, high=100_000,
                is_whole=True),
+        Number("learnt_periods", "at the beginning of a history, for the levels", low=2,
+               high=100_000, is_whole=True),
         Number("seed", "of the random numbers; 17 where absent", high=2**31, is_whole=True),
     )
 }  # fmt: skip
@@ -124,6 +128,12 @@ JOINT_MODELS = {
             _own(_items("of one supplier, reviewed together every period", (
                 DEMAND, _LINE, HOLDING, BACKORDER), most=MOST_LEVEL_ITEMS),
                 lead_time_periods=_WHOLE_LEAD)),
+        Model("joint_history", models.joint_history, {
+            "header_cost": 20, "learnt_periods": 6, "items": [
+                {"supplier": "acme", "history": [2, 1, 3, 2, 2, 4, 1, 2, 3, 2, 2, 1], **_POISSON},
+                {"supplier": "acme", "history": [1, 0, 2, 1, 1, 1, 0, 3, 1, 1, 2, 0], **_POISSON}]},
+            _own(_items("with what was demanded of them", (
+                _SUPPLIER, _HISTORY, _LINE, HOLDING, BACKORDER)), lead_time_periods=_WHOLE_LEAD)),
     )
 }  # fmt: skip
 
@@ -136,7 +146,10 @@ JOINT_ANSWERS = {
     "cost_of_raising, cost_of_waiting": "expected cost of stock and backlog from the time at which "
     "a raised order would arrive to that at which the one that waits does",
     "cycle_periods": "time between two orders; each item is in every `multiple`-th",
+    "cost_saved_share": "by the calendar, of the cost of ordering each item by itself",
     "each_alone": "each item by its own best (s, S), with a header for each order",
+    "fill_rate": "share of the units demanded that were served from stock at once",
+    "items_left_out": "that sold nothing while levels were learnt",
     "least_cost_per_period": "of the best rule there is, by value iteration; two items only",
     "periodic_R_S": "every `review_periods` all items are raised to `up_to`",
     "periodic_s_S": "every `review_periods` items at or below `periodic_s` are raised to "

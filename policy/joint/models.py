@@ -14,6 +14,7 @@ from policy.errors import PolicyInputError
 from policy.joint.can_order import can_order_levels
 from policy.joint.chain import MOST_STATES, exact_cost, states_of
 from policy.joint.cycles import best_cycles
+from policy.joint.history import NOTHING, Played, learnt_demand, play_apart, play_together
 from policy.joint.items import CanOrderLevels, JointCost, JointItem, JointProblem
 from policy.joint.minimum_value import ItemLines, raise_or_wait
 from policy.joint.optimum import least_cost
@@ -190,6 +191,54 @@ def joint_levels(
     }
     answer["levels"] = _level_rows(made, joined, rules)
     return answer
+
+
+def joint_history(
+    items: Items, header_cost: float, learnt_periods: float, lead_time_periods: float = 0.0
+) -> Answer:
+    """Joint against single orders on a history: levels from its beginning, played on the rest."""
+    learnt, lead = int(learnt_periods), int(lead_time_periods)
+    suppliers: dict[str, list[tuple[JointItem, FloatArray]]] = {}
+    left_out = 0
+    for item, name in zip(items, _keys(items), strict=True):
+        history: FloatArray = item["history"]
+        if history.size <= learnt:
+            rule = f"more than learnt_periods, {learnt} numbers"
+            raise PolicyInputError(f"items[{name}].history", rule, history.size)
+        if not history[:learnt].any():
+            left_out += 1
+            continue
+        known = {**item, "demand": learnt_demand(history[:learnt])}
+        made = _joint_item(known, name, header_cost, lead)
+        suppliers.setdefault(item["supplier"], []).append((made, history[learnt:]))
+    apart, together, reviews = NOTHING, NOTHING, []
+    for name, pairs in suppliers.items():
+        if len({row.size for _, row in pairs}) > 1:
+            raise PolicyInputError("history", "of one length for a supplier", name)
+        problem = JointProblem([one for one, _ in pairs], header_cost, lead)
+        demand = np.stack([row for _, row in pairs])
+        apart = apart.plus(play_apart(problem, demand))
+        played, review = play_together(problem, demand)
+        together = together.plus(played)
+        reviews.append({"name": name, "items": len(pairs), "review_periods": review})
+    return {
+        "items_left_out": left_out,
+        "cost_saved_share": 1 - together.cost / apart.cost if apart.cost > 0 else None,
+        "rules": [_played_row("each_alone", apart), _played_row("periodic_s_S", together)],
+        "suppliers": reviews,
+    }
+
+
+def _played_row(name: str, played: Played) -> Answer:
+    return {
+        "name": name,
+        "orders": played.orders,
+        "header_cost": played.header_cost,
+        "line_cost": played.line_cost,
+        "stock_cost": played.stock_cost,
+        "cost": played.cost,
+        "fill_rate": played.served / played.units if played.units > 0 else None,
+    }
 
 
 def _of_calendar(found: Periodic) -> tuple[JointCost, Any, int]:
