@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from infra.admin.access import load_access
 from infra.admin.routes import make_admin
 from infra.admin.server import AdminServer
+from infra.campaigns.routes import add_campaign_routes
 from infra.control.expiry import DraftExpiry
 from infra.control.holds import read_waiting
 from infra.control.known_names import require_known
@@ -169,6 +170,7 @@ def make_operator_port(
     )
     desk = Desk(settings, lambda: audit_log.state, audit_log.controls)
     add_order_routes(app, audit_log, desk, asyncio.to_thread)
+    add_campaign_routes(app, audit_log)
     page = Page(
         settings.redis_url,
         keys_of(settings),

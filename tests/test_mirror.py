@@ -20,6 +20,7 @@ COVERS = {
     "tests/infra/campaigns/test_document.py": (
         "infra.campaigns.columns infra.campaigns.files infra.campaigns.times"
     ),
+    "tests/infra/campaigns/test_routes.py": "infra.campaigns.record",
     "tests/infra/campaigns/test_versions.py": "infra.campaigns.lines",
     "tests/infra/cli/campaign/test_check.py": (
         "infra.campaigns.sending infra.cli.campaign.commands infra.cli.campaign.keeping "

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from infra.campaigns.routes import PATH as CAMPAIGNS_PATH
+from infra.campaigns.routes import CampaignPage, Campaigns
 from infra.contract_files import REFERENCE, Schema, block_yaml, schemas_of
 from infra.control.order_routes import (
     PATH as ORDERS_PATH,
@@ -52,7 +54,7 @@ _STRUCTS: tuple[type, ...] = (
     *(Decisions, ItemPage, Incident, Acknowledge, Problem, Liveness, Readiness),
     *(Holds, HoldAnswer, PauseRequest, ResumeRequest),
     *(PurchaseOrders, PurchaseOrderPage, OrderRequest, ChangeRequest, OrderAnswer),
-    *(BulkRequest, BulkAnswer),
+    *(BulkRequest, BulkAnswer, Campaigns, CampaignPage),
 )
 
 
@@ -92,6 +94,16 @@ def _looking() -> dict[str, Any]:
     }
     paths[ORDERS_PATH] = {"get": _orders("The open purchase orders", PurchaseOrders)}
     paths[f"{ORDERS_PATH}/{{po_id}}"] = {"get": _one_order()}
+    paths[CAMPAIGNS_PATH] = {
+        "get": {
+            "summary": "The campaigns that are kept, with their versions",
+            "responses": {
+                **_answer("200", "All of them", Campaigns),
+                **_problems(*_GUARD),
+            },
+        }
+    }
+    paths[f"{CAMPAIGNS_PATH}/{{campaign_id}}"] = {"get": _one_campaign()}
     return paths
 
 
@@ -147,6 +159,18 @@ def _one_order() -> dict[str, Any]:
         "responses": {
             **_answer("200", "The order", PurchaseOrderPage),
             **_problems("404", "503", *_GUARD),
+        },
+    }
+
+
+def _one_campaign() -> dict[str, Any]:
+    named = {"name": "campaign_id", "in": "path", "description": "Its id.", "required": True}
+    return {
+        "summary": "One campaign that is kept, with its document",
+        "parameters": [{**named, "schema": {"type": "string"}}],
+        "responses": {
+            **_answer("200", "The campaign", CampaignPage),
+            **_problems("404", *_GUARD),
         },
     }
 

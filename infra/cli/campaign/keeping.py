@@ -6,14 +6,17 @@ Each lives in the audit log, one entry for each version.
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from infra.campaigns import versions
 from infra.campaigns.lines import line_events
+from infra.campaigns.record import record_of
 from infra.campaigns.sending import send_lines
-from infra.campaigns.versions import ad_budget_of, document_of
+from infra.campaigns.versions import document_of
 from infra.cli.campaign.target import read_file
 from infra.cli.terminal.failures import CommandError
 from infra.cli.terminal.options import NOT_GIVEN, Connection, Flag, Json, Person
@@ -176,7 +179,7 @@ def _write(
     if is_silent:
         return
     if as_json:
-        print(json.dumps(record_of(kept), ensure_ascii=False, indent=1))
+        print(json.dumps(_record(kept), ensure_ascii=False, indent=1))
         return
     lines = f", {len(events)} lines sent" if events else ""
     print(f"{written.campaign_id}: version {written.version}, {written.state}{lines}")
@@ -192,7 +195,7 @@ def list_campaigns(*, as_json: Json = False, connection: Connection = NOT_GIVEN)
         as_json: one JSON object.
     """
     state, _ = asyncio.run(read_audit(connection.settings()))
-    records = [record_of(kept) for _, kept in sorted(state.campaigns.items())]
+    records = [_record(kept) for _, kept in sorted(state.campaigns.items())]
     if as_json:
         print(json.dumps({"campaigns": records}, ensure_ascii=False, indent=1))
         return
@@ -216,7 +219,7 @@ def show(campaign: str, /, *, as_json: Json = False, connection: Connection = NO
     state, _ = asyncio.run(read_audit(connection.settings()))
     versions.newest(state, campaign)
     kept = state.campaigns[campaign]
-    record = record_of(kept)
+    record = _record(kept)
     if as_json:
         print(json.dumps({**record, "document": document_of(kept)}, ensure_ascii=False, indent=1))
         return
@@ -228,32 +231,9 @@ def show(campaign: str, /, *, as_json: Json = False, connection: Connection = NO
     console.print(_history(record))
 
 
-def record_of(kept: tuple[CampaignVersion, ...]) -> dict[str, Any]:
-    """Return a campaign for programs."""
-    now, document = kept[-1], document_of(kept)
-    lines = document.get("lines", [])
-    check = next((one.check for one in reversed(kept) if one.check is not None), None)
-    is_of_now = now.check is not None
-    return {
-        "campaign_id": now.campaign_id,
-        "state": now.state,
-        "version": now.version,
-        **{name: document.get(name) for name in ("name", "goal", "audience", "method")},
-        **{name: document.get(name) for name in ("starts_at", "ends_at", "promise_days")},
-        "expected_units": sum(line.get("expected_units") or 0 for line in lines),
-        "items": len(lines),
-        "ad_budget": ad_budget_of(document, now),
-        "is_overridden": now.is_overridden,
-        "check": check,
-        "check_is_of_this_version": is_of_now,
-        "versions": [
-            {"version": one.version, "state": one.state, "who": one.who, "why": one.why,
-             "at": one.at, "has_changes": one.document is not None,
-             "verdict": None if one.check is None else one.check.get("verdict"),
-             "is_overridden": one.is_overridden}
-            for one in kept
-        ],
-    }  # fmt: skip
+def _record(kept: Sequence[CampaignVersion]) -> dict[str, Any]:
+    record: dict[str, Any] = msgspec.to_builtins(record_of(kept))
+    return record
 
 
 def _row(record: dict[str, Any]) -> tuple[str, ...]:
