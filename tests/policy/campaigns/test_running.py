@@ -1,6 +1,7 @@
 """A campaign that runs, from a case with the figures of now."""
 
 import copy
+import random
 
 import pytest
 
@@ -173,3 +174,82 @@ def test_without_a_capacity_only_goods_decide_the_day():
 def test_the_check_takes_a_campaign_that_runs():
     """Fields of the running campaign do not disturb it."""
     assert check_campaign(case({"waiting_units": 5, "sold_units": 5}))["verdict"] == "not_feasible"
+
+
+class Sale:
+    """A sale of six days: customers get promises, a warehouse ships, goods slip."""
+
+    def __init__(self, seed):
+        self.draws = random.Random(seed)
+        self.shelf, self.per_day = 60, 10
+        self.arrivals = [(6, 25), (8, 15)]  # day of the sale, units
+        self.waiting = []  # orders: id, day promised
+        self.noticed, self.notices, self.shipped = {}, [], {}
+        self.sold = 0
+
+    def case(self, day, **more):
+        """The sale at the beginning of a day."""
+        batches = [(0, 35), (48, 25), (72, 40)]
+        line = {
+            "sku": "A", "expected_units": 100, "stock_units": self.shelf,
+            "waiting_units": len(self.waiting), "sold_units": self.sold,
+            "presale_limit_units": 30,
+            "arrivals": [{"units": u, "arrives_in_days": at - day} for at, u in self.arrivals],
+            "release": {"batches": [{"after_hours": at, "units": units} for at, units in batches]},
+        }  # fmt: skip
+        return {"starts_in_days": -day, "ends_in_days": 30 - day, "promise_days": 20,
+                "capacity": self.per_day, "lines": [line], **more}  # fmt: skip
+
+    def come(self, day):
+        """Customers come one after the other and take what is promised."""
+        for _ in range(self.draws.randrange(5, 45)):
+            promise = promises(self.case(day))["lines"][0]
+            if promise["promise_day"] is None:
+                return
+            self.waiting.append((f"{day}-{self.sold}", day + promise["promise_day"]))
+            self.sold += 1
+
+    def slip(self, day, by):
+        """Goods come later; each customer that is late gets a notice."""
+        self.arrivals = [(at + by, units) for at, units in self.arrivals]
+        orders = [
+            {"order_id": name, "sku": "A", "units": 1, "promised_in_days": until - day}
+            for name, until in self.waiting
+        ]
+        told = [{"order_id": name, "in_days": at - day} for name, at in self.noticed.items()]
+        found = slips(self.case(day, orders=orders, noticed=told))
+        new = {one["order_id"]: day + one["new_day"] for one in found["late"]}
+        for name in found["notices"]:
+            self.notices.append((name, new[name]))
+            self.noticed[name] = new[name]
+
+    def ship(self, day):
+        """The warehouse ships the oldest orders, as far as goods and hands reach."""
+        self.shelf += sum(units for at, units in self.arrivals if at == day + 1)
+        self.arrivals = [one for one in self.arrivals if one[0] > day + 1]
+        count = min(self.per_day, self.shelf, len(self.waiting))
+        for name, until in self.waiting[:count]:
+            self.shipped[name] = (day + 1, until)
+        del self.waiting[:count]
+        self.shelf -= count
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_date_of_a_sale_is_kept_or_noticed_once(seed):
+    """Staged release and presale over days; goods slip twice; a queue of its own ships."""
+    sale = Sale(seed)
+    for day in range(40):
+        if day < 6:
+            sale.come(day)
+        if day in (3, 5):
+            sale.slip(day, 3)
+            sale.slip(day, 0)  # asked again: nobody is told again
+        sale.ship(day)
+    assert sale.sold <= 100
+    assert not sale.waiting
+    assert len(set(sale.notices)) == len(sale.notices)
+    for name, (shipped, promised) in sale.shipped.items():
+        assert shipped <= max(promised, sale.noticed.get(name, 0))
+    late = {name for name, (shipped, promised) in sale.shipped.items() if shipped > promised}
+    assert late == set(sale.noticed)  # nobody is told in vain
+    assert late
