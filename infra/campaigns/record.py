@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from infra.campaigns.versions import ad_budget_of, document_of
+from infra.campaigns.versions import ad_budget_of, document_of, has_document
 from infra.control.entries import CampaignState, CampaignVersion
 from streams.contracts.fields import described
 
@@ -95,7 +95,7 @@ def _step(one: CampaignVersion) -> CampaignStep:
         who=one.who,
         why=one.why,
         at=one.at,
-        has_changes=one.document is not None,
+        has_changes=has_document(one),
         verdict=None if one.check is None else one.check.get("verdict"),
         is_overridden=one.is_overridden,
     )

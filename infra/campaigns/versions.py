@@ -5,20 +5,28 @@ closed. The ad budget counts as approved from `approved` on, and that needs a ch
 a person who overrides it by name.
 """
 
+import base64
+import json
+import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from infra.campaigns.document import Document, canonical, case_of
 from infra.control.entries import (
     AuditError,
     AuditState,
+    CampaignState,
     CampaignVersion,
     UnknownError,
     require_text,
 )
 from policy.campaigns.reading_case import read_case
 
-LARGEST_DOCUMENT_BYTES = 800_000
+LARGEST_DOCUMENT_BYTES = 16_000_000  # as JSON
+LARGEST_PACKED_BYTES = 600_000  # a broker takes records of a megabyte
+_PLAIN_BYTES = 100_000  # what is larger is packed
+_MOST_ACTIONS = 50
 _LONGEST_ID = 128
 PASSED = ("go", "go_with_actions")
 _KEPT_OF_CHECK = (
@@ -43,7 +51,43 @@ def newest(state: AuditState, campaign_id: str) -> CampaignVersion:
 
 def document_of(versions: Sequence[CampaignVersion]) -> Document:
     """Return the document that counts: that of the newest version that has one."""
-    return next((one.document for one in reversed(versions) if one.document is not None), {})
+    return next((_document(one) for one in reversed(versions) if has_document(one)), {})
+
+
+def has_document(one: CampaignVersion) -> bool:
+    """Whether a version brought a document of its own."""
+    return one.document is not None or one.packed is not None
+
+
+def _document(one: CampaignVersion) -> Document:
+    return one.document if one.document is not None else _unpacked(one.packed or "")
+
+
+@lru_cache(maxsize=64)
+def _unpacked(packed: str) -> Document:
+    """Return a document that was packed; one that was tampered with is no larger than allowed."""
+    unpacker = zlib.decompressobj()
+    text = unpacker.decompress(base64.b64decode(packed), LARGEST_DOCUMENT_BYTES)
+    document: Document = json.loads(text)
+    return document
+
+
+def _packed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field of a version that holds a document.
+
+    Raises:
+        AuditError: it is too large.
+    """
+    text = canonical(document).encode()
+    if len(text) > LARGEST_DOCUMENT_BYTES:
+        rule = f"of at most {LARGEST_DOCUMENT_BYTES} bytes as JSON"
+        raise AuditError("document", rule, len(text))
+    if len(text) <= _PLAIN_BYTES:
+        return {"document": dict(document)}
+    packed = base64.b64encode(zlib.compress(text, 9)).decode()
+    if len(packed) > LARGEST_PACKED_BYTES:
+        raise AuditError("document", f"of at most {LARGEST_PACKED_BYTES} bytes packed", len(packed))
+    return {"packed": packed}
 
 
 def saved(
@@ -62,17 +106,15 @@ def saved(
         raise AuditError("campaign_id", f"of at most {_LONGEST_ID} characters", campaign_id)
     case, _ = case_of(document, now_ms)
     read_case(case)
-    size = len(canonical(document).encode())
-    if size > LARGEST_DOCUMENT_BYTES:
-        raise AuditError("document", f"of at most {LARGEST_DOCUMENT_BYTES} bytes as JSON", size)
+    fields = _packed(document)
     before = state.campaigns.get(campaign_id, ())
     if before and before[-1].state == "closed":
         raise AuditError("campaign", "not closed", campaign_id)
     if before and canonical(document_of(before)) == canonical(document):
         raise AuditError("document", f"another one than that of version {before[-1].version}", "it")
     is_live = bool(before) and before[-1].state == "live"
-    return _version(state, campaign_id, who, why, "live" if is_live else "draft",
-                    document=dict(document))  # fmt: skip
+    after: CampaignState = "live" if is_live else "draft"
+    return _version(state, campaign_id, who, why, after, **fields)
 
 
 def checked(
@@ -87,7 +129,9 @@ def checked(
     if now.state == "closed":
         raise AuditError("campaign", "not closed", campaign_id)
     kept = {name: check[name] for name in _KEPT_OF_CHECK if name in check}
-    after = now.state
+    if len(kept.get("actions", [])) > _MOST_ACTIONS:
+        kept |= {"actions": kept["actions"][:_MOST_ACTIONS], "actions_total": len(kept["actions"])}
+    after: CampaignState = now.state
     if now.state in ("draft", "checked"):
         after = "checked" if check["verdict"] in PASSED else "draft"
     return _version(state, campaign_id, who, why, after, check=kept)
@@ -142,23 +186,14 @@ def _version(
     campaign_id: str,
     who: str,
     why: str,
-    after: Any,
-    *,
-    document: dict[str, Any] | None = None,
-    check: dict[str, Any] | None = None,
-    is_overridden: bool = False,
+    after: CampaignState,
+    **fields: Any,
 ) -> CampaignVersion:
     for name, text in (("who", who), ("why", why)):
         require_text(name, text)
+    number = len(state.campaigns.get(campaign_id, ())) + 1
     return CampaignVersion(
-        who=who,
-        why=why,
-        campaign_id=campaign_id,
-        version=len(state.campaigns.get(campaign_id, ())) + 1,
-        state=after,
-        document=document,
-        check=check,
-        is_overridden=is_overridden,
+        who=who, why=why, campaign_id=campaign_id, version=number, state=after, **fields
     )
 
 

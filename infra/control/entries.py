@@ -136,6 +136,7 @@ class CampaignVersion(Entry, frozen=True, kw_only=True, tag="campaign"):
     version: int
     state: CampaignState
     document: dict[str, Any] | None = None  # as people gave it; null means as in the version before
+    packed: str | None = None  # a large document in its place: JSON, zlib, base64
     check: dict[str, Any] | None = None  # the answer that the state rests on
     is_overridden: bool = False  # approved by a person although the check did not pass
 

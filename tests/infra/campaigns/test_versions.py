@@ -145,7 +145,8 @@ def test_of_two_entries_with_one_number_the_first_counts():
         ({"campaign_id": "x" * 129}, AuditError, "at most 128 characters"),
         ({"promise_days": -1}, PolicyInputError, "promise_days must be >= 0"),
         ({"colour": "red"}, PolicyInputError, "colour must be one of"),
-        ({"note": "x" * 900_000}, AuditError, "document must be of at most 800000 bytes"),
+        ({"note": "x" * 17_000_000}, AuditError, "document must be of at most 16000000 bytes"),
+        ({"note": "".join(map(str, range(300_000)))}, AuditError, "at most 600000 bytes packed"),
         ({}, AuditError, "document must be another one than that of version 1"),
     ],
 )
@@ -172,3 +173,19 @@ def test_a_campaign_without_a_window_cannot_be_approved():
     kept.add(versions.checked, "sale", GO, "bob", "room")
     with pytest.raises(AuditError, match="starts_at must be given before"):
         kept.add(versions.approved, "sale", "cat", "go")
+
+
+def test_a_campaign_of_thousands_of_items_fits_into_the_log():
+    """Packed; what is read is what was saved, and its check keeps the first of its actions."""
+    lines = [{"sku": f"sku-{n:05}", "expected_units": n % 97, "stock_units": n % 31,
+              "price": 20, "unit_cost": 12} for n in range(3_000)]  # fmt: skip
+    kept = Kept()
+    kept.save(lines=lines)
+    assert kept.now.document is None
+    assert len(msgspec.json.encode(kept.now)) < 600_000
+    assert document_of(kept.all) == {**DOCUMENT, "lines": lines}
+    kept.add(versions.checked, "sale", {**GO, "actions": [{"kind": "x"}] * 9_000}, "bob", "room")
+    assert (len(kept.now.check["actions"]), kept.now.check["actions_total"]) == (50, 9_000)
+    assert len(kept.add(versions.approved, "sale", "cat", "go")) == 3_000
+    with pytest.raises(AuditError, match="another one than that of version"):
+        kept.save(lines=lines)
