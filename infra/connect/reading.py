@@ -16,8 +16,9 @@ from infra.connect.mapped import ROW_IN_GROUP, Made, Mapper, digest_of
 from infra.connect.mapping import LINES, Emit, ShopMapping
 from infra.connect.packed import unpacked
 from infra.connect.presets import FLEXIBLE
-from infra.replay.faults import LineError, NoRecord, Record
+from infra.replay.faults import LineError, Record
 from infra.replay.schemas import adapt
+from streams.contracts.broken_rules import Nothing
 from streams.contracts.event_times import BAD_TIME, TIME_CODES
 
 _EXAMPLES = 5
@@ -278,7 +279,7 @@ def check(event: Fields, latest_ms: int | None = None) -> tuple[Record | None, L
 def _fault_of(error: LineError, emit: Emit, row: Row) -> Fault:
     spec = emit.field(error.field)
     column = error.field if spec is None else spec.label
-    value = "" if isinstance(error.value, NoRecord) else str(error.value)
+    value = "" if isinstance(error.value, Nothing) else str(error.value)
     is_time = error.code in TIME_CODES and error.code != BAD_TIME
     rule = f"{error.rule} ({error.code.replace('_', ' ')})" if is_time else error.rule
     return Fault(row.number, row.line, column, rule, value)

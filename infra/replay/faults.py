@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from streams.contracts.broken_rules import SHOWN_CHARACTERS, Nothing, broken_rule
 from streams.contracts.event_times import (
     BAD_TIME,
     EARLIEST_EVENT_MS,
@@ -21,7 +22,6 @@ BAD_LINE = "bad_line"
 
 FAR_FUTURE = "far_future"
 
-_SHOWN_CHARACTERS = 80
 
 
 class Record(NamedTuple):
@@ -49,7 +49,7 @@ class LineError(SourceError):
         code: str = BAD_LINE,
         looks: str = "",
     ) -> None:
-        shown = value if isinstance(value, NoRecord) else clip(repr(value))
+        shown = value if isinstance(value, Nothing) else clip(repr(value))
         ending = f": {looks}" if looks else ""
         super().__init__(f"line {line_number}: {field} must be {rule}, got {shown}{ending}")
         self.line_number = line_number
@@ -97,13 +97,6 @@ def _parsed_ms(text: str) -> int:
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-class NoRecord:
-    """Stands for a value that is not there."""
-
-    def __str__(self) -> str:
-        return "nothing"
-
-
 class SchemaError(ValueError):
     """A field breaks a rule; who catches it knows the line."""
 
@@ -119,7 +112,6 @@ class SchemaError(ValueError):
 
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_FAULT_MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 
 def decode_line(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
@@ -152,23 +144,12 @@ def _looks_like(text: str) -> str:
 
 def schema_error_of(message: str, line: bytes) -> SchemaError:
     """Say what the decoder found in terms of field, rule and value."""
-    if missing := _FAULT_MISSING.search(message):
-        return SchemaError(missing["name"], "present", NoRecord())
-    rule, _, path = message.partition(" - at `$")
-    rule = rule.removeprefix("Expected ").split(", got ")[0].replace("`", "")
-    if rule.startswith("Invalid"):
-        rule = "a known value"
-    if rule == "object":
-        rule = "a JSON object"
     try:
-        value = msgspec.json.decode(line)
+        field, rule, value = broken_rule(message, line)
     except _NOT_JSON:  # a rule can be broken before the place where the line is no JSON
         return no_object(line)
-    path = path.strip("`.")
-    if not path or not isinstance(value, dict):
-        return SchemaError(path or "the line", rule, value)
-    return SchemaError(path, rule, value.get(re.split(r"[.\[]", path)[0]))
+    return SchemaError(field or "the line", rule, value)
 
 
 def clip(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."

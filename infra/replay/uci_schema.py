@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from infra.replay.faults import NoRecord, Record, SchemaError, decode_line, occurred_ms
+from infra.replay.faults import Record, SchemaError, decode_line, occurred_ms
+from streams.contracts.broken_rules import Nothing
 from streams.contracts.fields import Identifier, Money, Timestamp
 
 MARGIN_SHARE = 0.5
@@ -148,7 +149,7 @@ def _units(line: UciLine, name: str, units: int, rule: str) -> int:
 
 def _required(value: str | None, name: str) -> str:
     if value is None:
-        raise SchemaError(name, "present", NoRecord())
+        raise SchemaError(name, "present", Nothing())
     return value
 
 

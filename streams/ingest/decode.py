@@ -10,6 +10,7 @@ from typing import Union
 import msgspec
 import numpy as np
 
+from streams.contracts.broken_rules import broken_rule, rule_text
 from streams.contracts.codes import Kind
 from streams.contracts.event_times import (
     EARLIEST_EVENT_MS,
@@ -219,7 +220,13 @@ class TopicDecoder:
             value.decode("utf-8")
         except UnicodeDecodeError as undecodable:
             return RejectCode.NOT_UTF8, f"value must be UTF-8: {undecodable.reason}"
-        return _classify(str(error), isinstance(error, msgspec.ValidationError))
+        code, message = _classify(str(error), isinstance(error, msgspec.ValidationError))
+        if not isinstance(error, msgspec.ValidationError) or " must be " in message:
+            return code, message
+        try:
+            return code, rule_text(*broken_rule(message, value))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return code, message  # it is no JSON further on
 
     def _bad_times(
         self,
