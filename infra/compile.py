@@ -74,6 +74,27 @@ def compile_rules() -> None:
     decide(_inputs(1.0), PolicyCache())
 
 
+def compile_levels() -> None:
+    """Fit levels of a slow lean supplier, and order by them."""
+    from dataclasses import replace
+
+    from policy import PolicyCache, decide
+    from policy.dual_index.rule import POINTS
+
+    wide, one = np.full((1, POINTS), 100.0), np.zeros(1)
+    inputs = replace(
+        _inputs(7.0),
+        lead_time_days_lean=np.full(1, 14.0),
+        outlook_demand_units=wide,
+        outlook_demand_variance=wide,
+        outlook_supply_units=0.5 * wide,
+        outlook_arrival_chance=0.0 * wide,
+        outlook_uncertain_units=one,
+        outlook_strain=np.zeros(1, np.int64),
+    )
+    decide(inputs, PolicyCache(100_000))
+
+
 def compile_streams() -> None:
     """Let a shard see a sale, a cancellation and two days."""
     from policy import PolicyCache
@@ -114,6 +135,7 @@ def compile_streams() -> None:
 _PARTS: dict[str, Callable[[], None]] = {
     "solver": compile_solver,
     "rules": compile_rules,
+    "levels": compile_levels,
     "streams": compile_streams,
 }
 

@@ -15,6 +15,7 @@ class Method(IntEnum):
     EXACT = 0  # the dynamic program on a lattice, certified
     GAP_RULE = 1  # lean is more than a review slower: a rule, simulated beside a certified bound
     NO_DEMAND = 2  # nothing sells; only a backlog is ordered
+    DUAL_INDEX = 3  # as GAP_RULE, by stock and demand day by day: see policy.dual_index
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from policy.review_inputs import (
     ReviewInputs,
     checked_columns,
 )
+from policy.slow_lean import decide_slow_lean, is_slow_lean, read_outlook
 from policy.solver import columns as kernel
 from policy.solver import reading_columns as reading
 from policy.solver.item import solve_rows
@@ -65,7 +66,8 @@ def decide(
     with a certified gap): all that was ordered before is there when a flexible order of now could
     be, so that the inventory position is the whole state. The others get the gap rule, simulated,
     beside the certified bound of a faster lean supplier; where it costs more than the lean supplier
-    alone, that one's exact policy takes its place. An item's result does not depend, to the last
+    alone, that one's exact policy takes its place. Where an outlook is given, `policy.slow_lean`
+    decides instead, by stock and demand day by day. An item's result does not depend, to the last
     bit, on the other items of the call, on their order, on the cache or on `threads`.
 
     Args:
@@ -102,11 +104,12 @@ def decide(
         cache = PolicyCache(100_000)
     with _Mapper(threads) as mapper:
         _decide_exact(work, np.flatnonzero(exact), cache, mapper)
-        slow = np.flatnonzero(~work.solved & sells)
+        by_levels = _decide_by_levels(work, np.flatnonzero(~work.solved & sells), inputs, cache)
+        slow = np.flatnonzero(~work.solved & ~by_levels & sells)
         _fit_rules(work, slow, cache, mapper)
         lean, alone = _solve_lean_alone(work, slow[work.allow_lean[slow]], cache, mapper)
         decide_by_rule(
-            np.flatnonzero(~work.solved),
+            np.flatnonzero(~work.solved & ~by_levels),
             work.position,
             work.allow_lean,
             work.rows,
@@ -117,7 +120,30 @@ def decide(
             work.orders,
         )
         _take_lean_alone(work, lean, alone)
-    return _decisions(work)
+    return _decisions(work, by_levels)
+
+
+def _decide_by_levels(
+    work: _Work, slow: IntArray, inputs: ReviewInputs, cache: PolicyCache
+) -> BoolArray:
+    """Decide the slow items whose outlook is given; return which those are, shape (item,)."""
+    chosen = np.zeros(work.solved.size, np.bool_)
+    known = read_outlook(inputs)
+    if known is not None:
+        has_outlook = known.outlook.mean[:, -1] > 0.0
+        items = slow[(is_slow_lean(work.rows) & has_outlook)[slow]]
+        chosen[items] = True
+        decide_slow_lean(
+            items,
+            known,
+            work.rows,
+            work.allow_lean,
+            cache.levels,
+            work.answers,
+            work.readings,
+            work.orders,
+        )
+    return chosen
 
 
 def _new_work(columns: dict[str, FloatArray], breaks: PriceBreaks) -> _Work:
@@ -364,11 +390,12 @@ def _order_money(work: _Work, unit_cost: dict[str, FloatArray]) -> tuple[FloatAr
     return purchase, setup
 
 
-def _decisions(work: _Work) -> Decisions:
+def _decisions(work: _Work, by_levels: BoolArray) -> Decisions:
     answers, readings, orders = work.answers, work.readings, work.orders
     idle = work.rows[:, kernel.P_MEAN] <= 0.0
     is_exact = work.solved & ~work.is_lean_alone
-    method = np.where(is_exact, Method.EXACT, np.where(idle, Method.NO_DEMAND, Method.GAP_RULE))
+    rule = np.where(by_levels, Method.DUAL_INDEX, Method.GAP_RULE)
+    method = np.where(is_exact, Method.EXACT, np.where(idle, Method.NO_DEMAND, rule))
     unit_cost = {
         role: work.breaks.unit_cost_of(place, orders[:, place], work.columns[f"unit_cost_{role}"])
         for place, role in enumerate(ROLES)

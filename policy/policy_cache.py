@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from policy.dual_index.table import LevelTable
 from policy.errors import PolicyInputError
 from policy.solver.columns import ANSWERS, LEVEL_ROWS, LEVELS_CAP, TABLES
 
@@ -43,6 +44,8 @@ class PolicyCache:
         if not levels >= 100_000:
             raise PolicyInputError("levels", ">= 100000", levels)
         self._levels = levels
+        self.levels = LevelTable()
+        """Of the rule for slow lean suppliers."""
         self.tables: FloatArray = np.empty((levels, TABLES))
         self.order_levels: npt.NDArray[np.int16] = np.empty((levels, LEVEL_ROWS), np.int16)
         self._slots = levels // 32

@@ -14,7 +14,13 @@ from policy.decisions import Decisions, Method, Reason
 from policy.errors import PolicyInputError
 from policy.live_decision import decide
 from policy.policy_cache import PolicyCache
-from policy.review_inputs import FIELD_NAMES, DemandFamily, ReviewInputs, ServiceType
+from policy.review_inputs import (
+    FIELD_NAMES,
+    OUTLOOK_FIELDS,
+    DemandFamily,
+    ReviewInputs,
+    ServiceType,
+)
 
 INFINITE_WHEN_NONE = ("lean_capacity_units", "setup_cost_lean", "setup_cost_flexible")
 _OPTIONAL: dict[str, Any] = {
@@ -26,6 +32,7 @@ _OPTIONAL: dict[str, Any] = {
     "price_break_unit_cost_lean": [],
     "price_break_units_flexible": [],
     "price_break_unit_cost_flexible": [],
+    **dict.fromkeys(OUTLOOK_FIELDS),
 }
 CODES: dict[str, type[IntEnum]] = {"service_type": ServiceType, "demand_family": DemandFamily}
 """Inputs that are codes; records may give them by name."""
@@ -43,6 +50,8 @@ def _value(record: Mapping[str, Any], name: str) -> Any:
         if value.upper() not in members:
             raise PolicyInputError(name, f"one of {', '.join(members).lower()}", value)
         return int(members[value.upper()])
+    if isinstance(value, list) and name in OUTLOOK_FIELDS and all(map(_is_number, value)):
+        return [float(one) for one in value]
     if name.startswith("price_break"):
         if not (isinstance(value, list) and all(map(_is_number, value))):
             raise PolicyInputError(name, "a list of numbers", value)
@@ -66,7 +75,9 @@ def inputs_of(record: Mapping[str, Any]) -> ReviewInputs:
     unknown = sorted(set(record) - set(FIELD_NAMES))
     if unknown:
         raise PolicyInputError(unknown[0], "a field of ReviewInputs", record[unknown[0]])
-    return ReviewInputs(**{name: np.array([_value(record, name)]) for name in FIELD_NAMES})
+    has_outlook = record.get(OUTLOOK_FIELDS[0]) is not None
+    names = [name for name in FIELD_NAMES if has_outlook or name not in OUTLOOK_FIELDS]
+    return ReviewInputs(**{name: np.array([_value(record, name)]) for name in names})
 
 
 def decision_record(decisions: Decisions, item: int) -> dict[str, Any]:

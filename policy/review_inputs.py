@@ -94,6 +94,19 @@ class ReviewInputs:
     """Shape (item, tier): what all units of such an order cost; falling, below the unit cost."""
     price_break_units_flexible: FloatArray | None = None
     price_break_unit_cost_flexible: FloatArray | None = None
+    outlook_demand_units: FloatArray | None = None
+    """Shape (item, point): demand from now to each point of `policy.dual_index`, where the rule for
+    slow lean suppliers shall decide; zeros where it shall not. None means for no item."""
+    outlook_demand_variance: FloatArray | None = None
+    """Likewise, its variance."""
+    outlook_supply_units: FloatArray | None = None
+    """Likewise, stock less backlog and what has come by then, without the uncertain order."""
+    outlook_arrival_chance: FloatArray | None = None
+    """Likewise, the chance that the order whose arrival is uncertain has come."""
+    outlook_uncertain_units: FloatArray | None = None
+    """Units of that order."""
+    outlook_strain: IntArray | None = None
+    """What is out of the ordinary, a code of `policy.dual_index.rule`."""
 
     def __len__(self) -> int:
         return int(np.asarray(self.inventory_position_units).size)
@@ -195,3 +208,4 @@ def usable_lean(columns: dict[str, FloatArray]) -> BoolArray:
 
 
 FIELD_NAMES = tuple(field.name for field in fields(ReviewInputs))
+OUTLOOK_FIELDS = tuple(name for name in FIELD_NAMES if name.startswith("outlook_"))

@@ -66,6 +66,7 @@ ORDER = {
         "rounding solver sourcing dual_index",
         "review_inputs",
         "decisions dual fit gap parameters policy_cache price_breaks",
+        "slow_lean",
         "live_decision",
         "allocation classic record",
         "studies",

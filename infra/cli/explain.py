@@ -30,7 +30,7 @@ from policy import PolicyCache, PolicyInputError, recompute
 from streams.contracts.purchase_orders import PurchaseOrder
 from streams.contracts.topics import PURCHASE_ORDERS
 from streams.handover.rules import HoldReason
-from streams.replenishment.decision_record import POLICY_INPUTS
+from streams.replenishment.decision_record import ORDER_INPUTS
 from streams.state.open_orders import OpenOrder
 
 _order_decoder = msgspec.json.Decoder(PurchaseOrder)
@@ -108,7 +108,7 @@ def recompute_order(order: PurchaseOrder, cache: PolicyCache | None = None) -> d
     Raises:
         CommandError: the record is not complete.
     """
-    inputs = {name: value for name, value in order.inputs.items() if name in POLICY_INPUTS}
+    inputs = {name: value for name, value in order.inputs.items() if name in ORDER_INPUTS}
     try:
         return recompute(inputs, cache)
     except PolicyInputError as error:

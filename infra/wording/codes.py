@@ -22,8 +22,8 @@ REASONS = {
     ),
     "no_demand": "Nothing sells at present: only what customers already wait for is ordered.",
     "gap_rule": (
-        "The lean supplier is more than a review slower than the flexible one; a simple rule fills "
-        "the gap to the target level."
+        "The lean supplier is more than a review slower than the flexible one; a rule fills the "
+        "gap to the target level."
     ),
     "too_little_history": "Sales were seen for too few days: nothing is ordered yet.",
     "not_live": "This time is before live_from: history is learned from, nothing is ordered.",

@@ -227,6 +227,11 @@ def _method_text(method: str, gap: float | None) -> str:
             f"Found by the gap rule, simulated: at most {gap:.1%} above a bound on the least "
             "possible cost."
         )
+    if method == "dual_index" and gap is not None and gap < 1.0:
+        return (
+            f"Found by levels on stock and demand day by day, simulated: at most {gap:.1%} above "
+            "a bound on the least possible cost."
+        )
     return "How far this is from the least possible cost is not known."
 
 

@@ -66,7 +66,7 @@ def chance_still_to_come(
     comes = (1.0 - NEVER_COMES) * late
     chance = comes / (comes + NEVER_COMES)
     # An order that is not due yet has nothing against it.
-    chance = np.where(due_in_days >= 0.0, np.maximum(chance, 0.98), chance)
+    chance = np.where(due_in_days >= 0.0, 1.0, chance)
     found: FloatArray = np.where(chance < HOPELESS, 0.0, chance)
     return found
 

@@ -216,6 +216,29 @@ def fit_lean_z(
     return search.lean_z(like, float(like[L_LEAN_Z]))[0]
 
 
+def fit_quickly(
+    world: World, family: int, service_type: Share, target: float, lots: FloatArray
+) -> Fitted:
+    """Find the lean factor alone; the lot and what the flexible supplier is for stand by rule.
+
+    The flexible supplier helps where the item is more likely than not to be out over the days
+    looked at. For many items at once: a tenth of the time of `fit_levels`. The claim is that of the
+    choice's own random numbers.
+    """
+    levels = np.zeros(LEVELS)
+    levels[L_FLEXIBLE_Z] = _least_flexible_z(world, service_type, None)
+    economic = math.sqrt(2.0 * world.lean_setup * world.mean / world.holding)
+    levels[L_LEAN_LOT] = _lean_lot(world, economic, 1.15)
+    levels[L_COVER], levels[L_WINDOW] = help_days(
+        world.review_days, world.lean_days, world.flexible_days
+    )
+    levels[L_FLEXIBLE_UP_Z] = UP_Z
+    search = _Search(world, family, service_type, target, lots, _search_days(world))
+    levels[L_LEAN_Z] = search.lean_z(levels, search.near_z(levels))[0]
+    found, errors = found_of(search.run(levels))
+    return Fitted(levels, found, errors, search.is_near(found))
+
+
 def _search_days(world: World) -> int:
     """Return so many days that a choice sees about so many orders."""
     economic = math.sqrt(2.0 * world.lean_setup * world.mean / world.holding)
@@ -240,7 +263,7 @@ def _best_levels(search: _Search, economic: float, least_z: float) -> FloatArray
     base = np.zeros(LEVELS)
     base[L_FLEXIBLE_Z] = least_z
     base[L_LEAN_LOT] = _lean_lot(world, economic, 1.15)
-    cover, window = _help_days(world)
+    cover, window = help_days(world.review_days, world.lean_days, world.flexible_days)
     base[L_COVER], base[L_WINDOW], base[L_FLEXIBLE_UP_Z] = cover, window, UP_Z
     best, cost, lean_z = _try_lots(search, base, economic, search.near_z(base))
     if not world.has_flexible:
@@ -265,13 +288,16 @@ def _best_levels(search: _Search, economic: float, least_z: float) -> FloatArray
     return best
 
 
-def _help_days(world: World) -> tuple[int, int]:
+def help_days(review_days: float, lean_days: float, flexible_days: float) -> tuple[int, int]:
     """Return the days that an order of the flexible supplier covers, and those looked at.
 
     A stock-out of a few days before a lean order comes is no reason to ask it, one of weeks is.
+
+    >>> help_days(7, 30, 3), help_days(1, 14, 5)
+    ((7, 14), (7, 9))
     """
-    slower = max(int(world.lean_days - world.flexible_days), 1)
-    cover = max(min(7, slower), world.review_days)
+    slower, review = max(int(lean_days - flexible_days), 1), max(round(review_days), 1)
+    cover = max(min(7, slower), review)
     return cover, max(min(14, slower), cover)
 
 

@@ -85,7 +85,7 @@ def _chance_ever(shares: FloatArray, age: int, due: float) -> float:
     comes = (1.0 - NEVER_COMES) * late
     chance = comes / (comes + NEVER_COMES)
     if age <= due:
-        chance = max(chance, 0.98)
+        return 1.0
     return 0.0 if chance < HOPELESS else chance
 
 

@@ -9,8 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from policy.dual_index.fit import Fitted, Share, fit_lean_z, fit_levels
+from policy.dual_index.fit import (
+    F_COST,
+    F_STOCK,
+    Fitted,
+    Share,
+    fit_lean_z,
+    fit_levels,
+    fit_quickly,
+)
 from policy.dual_index.rule import (
+    L_FLEXIBLE_LOT,
+    L_LEAN_LOT,
     L_LEAN_Z,
     LOTS,
     Q_FLEXIBLE_LEAST,
@@ -25,7 +35,9 @@ FloatArray = npt.NDArray[np.float64]
 
 LEAD_NODES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.9)
 """Spreads of the lead time over its mean that are fitted; between two the factor is a line."""
-MOST_CELLS = 20_000
+MOST_CELLS, MOST_ROWS = 20_000, 200_000
+MANY_UNITS = 400.0
+"""Units over lead time and review period above which a mean does not matter any more."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,8 @@ class LevelTable:
     def __init__(self, claim_times: int = 3) -> None:
         self._claim_times = claim_times
         self._cells: OrderedDict[tuple[object, ...], Fitted] = OrderedDict()
+        self.rows: dict[bytes, tuple[FloatArray, FloatArray, FloatArray]] = {}
+        """Levels, lots and answers by parameter row, for callers that have such."""
         self._factors: dict[tuple[object, ...], float] = {}
 
     def __len__(self) -> int:
@@ -101,6 +115,35 @@ class LevelTable:
             self._factors[key] = fit_lean_z(world, family, target.share, target.value, lots, like)
         return self._factors[key]
 
+    def alike(self, world: World, family: int, target: Target) -> Fitted:
+        """Return quickly fitted levels and claims of an item, from those of items much like it.
+
+        The fit is scale-free: at equal variation and equal lot in days, factors and shares are
+        those of any mean. Items that sell much over the cover share cells of a grid; of what sells
+        little, the mean counts too.
+        """
+        cell = snapped(world)
+        key = ("alike", cell, family, target)
+        found = self._cells.get(key)
+        if found is None:
+            found = fit_quickly(cell, family, target.share, target.value, PLAIN_LOTS)
+            self._keep(key, found)
+        return _scaled(found, cell, world)
+
+    def keep_row(
+        self, key: bytes, row: tuple[FloatArray, FloatArray, FloatArray]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Keep what belongs to a parameter row, and return it."""
+        if len(self.rows) >= MOST_ROWS:
+            self.rows.clear()
+        self.rows[key] = row
+        return row
+
+    def _keep(self, key: tuple[object, ...], found: Fitted) -> None:
+        if len(self._cells) >= MOST_CELLS:
+            self._cells.popitem(last=False)
+        self._cells[key] = found
+
     def fitted(self, world: World, family: int, target: Target, lots: FloatArray) -> Fitted:
         """Return the fit of exactly this item, from the table where it is there."""
         key = (world, family, target, tuple(float(one) for one in lots))
@@ -109,10 +152,55 @@ class LevelTable:
             found = fit_levels(
                 world, family, target.share, target.value, lots, claim_times=self._claim_times
             )
-            if len(self._cells) >= MOST_CELLS:
-                self._cells.popitem(last=False)
-            self._cells[key] = found
+            self._keep(key, found)
         return found
+
+
+def snapped(world: World) -> World:
+    """Return the world on a grid: variation, lots in days, prices, and the mean where it is small.
+
+    Money is counted in holding cost of a unit and day.
+    """
+    variation = _on_grid(world.sd / world.mean, 4.0)
+    lean_lot, flexible_lot = (
+        _on_grid(math.sqrt(2.0 * setup / (world.mean * world.holding)), 2.0)
+        for setup in (world.lean_setup, world.flexible_setup)
+    )
+    cover = world.lean_days + world.review_days
+    mean = _on_grid(world.mean, 2.0)
+    if mean * cover > MANY_UNITS:
+        mean = MANY_UNITS / cover
+    mean = max(mean, 1e-3)
+    return world._replace(
+        mean=mean,
+        sd=variation * mean,
+        lean_setup=0.5 * mean * lean_lot**2,
+        flexible_setup=0.5 * mean * flexible_lot**2,
+        premium=_on_grid(world.premium / world.holding, 4.0),
+        backorder=_on_grid(world.backorder / world.holding, 4.0),
+        holding=1.0,
+        lean_days=float(round(world.lean_days)),
+        flexible_days=float(round(world.flexible_days)),
+        lean_sd_days=round(world.lean_sd_days, 1),
+        flexible_sd_days=round(world.flexible_sd_days, 1),
+    )
+
+
+def _on_grid(value: float, steps_per_doubling: float) -> float:
+    if value < 1e-9:
+        return 0.0
+    return float(2.0 ** (round(steps_per_doubling * math.log2(value)) / steps_per_doubling))
+
+
+def _scaled(found: Fitted, cell: World, world: World) -> Fitted:
+    """Return levels and claims of a cell in the units and the money of one of its items."""
+    units, money = world.mean / cell.mean, world.holding / cell.holding
+    levels, claim, errors = found.levels.copy(), found.found.copy(), found.errors.copy()
+    levels[[L_LEAN_LOT, L_FLEXIBLE_LOT]] *= units
+    for figures in (claim, errors):
+        figures[F_STOCK] *= units
+        figures[F_COST] *= units * money
+    return Fitted(levels, claim, errors, found.is_met)
 
 
 def lot_row(
@@ -128,3 +216,6 @@ def lot_row(
     row[Q_LEAN_MOST] = lean_most
     row[Q_FLEXIBLE_LEAST], row[Q_FLEXIBLE_PACK] = max(flexible_least, 1.0), max(flexible_pack, 1.0)
     return row
+
+
+PLAIN_LOTS = lot_row(0.0, 1.0, np.inf, 0.0, 1.0)

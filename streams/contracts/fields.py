@@ -450,7 +450,8 @@ Method = Annotated[
     str,
     Meta(
         description="How the policy was computed: exact (a certified optimum), gap_rule (a rule "
-        "beside a certified bound) or no_demand (only what customers wait for is ordered).",
+        "beside a certified bound), dual_index (by stock and demand day by day, for a slow lean "
+        "supplier) or no_demand (only what customers wait for is ordered).",
         examples=["exact", "gap_rule"],
     ),
 ]

@@ -9,7 +9,7 @@ from policy import (
 )
 from policy.decisions import RESULTS as RESULTS
 from policy.record import CODES
-from policy.review_inputs import ROLES
+from policy.review_inputs import OUTLOOK_FIELDS, ROLES
 from streams.contracts.events import MOST_PRICE_BREAKS
 from streams.contracts.ids import purchase_order_id
 from streams.contracts.purchase_orders import (
@@ -101,6 +101,11 @@ POLICY_INPUTS = (
 """The fields of a decision from which `policy.decide` gives it again."""
 
 
+ORDER_INPUTS = (*POLICY_INPUTS, *OUTLOOK_FIELDS)
+"""The inputs of an order that `policy.recompute` reads; the days ahead are there where they were
+decided by."""
+
+
 def policy_inputs(decisions: Table) -> ReviewInputs:
     """Return what the policy reads of decisions."""
     columns = {name: decisions[name].copy() for name in POLICY_INPUTS}
@@ -111,9 +116,22 @@ def policy_inputs(decisions: Table) -> ReviewInputs:
 
 
 def purchase_orders(
-    decision: Table, items: Items, names: dict[SupplierRole, str], currency: str | None
+    decision: Table,
+    items: Items,
+    names: dict[SupplierRole, str],
+    currency: str | None,
+    outlook: dict[str, InputValue] | None = None,
 ) -> list[PurchaseOrder]:
-    """Return the orders of one decision, lean first; none where nothing is ordered."""
+    """Return the orders of one decision, lean first; none where nothing is ordered.
+
+    Args:
+        decision: one record.
+        items: of the shard.
+        names: of the suppliers.
+        currency: of the prices.
+        outlook: the days ahead that it was decided by, which is part of its inputs; None means it
+            was decided without.
+    """
     sku, warehouse = items.names[int(decision["item"])]
     occasion = Occasion.SURGE if decision["is_surge"] else Occasion.REGULAR
     window_ms, reviewed_ms = int(decision["window_ms"]), int(decision["reviewed_ms"])
@@ -140,7 +158,7 @@ def purchase_orders(
                     expected_at=rfc3339(due_ms),
                     method=decision["method"].item().decode(),
                     reason=decision["reason"].item().decode(),
-                    inputs=inputs_record(decision),
+                    inputs={**inputs_record(decision), **(outlook or {})},
                     candidates=candidates_record(decision),
                     candidate_units=candidate_units_record(decision),
                     expected=expected_record(decision),

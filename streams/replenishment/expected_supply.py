@@ -10,7 +10,7 @@ from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timestamps import DAY_MS
 from streams.types import Int64Array, Table
 
-_NOT_SENT = (AWAITING_APPROVAL, "held")
+NOT_SENT = (AWAITING_APPROVAL, "held")
 """States of orders that have not left: their supplier is not late with them."""
 
 
@@ -34,7 +34,7 @@ def uncounted_units(
         place = list(SupplierRole).index(order.role)
         if order.due_ms > latest_ms:
             left_out[place] += order.outstanding
-        elif order.due_ms < now_ms and order.state not in _NOT_SENT:
+        elif order.due_ms < now_ms and order.state not in NOT_SENT:
             due_in_days = np.array((order.due_ms - now_ms) / DAY_MS)
             lead_days = np.array(float(row[f"lead_time_days_{order.role}"]))
             share = float(counted_share(due_in_days, lead_days))

@@ -1,5 +1,8 @@
 """A review: which items, with what inputs, and the record of what was decided and why."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from policy import (
@@ -13,6 +16,7 @@ from policy import (
     fit_demand,
 )
 from policy.review_inputs import ROLES
+from policy.slow_lean import SHORTEST_LEAN_DAYS, wants_outlook
 from streams.contracts.purchase_orders import (
     SupplierRole,
 )
@@ -27,6 +31,7 @@ from streams.replenishment.decision_record import (
     RESULTS,
     policy_inputs,
 )
+from streams.replenishment.outlook import Ahead, OutlookRecord, outlook_columns, outlook_record
 from streams.replenishment.supplier_terms import SupplierTerms
 from streams.settings import ReviewSettings
 from streams.types import Float64Array, Int64Array, Table
@@ -50,6 +55,8 @@ def decide_items(
     demand_before_surge: Float64Array | None = None,
     terms: SupplierTerms | None = None,
     late_supply_units: Int64Array | None = None,
+    ahead: Ahead | None = None,
+    outlooks: dict[int, OutlookRecord] | None = None,
 ) -> Table:
     """Decide for the items given.
 
@@ -71,6 +78,9 @@ def decide_items(
         terms: price breaks and dispatch days of the suppliers; None means no item has any.
         late_supply_units: of what is on order, the units that are due too late to count, or that
             hardly come any more, shape (n, role); None means that all of it counts.
+        ahead: the days ahead, by which items with a slow lean supplier are decided; None means by
+            the mean of the time covered.
+        outlooks: takes up what those were decided by, by their place among the items.
 
     Returns:
         `DECISION` records, shape (n,). An item without known stock or history gets no order, and
@@ -93,8 +103,25 @@ def decide_items(
     for name in (*_COSTS, *RESULTS):
         decisions[name] = np.inf
     if free.size:
-        _fill(decisions, free, decide(policy_inputs(decisions[free]), cache))
+        columns = {} if ahead is None else _outlook(decisions, free, ahead, outlooks)
+        inputs = replace(policy_inputs(decisions[free]), **columns)
+        _fill(decisions, free, decide(inputs, cache))
     return decisions
+
+
+def _outlook(
+    decisions: Table, free: Int64Array, ahead: Ahead, outlooks: dict[int, OutlookRecord] | None
+) -> dict[str, Any]:
+    """Return the outlook of the items that are not held, where any has a slow lean supplier."""
+    if not (decisions["lead_time_days_lean"][free] >= SHORTEST_LEAN_DAYS).any():
+        return {}
+    places = free[wants_outlook(policy_inputs(decisions[free]))]
+    if not places.size:
+        return {}
+    columns = outlook_columns(decisions, places, ahead)
+    if outlooks is not None:
+        outlooks.update({place: outlook_record(columns, place) for place in places.tolist()})
+    return {name: values[free] for name, values in columns.items()}
 
 
 def _gather(

@@ -11,11 +11,13 @@ from streams.detection.factors import surge_demand
 from streams.handover.rules import person_needed
 from streams.replenishment.decision_record import purchase_orders
 from streams.replenishment.expected_supply import uncounted_units
+from streams.replenishment.outlook import OutlookRecord
 from streams.replenishment.reviews import decide_items, expected_demand
 from streams.replenishment.schedule import period_ms
 from streams.replenishment.supplier_terms import SupplierTerms, supplier_terms
 from streams.settings import Limits
 from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
+from streams.timeline.days_ahead import days_ahead
 from streams.timeline.partition_state import State
 from streams.timeline.updates import count_supply, end_discontinued
 from streams.timestamps import DAY_MS, one_time
@@ -84,6 +86,7 @@ def _decide(
     if not items.size:
         return
     terms = supplier_terms(items, state.catalog, state.special, boundary)
+    outlooks: dict[int, OutlookRecord] = {}
     decisions = decide_items(
         state.items.rows,
         items,
@@ -98,6 +101,8 @@ def _decide(
         planned_units_per_day=planned,
         terms=terms,
         late_supply_units=_late_supply(state, items, terms, boundary),
+        ahead=days_ahead(state, items, demand[0] - planned, boundary),
+        outlooks=outlooks,
     )
     state.note_decisions(decisions)
     state.effects.extend(
@@ -106,8 +111,8 @@ def _decide(
         )
     )
     ordered = decisions["quantity_lean_units"] + decisions["quantity_flexible_units"] > 0
-    for decision in decisions[ordered]:
-        _order(state, decision)
+    for place in np.flatnonzero(ordered).tolist():
+        _order(state, decisions[place], outlooks.get(place))
 
 
 def _late_supply(
@@ -127,7 +132,7 @@ def _late_supply(
     return late
 
 
-def _order(state: State, decision: Table) -> None:
+def _order(state: State, decision: Table, outlook: OutlookRecord | None) -> None:
     """Open the orders of a decision: they count as supply from now on."""
     item = int(decision["item"])
     line = state.catalog[item]
@@ -135,7 +140,7 @@ def _order(state: State, decision: Table) -> None:
         SupplierRole.LEAN: line.supplier_lean,
         SupplierRole.FLEXIBLE: line.supplier_flexible,
     }
-    for order in purchase_orders(decision, state.items, names, line.currency):
+    for order in purchase_orders(decision, state.items, names, line.currency, outlook):
         outgoing = _order_record(state, item, order, int(decision["reviewed_ms"]))
         state.supply.open(
             OpenOrder(

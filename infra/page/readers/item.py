@@ -18,7 +18,7 @@ from streams.replenishment.decision_record import POLICY_INPUTS
 from streams.types import Table
 
 _DAYS_SHOWN = 35
-_HELD = b"held"
+_HELD, _BY_DAYS_AHEAD = b"held", b"dual_index"
 _NOWHERE = Cursor.after_all_of(0)  # it is in no list
 
 
@@ -54,8 +54,11 @@ class ItemReader:
 
 
 def _again(record: Table | None) -> Mapping[str, Any] | None:
-    """Return the decision that the policy makes of recorded inputs; none where it was held."""
-    if record is None or record["method"].item() == _HELD:
+    """Return the decision that the policy makes of recorded inputs; none where it was held.
+
+    What was decided by the days ahead is recomputed from an order's own record alone.
+    """
+    if record is None or record["method"].item() in (_HELD, _BY_DAYS_AHEAD):
         return None
     (row,) = decision_rows(record.reshape(1), {int(record["item"]): ("", "")})  # type: ignore[arg-type]
     named = dict(zip(DECISION_COLUMNS, row, strict=True))
