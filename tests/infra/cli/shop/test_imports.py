@@ -98,7 +98,7 @@ def test_every_reason_and_preset_has_words():
     """What is left out is said in words, and the command knows every preset."""
     assert set(file_report.WHY) >= {"empty_sku", "gift_card", "not_placed", "same_event_twice"}
     assert set(imports.Preset.__args__) == {*PRESETS, *SHOP_PRESETS}
-    assert set(template.Kind.__args__) == set(PRESETS)
+    assert set(template.Kind.__args__) == {*PRESETS, "campaign"}
 
 
 def test_a_person_chooses_by_number_or_writes(monkeypatch):
