@@ -22,7 +22,7 @@ from infra.cli.terminal.wait import Target, wait_until_reached
 from infra.control.holds import read_waiting_orders
 from infra.kafka.options import clear_errors, client_options, security_options
 from infra.kafka.topic_admin import ensure_topics
-from infra.redis.reader import open_reader
+from infra.redis.reader import Reader, open_reader
 from infra.replay import schemas as adapters
 from infra.replay.faults import FAR_FUTURE, LineError, Record
 from infra.replay.line_source import LineSource, open_lines
@@ -38,6 +38,11 @@ from streams.handover.rules import HoldReason
 from streams.timestamps import rfc3339
 
 _PLAIN_LINE_SECONDS = 5.0  # between two lines of progress where there is no terminal
+_OUTCOMES = {
+    "duplicate": "known already, counted once",
+    "late": "too late to count",
+    "dead_lettered": "dead letters",
+}
 _BAD_LINES_SHOWN = 20
 
 
@@ -108,6 +113,8 @@ def replay(
         else heartbeat_seconds,
         batch_records=batch_records,
     )
+    if wait:
+        replayed.note_counts()
     with _show_progress() as shown:
         result = asyncio.run(replayed.send(shown))
         if wait and result.complete:
@@ -123,6 +130,9 @@ def _verdict(replayed: "_Replay", result: ReplayResult) -> ExitCode:
     bad = replayed.bad_lines.total()
     if bad and not result.records:
         complain(f"nothing was sent: all {number(bad)} lines are bad; is --schema right?")
+        return ExitCode.NO
+    if result.complete and not result.records:
+        complain("nothing was sent: the file holds no events")
         return ExitCode.NO
     if bad and not replayed.skip_bad:
         complain(f"{number(bad)} lines were left out for their time; --skip-bad allows that")
@@ -149,6 +159,12 @@ class _Replay:
     batch_records: int | None
     bad_lines: Counter[str] = field(default_factory=Counter)  # by code
     waited_seconds: float | None = None
+    not_new: Counter[str] = field(default_factory=Counter)  # what Redis did not count, by outcome
+
+    def note_counts(self) -> None:
+        """Remember what Redis has counted before anything is sent."""
+        with open_reader(self.settings) as reader:
+            self.not_new.subtract(_uncounted(reader))
 
     async def send(self, shown: "_Shown") -> ReplayResult:
         """Write everything to Kafka; make the topics first, if they are not there."""
@@ -189,6 +205,7 @@ class _Replay:
             wait_until_reached(
                 reader, target, shown.waiting, shown.warn, lambda: _held_orders(settings)
             )
+            self.not_new.update(_uncounted(reader))
         self.waited_seconds = time.monotonic() - started
 
     def _share(self) -> float | None:
@@ -216,6 +233,17 @@ class _Replay:
             complain(f"left out: {error}")
         elif self.bad_lines.total() == _BAD_LINES_SHOWN + 1:
             complain("further bad lines are only counted")
+
+
+def _uncounted(reader: Reader) -> Counter[str]:
+    """Return how many records were known already, too late or bad, since the beginning."""
+    counts: Counter[str] = Counter()
+    for shard in reader.shards():
+        for name, count in ({} if shard.meta is None else shard.meta.counts).items():
+            outcome = name.rpartition(":")[2]
+            if outcome in _OUTCOMES:
+                counts[outcome] += count
+    return counts
 
 
 def _held_orders(settings: Settings) -> Counter[HoldReason]:
@@ -345,6 +373,9 @@ def _sum_up(replayed: _Replay, result: ReplayResult, *, as_json: bool) -> None:
         )
     if replayed.bad_lines:
         facts.append(("left out", _left_out(replayed.bad_lines)))
+    for outcome, text in _OUTCOMES.items():
+        if replayed.waited_seconds is not None and (count := replayed.not_new[outcome]):
+            facts.append((text, number(count)))
     if replayed.waited_seconds is not None:
         facts.append(("in Redis", f"all of it, after {replayed.waited_seconds:.1f} s more"))
     console = make_console()
@@ -372,4 +403,11 @@ def _summary(replayed: _Replay, result: ReplayResult) -> dict[str, object]:
         "waited_seconds": None
         if replayed.waited_seconds is None
         else round(replayed.waited_seconds, 3),
+        **_uncounted_of(replayed),
     }
+
+
+def _uncounted_of(replayed: _Replay) -> dict[str, int | None]:
+    """What Redis did not count of the file; None where nobody waited for it."""
+    is_known = replayed.waited_seconds is not None
+    return {one: replayed.not_new[one] if is_known else None for one in _OUTCOMES}

@@ -181,6 +181,9 @@ def test_replay_wait_returns_when_all_is_in_redis(sale: Played) -> None:
     """After `replay --wait` the days are those that really happened, every row."""
     assert sale.replayed["complete"]
     assert sale.replayed["records"] == sale.truth["events"]["lines"]
+    events = sale.truth["events"]
+    assert sale.replayed["dead_lettered"] == events["bad"]
+    assert sale.replayed["late"] == sum(events["3_days_late"].values())
     rows = [tuple(row) for row in csv.reader(io.StringIO(sale.days))]
     assert rows[0] == ("day", "sku", "orders", "lines", "units")
     assert rows[1:] == [tuple(map(str, row)) for row in sale.truth["days"]]
@@ -192,6 +195,7 @@ def test_replaying_again_changes_nothing(sale: Played) -> None:
     again = sale.tidegate("replay", str(sale.file), "--wait")
     assert again.code == 0, again.err
     assert "all of it" in again.out
+    assert "known already, counted once" in again.out
     assert sale.tidegate("export", "days").out == sale.days
     assert sale.tidegate("export", "orders", "--format", "jsonl").out == orders
 
@@ -210,6 +214,14 @@ def test_real_orders_come_to_their_exact_days(
         wanted = gzip.decompress((shared_data / f"{SAMPLE}.daily.csv.gz").read_bytes())
         assert gzip.decompress(out.read_bytes()) == wanted
         assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_without_events_is_no_success(sale: Played, tmp_path: Path) -> None:
+    """An export that went wrong is empty."""
+    (tmp_path / "empty.jsonl").write_text("")
+    answer = sale.tidegate("replay", str(tmp_path / "empty.jsonl"))
+    assert answer.code == 1
+    assert "the file holds no events" in answer.err
 
 
 def test_bad_lines_stop_a_replay_or_are_left_out(sale: Played) -> None:
