@@ -8,7 +8,7 @@ again under the same id, people are asked about it.
     messages       records of the topics -> what a destination is to be sent
     destinations   a TOML file -> where to, how, and for which suppliers
     schedule       when to try again
-    webhook, files, mail, edifact, x12   one try, and how its end is judged
+    webhook, files, mail, odoo, edifact, x12   one try, and how its end is judged
     gathering      several orders to one supplier -> one document
     outbox         what is waiting, sending, delivered, refused or unknown; survives kill -9
     metrics        the outbox -> Prometheus

@@ -14,6 +14,7 @@ from infra.deliver.destinations import (
     DestinationError,
     Folder,
     Mail,
+    Odoo,
     Webhook,
     secrets_of,
 )
@@ -22,6 +23,7 @@ from infra.deliver.edifact import EdiError
 from infra.deliver.files import file_name, order_csv, put
 from infra.deliver.mail import make_mail, send
 from infra.deliver.messages import webhook_body
+from infra.deliver.odoo import OdooError, load, load_body
 from infra.deliver.outbox import Delivery, DestinationState, Outbox, State
 from infra.deliver.outcome import End, Outcome
 from infra.deliver.schedule import next_wait_s
@@ -194,6 +196,20 @@ async def _send(
             box = destination.mailbox()
             mail = make_mail(message, box, is_repeat=is_repeat)
             return await asyncio.to_thread(send, mail, box)
+        case Odoo():
+            try:
+                body = load_body(message, destination.partners, destination.products)
+            except OdooError as error:
+                return Outcome(End.REFUSED, str(error))
+            return await load(
+                client,
+                destination.url,
+                destination.key(),
+                body,
+                database=destination.database,
+                now_s=now_s,
+                timeout_s=destination.timeout_seconds,
+            )
         case Folder():
             name = file_name(message, "csv")
             content = order_csv(message, destination.delimiter, destination.decimal)

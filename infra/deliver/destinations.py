@@ -109,7 +109,26 @@ class X12(_Common, frozen=True, kw_only=True, tag_field="kind", tag="x12"):
     deliver_to_name: str
 
 
-Destination = Webhook | Folder | Mail | Edifact | X12
+class Odoo(_Common, frozen=True, kw_only=True, tag_field="kind", tag="odoo"):
+    """Draft purchase orders in Odoo 19 or newer."""
+
+    url: str
+    key_file: Path
+    database: str | None = None
+    partners: dict[str, str] = {}  # external id by supplier
+    products: dict[str, str] = {}  # external id by sku
+    timeout_seconds: float = 30.0
+
+    def key(self) -> str:
+        """Return the key, read now: it lasts three months at most.
+
+        Raises:
+            DestinationError: the file cannot be read.
+        """
+        return _read(self.name, self.key_file)
+
+
+Destination = Webhook | Folder | Mail | Edifact | X12 | Odoo
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -175,6 +194,9 @@ def _check(one: Destination) -> None:
         case Webhook():
             _check_url(one)
             secrets_of(one)
+        case Odoo():
+            _check_url(one)
+            one.key()
         case Mail():
             if one.security not in ("starttls", "tls", "none"):
                 rule = "starttls, tls or none"
@@ -191,7 +213,7 @@ def _check(one: Destination) -> None:
                 raise DestinationError(f"{one.name}.folder", rule, str(one.folder))
 
 
-def _check_url(one: Webhook) -> None:
+def _check_url(one: Webhook | Odoo) -> None:
     parts = urlsplit(one.url)
     if parts.scheme == "https" and parts.hostname:
         return
