@@ -17,6 +17,7 @@ import numpy as np
 from policy.campaigns.capacity import Stretch, stretches
 from policy.campaigns.case import Case, Limit, Line, Option, Purchase, Warehouse
 from policy.campaigns.supply import Supply, checkpoints
+from policy.errors import PolicyInputError
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -377,7 +378,8 @@ class Planner:
         if found.x is None and otherwise is not None:
             return replace(otherwise, is_proven=False)
         if found.x is None:
-            raise RuntimeError(f"the plan has no solution: {found.message}")
+            rule = "of numbers that can be planned with: some are extremely large or small"
+            raise PolicyInputError("the campaign", rule, self.case.campaign_id)
         x = np.where(np.abs(found.x) < _TINY, 0.0, found.x)
         is_proven = found.status == _SOLVED and (otherwise is None or otherwise.is_proven)
         return self._plan(x, is_proven=is_proven)

@@ -121,13 +121,20 @@ def report_campaign(value: Any) -> dict[str, Any]:
         "hours": _hours(actuals),
         "service": _service(given),
         "money": _money(case, actuals, given),
-        "actions_taken": list(given.take("actions_taken") or []),
-        "questions": list(given.take("questions") or []),
+        "actions_taken": _listed(given, "actions_taken"),
+        "questions": _listed(given, "questions"),
         "changes": _changes(rows, given),
         "next": {
             "lines": [_next(case, one, actuals) for one in actuals if one.line.baseline_units]
         },
     }
+
+
+def _listed(given: Given, name: str) -> list[Any]:
+    value = given.take(name)
+    if value is not None and not isinstance(value, list | tuple):
+        raise PolicyInputError(name, "a list", value)
+    return list(value or [])
 
 
 def _actual(case: Case, line: Line, given: Given) -> Actual:

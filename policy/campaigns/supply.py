@@ -11,6 +11,7 @@ from policy.campaigns.case import NORMAL_90, Arrival, Case, Line, Stock
 
 MOST_SCENARIOS = 4096  # times the moments of each
 _SLACK = 1e-9
+_BEYOND = 1e18  # units: more than any case may have
 _NORMAL = NormalDist()
 
 
@@ -144,6 +145,8 @@ def scenarios(
 
 def _ways(units: float, by: Sequence[float]) -> dict[tuple[float, ...], float]:
     """Return when one arrival may come: from each moment on, or never, with the chances."""
+    if units == 0:
+        return {(0.0,) * len(by): 1.0}
     ways = {}
     before = 0.0
     for place, chance in enumerate(by):
@@ -230,9 +233,9 @@ def _short_high(
     exact = sorted({_short(line.high_units, shelf, way, shares) for way in ways})
     exact += sorted({_short(line.expected_units, shelf, way, shares) for way in ways})
     low, high = 0.0, max(1.0, line.expected_units, line.high_units)
-    while not is_enough(high):
+    while high < _BEYOND and not is_enough(high):
         high *= 2
-    while high - low > 1e-10 * high:
+    while high - low > max(_SLACK, 1e-10 * high):
         middle = (low + high) / 2
         low, high = (low, middle) if is_enough(middle) else (middle, high)
     return next((one for one in exact if math.isclose(one, high, rel_tol=1e-7)), high)

@@ -102,6 +102,9 @@ VARIATIONS = [
     (case({"arrivals": [{"units": 1500, "arrives_in_days": 5, "chance": 0.7},
                         {"units": 1500, "arrives_in_days": 6, "chance": 0.7}]}, capacity=3000),
      "not_feasible", "stock", 3, 6500, (900, 1500)),
+    # an arrival of nothing changes nothing
+    (case({"arrivals": [{"units": 0, "arrives_in_days": 5, "chance": 0.7}]}, capacity=3000),
+     "not_feasible", "stock", 3, 5000, (3000, 3000)),
     # after the promise it is no use: start in 7 days, promise 3
     (case({"arrivals": [{"units": 3000, "arrives_in_days": 10.5}]}, capacity=3000),
      "not_feasible", "stock", 3, 5000, (3000, 3000)),

@@ -128,8 +128,15 @@ def test_learned_uplift_weighs_the_campaigns_before():
         ([line(actual_hours=[{"hour": 1, "units": 1, "out_share": 2}])], "out_share must be >= 0"),
     ],
 )
-def test_figures_that_cannot_be_are_refused(given, text):
+def test_lines_that_cannot_be_are_refused(given, text):
     """Field, rule and value."""
     with pytest.raises(PolicyInputError) as refused:
         report_campaign({**WINDOW, "lines": given})
     assert text in str(refused.value)
+
+
+def test_what_is_no_list_is_refused():
+    """Questions and actions are lists."""
+    for name in ("questions", "actions_taken"):
+        with pytest.raises(PolicyInputError, match=f"{name} must be a list"):
+            report_campaign({**WINDOW, "lines": [line(actual_units=1)], name: 5})
