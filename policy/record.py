@@ -75,8 +75,8 @@ def inputs_of(record: Mapping[str, Any]) -> ReviewInputs:
     unknown = sorted(set(record) - set(FIELD_NAMES))
     if unknown:
         raise PolicyInputError(unknown[0], "a field of ReviewInputs", record[unknown[0]])
-    has_outlook = record.get(OUTLOOK_FIELDS[0]) is not None
-    names = [name for name in FIELD_NAMES if has_outlook or name not in OUTLOOK_FIELDS]
+    given = {name for name in OUTLOOK_FIELDS if record.get(name) is not None}
+    names = [name for name in FIELD_NAMES if name in given or name not in OUTLOOK_FIELDS]
     return ReviewInputs(**{name: np.array([_value(record, name)]) for name in names})
 
 

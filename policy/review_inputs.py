@@ -107,6 +107,8 @@ class ReviewInputs:
     """Units of that order."""
     outlook_strain: IntArray | None = None
     """What is out of the ordinary, a code of `policy.dual_index.rule`."""
+    outlook_level_units_per_day: FloatArray | None = None
+    """Demand of an ordinary day, without plans and surges: lots and safety factors are its."""
 
     def __len__(self) -> int:
         return int(np.asarray(self.inventory_position_units).size)

@@ -28,6 +28,7 @@ from policy.review_inputs import (
     ReviewInputs,
     checked_columns,
 )
+from policy.rounding import rounded_demand
 from policy.solver import columns as kernel
 from policy.solver import reading_columns as reading
 
@@ -42,6 +43,8 @@ class SlowLean:
 
     outlook: Outlook
     strain: IntArray
+    level: FloatArray
+    """Units of an ordinary day."""
 
 
 def read_outlook(inputs: ReviewInputs) -> SlowLean | None:
@@ -68,12 +71,14 @@ def read_outlook(inputs: ReviewInputs) -> SlowLean | None:
         uncertain_units=uncertain,
         position=np.asarray(inputs.inventory_position_units, np.float64),
     )
-    return SlowLean(outlook, strain)
+    return SlowLean(outlook, strain, _column(inputs, "outlook_level_units_per_day", (size,)))
 
 
 def _column(inputs: ReviewInputs, name: str, shape: tuple[int, ...]) -> FloatArray:
     value = getattr(inputs, name)
-    column = np.asarray(0.0 if value is None else value, np.float64)
+    if value is None and name == "outlook_level_units_per_day":
+        return np.zeros(shape)  # the mean of the time covered stands for it
+    column = np.asarray(np.nan if value is None else value, np.float64)
     if column.shape != shape or not np.isfinite(column).all():
         raise PolicyInputError(name, f"finite numbers of shape {shape}", value)
     return np.ascontiguousarray(column)
@@ -114,10 +119,12 @@ def decide_slow_lean(
     )
     levels = np.zeros((items.size, LEVELS))
     lots = np.zeros((items.size, LOTS))
+    ordinary = _at_level(rows[items], known.level[items])
     for place, k in enumerate(items.tolist()):
-        known_row = table.rows.get(rows[k].tobytes())
+        key = ordinary[place].tobytes()
+        known_row = table.rows.get(key)
         if known_row is None:
-            known_row = table.keep_row(rows[k].tobytes(), _level_row(rows[k], table))
+            known_row = table.keep_row(key, _level_row(ordinary[place], table))
         levels[place], lots[place], answers[k] = known_row
     ordered, _ = order_items(
         outlook, suppliers, levels, lots, allow_lean[items], known.strain[items]
@@ -127,6 +134,17 @@ def decide_slow_lean(
     is_nothing = ordered.sum(axis=1) == 0
     orders[items, reading.O_REASON] = np.where(is_nothing, Reason.POSITION_COVERS, reason)
     _write_costs(items, outlook, ordered, rows, readings, orders)
+
+
+def _at_level(rows: FloatArray, level: FloatArray) -> FloatArray:
+    """Return parameter rows with the demand of ordinary days, of the same dispersion."""
+    index = rows[:, kernel.P_SD] ** 2 / rows[:, kernel.P_MEAN]
+    level = np.where(level > 0.0, level, rows[:, kernel.P_MEAN])
+    ordinary = rows.copy()
+    ordinary[:, kernel.P_MEAN], ordinary[:, kernel.P_SD] = rounded_demand(
+        level, np.sqrt(index * level)
+    )
+    return ordinary
 
 
 def _level_row(row: FloatArray, table: LevelTable) -> tuple[FloatArray, FloatArray, FloatArray]:

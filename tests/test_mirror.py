@@ -161,7 +161,6 @@ COVERS = {
     ),
     "tests/streams/demand/test_exposure.py": "streams.detection.phantom_stock",
     "tests/streams/detection/test_surge.py": "streams.detection.factors",
-    "tests/streams/replenishment/test_outlook.py": "streams.timeline.days_ahead",
     "tests/streams/groups/test_stage.py": (
         "streams.groups.members streams.groups.rows streams.groups.whole_incidents "
         "streams.timeline.group_facts"

@@ -25,6 +25,8 @@ class Ahead:
     """The place of an order's item is that among the items under review."""
     path_units: Float64Array
     """Expected units of each day ahead, shape (item, day)."""
+    level_units_per_day: Float64Array
+    """Of an ordinary day, without plans and surges, shape (item,)."""
     is_demand_raised: BoolArray
     """By a campaign or surge, now or within a lean lead time, shape (item,)."""
 
@@ -92,6 +94,7 @@ def outlook_columns(decisions: Table, places: Int64Array, ahead: Ahead) -> dict[
         "outlook_arrival_chance": seen.chance,
         "outlook_uncertain_units": seen.uncertain_units,
         "outlook_strain": strain_of(orders, suppliers, ahead.is_demand_raised[places]),
+        "outlook_level_units_per_day": ahead.level_units_per_day[places],
     }
     return {name: _spread(values, places, decisions.size) for name, values in columns.items()}
 

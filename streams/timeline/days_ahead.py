@@ -43,7 +43,12 @@ def days_ahead(
         state.supply.of_item(int(item)) if is_slow else ()
         for item, is_slow in zip(items.tolist(), slow.tolist(), strict=True)
     )
-    return Ahead(open_orders(of_items, boundary), path, _is_raised(state, items, boundary))
+    return Ahead(
+        open_orders(of_items, boundary),
+        path,
+        level_units_per_day,
+        _is_raised(state, items, boundary),
+    )
 
 
 def _week_path(

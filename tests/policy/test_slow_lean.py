@@ -63,6 +63,7 @@ def inputs(nets: list[float], due_in_days: float | None = None, **changed: float
         **terms,
         **outlook,
         outlook_strain=np.zeros(size, np.int64),
+        outlook_level_units_per_day=np.full(size, 10.0),
     )
 
 

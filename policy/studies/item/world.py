@@ -169,9 +169,10 @@ class _Run:
 
     def _is_newly_overdue(self, day: int) -> bool:
         """Whether a lean order became later today than lead times explain."""
-        leads = self.rule.leads(self._lead_only())[LEAN]
-        mean, sd = np.array(leads[0]), np.array(leads[1])
         due = [order.due - day for order in self.open if order.supplier == LEAN and order.due < day]
+        if not due:
+            return False
+        mean, sd = map(np.array, self.rule.leads(self._lead_only())[LEAN])
         now = are_overdue(np.array(due), mean, sd)
         before = are_overdue(np.array(due) + 1.0, mean, sd)
         return bool((now & ~before).any())

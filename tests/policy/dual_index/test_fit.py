@@ -62,6 +62,7 @@ def test_a_target_is_met_within_a_point_at_random_lead_times(share, target, colu
     assert found.found[column] >= target - 0.01
 
 
+@pytest.mark.slow
 def test_two_suppliers_cost_less_than_a_reserve_where_the_premium_is_small():
     """At 3 % premium and a dear stock the flexible supplier is asked regularly."""
     costs = {"premium": 0.3, "holding": 1.5 * 10 / 365, "backorder": 0.5, "lean_sd_days": 5.0}
@@ -72,6 +73,7 @@ def test_two_suppliers_cost_less_than_a_reserve_where_the_premium_is_small():
     assert alone.found[F_FLEXIBLE] == 0.0
 
 
+@pytest.mark.slow
 def test_levels_are_scale_free():
     """Four times the demand at equal variation and equal lot in days costs four times as much."""
     small = fitted(Share.FILL, 0.95, mean=40.0, sd=20.0, lean_setup=200.0, flexible_setup=20.0)
@@ -93,6 +95,7 @@ def test_the_table_fits_an_item_once_and_follows_the_spread_of_the_lead_time():
     assert again.tolist() == wide.tolist()
 
 
+@pytest.mark.slow
 def test_a_fit_is_the_same_whenever_it_is_made():
     """Random numbers have fixed seeds: a decision can be computed again."""
     first, second = fitted(Share.FILL, 0.9), fitted(Share.FILL, 0.9)

@@ -35,6 +35,7 @@ def test_the_answer_is_json_where_no_person_looks(case_file, capsys, tmp_path):
     assert plot.stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_person_sees_tables(case_file, capsys, monkeypatch):
     """On a terminal the figures stand in tables, with words."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

@@ -54,6 +54,7 @@ def test_a_lost_order_passes_in_the_exact_region():
     assert value(answer["events"][0], "days_out") <= 8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_and_another_one_another():
     """Runs differ by their seed alone."""
     short = {**CASE, "runs": 1, "days": 400}
