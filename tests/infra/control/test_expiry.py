@@ -73,11 +73,14 @@ async def test_a_change_begins_the_time_anew(shop):
 
 
 async def test_answered_order_does_not_expire(shop):
-    """Though the logs have not brought the answer yet."""
-    word = Word("po-1", Verdict.APPROVED, "ada", "good")
-    entry, _ = answer_to(shop.settings, shop.log.state, shop.log.controls(), word)
-    await shop.log.answer(entry)
-    assert await shop.look_after(99) == ["approved po-1 10"]
+    """Though it is held until the logs have brought its change."""
+    for word in (
+        Word("po-1", Verdict.CHANGED, "ada", "less", 7),
+        Word("po-1", Verdict.APPROVED, "ada", "good"),
+    ):
+        entry, _ = answer_to(shop.settings, shop.log.state, shop.log.controls(), word)
+        await shop.log.answer(entry)
+    assert await shop.look_after(99) == ["changed po-1 7", "approved po-1 7"]
 
 
 @pytest.mark.parametrize("case", ["paused", "elsewhere", "unknown", "no setting"])
