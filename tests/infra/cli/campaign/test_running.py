@@ -6,6 +6,7 @@ import json
 import pytest
 
 from infra.cli.app import run
+from infra.cli.campaign.commands import campaign
 
 SALE = {
     "campaign_id": "sale",
@@ -95,3 +96,11 @@ def test_a_file_of_orders_without_a_date_is_refused(file, tmp_path, capsys):
     orders.write_text("order_id,sku\n1,A\n")
     assert run(["campaign", "slip", file(), "--orders", str(orders)]) == 2
     assert "must have a column promised_at" in capsys.readouterr().err
+
+
+def test_help_lists_the_commands_of_a_campaign_that_runs(capsys):
+    """Each explains the fields that it reads."""
+    for name, word in (("promises", "presale_limit"), ("advise", "thresholds"), ("slip", "once")):
+        assert name in set(campaign)
+        assert run(["campaign", name, "--help"]) == 0
+        assert word in capsys.readouterr().out
