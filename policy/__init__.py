@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from policy.record import decision_record, recompute
     from policy.review_inputs import DemandFamily, ReviewInputs, ServiceType
     from policy.sourcing.solve import solve
+    from policy.studies.item import simulate_item
     from policy.studies.paper import paper_tables
     from policy.studies.simulation import (
         Outcome,
@@ -62,6 +63,7 @@ _LOADED_WHEN_USED = {
     "PolicyCache": "policy_cache",
     "decide": "live_decision",
     "paper_tables": "studies.paper",
+    "simulate_item": "studies.item",
     "solve": "sourcing.solve",
 }
 
@@ -108,6 +110,7 @@ __all__ = [
     "poisson_demand",
     "recompute",
     "simulate",
+    "simulate_item",
     "solve",
     "solve_dual",
 ]

@@ -3,6 +3,6 @@
 `case` reads a case, `world` plays its days, `result` counts them, `answer` puts all together.
 """
 
-from policy.studies.item.answer import answer_case
+from policy.studies.item.answer import simulate_item
 
-__all__ = ["answer_case"]
+__all__ = ["simulate_item"]

@@ -20,7 +20,7 @@ from policy.studies.item.rule import ItemRule
 from policy.studies.item.world import Days, play
 
 
-def answer_case(value: Any) -> dict[str, Any]:
+def simulate_item(value: Any) -> dict[str, Any]:
     """Return what the live rule claims of an item, and what it achieves in a simulated world.
 
     Args:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from policy.studies.item import answer_case
+from policy.studies.item import simulate_item
 from policy.studies.item.result import FIGURES
 from tests.policy.studies.item.test_case import CASE
 
@@ -18,7 +18,7 @@ def value(figures: dict[str, Any], name: str) -> float:
 @pytest.mark.slow
 def test_a_claim_is_what_an_independent_simulation_finds():
     """Two simulations that share no code agree within three standard errors."""
-    answer = answer_case({**LONG, "runs": 12})
+    answer = simulate_item({**LONG, "runs": 12})
     assert set(answer["claimed"]) == set(answer["achieved"]) == set(FIGURES)
     for name in FIGURES:
         claimed, achieved = answer["claimed"][name], answer["achieved"][name]
@@ -34,7 +34,7 @@ def test_troubles_pass_in_the_shops_region():
         {"day": 1100, "kind": "campaign", "days": 14, "factor": 4, "announced_days_before": 14},
         {"day": 1500, "kind": "surge", "days": 14, "factor": 4},
     ]
-    lost, campaign, surge = answer_case({**LONG, "events": events})["events"]
+    lost, campaign, surge = simulate_item({**LONG, "events": events})["events"]
     assert value(lost, "days_out") <= 8
     assert value(lost, "flexible_units") > 100
     assert value(campaign, "fill_during") >= 0.97
@@ -49,7 +49,7 @@ def test_a_lost_order_passes_in_the_exact_region():
     case = {**LONG, "lean": {**CASE["lean"], "lead_time_days": 4, "setup_cost": 10}}
     case["flexible"] = {**CASE["flexible"], "lead_time_days": 2}
     case["events"] = [{"day": 800, "kind": "order_lost", "supplier": "lean"}]
-    answer = answer_case({**case, "days": 1000, "runs": 3})
+    answer = simulate_item({**case, "days": 1000, "runs": 3})
     assert answer["method"] == "exact"
     assert value(answer["events"][0], "days_out") <= 8
 
@@ -58,5 +58,5 @@ def test_a_lost_order_passes_in_the_exact_region():
 def test_the_same_seed_gives_the_same_answer_and_another_one_another():
     """Runs differ by their seed alone."""
     short = {**CASE, "runs": 1, "days": 400}
-    assert answer_case(short) == answer_case(short)
-    assert answer_case(short)["achieved"] != answer_case({**short, "seed": 2})["achieved"]
+    assert simulate_item(short) == simulate_item(short)
+    assert simulate_item(short)["achieved"] != simulate_item({**short, "seed": 2})["achieved"]
