@@ -169,3 +169,56 @@ async def test_process_that_is_killed_again_and_again_loses_and_forgets_nothing(
         assert await process.wait() == 0
         assert set(receiver.ids) == {f"{one}:1" for one in names}
         assert len(receiver.ids) <= len(names) + 2, "at most one repeat for each kill"
+
+
+@pytest.mark.slow
+async def test_documents_are_the_same_after_kills_and_no_order_is_in_two(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """120 orders to three suppliers; killed while documents gather and while one is sent."""
+    settings = load_settings(kafka_bootstrap=broker.bootstrap, topic_prefix="documents-")
+    await ensure_topics(broker.bootstrap, "documents-", 2)
+    outbox = tmp_path / "outbox"
+    names = [f"po-{number}" for number in range(120)]
+    suppliers = ("acme", "lean", "east")
+    async with receiving() as receiver:
+        receiver.script = ["hang"]
+        (tmp_path / "d.toml").write_text(
+            f'[[destination]]\nkind = "webhook"\nname = "erp"\nurl = "{receiver.url}"\n'
+            "gather_seconds = 1\n"
+        )
+        command = [sys.executable, "-m", "infra.cli", "deliver", "run", str(tmp_path / "d.toml")]
+        command += ["--outbox", str(outbox), "--kafka-bootstrap", broker.bootstrap]
+        command += ["--topic-prefix", "documents-", "--from-beginning"]
+        orders = [
+            ("purchase-orders", order(name, time.time(), suppliers[number % 3]))
+            for number, name in enumerate(names)
+        ]
+        await publish(settings, orders)
+        box = Outbox(outbox)
+        for reached in (
+            lambda: box.counts().get(("erp", "gathering"), 0) > 0,
+            lambda: len(receiver.came) > 0,
+        ):
+            process = await started(command)
+            await eventually(reached)
+            process.kill()
+            assert await process.wait() == -signal.SIGKILL
+        process = await started(command)
+
+        def is_over() -> bool:
+            counts = {state: count for (_, state), count in box.counts().items()}
+            return counts.get("gathered") == len(names) and set(counts) == {"gathered", "delivered"}
+
+        await eventually(is_over)
+        process.terminate()
+        assert await process.wait() == 0
+    bodies: dict[str, set[bytes]] = {}
+    for headers, body in receiver.came:
+        bodies.setdefault(headers["webhook-id"], set()).add(body)
+    assert all(len(one) == 1 for one in bodies.values()), "the same bytes under the same id"
+    documents = [msgspec.json.decode(next(iter(one)))["data"] for one in bodies.values()]
+    ordered = [line["po_id"] for one in documents for line in one["lines"]]
+    assert sorted(ordered) == sorted(names), "each order in one document"
+    assert {one["supplier"] for one in documents} == set(suppliers)
+    assert len(receiver.came) <= len(documents) + 2, "at most one repeat for each kill"

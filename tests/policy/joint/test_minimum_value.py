@@ -42,9 +42,9 @@ def test_lines_wait_where_stock_lasts_longer_than_the_wait() -> None:
 
 
 def test_the_cost_of_certain_demand_is_that_of_arithmetic() -> None:
-    """One item without spread: its stock falls from 100 to 30 or owes from 0 to 70, by the day."""
-    one = ItemLines(*(np.array([value]) for value in (10.0, 0.0, 0.0, 1.0, 0.1, 1.0, 20.0, 1.0)))
-    found = raise_or_wait(one, 100, 0, 4)
+    """One item without spread, days 3 to 11: stock falls from 100 to 20, or 0 to 80 are owed."""
+    one = ItemLines(*(np.array([value]) for value in (10.0, 0.0, 30.0, 1.0, 0.1, 1.0, 20.0, 1.0)))
+    found = raise_or_wait(one, 100, 3, 4)
     assert found.reviews_to_wait == 2  # worth 20, and 40 more at each review
     assert found.cost_of_raising == pytest.approx(0.1 * (100 + 20) / 2 * 8)
     assert found.cost_of_waiting == pytest.approx(1.0 * 80 / 2 * 8)
