@@ -175,6 +175,7 @@ def test_a_campaign_without_a_window_cannot_be_approved():
         kept.add(versions.approved, "sale", "cat", "go")
 
 
+@pytest.mark.slow
 def test_a_campaign_of_thousands_of_items_fits_into_the_log():
     """Packed; what is read is what was saved, and its check keeps the first of its actions."""
     lines = [{"sku": f"sku-{n:05}", "expected_units": n % 97, "stock_units": n % 31,
