@@ -60,9 +60,10 @@ COVERS = {
     ),
     "tests/infra/connect/test_mapping.py": "infra.connect.mapped infra.connect.mapping_text",
     "tests/infra/receiver/test_run.py": (
-        "infra.cli.shop.receiving infra.receiver.measures infra.receiver.pump "
-        "infra.receiver.topics infra.receiver.webhooks"
+        "infra.receiver.measures infra.receiver.pump infra.receiver.topics "
+        "infra.receiver.webhooks"
     ),
+    "tests/infra/cli/shop/test_connect.py": "infra.cli.shop.receiving",
     "tests/infra/connect/test_reading.py": "infra.connect.faults infra.connect.lines",
     "tests/infra/connect/test_templates.py": "infra.connect.presets",
     "tests/infra/deliver/test_courier.py": "infra.deliver.edi_files",
@@ -157,7 +158,7 @@ COVERS = {
     ),
     "tests/policy/test_price_breaks.py": "policy.decisions policy.solver.break_orders",
     "tests/policy/studies/item/test_answer.py": (
-        "policy.studies.item.result policy.studies.item.rule policy.studies.item.world"
+        "policy.studies.item.result policy.studies.item.rule"
     ),
     "tests/streams/demand/test_exposure.py": "streams.detection.phantom_stock",
     "tests/streams/detection/test_surge.py": "streams.detection.factors",
