@@ -60,8 +60,7 @@ COVERS = {
     ),
     "tests/infra/connect/test_mapping.py": "infra.connect.mapped infra.connect.mapping_text",
     "tests/infra/receiver/test_run.py": (
-        "infra.receiver.measures infra.receiver.pump infra.receiver.topics "
-        "infra.receiver.webhooks"
+        "infra.receiver.measures infra.receiver.pump infra.receiver.topics infra.receiver.webhooks"
     ),
     "tests/infra/cli/shop/test_connect.py": "infra.cli.shop.receiving",
     "tests/infra/connect/test_reading.py": "infra.connect.faults infra.connect.lines",
