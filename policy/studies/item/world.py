@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaincc
 
 from policy.dual_index.arrivals import are_overdue
 from policy.dual_index.lead_times import LeadTimes
@@ -19,9 +20,9 @@ from policy.studies.item.rule import ItemRule, Known
 FloatArray = npt.NDArray[np.float64]
 
 NEVER = 1 << 40
-SURGE_DAYS, SURGE_Z, SURGE_FACTOR, SURGE_END = 2, 5.0, 1.8, 1.4
-"""An unforeseen rise is seen where two days sold so many standard deviations, and so many times,
-more than expected; it is over when two days sold less than so many times."""
+SURGE_DAYS, SURGE_CHANCE, SURGE_FACTOR, SURGE_END = 2, 2e-5, 1.8, 1.4
+"""An unforeseen rise is seen where two days sold what ordinary days do with so small a chance, and
+so many times more than expected; it is over when two days sold less than so many times."""
 LEVEL_GAIN = 0.03
 """By which a day moves the level, where demand has to be estimated."""
 MOST_PATH_DAYS = 500
@@ -269,14 +270,18 @@ class _Run:
     def _foreseen(self, first: int, day: int) -> FloatArray:
         return self.expected * self.planned[first:day]
 
+    def _chance_of(self, sold: float, foreseen: float) -> float:
+        """Return the chance that ordinary days sell so much: a gamma has as heavy a tail."""
+        index = max(self.case.demand.sd**2 / self.case.demand.mean, 0.1)
+        return float(gammaincc(max(foreseen, 1e-9) / index, sold / index))
+
     def _look_at_sales(self, day: int) -> None:
         """See a rise begin or end; move the level where it is not known."""
         first = max(day + 1 - SURGE_DAYS, 0)
         sold = float(self.days.demand[first : day + 1].sum())
         foreseen = float(self._foreseen(first, day + 1).sum())
         if self.surge_since is None:
-            spread = (self.case.demand.sd**2 / self.case.demand.mean * foreseen) ** 0.5
-            if sold > foreseen + SURGE_Z * spread and sold > SURGE_FACTOR * foreseen:
+            if sold > SURGE_FACTOR * foreseen and self._chance_of(sold, foreseen) < SURGE_CHANCE:
                 self.surge_since = first
         elif sold < SURGE_END * foreseen:
             self.surge_since, self.surge_ended = None, day
