@@ -23,7 +23,6 @@ BAD_LINE = "bad_line"
 FAR_FUTURE = "far_future"
 
 
-
 class Record(NamedTuple):
     """One record on its way to an input topic."""
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from policy.live_decision import decide
 from policy.errors import PolicyInputError
+from policy.live_decision import decide
 from policy.policy_cache import PolicyCache
 from policy.price_breaks import broken_cost
 from policy.review_inputs import ReviewInputs, ServiceType
