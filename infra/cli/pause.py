@@ -40,7 +40,8 @@ def pause(
     """Stop the hand-over of purchase orders at once: of all, of a supplier or of an item.
 
     Every worker holds its orders within about a second, also after restarts, until `tidegate
-    resume`. Decisions continue; held orders count as supply and are published later, unchanged.
+    resume`. Decisions continue; held orders count as supply and are published later, unchanged. One
+    that waits beyond its date counts less and less: after a long pause reject it, or order twice.
 
     Args:
         supplier: only orders to this supplier.
