@@ -57,9 +57,9 @@ def chance_still_to_come(
     Returns:
         Chances, shape as the arguments broadcast.
 
-    >>> days = np.array([10.0, -20.0])
+    >>> days = np.array([10.0, -20.0, -30.0])
     >>> chance_still_to_come(days, np.array(30.0), np.array(7.5)).round(2).tolist()
-    [1.0, 0.0]
+    [1.0, 0.31, 0.0]
     """
     age = mean_days - due_in_days
     late = 1.0 - lead_time_shares(age + HALF_A_DAY, mean_days, sd_days)

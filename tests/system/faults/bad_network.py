@@ -47,7 +47,7 @@ class BadNetwork:
 
     async def _close(self) -> None:
         self._server.close()
-        self._abort()
+        await self._abort()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -58,10 +58,15 @@ class BadNetwork:
 
     def cut(self) -> None:
         """Close every connection, whatever is on its way."""
-        self._loop.call_soon_threadsafe(self._abort)
+        self._run(self._abort())
 
-    def _abort(self) -> None:
-        self.cuts += len(self._writers) // 2
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._writers) // 2
+
+    async def _abort(self) -> None:
+        self.cuts += self.connections
         for writer in self._writers:
             writer.transport.abort()
 

@@ -32,6 +32,7 @@ async def _cut_at_random(lab: Lab, tidegate: Installation, network: BadNetwork) 
     before = network.cuts
     for _ in range(_CUTS):
         await asyncio.sleep(lab.chance.uniform(0.1, 1.5))
+        await eventually(lambda: network.connections, "there is a connection to cut", seconds=30.0)
         network.cut()
     assert network.cuts - before >= _CUTS, "there was nothing to cut"
     await lab.prove(tidegate, result, patience_seconds=150.0)
