@@ -65,7 +65,7 @@ async def post(
         url: of the receiver.
         message_id: the same at every try.
         body: JSON.
-        secrets: it is signed with each; none: it is not signed.
+        secrets: it is signed with each; without one it is not signed.
         now_s: wall clock.
         timeout_s: for the whole try.
     """

@@ -40,7 +40,7 @@ class Slip:
 
     Args:
         late: orders beyond their promise, in the order of the queue.
-        notices: of these, who has to be told.
+        notices: of these, whom to write to.
         compensation_cost: of the offer for all that are late.
         expected_calls: to customer service.
     """

@@ -135,8 +135,8 @@ def slip(
 ) -> None:
     """List the orders that will be late: new date, whom to tell, what it costs, calls to expect.
 
-    With --notices each customer is told once: who stands there with the same date, or a later one,
-    is not added again.
+    With --notices each customer is written to once: who stands there with the same date, or a later
+    one, is not added again.
 
     Args:
         campaign: a file, `-`, or the id of a campaign that the running installation knows.
@@ -161,7 +161,7 @@ def slip(
     console = make_console()
     text = f"{number(found['late_orders'])} of {number(found['waiting_orders'])} orders are late"
     console.print(heading(f"{found['campaign_id']}: {text}"))
-    facts = [("to be told", number(len(found["notices"]))),
+    facts = [("to write to", number(len(found["notices"]))),
              ("compensation", _number(found["compensation_cost"])),
              ("calls to expect", _number(found["expected_calls"]))]  # fmt: skip
     console.print(make_facts(facts))
