@@ -16,6 +16,7 @@ from streams.incidents.order_discrepancies import Discrepancy, OpenDiscrepancy
 from streams.replenishment.reviews import service_type_code
 from streams.replenishment.schedule import first_review_ms, period_ms
 from streams.replenishment.supplier_terms import arrival_ms, late_start_ms
+from streams.state.items import ROW
 from streams.state.open_orders import AWAITING_APPROVAL, OpenOrder
 from streams.timeline.group_facts import note_joined
 from streams.timeline.partition_state import OrderResponse, State
@@ -23,6 +24,14 @@ from streams.timestamps import DAY_MS, one_time
 
 FOREIGN_LEAD_TIME_DAYS = 14.0
 """Until an order of others arrives that names no date, of an item without a catalog line."""
+
+
+_COPIED = tuple(
+    name
+    for name in events.Item.__struct_fields__
+    if name in (ROW.names or ()) and name not in ("service_type", "service_target")
+)
+"""Fields of a catalog line that a row has under the same name."""
 
 
 def tell(state: State, item: int, event: AnyEvent, moment: int) -> None:
@@ -61,10 +70,9 @@ def _describe(state: State, item: int, line: events.Item, moment: int) -> None:
     if line.category and (before is None or before.category != line.category):
         note_joined(state, item, CATEGORY + line.category, moment)
     state.note_catalog_changed(item, changes_plan=False)
-    for name in line.__struct_fields__:
-        if name in row.dtype.names and name not in ("service_type", "service_target"):
-            value = getattr(line, name)
-            row[name] = np.inf if value is None else value
+    for name in _COPIED:
+        value = getattr(line, name)
+        row[name] = np.inf if value is None else value
     row["service_target"] = line.service_target or 0.0
     row["service_type"] = service_type_code(line.service_type, line.service_target)
     slot_ms = state.settings.review.slot_ms
