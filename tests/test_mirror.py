@@ -119,10 +119,10 @@ COVERS = {
         "policy.campaigns.actions policy.campaigns.capacity policy.campaigns.case "
         "policy.campaigns.money policy.campaigns.program policy.campaigns.reading "
         "policy.campaigns.reading_capacity policy.campaigns.reading_case "
-        "policy.campaigns.supply policy.campaigns.tidy"
+        "policy.campaigns.supply"
     ),
     "tests/policy/campaigns/test_queue.py": (
-        "policy.campaigns.budget policy.campaigns.fields policy.campaigns.release "
+        "policy.campaigns.budget policy.campaigns.figures policy.campaigns.release "
         "policy.campaigns.slip policy.campaigns.staff policy.campaigns.thresholds"
     ),
     "tests/policy/classic/cases/test_answer.py": (

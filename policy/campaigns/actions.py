@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from policy.campaigns.case import Case
+from policy.campaigns.figures import tidy
 from policy.campaigns.program import Plan
 from policy.campaigns.supply import checkpoints
-from policy.campaigns.tidy import tidy
 
 
 def actions_of(case: Case, plan: Plan) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policy.campaigns.fields import HOURS, MONEY, RATE, UNITS
+from policy.campaigns.figures import HOURS, MONEY, RATE, UNITS
 
 _LEAST = 0.005  # of money: less is no move
 

@@ -10,11 +10,11 @@ from typing import Any
 from policy.campaigns.actions import actions_of
 from policy.campaigns.capacity import clear_days, ship_days, within
 from policy.campaigns.case import NOTICE_DAYS, Case, Line, Warehouse
+from policy.campaigns.figures import tidy, whole_units
 from policy.campaigns.money import money_of
 from policy.campaigns.program import Plan, Planner, route
 from policy.campaigns.reading_case import read_case
 from policy.campaigns.supply import Supply, checkpoints, supply_of
-from policy.campaigns.tidy import tidy, whole_units
 
 GO, GO_WITH_ACTIONS, NOT_FEASIBLE = "go", "go_with_actions", "not_feasible"
 MOST_CONSTRAINTS = 50

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from policy.campaigns.case import Case
+from policy.campaigns.figures import tidy
 from policy.campaigns.program import Plan
 from policy.campaigns.supply import Supply
-from policy.campaigns.tidy import tidy
 
 
 def money_of(

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from policy.campaigns.fields import DAY, PER_DAY, UNITS
+from policy.campaigns.figures import DAY, PER_DAY, UNITS
 from policy.errors import PolicyInputError
 
 MOST_PIECES = 1_000_000

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from policy.campaigns.case import Case, Line
+from policy.campaigns.figures import tidy
 from policy.campaigns.reading import Given, Notes
 from policy.campaigns.reading_case import read_case
-from policy.campaigns.tidy import tidy
 from policy.errors import PolicyInputError
 
 CAUSES = ("plan", "surge", "stock_out", "late_supply", "capacity")

@@ -13,6 +13,7 @@ from typing import Any
 
 from policy.campaigns.budget import Advertised, budget_moves
 from policy.campaigns.case import Case, Line, Stock, Warehouse
+from policy.campaigns.figures import tidy, whole_units
 from policy.campaigns.queue import Goods, Slots, schedule
 from policy.campaigns.reading import Given, Notes
 from policy.campaigns.reading_case import read_case
@@ -21,7 +22,6 @@ from policy.campaigns.slip import Order, slip
 from policy.campaigns.staff import staff_needed
 from policy.campaigns.supply import last_moment_days, usable_units
 from policy.campaigns.thresholds import Threshold, reached
-from policy.campaigns.tidy import tidy, whole_units
 from policy.errors import PolicyInputError
 
 _HOURS_A_DAY = 24.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from policy.campaigns.fields import MONEY, UNITS
+from policy.campaigns.figures import MONEY, UNITS
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from policy.campaigns.fields import HOURS, RATE, UNITS
+from policy.campaigns.figures import HOURS, RATE, UNITS
 from policy.errors import PolicyInputError
 
 

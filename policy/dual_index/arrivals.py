@@ -20,7 +20,7 @@ HOPELESS = 0.1
 OVERDUE_SHARE = 0.03
 """An order is overdue where fewer of its supplier's lead times are longer than it took so far."""
 SMALLEST_SD_DAYS = 0.05
-"""A spread below this counts as none: the order comes on its day."""
+"""A smaller spread counts as no spread: the order comes on its day."""
 STATED_VARIATION = 0.15
 """Standard deviation over mean of lead times of which nothing was seen."""
 RECEIPT_SD_DAYS = 1.0

@@ -109,7 +109,7 @@ async def test_mail_of_unknown_end_waits_for_a_person(tmp_path: Path) -> None:
 
 
 async def test_fault_of_ours_does_not_stop_other_messages(tmp_path: Path) -> None:
-    """An order whose supplier cannot stand in a header is of unknown end, and told."""
+    """An order whose supplier cannot stand in a header is of unknown end, and said to be."""
     outbox = Outbox(tmp_path)
     put_in(outbox, message(supplier="x\r\ny"), message("po-2"), to="m")
     with serving() as (server, box):

@@ -14,7 +14,7 @@ from tests.infra.deliver.orders import message
 
 
 class Server:
-    """A mail server that answers each command as it is told, for one connection."""
+    """A mail server that answers each command as a test wants, for one connection."""
 
     def __init__(self, answers: dict[str, str | None]) -> None:
         self.answers = answers

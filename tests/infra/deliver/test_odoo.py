@@ -33,7 +33,7 @@ SAMPLE_ROW = [
 
 
 class FakeOdoo:
-    """Remembers drafts by their external ids; answers as it is told."""
+    """Remembers drafts by their external ids; answers as a test wants."""
 
     def __init__(self) -> None:
         self.drafts: dict[str, list[Any]] = {}
